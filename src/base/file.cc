@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+namespace llmcodec {
+namespace {
+
+// Closes on every path out of a function.
+struct Descriptor {
+  int fd = -1;
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+  int release() { return std::exchange(fd, -1); }
+};
+
+Result<uint64_t> regular_file_size(int fd, const std::string& path) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return errno_error("cannot read its size").in_file(path);
+  if (!S_ISREG(info.st_mode)) return error(ErrorKind::kIo, "not a regular file").in_file(path);
+  return static_cast<uint64_t>(info.st_size);
+}
+
+Result<uint64_t> open_for_reading(const std::string& path, Descriptor* file) {
+  file->fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file->fd < 0) return errno_error("cannot open").in_file(path);
+  return regular_file_size(file->fd, path);
+}
+
+Status read_all(int fd, const std::string& path, std::span<std::byte> out) {
+  while (!out.empty()) {
+    const ssize_t n = ::read(fd, out.data(), out.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno_error("cannot read").in_file(path);
+    if (n == 0) return error(ErrorKind::kIo, "file became shorter while it was read").in_file(path);
+    out = out.subspan(static_cast<size_t>(n));
+  }
+  return Status::ok();
+}
+
+template <class Buffer>
+Result<Buffer> read_whole(const std::string& path, uint64_t max_bytes) {
+  Descriptor file;
+  LLMC_ASSIGN_OR_RETURN(const uint64_t size, open_for_reading(path, &file));
+  if (size > max_bytes)
+    return error(ErrorKind::kLimit, "file of {} bytes, at most {} are accepted here", size, max_bytes).in_file(path);
+  Buffer buffer(size, typename Buffer::value_type{});
+  LLMC_RETURN_IF_ERROR(read_all(file.fd, path, std::as_writable_bytes(std::span(buffer))));
+  return buffer;
+}
+
+}  // namespace
+
+Result<MappedFile> MappedFile::open(const std::string& path) {
+  Descriptor file;
+  LLMC_ASSIGN_OR_RETURN(const uint64_t size, open_for_reading(path, &file));
+  MappedFile mapped;
+  mapped.path_ = path;
+  mapped.size_ = size;
+  if (size == 0) return mapped;
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
+  if (address == MAP_FAILED) return errno_error("cannot map").in_file(path);
+  mapped.data_ = static_cast<const std::byte*>(address);
+  return mapped;
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void MappedFile::release(uint64_t offset, uint64_t size) const {
+  const uint64_t page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const uint64_t begin = (offset + page - 1) / page * page;  // pages shared with a neighbour stay
+  const uint64_t end = std::min<uint64_t>(offset + size, size_) / page * page;
+  if (data_ == nullptr || begin >= end) return;
+  ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
+}
+
+Result<std::vector<std::byte>> read_file(const std::string& path, uint64_t max_bytes) {
+  return read_whole<std::vector<std::byte>>(path, max_bytes);
+}
+
+Result<std::string> read_text_file(const std::string& path, uint64_t max_bytes) {
+  return read_whole<std::string>(path, max_bytes);
+}
+
+Result<AtomicFile> AtomicFile::create(const std::string& path) {
+  AtomicFile file;
+  file.path_ = path;
+  file.descriptor_ = ::open(partial_path(path).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (file.descriptor_ < 0) return errno_error("cannot create").in_file(partial_path(path));
+  return file;
+}
+
+Result<AtomicFile> AtomicFile::resume(const std::string& path, uint64_t size) {
+  const std::string partial = partial_path(path);
+  AtomicFile file;
+  file.path_ = path;
+  file.keep_ = true;  // a failed resume must not throw the work away
+  file.descriptor_ = ::open(partial.c_str(), O_RDWR | O_CLOEXEC);
+  if (file.descriptor_ < 0) return errno_error("cannot open for resuming").in_file(partial);
+  LLMC_ASSIGN_OR_RETURN(const uint64_t present, regular_file_size(file.descriptor_, partial));
+  if (present < size)
+    return error(ErrorKind::kIo, "has {} bytes, {} were recorded as written", present, size).in_file(partial);
+  if (::ftruncate(file.descriptor_, static_cast<off_t>(size)) != 0)
+    return errno_error("cannot cut to its recorded size").in_file(partial);
+  file.size_ = size;
+  file.keep_ = false;
+  return file;
+}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept { *this = std::move(other); }
+
+AtomicFile& AtomicFile::operator=(AtomicFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(size_, other.size_);
+  std::swap(keep_, other.keep_);
+  return *this;
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  if (!keep_) ::unlink(partial_path(path_).c_str());
+}
+
+Status AtomicFile::write(std::span<const std::byte> bytes) {
+  LLMC_RETURN_IF_ERROR(write_at(size_, bytes));
+  return Status::ok();
+}
+
+Status AtomicFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno_error("cannot write").in_file(partial_path(path_)).at_offset(offset);
+    offset += static_cast<uint64_t>(n);
+    size_ = std::max(size_, offset);
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+  return Status::ok();
+}
+
+Status AtomicFile::flush_to_disk() {
+  if (::fdatasync(descriptor_) != 0) return errno_error("cannot flush to disk").in_file(partial_path(path_));
+  return Status::ok();
+}
+
+Status AtomicFile::commit() {
+  if (::fsync(descriptor_) != 0) return errno_error("cannot flush to disk").in_file(partial_path(path_));
+  if (::rename(partial_path(path_).c_str(), path_.c_str()) != 0)
+    return errno_error("cannot move the finished file here").in_file(path_);
+  ::close(std::exchange(descriptor_, -1));
+  // The rename itself must survive a power cut; a folder that cannot be opened or synced (some network file systems)
+  // is no reason to call a complete file broken.
+  const std::string folder = std::filesystem::path(path_).parent_path().string();
+  Descriptor dir{::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (dir.fd >= 0) ::fsync(dir.fd);
+  return Status::ok();
+}
+
+Status write_file(const std::string& path, std::span<const std::byte> bytes) {
+  LLMC_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
+  LLMC_RETURN_IF_ERROR(file.write(bytes));
+  return file.commit();
+}
+
+Status write_text_file(const std::string& path, const std::string& text) {
+  return write_file(path, std::as_bytes(std::span(text)));
+}
+
+}  // namespace llmcodec

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Runs one program to its end: bytes in on its standard input, bytes out from its standard output, no shell, no
+// temporary file. The child is killed (and reaped) on time-out, on too much output, and when this process dies.
+//
+//   LLMC_ASSIGN_OR_RETURN(ProcessResult result, run_process({.arguments = {"ffmpeg", "-version"}}));
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "llmcodec/status.h"
+
+namespace llmcodec {
+
+struct ProcessOptions {
+  std::vector<std::string> arguments;     // [0] is the program: a path, or a name looked up in PATH
+  std::span<const std::byte> input = {};  // written to its standard input, then closed
+  double timeout_seconds = 3600;          // Limit error when passed
+  uint64_t max_output_bytes = 1ull << 32; // Limit error when passed
+  std::vector<std::pair<std::string, std::string>> environment = {};  // added to ours
+};
+
+struct ProcessResult {
+  int exit_code = 0;              // 128 + signal number when killed by a signal
+  std::vector<std::byte> output;  // standard output
+  std::string error_text;         // the last 16 KiB of standard error
+  double user_seconds = 0;        // CPU time of the child, user mode
+  double wall_seconds = 0;
+};
+
+// Errors: Unsupported when the program does not exist or cannot be run, Limit as above, Io for pipes and forks.
+// A non-zero exit code is NOT an error here: the caller knows what it means.
+Result<ProcessResult> run_process(const ProcessOptions& options);
+
+// The path of program `name` as run_process() would find it; empty if there is none.
+std::string find_program(const std::string& name);
+
+}  // namespace llmcodec
