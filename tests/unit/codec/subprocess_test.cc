@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "base/subprocess.h"
+
+#include <dirent.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+namespace llmcodec {
+namespace {
+
+ProcessOptions shell(const std::string& script) {
+  ProcessOptions options;
+  options.arguments = {"sh", "-c", script};
+  return options;
+}
+
+std::string text(const std::vector<std::byte>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+size_t open_descriptors() {
+  size_t count = 0;
+  DIR* folder = ::opendir("/proc/self/fd");
+  while (folder != nullptr && ::readdir(folder) != nullptr) ++count;
+  if (folder != nullptr) ::closedir(folder);
+  return count;
+}
+
+TEST(Subprocess, gives_output_error_text_and_exit_code) {
+  const auto result = run_process(shell("echo out; echo err >&2; exit 3"));
+  ASSERT_TRUE(result.is_ok()) << result.error().to_string();
+  EXPECT_EQ(text(result->output), "out\n");
+  EXPECT_EQ(result->error_text, "err\n");
+  EXPECT_EQ(result->exit_code, 3);
+}
+
+TEST(Subprocess, much_data_both_ways_does_not_deadlock) {
+  std::vector<std::byte> input(20'000'000);
+  for (size_t i = 0; i < input.size(); ++i) input[i] = static_cast<std::byte>(i * 2654435761u >> 13);
+  ProcessOptions options = shell("tee /dev/stderr");
+  options.input = input;
+  const auto result = run_process(options);
+  ASSERT_TRUE(result.is_ok()) << result.error().to_string();
+  EXPECT_EQ(result->output, input);
+  EXPECT_EQ(result->error_text.size(), 16384u);
+  EXPECT_EQ(std::memcmp(result->error_text.data(), input.data() + input.size() - 16384, 16384), 0);
+}
+
+TEST(Subprocess, child_that_stops_reading_early_is_no_error_here) {
+  const std::vector<std::byte> input(5'000'000);
+  ProcessOptions options = shell("head -c 10 >/dev/null; echo done; exit 7");
+  options.input = input;
+  for (int round = 0; round < 5; ++round) {
+    const auto result = run_process(options);
+    ASSERT_TRUE(result.is_ok()) << result.error().to_string();
+    EXPECT_EQ(result->exit_code, 7);
+    EXPECT_EQ(text(result->output), "done\n");
+  }
+}
+
+TEST(Subprocess, timeout_kills_the_child) {
+  for (const char* script : {"exec sleep 30", "exec >/dev/null 2>/dev/null; exec sleep 30"}) {
+    ProcessOptions options = shell(script);
+    options.timeout_seconds = 0.2;
+    const auto start = std::chrono::steady_clock::now();
+    const auto result = run_process(options);
+    ASSERT_FALSE(result.is_ok());
+    EXPECT_EQ(result.error().kind, ErrorKind::kLimit);
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+  }
+}
+
+TEST(Subprocess, output_limit) {
+  ProcessOptions options = shell("cat /dev/zero");
+  options.max_output_bytes = 1'000'000;
+  const auto result = run_process(options);
+  ASSERT_FALSE(result.is_ok());
+  EXPECT_EQ(result.error().kind, ErrorKind::kLimit);
+}
+
+TEST(Subprocess, missing_program_is_unsupported) {
+  for (const char* name : {"no-such-program-here", "/no/such/program", "/tmp", "/etc/passwd"}) {
+    ProcessOptions options;
+    options.arguments = {name};
+    const auto result = run_process(options);
+    ASSERT_FALSE(result.is_ok()) << name;
+    EXPECT_EQ(result.error().kind, ErrorKind::kUnsupported);
+    EXPECT_NE(result.error().message.find(name), std::string::npos);
+  }
+}
+
+TEST(Subprocess, environment_is_added_and_replaced) {
+  ::setenv("LLMC_TEST_KEEP", "kept", 1);
+  ::setenv("LLMC_TEST_REPLACE", "old", 1);
+  ProcessOptions options = shell("echo $LLMC_TEST_KEEP $LLMC_TEST_REPLACE $LLMC_TEST_NEW");
+  options.environment = {{"LLMC_TEST_REPLACE", "new"}, {"LLMC_TEST_NEW", "a b"}};
+  const auto result = run_process(options);
+  ASSERT_TRUE(result.is_ok()) << result.error().to_string();
+  EXPECT_EQ(text(result->output), "kept new a b\n");
+}
+
+TEST(Subprocess, killed_by_a_signal) {
+  const auto result = run_process(shell("kill -TERM $$"));
+  ASSERT_TRUE(result.is_ok()) << result.error().to_string();
+  EXPECT_EQ(result->exit_code, 128 + 15);
+}
+
+TEST(Subprocess, user_time_is_that_of_the_child) {
+  const auto result = run_process(shell("i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"));
+  ASSERT_TRUE(result.is_ok()) << result.error().to_string();
+  EXPECT_GT(result->user_seconds, 0.02);
+  EXPECT_LE(result->user_seconds, result->wall_seconds + 0.05);
+}
+
+TEST(Subprocess, no_descriptor_leaks_and_threads_do_not_disturb_each_other) {
+  const size_t before = open_descriptors();
+  std::vector<std::thread> threads;
+  std::vector<int> good(4);
+  for (size_t t = 0; t < good.size(); ++t) {
+    threads.emplace_back([t, &good] {
+      for (int round = 0; round < 20; ++round) {
+        const std::string word = fmt::format("thread-{}-{}", t, round);
+        ProcessOptions options = shell("cat");
+        options.input = std::as_bytes(std::span(word));
+        const auto result = run_process(options);
+        good[t] += result.is_ok() && text(result->output) == word;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(good, std::vector<int>(4, 20));
+  EXPECT_EQ(open_descriptors(), before);
+}
+
+}  // namespace
+}  // namespace llmcodec
