@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Where tensors come from and go to, whatever the file format. A source is a list of tensors whose bytes are mapped;
-// a sink takes the same list in advance and then the bytes of each tensor in order.
+// Where tensors come from and go to, whatever the file format. A source is a list of tensors whose bytes are
+// mapped; a sink takes the same list in advance and then the bytes of each tensor in order.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,9 @@ namespace llmcodec {
 struct TensorInfo {
   std::string name;
   Dtype dtype = Dtype::kF32;
-  std::vector<uint64_t> shape;  // row-major, outermost first ([out, in] of a linear layer), for GGUF too; {} = scalar
-  uint64_t elements() const;    // checked when the source was opened
+  std::vector<uint64_t>
+      shape;  // row-major, outermost first ([out, in] of a linear layer), for GGUF too; {} = scalar
+  uint64_t elements() const;  // checked when the source was opened
 };
 
 class TensorSource {
@@ -45,7 +46,8 @@ class TensorSource {
 class TensorSink {
  public:
   virtual ~TensorSink() = default;
-  // Bytes of the next tensor of the list given at creation, in pieces; the sink checks that the pieces add up.
+  // Bytes of the next tensor of the list given at creation, in pieces; the sink checks that the pieces add
+  // up.
   virtual Status write(size_t index, std::span<const std::byte> bytes) = 0;
   virtual Status finish() = 0;  // all tensors written: the files appear under their names
 };

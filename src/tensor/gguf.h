@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// GGUF (llama.cpp), versions 2 and 3, little-endian: reader and writer.
+//   file   = "GGUF", u32 version, u64 tensor count, u64 key-value count, key-values, tensor infos, padding,
+//   data
+// Key-values are kept as bytes and looked up, never rebuilt: a file written here has the original's, bit for
+// bit. The header (magic to the end of the tensor infos) is enough to write the model again:
+// GgufHeader::parse() takes it alone, without the data.
+//
+//   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<GgufFile> file, GgufFile::open(path));
+//   std::optional<std::string> architecture = file->header().find_string("general.architecture");
+//
+//   LLMC_ASSIGN_OR_RETURN(GgufHeader header, GgufHeader::parse(stored_bytes));
+//   LLMC_ASSIGN_OR_RETURN(auto sink, create_gguf(path, header, tensors));  // write(), finish() as any
+//   TensorSink
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "llmcodec/status.h"
+#include "tensor/tensor_source.h"
+
+namespace llmcodec {
+
+// ggml's number of a dtype and back; nullopt where the other side has none (or where blocks cannot be read
+// here).
+std::optional<uint32_t> ggml_type_from_dtype(Dtype dtype);
+std::optional<Dtype> dtype_from_ggml_type(uint32_t type);
+// "Q3_K", "IQ4_XS", ... for error messages; "type N" for a number unknown here.
+std::string ggml_type_name(uint32_t type);
+
+class GgufHeader {
+ public:
+  // Parses from the magic on; `bytes` may go on after the header. Corrupt: bad magic, truncation, duplicate
+  // names, tensors that overlap or leave holes, alignment that is no power of two. Unsupported: other
+  // versions, big-endian files, tensor types that cannot be read here, models split into several GGUF files.
+  static Result<GgufHeader> parse(std::span<const std::byte> bytes);
+
+  uint32_t version() const { return version_; }
+  uint32_t alignment() const { return alignment_; }  // of tensor data: general.alignment, 32 by default
+  // Magic to the end of the tensor infos, and the key-values alone, both verbatim.
+  std::span<const std::byte> bytes() const { return bytes_; }
+  std::span<const std::byte> key_values() const;
+  uint64_t key_value_count() const { return values_.size(); }
+  uint64_t data_start() const;  // offset of the data section in the file
+
+  // In file order; shapes outermost first. Offsets are from the start of the data section.
+  const std::vector<TensorInfo>& tensors() const { return tensors_; }
+  uint64_t tensor_offset(size_t index) const { return offsets_[index]; }
+  uint64_t data_bytes() const {
+    return data_bytes_;
+  }  // to the end of the last tensor, its padding not counted
+
+  // nullopt when the key is absent or has another type; integers of any width, booleans not.
+  std::optional<std::string> find_string(std::string_view key) const;
+  std::optional<int64_t> find_int(std::string_view key) const;
+  std::optional<double> find_float(std::string_view key) const;
+
+ private:
+  friend class GgufParser;
+  struct Value {
+    uint32_t type = 0;
+    uint64_t offset = 0;  // of the value in bytes_
+  };
+  uint32_t version_ = 0;
+  uint32_t alignment_ = 32;
+  std::vector<std::byte> bytes_;
+  uint64_t key_values_begin_ = 0;
+  uint64_t key_values_end_ = 0;
+  std::map<std::string, Value, std::less<>> values_;
+  std::vector<TensorInfo> tensors_;
+  std::vector<uint64_t> offsets_;
+  uint64_t data_bytes_ = 0;
+};
+
+class GgufFile final : public TensorSource {
+ public:
+  static Result<std::unique_ptr<GgufFile>> open(const std::string& path);
+
+  const GgufHeader& header() const { return header_; }
+
+  const std::vector<TensorInfo>& tensors() const override { return header_.tensors(); }
+  std::span<const std::byte> bytes(size_t index) const override;
+  const std::string& file(size_t) const override { return mapping_.path(); }
+  uint64_t offset(size_t index) const override { return header_.data_start() + header_.tensor_offset(index); }
+  void release(size_t index, uint64_t first, uint64_t count) const override;
+
+ private:
+  GgufFile(MappedFile mapping, GgufHeader header)
+      : mapping_(std::move(mapping)), header_(std::move(header)) {}
+  MappedFile mapping_;
+  GgufHeader header_;
+};
+
+// A sink that writes a GGUF v3 with the key-values of `header` and `tensors` in their order, which must be
+// the header's (same names and shapes; the dtypes may differ: F32, F16, BF16, F64, I8 to I64 and the block
+// types). InvalidArgument where they are not, or where a row is no multiple of its block. The file appears at
+// finish().
+Result<std::unique_ptr<TensorSink>> create_gguf(const std::string& path, const GgufHeader& header,
+                                                std::vector<TensorInfo> tensors);
+
+}  // namespace llmcodec

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One door for every kind of model on disk. Recognised by content: a GGUF file, a safetensors file, a
+// *.safetensors.index.json, or a folder (Hugging Face: weights and whatever stands beside them).
+//
+//   LLMC_ASSIGN_OR_RETURN(Model model, open_model(path));
+//   for (const TensorInfo& tensor : model.source->tensors()) ...
+//
+// Tensors are mapped, not read: memory counts what was touched and not yet given back by source->release().
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "llmcodec/status.h"
+#include "tensor/gguf.h"
+#include "tensor/safetensors.h"
+#include "tensor/tensor_source.h"
+
+namespace llmcodec {
+
+enum class ModelKind {
+  kSafetensors,         // one file, given as such
+  kShardedSafetensors,  // an index, given as such
+  kFolder,              // Hugging Face folder, weights in one file or in shards
+  kGguf,
+};
+const char* model_kind_name(ModelKind kind);  // "safetensors", "sharded", "folder", "gguf"
+
+struct Model {
+  ModelKind kind = ModelKind::kSafetensors;
+  std::string path;  // as given to open_model()
+  std::unique_ptr<TensorSource> source;
+  std::vector<std::string> weight_files;  // paths of the files that hold the tensors, in tensor order
+  SafetensorsMetadata
+      metadata;  // `__metadata__` of the safetensors file(s); {"format": "pt"} matters to loaders
+  const GgufHeader* gguf = nullptr;  // of a GGUF file; owned by source
+
+  // Of a folder: what must be carried over, sorted paths relative to `path`, subfolders included; and what
+  // was left out because it holds the same weights in another format (pytorch_model*.bin, consolidated*,
+  // *.gguf, ...). Version-control and cache folders (.git, .cache) are in neither.
+  std::vector<std::string> other_files;
+  std::vector<std::string> skipped_files;
+};
+
+// Errors: Io (absent, unreadable, missing shard), Corrupt, Limit, Unsupported (a pickle; an unknown kind of
+// file), and InvalidArgument for a folder without weights, which names what was looked for.
+Result<Model> open_model(const std::string& path);
+
+}  // namespace llmcodec

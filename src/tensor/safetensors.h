@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The safetensors format: reader, header text, and sinks for one file or many shards.
+//   file   = u64 little-endian header length, that many bytes of JSON, then the data section
+//   header = { "__metadata__": {string: string}, NAME: {"dtype", "shape", "data_offsets": [begin, end)}, ...
+//   }
+// Read strictly: the tensors tile the data section without holes or overlaps, names are unique, sizes match
+// dtype and shape (checked arithmetic), the header has at most 100,000,000 bytes. One Corrupt (or Limit)
+// error per cause.
+//
+//   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<SafetensorsFile> file, SafetensorsFile::open(path));
+//   for (size_t i = 0; i < file->tensors().size(); ++i) use(file->tensors()[i], file->bytes(i));
+//
+//   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<TensorSink> sink, create_safetensors(path, infos, metadata));
+//   for (size_t i = 0; i < infos.size(); ++i) LLMC_RETURN_IF_ERROR(sink->write(i, bytes_of(i)));
+//   LLMC_RETURN_IF_ERROR(sink->finish());
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "llmcodec/status.h"
+#include "tensor/tensor_source.h"
+
+namespace llmcodec {
+
+using SafetensorsMetadata = std::map<std::string, std::string>;  // sorted, so that headers are deterministic
+
+struct SafetensorsEntry {
+  TensorInfo info;
+  uint64_t begin = 0;  // first byte and
+  uint64_t end = 0;    // one past the last, from the start of the data section
+};
+
+struct SafetensorsHeader {
+  std::vector<SafetensorsEntry> entries;  // by offset, then by position in the header (zero-size tensors)
+  SafetensorsMetadata metadata;
+  uint64_t data_start = 0;  // bytes before the data section: 8 + header length
+};
+
+// Parses the start of a file of `file_bytes` bytes; `bytes` must hold at least the whole header (a mapping of
+// the file does). Errors carry the offset where the JSON breaks and the tensor concerned, not the file.
+Result<SafetensorsHeader> parse_safetensors_header(std::span<const std::byte> bytes, uint64_t file_bytes);
+
+// Entries for `tensors` one after the other, from offset 0. InvalidArgument: duplicate or reserved name, a
+// name that is not UTF-8, a GGUF block type, a size that overflows or does not fill whole bytes.
+Result<std::vector<SafetensorsEntry>> layout_safetensors(std::span<const TensorInfo> tensors);
+
+// The bytes before the data section (length field and JSON), padded with spaces to a multiple of 8; or to
+// exactly `total_bytes` if that is not 0 (a multiple of 8, else InvalidArgument; Limit error if it is too
+// small): so a writer can reserve the header's place and fill it in last. InvalidArgument for text that is
+// not UTF-8.
+Result<std::string> safetensors_header(std::span<const SafetensorsEntry> entries,
+                                       const SafetensorsMetadata& metadata, uint64_t total_bytes = 0);
+
+class SafetensorsFile final : public TensorSource {
+ public:
+  static Result<std::unique_ptr<SafetensorsFile>> open(const std::string& path);
+
+  const SafetensorsMetadata& metadata() const { return metadata_; }
+  const std::string& path() const { return mapping_.path(); }
+  uint64_t data_start() const { return data_start_; }
+
+  const std::vector<TensorInfo>& tensors() const override { return tensors_; }
+  std::span<const std::byte> bytes(size_t index) const override;
+  const std::string& file(size_t) const override { return mapping_.path(); }
+  uint64_t offset(size_t index) const override { return begins_[index]; }
+  void release(size_t index, uint64_t first, uint64_t count) const override;
+
+ private:
+  explicit SafetensorsFile(MappedFile mapping) : mapping_(std::move(mapping)) {}
+  MappedFile mapping_;
+  std::vector<TensorInfo> tensors_;
+  std::vector<uint64_t> begins_;  // from the start of the file
+  SafetensorsMetadata metadata_;
+  uint64_t data_start_ = 0;
+};
+
+// A sink that writes `tensors`, in that order, to one file. The file appears at finish().
+Result<std::unique_ptr<TensorSink>> create_safetensors(const std::string& path,
+                                                       std::vector<TensorInfo> tensors,
+                                                       const SafetensorsMetadata& metadata);
+
+}  // namespace llmcodec

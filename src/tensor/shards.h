@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One model in several safetensors files, joined by model.safetensors.index.json:
+//   { "metadata": {"total_size": BYTES}, "weight_map": {TENSOR: FILE, ...} }
+// The index is believed only as far as the shards agree: a missing shard (Io), and a tensor that is absent,
+// in another shard than the index says, in two shards, or not in the index (Corrupt) are errors that name
+// both.
+//
+//   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<ShardedSource> source, ShardedSource::open(folder + "/" +
+//   kIndexFileName));
+//
+//   LLMC_ASSIGN_OR_RETURN(auto sink, create_sharded_safetensors(folder, infos, metadata, 5'000'000'000));
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tensor/safetensors.h"
+
+namespace llmcodec {
+
+inline constexpr char kIndexFileName[] = "model.safetensors.index.json";
+inline constexpr char kSingleFileName[] = "model.safetensors";
+
+class ShardedSource final : public TensorSource {
+ public:
+  static Result<std::unique_ptr<ShardedSource>> open(const std::string& index_path);
+
+  // Paths of the shards, sorted by name: the order of tensors().
+  std::vector<std::string> shard_paths() const;
+  // The shards' metadata in one map; where two differ, the first shard's value.
+  SafetensorsMetadata metadata() const;
+
+  const std::vector<TensorInfo>& tensors() const override { return tensors_; }
+  std::span<const std::byte> bytes(size_t index) const override;
+  const std::string& file(size_t index) const override;
+  uint64_t offset(size_t index) const override;
+  void release(size_t index, uint64_t first, uint64_t count) const override;
+
+ private:
+  struct Place {
+    uint32_t shard = 0;
+    size_t index = 0;  // in the shard
+  };
+  std::vector<std::unique_ptr<SafetensorsFile>> shards_;
+  std::vector<TensorInfo> tensors_;
+  std::vector<Place> places_;
+};
+
+// How tensors are spread over files: each shard takes tensors in order until the next would pass
+// `max_shard_bytes` of data; a larger tensor gets a shard of its own.
+struct Shard {
+  std::string file_name;  // "model-00001-of-0000N.safetensors", or "model.safetensors" for a single one
+  size_t first = 0;       // tensors [first, first + count) of the list
+  size_t count = 0;
+  uint64_t data_bytes = 0;
+};
+// `max_shard_bytes` 0 means one file. Errors as layout_safetensors().
+Result<std::vector<Shard>> plan_shards(std::span<const TensorInfo> tensors, uint64_t max_shard_bytes);
+
+// The text of an index for `shards`.
+std::string safetensors_index(std::span<const TensorInfo> tensors, std::span<const Shard> shards);
+
+// A sink that writes the shards of plan_shards() into the existing folder and, when all are there, the index
+// (none for a single file). Every shard is atomic; the index comes last.
+Result<std::unique_ptr<TensorSink>> create_sharded_safetensors(const std::string& folder,
+                                                               std::vector<TensorInfo> tensors,
+                                                               const SafetensorsMetadata& metadata,
+                                                               uint64_t max_shard_bytes);
+
+}  // namespace llmcodec
