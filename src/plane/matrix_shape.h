@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Tensors seen as matrices. Rule (normative):
+//   2-D [out, in]                                   1 matrix of out x in
+//   3-D and more, last two sides both >= 8          the leading dimensions count matrices (experts): [e, out,
+//   in] 3-D and more otherwise (convolution kernels)    1 matrix: rows = side 0, cols = product of the other
+//   sides 0-D and 1-D                                     no matrix
+// A matrix's weights are contiguous and row-major in the tensor; matrix m starts at weight m * rows * cols.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace llmcodec {
+
+inline constexpr uint64_t kMinCodableWeights = 4096;  // below, headers and scales cost more than coding saves
+inline constexpr uint64_t kMinCodableSide = 8;        // of a matrix: the smallest picture side of VVC
+
+struct MatrixShape {
+  uint64_t matrices = 0;
+  uint64_t rows = 0;
+  uint64_t cols = 0;
+  uint64_t weights() const { return matrices * rows * cols; }
+  bool operator==(const MatrixShape&) const = default;
+};
+
+// nullopt for 0-D and 1-D shapes, shapes with a zero side, and products that overflow 64 bits.
+std::optional<MatrixShape> matrix_shape(std::span<const uint64_t> shape);
+
+// Whether a floating-point tensor of this shape is coded by default: at least kMinCodableWeights weights and
+// both sides of its matrices at least kMinCodableSide. The caller checks that the dtype is floating.
+bool is_codable(std::span<const uint64_t> shape);
+
+}  // namespace llmcodec
