@@ -87,8 +87,10 @@ MappedFile::~MappedFile() {
 
 void MappedFile::release(uint64_t offset, uint64_t size) const {
   const uint64_t page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
-  const uint64_t begin = (offset + page - 1) / page * page;  // pages shared with a neighbour stay
-  const uint64_t end = std::min<uint64_t>(offset + size, size_) / page * page;
+  // Rounded outwards: a page shared with a neighbour is at worst mapped again, while rounding inwards would keep one
+  // page for every call and let the resident size grow with the file.
+  const uint64_t begin = std::min<uint64_t>(offset, size_) / page * page;
+  const uint64_t end = std::min<uint64_t>((offset + size + page - 1) / page * page, size_);
   if (data_ == nullptr || begin >= end) return;
   ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
 }

@@ -28,7 +28,7 @@ class ErrorMetrics {
 
   double signal_energy() const;  // sum of original^2
   double error_energy() const;   // sum of (original - restored)^2
-  // error / signal energy; 0 when both are 0, infinity when only the signal is.
+  // error / signal energy; 0 when both are 0, infinity when only the signal is 0.
   double relative_mse() const;
   // -10 log10(relative_mse()): infinity for an exact copy. For reports, never on the way to archive bytes.
   double snr_db() const;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "llmcodec/status.h"
@@ -18,26 +19,35 @@ namespace llmcodec {
 struct TensorInfo {
   std::string name;
   Dtype dtype = Dtype::kF32;
-  std::vector<uint64_t>
-      shape;  // row-major, outermost first ([out, in] of a linear layer), for GGUF too; {} = scalar
-  uint64_t elements() const;  // checked when the source was opened
+  // Row-major, outermost first ([out, in] of a linear layer), for GGUF too; {} = scalar.
+  std::vector<uint64_t> shape;
+  uint64_t elements() const;  // product of the shape; 0 if that overflows, which opened sources exclude
 };
+
+// Bytes of a range of elements inside a tensor.
+struct ByteRange {
+  uint64_t begin = 0;
+  uint64_t size = 0;
+};
+// InvalidArgument if [first, first + count) is outside the tensor or not whole blocks of its dtype.
+Result<ByteRange> element_bytes(const TensorInfo& info, uint64_t first, uint64_t count);
 
 class TensorSource {
  public:
   virtual ~TensorSource() = default;
 
-  // In the order of their bytes in the file(s); names are unique.
+  // In the order of their bytes in the file(s); names are unique, sizes fit the files.
   virtual const std::vector<TensorInfo>& tensors() const = 0;
   // The mapped bytes of tensor `index` (position in tensors()); valid while the source lives.
   virtual std::span<const std::byte> bytes(size_t index) const = 0;
   // File that holds the tensor and where, for error messages.
   virtual const std::string& file(size_t index) const = 0;
   virtual uint64_t offset(size_t index) const = 0;
-  // Gives back the memory of elements [first, first + count) once they were used.
+  // Gives back the memory of elements [first, first + count) once they were used; they can still be read
+  // (again). A range outside the tensor or not of whole blocks is ignored: this is advice.
   virtual void release(size_t index, uint64_t first, uint64_t count) const = 0;
 
-  // Position of the tensor called `name`; InvalidArgument if there is none.
+  // Position of the tensor called `name`, by a linear search; InvalidArgument if there is none.
   Result<size_t> find(std::string_view name) const;
   // Elements [first, first + out.size()) as float. Block types: `first` and the count must be whole blocks.
   Status read_f32(size_t index, uint64_t first, std::span<float> out) const;
@@ -46,10 +56,12 @@ class TensorSource {
 class TensorSink {
  public:
   virtual ~TensorSink() = default;
-  // Bytes of the next tensor of the list given at creation, in pieces; the sink checks that the pieces add
-  // up.
+  // Bytes of tensor `index` of the list given at creation, in pieces; tensors in order, each complete before
+  // the next (zero-size ones need no call). InvalidArgument where the pieces do not add up.
   virtual Status write(size_t index, std::span<const std::byte> bytes) = 0;
-  virtual Status finish() = 0;  // all tensors written: the files appear under their names
+  // All tensors were written (else InvalidArgument): the files appear under their names. Destroyed without
+  // finish(), a sink leaves no unfinished file behind.
+  virtual Status finish() = 0;
 };
 
 }  // namespace llmcodec

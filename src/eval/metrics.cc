@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "eval/metrics.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cmath>
+#include <limits>
+
+namespace llmcodec {
+namespace {
+
+template <size_t n>
+double sum(const std::array<double, n>& lanes) {
+  double total = 0;
+  for (const double lane : lanes) total += lane;
+  return total;
+}
+
+bool same_special(float a, float b) {
+  return (std::isnan(a) && std::isnan(b)) || a == b;
+}
+
+}  // namespace
+
+void ErrorMetrics::add_one(size_t lane, float original, float restored) {
+  if (!std::isfinite(original) || !std::isfinite(restored)) {
+    ++nonfinite_;
+    nonfinite_mismatches_ += !same_special(original, restored);
+    return;
+  }
+  const double x = original, y = restored, e = x - y;
+  signal_[lane] += x * x;
+  restored_[lane] += y * y;
+  product_[lane] += x * y;
+  error_[lane] += e * e;
+  max_abs_error_ = std::max(max_abs_error_, std::fabs(e));
+}
+
+void ErrorMetrics::add(std::span<const float> original, std::span<const float> restored) {
+  assert(original.size() == restored.size());
+  for (size_t i = 0; i < original.size(); ++i) add_one((count_ + i) % kLanes, original[i], restored[i]);
+  count_ += original.size();
+}
+
+void ErrorMetrics::merge(const ErrorMetrics& other) {
+  for (size_t lane = 0; lane < kLanes; ++lane) {
+    signal_[lane] += other.signal_[lane];
+    restored_[lane] += other.restored_[lane];
+    product_[lane] += other.product_[lane];
+    error_[lane] += other.error_[lane];
+  }
+  max_abs_error_ = std::max(max_abs_error_, other.max_abs_error_);
+  count_ += other.count_;
+  nonfinite_ += other.nonfinite_;
+  nonfinite_mismatches_ += other.nonfinite_mismatches_;
+}
+
+double ErrorMetrics::signal_energy() const {
+  return sum(signal_);
+}
+double ErrorMetrics::error_energy() const {
+  return sum(error_);
+}
+
+double ErrorMetrics::relative_mse() const {
+  const double signal = signal_energy(), noise = error_energy();
+  if (noise == 0) return 0;
+  return signal > 0 ? noise / signal : std::numeric_limits<double>::infinity();
+}
+
+double ErrorMetrics::snr_db() const {
+  return -10 * std::log10(relative_mse());
+}
+
+double ErrorMetrics::mse() const {
+  const uint64_t finite = count_ - nonfinite_;
+  return finite > 0 ? error_energy() / static_cast<double>(finite) : 0;
+}
+
+double ErrorMetrics::cosine() const {
+  const double a = signal_energy(), b = sum(restored_);
+  if (a == 0 && b == 0) return 1;
+  if (a == 0 || b == 0) return 0;
+  return std::clamp(sum(product_) / (std::sqrt(a) * std::sqrt(b)), -1.0, 1.0);
+}
+
+double gap_db(double bpw, double snr_db) {
+  constexpr double kDbPerBit = 6.020599913279624;  // 20 log10(2)
+  return kDbPerBit * bpw - snr_db;
+}
+
+}  // namespace llmcodec

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The writing half of gguf.h.
+#include <cstring>
+
+#include "base/checked_math.h"
+#include "tensor/gguf.h"
+#include "tensor/piece_tracker.h"
+
+namespace llmcodec {
+namespace {
+
+constexpr uint32_t kVersion = 3;
+
+class ByteWriter {
+ public:
+  template <class T>
+  void number(T value) {
+    raw(std::as_bytes(std::span(&value, 1)));
+  }
+  void string(std::string_view text) {
+    number<uint64_t>(text.size());
+    raw(std::as_bytes(std::span(text)));
+  }
+  void raw(std::span<const std::byte> bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
+  std::vector<std::byte> take() { return std::move(bytes_); }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+Status check_tensors(const GgufHeader& header, const std::vector<TensorInfo>& tensors) {
+  if (tensors.size() != header.tensors().size())
+    return error(ErrorKind::kInvalidArgument, "{} tensors to write, the GGUF header has {}", tensors.size(),
+                 header.tensors().size());
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const TensorInfo& info = tensors[i];
+    const TensorInfo& original = header.tensors()[i];
+    const auto invalid = [&](std::string message) {
+      return Error{ErrorKind::kInvalidArgument, std::move(message), {}, info.name, {}};
+    };
+    if (info.name != original.name)
+      return invalid(fmt::format("the GGUF header has '{}' here", original.name));
+    if (info.shape != original.shape) return invalid("the GGUF header has another shape");
+    const DtypeInfo& dtype = dtype_info(info.dtype);
+    if (!ggml_type_from_dtype(info.dtype)) return invalid(fmt::format("GGUF has no type {}", dtype.name));
+    const uint64_t row = info.shape.empty() ? 1 : info.shape.back();
+    if (row % dtype.block_elements != 0)
+      return invalid(fmt::format("rows of {} values are not whole blocks of {}", row, dtype.name));
+    if (!dtype_bytes(info.dtype, info.elements())) return invalid("size in bytes overflows");
+  }
+  return Status::ok();
+}
+
+struct Layout {
+  std::vector<std::byte> header;  // padded to the alignment
+  std::vector<uint64_t> offsets;  // of tensors, in the file
+  uint64_t file_bytes = 0;        // padding of the last tensor included, as ggml writes it
+};
+
+Result<Layout> lay_out(const GgufHeader& header, const std::vector<TensorInfo>& tensors) {
+  ByteWriter writer;
+  writer.raw(std::as_bytes(std::span("GGUF", 4)));
+  writer.number<uint32_t>(kVersion);
+  writer.number<uint64_t>(tensors.size());
+  writer.number<uint64_t>(header.key_value_count());
+  writer.raw(header.key_values());
+  Layout layout;
+  uint64_t offset = 0;  // from the start of the data section
+  for (const TensorInfo& info : tensors) {
+    writer.string(info.name);
+    writer.number<uint32_t>(static_cast<uint32_t>(info.shape.size()));
+    for (auto size = info.shape.rbegin(); size != info.shape.rend(); ++size) writer.number<uint64_t>(*size);
+    writer.number<uint32_t>(*ggml_type_from_dtype(info.dtype));
+    writer.number<uint64_t>(offset);
+    layout.offsets.push_back(offset);
+    const uint64_t bytes = *dtype_bytes(info.dtype, info.elements());
+    const std::optional<uint64_t> end = checked_add(bytes, offset + header.alignment());
+    if (!end || *end > INT64_MAX)
+      return error(ErrorKind::kInvalidArgument, "the file's size overflows").in_tensor(info.name);
+    offset = align_up(offset + bytes, header.alignment());
+  }
+  layout.header = writer.take();
+  layout.header.resize(align_up(layout.header.size(), header.alignment()));
+  for (uint64_t& tensor_offset : layout.offsets) tensor_offset += layout.header.size();
+  layout.file_bytes = layout.header.size() + offset;
+  return layout;
+}
+
+class GgufSink final : public TensorSink {
+ public:
+  GgufSink(AtomicFile file, PieceTracker tracker, Layout layout)
+      : file_(std::move(file)), tracker_(std::move(tracker)), layout_(std::move(layout)) {}
+
+  // Padding needs no writing: a gap between two writes reads as zeros.
+  Status write(size_t index, std::span<const std::byte> bytes) override {
+    Result<uint64_t> position = tracker_.accept(index, bytes.size());
+    if (!position) return std::move(position).error().in_file(file_.path());
+    return file_.write_at(layout_.offsets[index] + *position, bytes);
+  }
+
+  Status finish() override {
+    Status complete = tracker_.check_complete();
+    if (!complete) return std::move(complete).error().in_file(file_.path());
+    if (file_.size() < layout_.file_bytes) {
+      constexpr std::byte kZero{0};
+      LLMC_RETURN_IF_ERROR(file_.write_at(layout_.file_bytes - 1, std::span(&kZero, 1)));
+    }
+    return file_.commit();
+  }
+
+ private:
+  AtomicFile file_;
+  PieceTracker tracker_;
+  Layout layout_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<TensorSink>> create_gguf(const std::string& path, const GgufHeader& header,
+                                                std::vector<TensorInfo> tensors) {
+  if (Status status = check_tensors(header, tensors); !status) return std::move(status).error().in_file(path);
+  Result<Layout> layout = lay_out(header, tensors);
+  if (!layout) return std::move(layout).error().in_file(path);
+  LLMC_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
+  LLMC_RETURN_IF_ERROR(file.write(layout->header));
+  return std::unique_ptr<TensorSink>(
+      std::make_unique<GgufSink>(std::move(file), PieceTracker(tensors), std::move(*layout)));
+}
+
+}  // namespace llmcodec

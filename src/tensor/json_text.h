@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Small JSON helpers: quoting for the texts written here, and a strict event parser for the texts read.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "llmcodec/status.h"
+
+namespace llmcodec {
+
+// Well-formed UTF-8 as in the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF.
+bool is_utf8(std::string_view text);
+
+// Appends `text` in quotes, control characters, quotes and backslashes escaped. Precondition: is_utf8(text).
+void append_json_string(std::string_view text, std::string* out);
+
+// Base of event handlers for parse_json(): everything is an error until a subclass accepts it. A handler
+// returns false after fail(). Nothing throws; the parser keeps no recursion, so nesting costs no stack.
+class JsonHandler {
+ public:
+  virtual ~JsonHandler() = default;
+  virtual bool key(std::string&) { return unexpected("a key"); }
+  virtual bool start_object(size_t) { return unexpected("an object"); }
+  virtual bool end_object() { return unexpected("the end of an object"); }
+  virtual bool start_array(size_t) { return unexpected("an array"); }
+  virtual bool end_array() { return unexpected("the end of an array"); }
+  virtual bool string(std::string&) { return unexpected("a string"); }
+  virtual bool number_unsigned(uint64_t) { return unexpected("a number"); }
+  virtual bool number_integer(int64_t) { return unexpected("a negative number"); }
+  virtual bool number_float(double, const std::string&) {
+    return unexpected("a number that is not an integer");
+  }
+  virtual bool boolean(bool) { return unexpected("true or false"); }
+  virtual bool null() { return unexpected("null"); }
+  bool binary(nlohmann::json::binary_t&) { return unexpected("binary data"); }
+  bool parse_error(size_t position, const std::string& token, const nlohmann::detail::exception& exception);
+
+ protected:
+  // Records the first error (Corrupt unless said otherwise); always false, for `return fail(...)`.
+  bool fail(std::string message, ErrorKind kind = ErrorKind::kCorrupt);
+  // "unexpected WHAT WHERE", where() given by the subclass.
+  bool unexpected(const char* what);
+  virtual std::string where() const { return "here"; }
+
+ private:
+  friend Status parse_json(std::string_view text, JsonHandler* handler);
+  std::optional<Error> error_;
+};
+
+// Sends the events of `text`, one JSON value with nothing but white space after it, to the handler. Offsets
+// of errors count from the start of `text`.
+Status parse_json(std::string_view text, JsonHandler* handler);
+
+}  // namespace llmcodec

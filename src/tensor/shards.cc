@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tensor/shards.h"
+
+#include <filesystem>
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include "base/limits.h"
+#include "tensor/json_text.h"
+
+namespace llmcodec {
+namespace {
+
+using WeightMap = std::unordered_map<std::string, std::string>;  // tensor -> shard file
+
+// Takes "weight_map" and skips everything else (the standard puts free-form values under "metadata").
+class IndexHandler final : public JsonHandler {
+ public:
+  explicit IndexHandler(WeightMap* weight_map) : weight_map_(weight_map) {}
+  bool found() const { return found_; }
+  const std::string& current_name() const { return name_; }
+
+  bool start_object(size_t) override {
+    if (level_ == 1 && expecting_map_) {
+      in_map_ = true;
+    } else if (in_map_) {
+      return unexpected("an object");
+    }
+    return enter();
+  }
+  bool end_object() override {
+    --level_;
+    if (level_ == 1) in_map_ = false;
+    return true;
+  }
+  bool start_array(size_t) override { return level_ == 0 || in_map_ ? unexpected("an array") : enter(); }
+  bool end_array() override {
+    --level_;
+    return true;
+  }
+  bool key(std::string& key) override {
+    if (in_map_) {
+      name_ = key;
+      return weight_map_->emplace(key, "").second || fail("listed twice");
+    }
+    if (level_ == 1) expecting_map_ = key == "weight_map";
+    if (level_ == 1 && expecting_map_ && std::exchange(found_, true)) return fail("two weight_maps");
+    return true;
+  }
+  bool string(std::string& text) override {
+    if (!in_map_) return scalar("a string");
+    const bool plain = !text.empty() && text != "." && text != ".." &&
+                       text.find_first_of("/\\") == std::string::npos && text.find('\0') == std::string::npos;
+    if (!plain) return fail(fmt::format("'{}' is not the name of a file in the same folder", text));
+    (*weight_map_)[name_] = std::move(text);
+    return true;
+  }
+  bool number_unsigned(uint64_t) override { return scalar("a number"); }
+  bool number_integer(int64_t) override { return scalar("a number"); }
+  bool number_float(double, const std::string&) override { return scalar("a number"); }
+  bool boolean(bool) override { return scalar("true or false"); }
+  bool null() override { return scalar("null"); }
+
+ private:
+  std::string where() const override { return level_ == 0 ? "at the top of the index" : "in weight_map"; }
+  bool scalar(const char* what) {
+    const bool misplaced = level_ == 0 || in_map_ || (level_ == 1 && expecting_map_);
+    return misplaced ? unexpected(what) : true;
+  }
+  bool enter() {
+    constexpr int kMaxNesting = 64;
+    return ++level_ <= kMaxNesting || fail("nested too deeply", ErrorKind::kLimit);
+  }
+
+  WeightMap* weight_map_;
+  int level_ = 0;
+  bool expecting_map_ = false;  // the key just read at level 1 was "weight_map"
+  bool in_map_ = false;
+  bool found_ = false;
+  std::string name_;
+};
+
+Result<WeightMap> read_index(const std::string& path) {
+  LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(path, kMaxJsonBytes));
+  WeightMap map;
+  IndexHandler handler(&map);
+  Status status = parse_json(text, &handler);
+  if (!status.is_ok()) return std::move(status).error().in_tensor(handler.current_name()).in_file(path);
+  if (!handler.found()) return error(ErrorKind::kCorrupt, "the index has no weight_map").in_file(path);
+  return map;
+}
+
+std::string file_name(const std::string& path) {
+  return std::filesystem::path(path).filename().string();
+}
+
+std::string beside(const std::string& path, const std::string& name) {
+  return (std::filesystem::path(path).parent_path() / name).string();
+}
+
+Result<std::unique_ptr<SafetensorsFile>> open_shard(const std::string& path, const std::string& index_path) {
+  std::error_code code;
+  if (!std::filesystem::exists(path, code))
+    return error(ErrorKind::kIo, "the shard is missing; {} names it", file_name(index_path)).in_file(path);
+  return SafetensorsFile::open(path);
+}
+
+Error corrupt_tensor(const std::string& tensor, const std::string& file, std::string message) {
+  return Error{ErrorKind::kCorrupt, std::move(message), file, tensor, {}};
+}
+
+// The index and the shards say the same: every tensor once, where the index places it.
+Status check_index(const WeightMap& weight_map, const std::vector<std::unique_ptr<SafetensorsFile>>& shards,
+                   const std::string& index_path) {
+  WeightMap found;
+  for (const auto& shard : shards) {
+    for (const TensorInfo& info : shard->tensors()) {
+      const auto [first, inserted] = found.emplace(info.name, file_name(shard->path()));
+      if (!inserted)
+        return corrupt_tensor(info.name, shard->path(), fmt::format("also in shard {}", first->second));
+    }
+  }
+  for (const auto& shard : shards) {
+    for (const TensorInfo& info : shard->tensors()) {
+      const auto expected = weight_map.find(info.name);
+      if (expected == weight_map.end())
+        return corrupt_tensor(info.name, shard->path(), fmt::format("not in {}", file_name(index_path)));
+      if (expected->second != found[info.name])
+        return corrupt_tensor(info.name, shard->path(),
+                              fmt::format("{} places it in {}", file_name(index_path), expected->second));
+    }
+  }
+  for (const auto& [tensor, shard] :
+       std::map<std::string, std::string>(weight_map.begin(), weight_map.end())) {
+    if (!found.contains(tensor))
+      return corrupt_tensor(tensor, beside(index_path, shard),
+                            fmt::format("in no shard, though {} places it here", file_name(index_path)));
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ShardedSource>> ShardedSource::open(const std::string& index_path) {
+  LLMC_ASSIGN_OR_RETURN(const WeightMap weight_map, read_index(index_path));
+  std::set<std::string> names;
+  for (const auto& [tensor, shard] : weight_map) names.insert(shard);
+
+  std::unique_ptr<ShardedSource> source(new ShardedSource);
+  for (const std::string& name : names) {
+    LLMC_ASSIGN_OR_RETURN(std::unique_ptr<SafetensorsFile> shard,
+                          open_shard(beside(index_path, name), index_path));
+    source->shards_.push_back(std::move(shard));
+  }
+  LLMC_RETURN_IF_ERROR(check_index(weight_map, source->shards_, index_path));
+  for (uint32_t s = 0; s < source->shards_.size(); ++s) {
+    const std::vector<TensorInfo>& tensors = source->shards_[s]->tensors();
+    for (size_t i = 0; i < tensors.size(); ++i) source->places_.push_back({s, i});
+    source->tensors_.insert(source->tensors_.end(), tensors.begin(), tensors.end());
+  }
+  return source;
+}
+
+std::vector<std::string> ShardedSource::shard_paths() const {
+  std::vector<std::string> paths;
+  for (const auto& shard : shards_) paths.push_back(shard->path());
+  return paths;
+}
+
+SafetensorsMetadata ShardedSource::metadata() const {
+  SafetensorsMetadata all;
+  for (const auto& shard : shards_) all.insert(shard->metadata().begin(), shard->metadata().end());
+  return all;
+}
+
+std::span<const std::byte> ShardedSource::bytes(size_t index) const {
+  return shards_[places_[index].shard]->bytes(places_[index].index);
+}
+
+const std::string& ShardedSource::file(size_t index) const {
+  return shards_[places_[index].shard]->path();
+}
+
+uint64_t ShardedSource::offset(size_t index) const {
+  return shards_[places_[index].shard]->offset(places_[index].index);
+}
+
+void ShardedSource::release(size_t index, uint64_t first, uint64_t count) const {
+  shards_[places_[index].shard]->release(places_[index].index, first, count);
+}
+
+}  // namespace llmcodec
