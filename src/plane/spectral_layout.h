@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Spectral layout: weights are transform coefficients. A block holds 32 inputs x m outputs (1 <= m <= 31) at
-// scan positions 1..K, K = 32 m, of one 32x32 transform block; position 0 carries no weight. Normative
-// arrangement inside a block (input-major: the weights of one input, which share a column scale, stand side
-// by side in the scan):
-//   scan position p = 1 + i * m + o      i = 0..31 input inside the strip, o = 0..m-1 output inside the group
-// e.g. m = 2: positions 1, 2, 3, 4, 5 hold (input 0, output 0), (0, 1), (1, 0), (1, 1), (2, 0).
-// A strip is one row of blocks: 32 inputs of all the picture's output groups; block bx of a picture holds its
-// outputs bx * m + o. Edges are padded with coefficient 0, which readers ignore. Cuts (normative):
-//   along inputs   col_cuts = ceil(ceil(cols / 32) / 512); strips = ceil(ceil(cols / 32) / col_cuts)
-//   along outputs  groups = ceil(rows / m); row_cuts = max(1, round(groups * m * strips * 32 / target),
-//                  ceil(groups / 512)); blocks_x = ceil(groups / row_cuts); then row_cuts = ceil(groups /
-//                  blocks_x)
-// Picture number = output cut * col_cuts + input cut. Every picture is 32 blocks_x x 32 strips samples.
+// Spectral layout: weights are transform coefficients. A block holds 32 inputs x m outputs (1 <= m <= 31) at scan
+// positions 1..K, K = 32 m, of one 32x32 transform block; position 0 carries no weight. Arrangement inside a
+// block, normative (input-major: the weights of one input, which share a column scale, are neighbours in the scan):
+//   scan position = 1 + i * m + o      i = 0..31 input inside the strip, o = 0..m-1 output inside the group
+// Example, m = 2: positions 1, 2, 3, 4, 5 hold (i, o) = (0, 0), (0, 1), (1, 0), (1, 1), (2, 0).
+// A strip is one row of blocks: 32 inputs of all output groups of the picture; block bx holds the picture's outputs
+// bx * m + o. Outside the matrix coefficients are 0, which readers ignore. Picture number = input cut * row_cuts +
+// output cut. Column order as in the spatial layout.
 //
 // Coefficients of a picture: strip after strip, block after block, K values each:
 //   data[(strip * blocks_x + block) * K + position - 1]
@@ -33,35 +28,42 @@ inline constexpr uint32_t kMaxPictureBlocks = 512;  // per side: 16384 samples
 struct SpectralLayout {
   uint64_t rows = 0, cols = 0;        // of the matrix
   uint32_t outputs_per_block = 0;     // m
-  uint32_t blocks_x = 0, strips = 0;  // of every picture
-  uint32_t row_cuts = 0, col_cuts = 0;
+  uint32_t blocks_x = 0, strips = 0;  // of every picture; stored in the archive
+  uint64_t row_cuts = 0, col_cuts = 0;
 
+  // Chooses equal pictures of about `target` weights: all strips in one picture up to 512, else the fewest equal
+  // cuts; then output groups spread over round(weights / target) pictures, at least one, at most 512 blocks wide.
   // InvalidArgument for an empty matrix, a zero target, or m outside 1..31.
   static Result<SpectralLayout> make(uint64_t rows, uint64_t cols, uint32_t outputs_per_block,
                                      uint64_t target = kDefaultPictureWeights);
-  uint64_t pictures() const { return uint64_t{row_cuts} * col_cuts; }
+  // The layout of stored numbers. Corrupt for an empty matrix, m outside 1..31, blocks outside 1..512 per side.
+  static Result<SpectralLayout> restore(uint64_t rows, uint64_t cols, uint32_t outputs_per_block,
+                                        uint32_t blocks_x, uint32_t strips);
+
+  uint64_t pictures() const { return row_cuts * col_cuts; }
   uint32_t block_coefficients() const { return kStripInputs * outputs_per_block; }  // K
   uint64_t strip_coefficients() const { return uint64_t{blocks_x} * block_coefficients(); }
   uint64_t picture_coefficients() const { return strips * strip_coefficients(); }
   uint32_t width() const { return 32 * blocks_x; }
   uint32_t height() const { return 32 * strips; }
+  uint64_t picture_index(uint64_t row_cut, uint64_t col_cut) const { return col_cut * row_cuts + row_cut; }
   PictureRect picture(uint64_t index) const;
-  SpatialLayout::Range pictures_of_rows(uint64_t first_row, uint64_t count) const;
+  // The output cuts that hold matrix rows [first_row, first_row + count); count > 0, inside the matrix.
+  CutRange cuts_of_rows(uint64_t first_row, uint64_t count) const;
 };
 
 // One strip of a picture. matrix_rows: rows [rect.first_row, + rect.rows) of the matrix with all its columns;
-// coefficients: strip_coefficients() values. T is float (values to be quantised) or int32_t (levels). order:
-// empty, or one entry per matrix column: coded position k holds matrix column order[k].
+// coefficients: strip_coefficients() values. T is float (values to be quantised) or int32_t (levels, indices).
+// order: empty, or one entry per matrix column: coded position k holds matrix column order[k].
 template <class T>
-void gather_strip(const SpectralLayout& layout, uint64_t picture, uint32_t strip,
-                  MatrixView<const T> matrix_rows, std::span<const uint32_t> order,
-                  std::span<T> coefficients);
+void gather_strip(const SpectralLayout& layout, uint64_t picture, uint32_t strip, MatrixView<const T> matrix_rows,
+                  std::span<const uint32_t> order, std::span<T> coefficients);
+// The inverse; fills only the columns that the strip holds.
 template <class T>
-void scatter_strip(const SpectralLayout& layout, uint64_t picture, uint32_t strip,
-                   std::span<const T> coefficients, std::span<const uint32_t> order,
-                   MatrixView<T> matrix_rows);
+void scatter_strip(const SpectralLayout& layout, uint64_t picture, uint32_t strip, std::span<const T> coefficients,
+                   std::span<const uint32_t> order, MatrixView<T> matrix_rows);
 
-// A whole picture: all strips; coefficients: picture_coefficients() values.
+// A whole picture: all its strips; coefficients: picture_coefficients() values.
 template <class T>
 void gather_picture(const SpectralLayout& layout, uint64_t picture, MatrixView<const T> matrix_rows,
                     std::span<const uint32_t> order, std::span<T> coefficients);
