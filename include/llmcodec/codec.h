@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A codec of planes: pictures of one size and bit depth to bytes and back. Knows samples, never tensors.
-// Implementations: raw, ffmpeg (any encoder of the user's FFmpeg), vvc (ours). All methods are const and may be called
-// from several threads at once; each call is single-threaded where the codec allows and deterministic.
+// Implementations: raw, ffmpeg (any encoder of the user's FFmpeg), vvc (ours). All methods are const and may
+// be called from several threads at once; each call is single-threaded where the codec allows and
+// deterministic.
 //
-//   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<Codec> codec, open_codec("libx265:preset=medium", registry_options));
+//   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<Codec> codec, open_codec("libx265:preset=medium", environment));
 //   LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> stream, codec->encode(pictures, format, quality));
 //   LLMC_RETURN_IF_ERROR(codec->decode(stream, format, planes));
 #pragma once
@@ -15,30 +16,45 @@
 #include <string>
 #include <vector>
 
-#include "llmcodec/status.h"
 #include "llmcodec/plane.h"
+#include "llmcodec/status.h"
 
 namespace llmcodec {
 
-// The codec's own quality parameter. Every codec has exactly one, coarse or fine; the plane scale does the rest.
+// The codec's own quality parameter. Every codec has exactly one, coarse or fine; the plane scale does the
+// rest.
 struct QualityRange {
   double min = 0, max = 0;     // finest and coarsest value the codec takes
   double step = 1;             // granularity: 1 for an integer QP, smaller for a distance
   bool lossless_only = false;  // quality is ignored (raw, ffv1)
+  // quality is a compression ratio (bits of the plane's coded depth per coded bit), not a step: the rate does
+  // not move with the plane's scale (libopenjpeg).
+  bool is_ratio = false;
   // Change of `quality` that doubles the quantiser step, for first guesses (6 for the H.26x family).
   double per_octave = 6;
 };
 
 struct CodecInfo {
-  std::string name;                // "raw", "vvc", or FFmpeg's encoder name
-  std::string version;             // of the library that writes the bytes
-  std::string stream_format;       // what the bytes are: "h266", "hevc", "obu", "ivf", "nut", "raw", ...
-  std::vector<uint32_t> bit_depths;// accepted plane depths, ascending
+  std::string name;           // "raw", "vvc", or FFmpeg's encoder name
+  std::string version;        // of the library that writes the bytes
+  std::string stream_format;  // what the bytes are: "h266", "hevc", "obu", "ivf", "nut", "raw", ...
+  std::vector<uint32_t> bit_depths = {};  // accepted plane depths, ascending
   uint32_t min_width = 1, min_height = 1, max_width = 0, max_height = 0;
-  uint32_t size_multiple = 1;      // sides the encoder takes; the codec pads and crops by itself
-  bool chroma_420 = false;         // codes two constant chroma planes besides ours
+  uint32_t size_multiple = 1;  // sides the encoder takes; the codec pads and crops by itself
+  bool chroma_420 = false;     // codes two constant chroma planes besides ours
   bool lossless = false;
-  QualityRange quality;
+  // Every conforming decoder gives the same samples (JPEG 2000's and JPEG XL's do not promise that).
+  bool exact_decoder = true;
+  QualityRange quality = {};
+};
+
+// How pictures of one format lie in a codec's stream: for readers that decode it by other means. The stream's
+// pictures are at least width x height; ours is the top left corner of each. Stream samples are ours times
+// 2^shift.
+struct StreamLayout {
+  std::string pixel_format;  // FFmpeg's name; "gray16le"-like for codecs of our own
+  uint32_t width = 0, height = 0;
+  uint32_t shift = 0;
 };
 
 class Codec {
@@ -48,10 +64,15 @@ class Codec {
   // The normalised specification "name:key=value,..." that open_codec() takes; written to archives.
   virtual const std::string& spec() const = 0;
 
-  // `pictures` all have format.width x format.height. Errors: InvalidArgument for sizes or depths outside info().
-  virtual Result<std::vector<std::byte>> encode(std::span<const PlaneView> pictures, const PictureFormat& format,
-                                                double quality) const = 0;
-  // Decodes exactly pictures.size() pictures of `format`; a stream with other sizes, depth or count is Corrupt.
+  // InvalidArgument for a depth outside info(). The default says: as given, grey, no shift.
+  virtual Result<StreamLayout> layout(const PictureFormat& format) const;
+
+  // `pictures` all have format.width x format.height. Errors: InvalidArgument for sizes or depths outside
+  // info().
+  virtual Result<std::vector<std::byte>> encode(std::span<const PlaneView> pictures,
+                                                const PictureFormat& format, double quality) const = 0;
+  // Decodes exactly pictures.size() pictures of `format`; a stream with other sizes, depth or count is
+  // Corrupt.
   virtual Status decode(std::span<const std::byte> stream, const PictureFormat& format,
                         std::span<const MutablePlaneView> pictures) const = 0;
 };
@@ -59,6 +80,7 @@ class Codec {
 struct CodecEnvironment {
   std::string ffmpeg;             // path of the ffmpeg program; empty: $LLMCODEC_FFMPEG, then PATH
   double timeout_seconds = 3600;  // of one encoder or decoder process
+  bool decode_only = false;       // the encoder need not be there: encode() may then fail, decode() must work
 };
 
 // Opens "name[:key=value,...]". Unsupported, with the reason, for a codec that is not to be had here;

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What we know about each FFmpeg encoder: the one table behind the adapter, `llmcodec codecs` and
+// docs/codecs.md.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "codec/codec_spec.h"
+#include "llmcodec/codec.h"
+
+namespace llmcodec {
+
+// Options are written in the grammar of codec_spec.h. `defaults` and the profiles give what the user did not;
+// in `parameter_option` (e.g. "x265-params") all three are merged key by key.
+struct EncoderRule {
+  std::string name;           // FFmpeg's encoder name
+  std::string codec;          // FFmpeg's codec name, for looking up a decoder; empty: not known
+  std::string stream_format;  // in CodecInfo
+  std::string muxer, demuxer;
+  std::string pixel_formats;  // space-separated; preferred first among those of one depth
+  uint32_t min_side = 16, max_side = 8192, size_multiple = 1;
+  QualityRange quality = {};
+  std::string
+      quality_option;  // "qp"; or "kvazaar-params/qp": a key inside the parameter option; empty: lossless
+  std::string parameter_option = {};  // empty: none
+  char parameter_separator = ':';
+  std::string defaults = {};                                   // constant quality, filters, one thread
+  std::string intra = {}, low_delay = {}, random_access = {};  // "-": the profile is not to be had
+  bool lossless = false;
+  bool exact_decoder = true;
+  bool hardware = false;            // listed by every build, works only with the device
+  std::string version_marker = {};  // text in FFmpeg's log before the library's version; empty: not printed
+};
+
+std::span<const EncoderRule> encoder_rules();
+
+// nullptr for an encoder without a rule.
+const EncoderRule* find_encoder_rule(std::string_view name);
+
+// The pixel format for planes of `bit_depth`: the shallowest that is deep enough; empty when there is none.
+std::string_view choose_pixel_format(std::string_view pixel_formats, uint32_t bit_depth);
+
+// Plane depths (8 to 16) that some format of the list can hold, ascending.
+std::vector<uint32_t> plane_depths(std::string_view pixel_formats);
+
+}  // namespace llmcodec

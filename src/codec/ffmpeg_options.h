@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// From a user's spec to one FFmpeg encoder's complete options. Keys of ours in a spec:
+//   profile = intra (default) | low_delay | random_access
+// and, for encoders without a rule in ffmpeg_encoders.h only:
+//   quality_option (required; "none" for a lossless encoder), quality_min (1), quality_max (31), quality_step
+//   (1), quality_per_octave (6), muxer (nut), demuxer (= muxer), pixel_formats (required; space-separated)
+// Every other key is FFmpeg's, without the leading dash ("preset", "x265-params", "q:v").
+#pragma once
+
+#include "codec/codec_spec.h"
+#include "codec/ffmpeg_encoders.h"
+
+namespace llmcodec {
+
+struct EncoderSettings {
+  EncoderRule rule;
+  CodecSpec full;                    // name, our keys, all options: resolving it again gives the same
+  std::vector<CodecOption> options;  // FFmpeg's only, in order
+  bool has_user_options = false;
+};
+
+// InvalidArgument: an unknown profile or one the encoder does not have, a key that sets the quality (quality
+// is given per picture), a missing or malformed key of ours.
+Result<EncoderSettings> resolve_encoder(const CodecSpec& spec);
+
+// FFmpeg arguments "-key value ..." with the quality put in its place. InvalidArgument for a quality outside
+// the range or between its steps.
+Result<std::vector<std::string>> encoder_arguments(const EncoderSettings& settings, double quality);
+
+}  // namespace llmcodec

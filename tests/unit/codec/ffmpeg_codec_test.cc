@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Against the real FFmpeg ($LLMCODEC_FFMPEG or PATH); skipped, with the reason, where it or an encoder is
+// absent.
+#include "codec/ffmpeg_codec.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "base/subprocess.h"
+#include "codec/ffmpeg_encoders.h"
+#include "codec/ffmpeg_probe.h"
+#include "codec_test_util.h"
+
+namespace llmcodec {
+namespace {
+
+// The finest quality at which the encoder is still lossy or exact, and the widest RMS error, in samples of
+// the coded depth, that it may then leave on a smooth picture.
+class EncoderTest : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    Result<std::unique_ptr<Codec>> opened = open_codec(GetParam(), {});
+    if (!opened.is_ok() && opened.error().kind == ErrorKind::kUnsupported)
+      GTEST_SKIP() << opened.error().to_string();
+    ASSERT_TRUE(opened.is_ok()) << opened.error().to_string();
+    codec_ = std::move(opened).value();
+  }
+
+  Result<std::vector<Plane>> round_trip(const std::vector<Plane>& planes, const PictureFormat& format,
+                                        double quality) {
+    LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> stream,
+                          codec_->encode(views(planes), format, quality));
+    return decode(*codec_, stream, format, planes.size());
+  }
+
+  std::unique_ptr<Codec> codec_;
+};
+
+std::vector<std::string> all_encoders() {
+  std::vector<std::string> names;
+  for (const EncoderRule& rule : encoder_rules()) names.push_back(rule.name);
+  return names;
+}
+
+std::string test_name(const testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param;
+  std::replace_if(
+      name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Ffmpeg, EncoderTest, testing::ValuesIn(all_encoders()), test_name);
+
+// A hidden conversion (range, depth, chroma) would shift or scale samples by far more than these bounds.
+TEST_P(EncoderTest, finest_quality_keeps_smooth_pictures_at_every_depth) {
+  for (const uint32_t depth : codec_->info().bit_depths) {
+    const PictureFormat format{96, 80, depth};
+    const std::vector<Plane> planes = smooth_planes(format, 2);
+    const auto decoded = round_trip(planes, format, codec_->info().quality.min);
+    ASSERT_TRUE(decoded.is_ok()) << decoded.error().to_string();
+    const double bound = codec_->info().lossless ? 0.0 : 0.004 * ((1u << depth) - 1);
+    EXPECT_LE(rms_difference(planes, *decoded), bound) << depth << " bits";
+  }
+}
+
+TEST_P(EncoderTest, extreme_samples_survive) {
+  for (const uint32_t depth : codec_->info().bit_depths) {
+    const PictureFormat format{64, 64, depth};
+    std::vector<Plane> planes = smooth_planes(format, 1);
+    const MutablePlaneView view = planes[0].view();
+    for (size_t y = 0; y < view.rows; ++y) {
+      for (size_t x = 0; x < view.cols; ++x)
+        view.at(y, x) = y < 32 ? 0 : static_cast<uint16_t>((1u << depth) - 1);
+    }
+    const auto decoded = round_trip(planes, format, codec_->info().quality.min);
+    ASSERT_TRUE(decoded.is_ok()) << decoded.error().to_string();
+    const double bound = codec_->info().lossless ? 0.0 : 0.01 * ((1u << depth) - 1);
+    EXPECT_LE(rms_difference(planes, *decoded), bound) << depth << " bits";
+  }
+}
+
+TEST_P(EncoderTest, odd_and_tiny_sizes_and_several_pictures) {
+  const uint32_t depth = codec_->info().bit_depths.front();
+  for (const auto& [width, height] : {std::pair{1u, 1u}, {8u, 8u}, {17u, 5u}, {5u, 131u}, {257u, 33u}}) {
+    const PictureFormat format{width, height, depth};
+    const std::vector<Plane> planes = smooth_planes(format, 3);
+    const auto decoded = round_trip(planes, format, codec_->info().quality.min);
+    ASSERT_TRUE(decoded.is_ok()) << width << "x" << height << ": " << decoded.error().to_string();
+    EXPECT_LE(rms_difference(planes, *decoded), codec_->info().lossless ? 0.0 : 4.0)
+        << width << "x" << height;
+  }
+}
+
+TEST_P(EncoderTest, same_bytes_twice) {
+  const PictureFormat format{128, 128, codec_->info().bit_depths.back()};
+  const std::vector<Plane> planes = noise_planes(format, 2);
+  const QualityRange& range = codec_->info().quality;
+  const double quality = range.min + range.step * std::floor((range.max - range.min) / range.step / 2);
+  const auto first = codec_->encode(views(planes), format, quality);
+  const auto second = codec_->encode(views(planes), format, quality);
+  ASSERT_TRUE(first.is_ok() && second.is_ok());
+  EXPECT_EQ(*first, *second);
+}
+
+TEST_P(EncoderTest, coarser_quality_takes_fewer_bytes) {
+  if (codec_->info().lossless) GTEST_SKIP() << "lossless";
+  const PictureFormat format{128, 128, codec_->info().bit_depths.front()};
+  const std::vector<Plane> planes = noise_planes(format, 1);
+  const QualityRange& range = codec_->info().quality;
+  const double middle = range.min + range.step * std::floor((range.max - range.min) / range.step / 2);
+  size_t previous = SIZE_MAX;
+  for (const double quality : {range.min, middle, range.max}) {
+    const auto stream = codec_->encode(views(planes), format, quality);
+    ASSERT_TRUE(stream.is_ok()) << stream.error().to_string();
+    EXPECT_LT(stream->size(), previous) << quality;
+    previous = stream->size();
+  }
+}
+
+TEST_P(EncoderTest, full_spec_opens_to_itself) {
+  const auto again = open_codec(codec_->spec(), {});
+  ASSERT_TRUE(again.is_ok()) << again.error().to_string();
+  EXPECT_EQ(again.value()->spec(), codec_->spec());
+}
+
+TEST_P(EncoderTest, damaged_or_foreign_streams_are_errors) {
+  const PictureFormat format{64, 64, codec_->info().bit_depths.front()};
+  const auto stream = codec_->encode(views(noise_planes(format, 2)), format, codec_->info().quality.min);
+  ASSERT_TRUE(stream.is_ok()) << stream.error().to_string();
+  const std::vector<std::byte> garbage(500, std::byte{0x5a});
+  EXPECT_FALSE(decode(*codec_, garbage, format, 2).is_ok());
+  EXPECT_FALSE(decode(*codec_, {}, format, 2).is_ok());
+  EXPECT_FALSE(decode(*codec_, std::span(*stream).first(stream->size() / 3), format, 2).is_ok());
+  EXPECT_FALSE(decode(*codec_, *stream, {128, 128, format.bit_depth}, 2).is_ok());  // other size
+  EXPECT_FALSE(decode(*codec_, *stream, format, 1).is_ok());
+  EXPECT_FALSE(decode(*codec_, *stream, format, 3).is_ok());
+}
+
+class FfmpegTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto program = find_ffmpeg({});
+    if (!program.is_ok()) GTEST_SKIP() << program.error().to_string();
+    program_ = program.value();
+    if (!program_->encoders.contains("libx265")) GTEST_SKIP() << "FFmpeg without libx265";
+  }
+  const FfmpegProgram* program_ = nullptr;
+};
+
+// The flag that the adapter relies on: without a matching format FFmpeg must fail, not convert.
+TEST_F(FfmpegTest, a_needed_conversion_is_an_error) {
+  const std::vector<std::byte> frame(64 * 64 * 2);
+  for (const char* wanted : {"gray", "gray12le", "yuv420p10le"}) {
+    ProcessOptions options;
+    options.arguments = {program_->path, "-hide_banner", "-nostdin",
+                         "-loglevel",    "error",        "-noauto_conversion_filters",
+                         "-f",           "rawvideo",     "-pixel_format",
+                         "gray10le",     "-video_size",  "64x64",
+                         "-i",           "pipe:0",       "-f",
+                         "rawvideo",     "-pix_fmt",     wanted,
+                         "pipe:1"};
+    options.input = frame;
+    const auto result = run_process(options);
+    ASSERT_TRUE(result.is_ok()) << result.error().to_string();
+    EXPECT_NE(result->exit_code, 0) << wanted;
+    EXPECT_TRUE(result->output.empty());
+  }
+}
+
+TEST_F(FfmpegTest, unknown_options_and_values_are_invalid_arguments) {
+  for (const char* spec :
+       {"libx265:no-such-option=1", "libx265:preset=warp", "libx265:x265-params=nonsense=1",
+        "libx265:profile=sideways", "libx265:qp=30", "libx265:crf_max=3"}) {
+    const auto codec = open_codec(spec, {});
+    ASSERT_FALSE(codec.is_ok()) << spec;
+    EXPECT_EQ(codec.error().kind, ErrorKind::kInvalidArgument) << spec << ": " << codec.error().to_string();
+  }
+}
+
+TEST_F(FfmpegTest, user_options_win_over_defaults) {
+  const auto codec = open_codec("libx265:preset=ultrafast,x265-params=min-cu-size=8", {});
+  ASSERT_TRUE(codec.is_ok()) << codec.error().to_string();
+  const std::string& spec = codec.value()->spec();
+  EXPECT_NE(spec.find("preset=ultrafast"), std::string::npos) << spec;
+  EXPECT_NE(spec.find(":min-cu-size=8"), std::string::npos) << spec;
+  EXPECT_NE(spec.find("aq-mode=0"), std::string::npos) << spec;
+  EXPECT_EQ(spec.find("min-cu-size=32"), std::string::npos) << spec;
+}
+
+TEST_F(FfmpegTest, profiles_code_several_pictures) {
+  for (const char* profile : {"intra", "low_delay", "random_access"}) {
+    const auto codec = open_codec(std::string("libx265:profile=") + profile, {});
+    ASSERT_TRUE(codec.is_ok()) << codec.error().to_string();
+    const PictureFormat format{96, 64, 10};
+    const std::vector<Plane> planes = smooth_planes(format, 6);
+    const auto stream = codec.value()->encode(views(planes), format, 4);
+    ASSERT_TRUE(stream.is_ok()) << stream.error().to_string();
+    const auto decoded = decode(*codec.value(), *stream, format, 6);
+    ASSERT_TRUE(decoded.is_ok()) << decoded.error().to_string();
+    EXPECT_LE(rms_difference(planes, *decoded), 4.0) << profile;
+  }
+}
+
+TEST_F(FfmpegTest, quality_outside_its_range_or_grid) {
+  const auto codec = open_codec("libx265", {});
+  ASSERT_TRUE(codec.is_ok());
+  const PictureFormat format{64, 64, 8};
+  for (const double quality : {-1.0, 52.0, 20.5, std::nan("")}) {
+    const auto stream = codec.value()->encode(views(noise_planes(format, 1)), format, quality);
+    ASSERT_FALSE(stream.is_ok()) << quality;
+    EXPECT_EQ(stream.error().kind, ErrorKind::kInvalidArgument);
+  }
+}
+
+TEST_F(FfmpegTest, encoder_of_an_unknown_name_with_stated_options) {
+  if (!program_->encoders.contains("mpeg2video")) GTEST_SKIP() << "FFmpeg without mpeg2video";
+  const auto incomplete = open_codec("mpeg2video", {});
+  ASSERT_FALSE(incomplete.is_ok());
+  EXPECT_EQ(incomplete.error().kind, ErrorKind::kInvalidArgument);
+  const auto codec = open_codec("mpeg2video:quality_option=q:v,pixel_formats=yuv420p", {});
+  ASSERT_TRUE(codec.is_ok()) << codec.error().to_string();
+  const PictureFormat format{100, 70, 8};
+  const std::vector<Plane> planes = smooth_planes(format, 2);
+  const auto stream = codec.value()->encode(views(planes), format, 2);
+  ASSERT_TRUE(stream.is_ok()) << stream.error().to_string();
+  const auto decoded = decode(*codec.value(), *stream, format, 2);
+  ASSERT_TRUE(decoded.is_ok()) << decoded.error().to_string();
+  EXPECT_LE(rms_difference(planes, *decoded), 2.0);
+}
+
+TEST_F(FfmpegTest, time_limit) {
+  CodecEnvironment environment;
+  environment.timeout_seconds = 1e-3;
+  const auto codec = open_codec("libx265", environment);
+  ASSERT_TRUE(codec.is_ok()) << codec.error().to_string();
+  const PictureFormat format{512, 512, 8};
+  const auto stream = codec.value()->encode(views(noise_planes(format, 1)), format, 10);
+  ASSERT_FALSE(stream.is_ok());
+  EXPECT_EQ(stream.error().kind, ErrorKind::kLimit);
+}
+
+TEST_F(FfmpegTest, decoding_needs_no_encoder_and_no_trial) {
+  CodecEnvironment environment;
+  environment.decode_only = true;
+  EXPECT_TRUE(open_codec("libx265:preset=no-such-preset", environment).is_ok());
+}
+
+TEST(FfmpegMissing, no_program_or_not_ffmpeg_is_unsupported_with_a_remedy) {
+  for (const char* path : {"/no/such/ffmpeg", "/bin/true"}) {
+    CodecEnvironment environment;
+    environment.ffmpeg = path;
+    const auto codec = open_codec("libx265", environment);
+    ASSERT_FALSE(codec.is_ok()) << path;
+    EXPECT_EQ(codec.error().kind, ErrorKind::kUnsupported);
+    EXPECT_NE(codec.error().message.find(path), std::string::npos);
+    for (const CodecStatus& status : list_codecs(environment)) {
+      EXPECT_EQ(status.can_encode, status.missing_reason.empty()) << status.info.name;
+    }
+  }
+}
+
+TEST(FfmpegErrors, causes_come_first_addresses_and_noise_go) {
+  const std::string text =
+      "x265 [info]: chatter\n[libx265 @ 0x55d] Bad thing\n\n[vf#0 @ 0x1] Task finished with error code: -22\n"
+      "[vost#0:0/x @ 0x12] [enc:x @ 0x34] Second\n";
+  EXPECT_EQ(summarise_ffmpeg_errors(text), "[libx265] Bad thing; [vost#0:0/x] [enc:x] Second");
+  EXPECT_EQ(summarise_ffmpeg_errors(""), "no error text");
+}
+
+}  // namespace
+}  // namespace llmcodec
