@@ -53,7 +53,7 @@ void append_json_string(std::string_view text, std::string* out) {
 bool JsonHandler::parse_error(size_t position, const std::string&,
                               const nlohmann::detail::exception& exception) {
   fail(fmt::format("not valid JSON: {}", exception.what()));
-  error_ = std::move(*error_).at_offset(position > 0 ? position - 1 : 0);
+  if (!error_->offset) error_->offset = position > 0 ? position - 1 : 0;
   return false;
 }
 

@@ -35,7 +35,7 @@ class IndexHandler final : public JsonHandler {
     if (level_ == 1) in_map_ = false;
     return true;
   }
-  bool start_array(size_t) override { return level_ == 0 || in_map_ ? unexpected("an array") : enter(); }
+  bool start_array(size_t) override { return misplaced() ? unexpected("an array") : enter(); }
   bool end_array() override {
     --level_;
     return true;
@@ -65,10 +65,9 @@ class IndexHandler final : public JsonHandler {
 
  private:
   std::string where() const override { return level_ == 0 ? "at the top of the index" : "in weight_map"; }
-  bool scalar(const char* what) {
-    const bool misplaced = level_ == 0 || in_map_ || (level_ == 1 && expecting_map_);
-    return misplaced ? unexpected(what) : true;
-  }
+  // Here nothing but the weight map, or a shard's name in it, may stand.
+  bool misplaced() const { return level_ == 0 || in_map_ || (level_ == 1 && expecting_map_); }
+  bool scalar(const char* what) { return misplaced() ? unexpected(what) : true; }
   bool enter() {
     constexpr int kMaxNesting = 64;
     return ++level_ <= kMaxNesting || fail("nested too deeply", ErrorKind::kLimit);
