@@ -23,6 +23,7 @@ inline float half_to_float(uint16_t bits) {
 inline uint16_t half_from_float(float value) {
   const uint16_t sign = static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16 & 0x8000);
   const float magnitude = std::fabs(value);
+  if (magnitude == 0) return sign;
   if (!(magnitude < 65520.0f)) return sign | 0x7bff;
   int exponent = 0;
   std::frexp(magnitude, &exponent);                       // magnitude in [2^(e-1), 2^e)

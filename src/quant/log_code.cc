@@ -51,7 +51,7 @@ LogCode fit_log_code(std::span<const double> values, uint32_t per_octave) {
   const int octaves = kMaxCode / static_cast<int>(code.per_octave);
   const int wanted =
       std::max(static_cast<int>(std::floor(low)) - 1, static_cast<int>(std::ceil(high)) + 1 - octaves);
-  const int base_exponent = std::clamp(wanted, kMinBaseExponent, kMaxExponent - 1 - octaves);
+  const int base_exponent = std::clamp(wanted, kMinBaseExponent, kMaxExponent - octaves);
   code.base = std::ldexp(1.0f, base_exponent);
   return code;
 }

@@ -189,11 +189,12 @@ double count_live(const std::vector<double>& values) {
   return static_cast<double>(std::count_if(values.begin(), values.end(), [](double v) { return v > 0; }));
 }
 
-// Row scales for the present columns, then the columns that these rows ask for: one pass over the matrix.
+// Row scales for the present columns, then the columns that these rows ask for: one pass over the matrix. A
+// column that its rows' zeros explain entirely is not dead: it keeps a part of its own size.
 Status dual_pass(RowReader& reader, bool first, bool asymmetric, std::vector<double>& cols) {
   const std::vector<double> inverse_cols = inverses(cols);
   const double live_cols = count_live(cols);
-  std::vector<double> squares(cols.size(), 0);
+  std::vector<double> squares(cols.size(), 0), floors(asymmetric ? cols.size() : 0, 0);
   double live_rows = 0;
   LLMC_RETURN_IF_ERROR(for_each_row(reader, first, [&](size_t, std::span<const float> row) {
     const Unit unit = unit_of(scaled_sums(row, inverse_cols, live_cols), asymmetric);
@@ -204,8 +205,15 @@ Status dual_pass(RowReader& reader, bool first, bool asymmetric, std::vector<dou
       const double v = (row[j] - unit.mean * cols[j]) * inverse_row;
       squares[j] += v * v;
     }
+    for (size_t j = 0; j < floors.size(); ++j) {
+      const double v = row[j] * inverse_row * kMinScaleOfMean;
+      floors[j] += v * v;
+    }
   }));
-  for (size_t j = 0; j < cols.size(); ++j) cols[j] = live_rows > 0 ? std::sqrt(squares[j] / live_rows) : 0;
+  for (size_t j = 0; j < cols.size(); ++j) {
+    if (asymmetric) squares[j] = floors[j] > 0 ? std::max(squares[j], floors[j]) : 0;
+    cols[j] = live_rows > 0 ? std::sqrt(squares[j] / live_rows) : 0;
+  }
   return Status::ok();
 }
 
