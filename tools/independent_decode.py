@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Decodes an llmcodec archive with numpy and an ffmpeg process alone, written from docs/format.md.
+
+usage: independent_decode.py ARCHIVE [-o OUT.safetensors] [--tensor NAME] [--compare RESTORED.safetensors]
+
+ARCHIVE is a file or a folder of shards. Coded tensors come out as F32, others as they are stored. --compare checks them
+value by value (bit by bit) against what `llmcodec decompress --dtype f32` wrote, and exits 1 at the first difference.
+It is slow and plain on purpose: a second description of the format that runs.
+"""
+import argparse
+import glob
+import json
+import os
+import subprocess
+
+import numpy as np
+
+import safetensors_stream as st
+
+NUMPY = {"F32": np.float32, "F16": np.float16, "F64": np.float64, "U8": np.uint8, "I8": np.int8, "U16": np.uint16, "I16": np.int16,
+         "U32": np.uint32, "I32": np.int32, "U64": np.uint64, "I64": np.int64, "BF16": np.uint16, "BOOL": np.uint8,
+         "F8_E4M3": np.uint8, "F8_E5M2": np.uint8}
+DEMUXER = {"h266": "vvc", "hevc": "hevc", "h264": "h264", "obu": "obu", "ivf": "ivf", "nut": "nut"}
+f32 = np.float32
+
+
+def read_safetensors(path):
+    """{name: (dtype, array)} and the metadata; arrays are mapped, BF16 and F8 stay bits."""
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+    metadata, tensors = header.pop("__metadata__", {}), {}
+    data = np.memmap(path, np.uint8, "r", offset=0)
+    for name, info in header.items():
+        first, last = (8 + size + offset for offset in info["data_offsets"])
+        tensors[name] = (info["dtype"], data[first:last].view(NUMPY[info["dtype"]]).reshape(info["shape"]))
+    return tensors, metadata
+
+
+# --- streams to samples (format 2.5) -------------------------------------------------------------------------------
+
+def ffmpeg_pictures(stream, container):
+    """Luma planes of every picture, as arrays (height, width), untouched by any conversion."""
+    source = ["-f", DEMUXER[container]] if container in DEMUXER else []
+    command = [os.environ.get("LLMCODEC_FFMPEG", "ffmpeg"), "-v", "error", "-threads", "1", *source, "-i", "pipe:0", "-fps_mode",
+               "passthrough", "-vf", "extractplanes=y", "-strict", "-1", "-f", "yuv4mpegpipe", "pipe:1"]
+    out = subprocess.run(command, input=stream, stdout=subprocess.PIPE, check=True).stdout
+    header, _, rest = out.partition(b"\n")
+    fields = {part[:1]: part[1:].decode() for part in header.split()[1:] if part[:1] != b"X"}
+    shape = (int(fields[b"H"]), int(fields[b"W"]))
+    kind = np.uint8 if fields[b"C"] == "mono" else np.dtype("<u2")
+    frame = shape[0] * shape[1] * np.dtype(kind).itemsize
+    while rest:
+        head, _, rest = rest.partition(b"\n")
+        assert head.startswith(b"FRAME")
+        yield np.frombuffer(rest[:frame], kind).reshape(shape).astype(np.int64)
+        rest = rest[frame:]
+
+
+def raw_pictures(stream, count, width, height, depth):
+    bits = np.unpackbits(np.frombuffer(stream, np.uint8), bitorder="little")[:count * width * height * depth]
+    return list((bits.reshape(-1, depth) << np.arange(depth, dtype=np.int64)).sum(axis=1).reshape(count, height, width))
+
+
+def segment_pictures(codec, stream, count, width, height, depth):
+    if codec["stream"] == "raw":
+        return raw_pictures(stream, count, width, height, depth)
+    if codec["stream"] == "images":
+        pictures = []
+        while stream:
+            size = 4 + int.from_bytes(stream[:4], "little")
+            pictures += ffmpeg_pictures(stream[4:size], "image")
+            stream = stream[size:]
+    else:
+        pictures = list(ffmpeg_pictures(stream, codec["stream"]))
+    assert len(pictures) == count, f"{len(pictures)} pictures, {count} expected"
+    shift = codec.get("shift", 0)
+    rounded = [(p + (1 << shift >> 1)) >> shift for p in pictures]
+    return [np.minimum(p, (1 << depth) - 1)[:height, :width] for p in rounded]
+
+
+def all_pictures(codec, bitstream, total, width, height, depth):
+    pictures, offset = [], 0
+    for size in codec["segments"]:
+        count = min(codec["pictures"], total - len(pictures))
+        pictures += segment_pictures(codec, bitstream[offset:offset + size].tobytes(), count, width, height, depth)
+        offset += size
+    return pictures
+
+
+# --- spatial layout (2.2, 2.3) -------------------------------------------------------------------------------------
+
+def spatial(stages, bitstream, matrices, rows, cols):
+    width, height = stages["layout"]["picture"]
+    across, down = -(-rows // width), -(-cols // height)
+    affine = stages["affine"]
+    pictures = all_pictures(stages["codec"], bitstream, matrices * across * down, width, height, affine["bit_depth"])
+    q = np.array(pictures).reshape(matrices, down, across, height, width).transpose(0, 2, 4, 1, 3)
+    q = q.reshape(matrices, across * width, down * height)[:, :rows, :cols]
+    return (q - affine["zero"]).astype(f32) * f32(affine["step"])
+
+
+# --- spectral layout (2.4): weights are transform coefficients -----------------------------------------------------
+
+def dct_matrix():
+    """The integer DCT-II of H.266 8.7.4.2 for 32 points: row = frequency."""
+    c = [64, 90, 90, 90, 89, 88, 87, 85, 83, 82, 80, 78, 75, 73, 70, 67, 64, 61, 57, 54, 50, 46, 43, 38, 36, 31, 25, 22, 18, 13, 9, 4]
+
+    def value(angle):  # of 64 * sqrt(2) * cos(angle * pi / 64), as the standard rounds it
+        angle = min(angle % 128, 128 - angle % 128)
+        return c[angle] if angle < 32 else -c[64 - angle]
+
+    return np.array([[value((2 * n + 1) * k) for n in range(32)] for k in range(32)], dtype=np.float64)
+
+
+def diagonal_scan(side):
+    """(x, y) of an up-right diagonal scan: each diagonal starts at its bottom left."""
+    return [(d - y, y) for d in range(2 * side - 1) for y in range(min(d, side - 1), max(-1, d - side), -1)]
+
+
+def scan_32():
+    """Flat index y * 32 + x of every scan position (H.266 6.5.2, sub-blocks of 4x4)."""
+    return np.array([(4 * sy + y) * 32 + 4 * sx + x for sx, sy in diagonal_scan(8) for x, y in diagonal_scan(4)])
+
+
+def dc_prediction(picture, depth):
+    """Prediction of every 32x32 block from its decoded neighbours: DC with PDPC (H.266 8.4.5.2), (by, bx, 32, 32)."""
+    down, across = picture.shape[0] // 32, picture.shape[1] // 32
+    out = np.full((down, across, 32, 32), 1 << (depth - 1), dtype=np.int64)
+    weight = 32 >> np.minimum(31, 2 * np.arange(32) >> 2)
+    for by in range(down):
+        for bx in range(across):
+            if by == 0 and bx == 0:
+                continue
+            y, x = 32 * by, 32 * bx
+            # A missing side repeats the nearest sample of the other (8.4.5.2.8).
+            top = picture[y - 1, x:x + 32] if by else np.full(32, picture[y, x - 1])
+            left = picture[y:y + 32, x - 1] if bx else np.full(32, picture[y - 1, x])
+            dc = (top.sum() + left.sum() + 32) >> 6
+            out[by, bx] = dc + ((weight[None, :] * (left[:, None] - dc) + weight[:, None] * (top[None, :] - dc) + 32) >> 6)
+    return out
+
+
+def coefficient_unit(qp, depth):
+    """What the scaling process (H.266 8.7.3) makes of index 1, before rounding."""
+    scaled = qp + 6 * (depth - 8) + 1
+    return 16 * ([40, 45, 51, 57, 64, 72][scaled % 6] << (scaled // 6)) / 2 ** (depth + 1)
+
+
+def spectral(stages, bitstream, matrices, rows, cols):
+    layout, codec, depth = stages["layout"], stages["codec"], 10
+    across, down = layout["blocks"]
+    m = layout["coefficients"] // 32
+    per_matrix = -(-rows // (m * across))
+    pictures = all_pictures(codec, bitstream, matrices * per_matrix, 32 * across, 32 * down, depth)
+    inverse = np.linalg.inv(dct_matrix().T)
+    positions, unit = scan_32()[1:1 + 32 * m], coefficient_unit(codec["quality"], depth)
+    u = np.zeros((matrices, per_matrix * across * m, down * 32), dtype=f32)
+    for number, picture in enumerate(pictures):
+        blocks = picture.reshape(down, 32, across, 32).swapaxes(1, 2) - dc_prediction(picture, depth)
+        coefficients = (inverse @ blocks @ inverse.T * 2.0 ** (27 - depth)).reshape(down, across, 1024)[:, :, positions]
+        index = np.rint(coefficients / unit).reshape(down, across, 32, m)
+        matrix, slot = divmod(number, per_matrix)
+        part = index.transpose(1, 3, 0, 2).reshape(across * m, down * 32)  # outputs, inputs
+        u[matrix, slot * across * m:(slot + 1) * across * m] = part.astype(f32) * f32(layout["step"])
+    return u[:, :rows, :cols]
+
+
+# --- scales, zeros, outliers (2.1) ---------------------------------------------------------------------------------
+
+def scale_values(codes, parameters):
+    base, per_octave = f32(parameters[0]), parameters[1]
+    table = np.exp2(np.arange(32) / 32).astype(f32)
+    values = np.ldexp(base * table[codes % per_octave * (32 // per_octave)], codes // per_octave)
+    return np.where(codes == 0, f32(0), values.astype(f32))
+
+
+def undo_scales(stage, part, u):
+    matrices, rows, cols = u.shape
+    kind, row, col = stage["kind"], None, None
+    codes = {name: part(name).astype(np.int64) for name in ("row_scale", "col_scale", "group_scale") if part(name) is not None}
+    if "row_scale" in codes:
+        row = scale_values(codes["row_scale"], stage["row"]).reshape(matrices, rows, 1)
+    if "col_scale" in codes:
+        column_codes = codes["col_scale"].reshape(matrices, cols)
+        col = scale_values(column_codes, stage["col"]).reshape(matrices, 1, cols)
+    if stage.get("order") == "col_scale":
+        for matrix in range(matrices):
+            order = np.argsort(-column_codes[matrix], kind="stable")
+            restored = np.empty_like(u[matrix])
+            restored[:, order] = u[matrix]
+            u[matrix] = restored
+    groups = np.arange(cols) // stage["group"] if kind == "group" else None
+    if stage.get("zero"):
+        zero = part("zero").view(np.float16).astype(f32)
+        shapes = {"tensor": (1, 1, 1), "row": (matrices, rows, 1), "dual": (matrices, rows, 1), "column": (matrices, 1, cols)}
+        u = u + (zero.reshape(matrices, rows, -1)[:, :, groups] if kind == "group" else zero.reshape(shapes[kind]))
+    if kind == "group":
+        return u * scale_values(codes["group_scale"], stage["codes"]).reshape(matrices, rows, -1)[:, :, groups]
+    factor = {"tensor": lambda: f32(stage["scale"]), "row": lambda: row, "column": lambda: col, "dual": lambda: row * col}[kind]()
+    return u * factor
+
+
+def decode_tensor(name, info, tensors):
+    def part(suffix):
+        if suffix not in info["parts"]:
+            return None
+        dtype, values = tensors[f"{name}.{suffix}"]
+        return values.view(np.uint8)[:info["parts"][suffix][0]].view(NUMPY[dtype])
+
+    stages = {stage["stage"]: stage for stage in info["stages"]}
+    unknown = set(stages) - {"scales", "affine", "layout", "codec", "outliers"}
+    assert not unknown and all(s.get("version", 1) == 1 for s in info["stages"]), f"{name}: unknown stages {unknown}"
+    layout = {"spatial": spatial, "spectral": spectral}[stages["layout"]["kind"]]
+    x = undo_scales(stages["scales"], part, layout(stages, part("bitstream"), *info["matrix"])).astype(f32).reshape(-1)
+    if part("outlier_index") is not None:
+        dtype = tensors[f"{name}.outlier_value"][0]
+        values = part("outlier_value")
+        x[part("outlier_index")] = st.from_bf16(values) if dtype == "BF16" else values.astype(f32)
+    return x.reshape(info["shape"])
+
+
+def decode(archive, only=None):
+    """Yields (name, dtype, array) of every tensor of the model."""
+    paths = sorted(glob.glob(os.path.join(archive, "*.safetensors"))) if os.path.isdir(archive) else [archive]
+    for path in paths:
+        tensors, metadata = read_safetensors(path)
+        description = json.loads(metadata["llmcodec"])
+        assert description["format_version"] == 1
+        coded = description["tensors"]
+        parts = {f"{name}.{suffix}" for name, info in coded.items() for suffix in info["parts"]} | {"llmcodec.gguf_header"}
+        for name, (dtype, values) in tensors.items():
+            if name not in parts and only in (None, name):
+                yield name, dtype, values
+        for name, info in coded.items():
+            if only in (None, name):
+                yield name, "F32", decode_tensor(name, info, tensors)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("archive")
+    parser.add_argument("-o", "--output")
+    parser.add_argument("--tensor")
+    parser.add_argument("--compare")
+    options = parser.parse_args()
+    expected = read_safetensors(options.compare)[0] if options.compare else None
+    entries = []
+    for name, dtype, values in decode(options.archive, options.tensor):
+        if expected is not None:
+            ours = expected.pop(name)[1] if name in expected else None
+            if dtype == "F32" and (ours is None or not np.array_equal(ours.view(np.uint32), np.ascontiguousarray(values).view(np.uint32))):
+                raise SystemExit(f"{name}: differs from {options.compare}")
+        if options.output:
+            entries.append(st.Entry(name, dtype, values.shape, np.ascontiguousarray(values)))
+        print(f"{name} {dtype} {list(values.shape)}")
+    if expected and options.tensor is None:
+        raise SystemExit(f"{options.compare} has tensors that the archive lacks: {sorted(expected)[:5]}")
+    if options.output:
+        st.write(options.output, entries)
+
+
+if __name__ == "__main__":
+    main()
