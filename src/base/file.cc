@@ -86,11 +86,11 @@ MappedFile::~MappedFile() {
 }
 
 void MappedFile::release(uint64_t offset, uint64_t size) const {
-  const uint64_t page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
-  // Rounded outwards: a page shared with a neighbour is at worst mapped again, while rounding inwards would keep one
-  // page for every call and let the resident size grow with the file.
-  const uint64_t begin = std::min<uint64_t>(offset, size_) / page * page;
-  const uint64_t end = std::min<uint64_t>((offset + size + page - 1) / page * page, size_);
+  // Linux maps up to 64 KiB around a page that is touched ("fault-around"), bytes before the range included. So whole
+  // windows are given back: rounding to pages kept a sixth of a file resident that was read in rows of 133 kB.
+  const uint64_t window = std::max<uint64_t>(65536, static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)));
+  const uint64_t begin = std::min<uint64_t>(offset, size_) / window * window;
+  const uint64_t end = std::min<uint64_t>((offset + size + window - 1) / window * window, size_);
   if (data_ == nullptr || begin >= end) return;
   ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
 }

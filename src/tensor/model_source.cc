@@ -76,7 +76,7 @@ bool in_top_folder(const std::string& relative) {
 bool is_other_weight_format(const std::string& relative) {
   if (!in_top_folder(relative)) return false;
   constexpr auto kPrefixes = std::to_array<std::string_view>(
-      {"pytorch_model", "consolidated", "tf_model", "flax_model", "rust_model", "model-"});
+      {"pytorch_model", "consolidated", "tf_model", "flax_model", "rust_model", "model-", "model."});
   constexpr auto kSuffixes = std::to_array<std::string_view>(
       {".bin", ".bin.index.json", ".pth", ".safetensors", ".safetensors.index.json", ".h5", ".h5.index.json",
        ".msgpack", ".msgpack.index.json", ".ot"});

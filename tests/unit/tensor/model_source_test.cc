@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tensor/model_source.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tensor/shards.h"
+#include "tensor_test_files.h"
+
+namespace llmcodec {
+namespace {
+
+using Names = std::vector<std::string>;
+
+// A Hugging Face folder with the small files that such folders have.
+class ModelFolder : public testing::Test {
+ protected:
+  ModelFolder() {
+    for (const char* name : {"config.json", "tokenizer.json", "sub/deeper/extra.txt", ".gitattributes",
+                             ".git/HEAD", ".cache/huggingface/x"})
+      write_bytes(folder_.file(name), "{}");
+  }
+  void add_weights(const std::string& name) {
+    write_bytes(folder_.file(name), read_bytes(test_data("tiny.safetensors")));
+  }
+  void add_shards() {
+    const std::vector<TensorInfo> infos = {{"a", Dtype::kU8, {2}}, {"b", Dtype::kU8, {2}}};
+    auto sink = create_sharded_safetensors(folder_.path(), infos, {{"format", "pt"}}, 2);
+    ASSERT_OK(sink);
+    for (size_t i = 0; i < 2; ++i) ASSERT_OK((*sink)->write(i, as_bytes("xy")));
+    ASSERT_OK((*sink)->finish());
+  }
+  const Names kOthers = {".gitattributes", "config.json", "sub/deeper/extra.txt", "tokenizer.json"};
+  TempFolder folder_;
+};
+
+TEST_F(ModelFolder, with_one_file) {
+  add_weights("model.safetensors");
+  const Result<Model> model = open_model(folder_.path());
+  ASSERT_OK(model);
+  EXPECT_EQ(model->kind, ModelKind::kFolder);
+  EXPECT_EQ(model->source->tensors().size(), 8u);
+  EXPECT_EQ(model->weight_files, Names{folder_.file("model.safetensors")});
+  EXPECT_EQ(model->other_files, kOthers);
+  EXPECT_TRUE(model->skipped_files.empty());
+  EXPECT_EQ(model->metadata.at("format"), "pt");
+  EXPECT_EQ(model->gguf, nullptr);
+}
+
+TEST_F(ModelFolder, with_shards) {
+  add_shards();
+  const Result<Model> model = open_model(folder_.path());
+  ASSERT_OK(model);
+  EXPECT_EQ(model->kind, ModelKind::kFolder);
+  EXPECT_EQ(model->source->tensors().size(), 2u);
+  EXPECT_EQ(model->weight_files.size(), 2u);
+  EXPECT_EQ(model->other_files, kOthers);
+  EXPECT_EQ(model->metadata.at("format"), "pt");
+}
+
+TEST_F(ModelFolder, the_same_weights_in_other_formats_are_left_out) {
+  add_shards();
+  add_weights("model.safetensors");  // beside an index: a leftover
+  const Names skipped = {"consolidated.safetensors", "model.q4.gguf", "model.safetensors",
+                         "pytorch_model.bin", "pytorch_model.bin.index.json"};
+  for (const std::string& name : skipped) {
+    if (name != "model.safetensors") write_bytes(folder_.file(name), "x");
+  }
+  const Names kept = {"1_Dense/model.safetensors", "adapter_model.safetensors", "training_args.bin"};
+  for (const std::string& name : kept) write_bytes(folder_.file(name), "x");
+  const Result<Model> model = open_model(folder_.path());
+  ASSERT_OK(model);
+  EXPECT_EQ(model->source->tensors().size(), 2u);
+  EXPECT_EQ(model->skipped_files, skipped);
+  Names others = kOthers;
+  others.insert(others.end(), kept.begin(), kept.end());
+  std::sort(others.begin(), others.end());
+  EXPECT_EQ(model->other_files, others);
+}
+
+TEST_F(ModelFolder, with_weights_under_another_name) {
+  add_weights("adapter_model.safetensors");
+  const Result<Model> model = open_model(folder_.path());
+  ASSERT_OK(model);
+  EXPECT_EQ(model->weight_files, Names{folder_.file("adapter_model.safetensors")});
+  EXPECT_EQ(model->other_files, kOthers);
+}
+
+TEST_F(ModelFolder, with_several_sets_of_weights) {
+  add_weights("one.safetensors");
+  add_weights("two.safetensors");
+  expect_error(open_model(folder_.path()), ErrorKind::kInvalidArgument, "one.safetensors, two.safetensors");
+}
+
+TEST_F(ModelFolder, without_weights) {
+  write_bytes(folder_.file("sub/model.safetensors"), "x");  // not at the top
+  const Result<Model> model = open_model(folder_.path());
+  expect_error(model, ErrorKind::kInvalidArgument,
+               "no weights in this folder; looked for model.safetensors.index.json");
+  EXPECT_EQ(model.error().file, folder_.path());
+}
+
+TEST_F(ModelFolder, with_a_missing_shard) {
+  add_shards();
+  std::filesystem::remove(folder_.file("model-00002-of-00002.safetensors"));
+  expect_error(open_model(folder_.path()), ErrorKind::kIo,
+               "model-00002-of-00002.safetensors: the shard is missing");
+}
+
+TEST_F(ModelFolder, of_links_as_in_a_hub_cache) {
+  add_weights("blobs/abc");
+  const std::string snapshot = folder_.file("snapshot");
+  std::filesystem::create_directories(snapshot);
+  std::filesystem::create_symlink("../blobs/abc", snapshot + "/model.safetensors");
+  std::filesystem::create_symlink("../config.json", snapshot + "/config.json");
+  std::filesystem::create_symlink("../nowhere", snapshot + "/dangling");
+  std::filesystem::create_directory_symlink("..", snapshot + "/loop");
+  const Result<Model> model = open_model(snapshot);
+  ASSERT_OK(model);
+  EXPECT_EQ(model->source->tensors().size(), 8u);
+  EXPECT_EQ(model->other_files, Names{"config.json"});
+}
+
+TEST(ModelFile, safetensors) {
+  const Result<Model> model = open_model(test_data("tiny.safetensors"));
+  ASSERT_OK(model);
+  EXPECT_EQ(model->kind, ModelKind::kSafetensors);
+  EXPECT_EQ(model->metadata.at("format"), "pt");
+  EXPECT_TRUE(model->other_files.empty());
+}
+
+TEST(ModelFile, gguf_under_any_name) {
+  TempFolder folder;
+  write_bytes(folder.file("weights.dat"), read_bytes(test_data("tiny.gguf")));
+  const Result<Model> model = open_model(folder.file("weights.dat"));
+  ASSERT_OK(model);
+  EXPECT_EQ(model->kind, ModelKind::kGguf);
+  ASSERT_NE(model->gguf, nullptr);
+  EXPECT_EQ(model->gguf->find_string("general.architecture"), "llama");
+  EXPECT_EQ(model->weight_files, Names{folder.file("weights.dat")});
+}
+
+TEST(ModelFile, index) {
+  TempFolder folder;
+  write_bytes(folder.file("x.safetensors.index.json"), R"({"weight_map":{}})");
+  const Result<Model> model = open_model(folder.file("x.safetensors.index.json"));
+  ASSERT_OK(model);
+  EXPECT_EQ(model->kind, ModelKind::kShardedSafetensors);
+}
+
+TEST(ModelFile, of_another_kind) {
+  TempFolder folder;
+  const auto open = [&](const std::string& name, std::string_view bytes) {
+    write_bytes(folder.file(name), bytes);
+    return open_model(folder.file(name));
+  };
+  expect_error(open("model.pt", std::string_view("PK\x03\x04....", 8)), ErrorKind::kUnsupported, "pickle");
+  expect_error(open("model.pth", "\x80\x02...."), ErrorKind::kUnsupported, "pickle");
+  expect_error(open("notes.txt", "hello, world"), ErrorKind::kUnsupported, "neither GGUF nor safetensors");
+  expect_error(open("empty", ""), ErrorKind::kUnsupported, "neither GGUF nor safetensors");
+  expect_error(open("empty.safetensors", ""), ErrorKind::kCorrupt, "too short");
+  expect_error(open("broken.gguf", "GGXF"), ErrorKind::kCorrupt, "not a GGUF file");
+  expect_error(open_model(folder.file("absent")), ErrorKind::kIo, "absent");
+}
+
+uint64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  uint64_t size = 0, resident = 0;
+  statm >> size >> resident;
+  return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// A file read from front to back, each part given back: resident memory must not grow with the file.
+TEST(ModelMemory, stays_bounded_when_parts_are_released) {
+  if (!std::filesystem::exists("/proc/self/statm")) GTEST_SKIP() << "needs /proc to see resident memory";
+  constexpr uint64_t kRows = 1000, kCols = 33'333;  // 133 MB; rows that share pages with their neighbours
+  TempFolder folder;
+  const std::string path = folder.file("large.safetensors");
+  {
+    auto sink = create_safetensors(path, {{"w", Dtype::kF32, {kRows, kCols}}}, {});
+    ASSERT_OK(sink);
+    const std::vector<float> row(kCols, 1.0f);
+    for (uint64_t r = 0; r < kRows; ++r) ASSERT_OK((*sink)->write(0, std::as_bytes(std::span(row))));
+    ASSERT_OK((*sink)->finish());
+  }
+  const Result<Model> model = open_model(path);
+  ASSERT_OK(model);
+  std::vector<float> row(kCols);
+  uint64_t before = 0, peak = 0;
+  double sum = 0;
+  for (uint64_t r = 0; r < kRows; ++r) {
+    ASSERT_OK(model->source->read_f32(0, r * kCols, row));
+    sum += row[0];
+    model->source->release(0, r * kCols, kCols);
+    if (r == 10) before = resident_bytes();
+    if (r > 10 && r % 50 == 0) peak = std::max(peak, resident_bytes());
+  }
+  EXPECT_EQ(sum, 1000.0);
+  EXPECT_LT(peak, before + (8u << 20));
+}
+
+}  // namespace
+}  // namespace llmcodec

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Damaged files: whatever the bytes, opening one gives an error that names the file, or a model whose every
+// tensor can be read. Run under the sanitizers for what this is worth; LLMCODEC_MUTATIONS sets the number per
+// kind of file (2000 by default).
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <random>
+
+#include "tensor/model_source.h"
+#include "tensor_test_files.h"
+
+namespace llmcodec {
+namespace {
+
+int mutations() {
+  const char* wanted = std::getenv("LLMCODEC_MUTATIONS");
+  return wanted != nullptr ? std::atoi(wanted) : 2000;
+}
+
+// One to four changes, most of them in the first `hot_bytes` (the header): a bit, a byte, an extreme number,
+// a piece taken out, doubled or replaced by another.
+class Mutator {
+ public:
+  Mutator(uint32_t seed, size_t hot_bytes) : random_(seed), hot_bytes_(hot_bytes) {}
+
+  std::string mutate(std::string bytes) {
+    for (uint32_t changes = 1 + random_() % 4; changes > 0; --changes) change(&bytes);
+    return bytes;
+  }
+
+ private:
+  size_t position(const std::string& bytes) {
+    const size_t range = random_() % 8 != 0 ? std::min(hot_bytes_, bytes.size()) : bytes.size();
+    return random_() % std::max<size_t>(range, 1);
+  }
+  void change(std::string* bytes) {
+    if (bytes->empty()) return;
+    const size_t at = position(*bytes);
+    const size_t length = std::min<size_t>(1 + random_() % 16, bytes->size() - at);
+    switch (random_() % 7) {
+      case 0:
+        (*bytes)[at] = static_cast<char>((*bytes)[at] ^ (1 << random_() % 8));
+        break;
+      case 1:
+        (*bytes)[at] = static_cast<char>(random_());
+        break;
+      case 2:
+        (*bytes)[at] = "0123456789-.eE\"{}[],:\\"[random_() % 22];
+        break;
+      case 3:
+        bytes->replace(at, length, little_endian(extreme(), 8).substr(0, length));
+        break;
+      case 4:
+        bytes->erase(at, length);
+        break;
+      case 5:
+        bytes->insert(at, bytes->substr(position(*bytes), length));
+        break;
+      default:
+        bytes->replace(at, length, bytes->substr(position(*bytes), length));
+        break;
+    }
+  }
+  uint64_t extreme() {
+    const uint64_t kNumbers[] = {0,         1,          0x7fffffff, 0xffffffff, 1ull << 32,
+                                 INT64_MAX, 1ull << 63, UINT64_MAX, ~31ull};
+    return kNumbers[random_() % std::size(kNumbers)];
+  }
+  std::mt19937 random_;
+  size_t hot_bytes_;
+};
+
+// Reads every byte of every tensor.
+void read_all(const TensorSource& source) {
+  for (size_t i = 0; i < source.tensors().size(); ++i) {
+    const TensorInfo& info = source.tensors()[i];
+    unsigned sum = 0;
+    for (const std::byte b : source.bytes(i)) sum += static_cast<unsigned>(b);
+    ASSERT_LE(sum, 255 * source.bytes(i).size());
+    ASSERT_EQ(source.bytes(i).size(), dtype_bytes(info.dtype, info.elements()));
+    if (!dtype_info(info.dtype).floating) continue;
+    std::vector<float> values(info.elements());
+    ASSERT_OK(source.read_f32(i, 0, values));
+    source.release(i, 0, info.elements());
+  }
+}
+
+void check_mutations(const std::string& name, size_t hot_bytes, uint32_t first_seed) {
+  const std::string whole = read_bytes(test_data(name));
+  ASSERT_GT(whole.size(), hot_bytes);
+  TempFolder folder;
+  const std::string path = folder.file(name);
+  int errors = 0;
+  for (int i = 0; i < mutations(); ++i) {
+    SCOPED_TRACE(testing::Message() << "mutation " << i << " of " << name);
+    write_bytes(path, Mutator(first_seed + static_cast<uint32_t>(i), hot_bytes).mutate(whole));
+    const Result<Model> model = open_model(path);
+    if (model.is_ok()) {
+      read_all(*model->source);
+      continue;
+    }
+    ++errors;
+    ASSERT_FALSE(model.error().message.empty());
+    ASSERT_EQ(model.error().file, path);
+    ASSERT_NE(model.error().kind, ErrorKind::kInternal);
+  }
+  EXPECT_GT(errors, mutations() / 2);  // or the mutations missed the header
+}
+
+TEST(Mutations, of_safetensors) {
+  check_mutations("tiny.safetensors", 616, 1000);
+}
+TEST(Mutations, of_gguf) {
+  check_mutations("tiny.gguf", 960, 2'000'000);
+}
+
+}  // namespace
+}  // namespace llmcodec
