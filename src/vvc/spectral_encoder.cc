@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "vvc/spectral_encoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <numeric>
+
+#include "vvc/cabac_encoder.h"
+#include "vvc/encoder_stream.h"
+#include "vvc/intra_pred.h"
+#include "vvc/residual_syntax.h"
+#include "vvc/trellis.h"
+
+namespace llmcodec::vvc {
+namespace {
+
+constexpr int kBlockSide = 32;
+constexpr int kBlockSamples = kBlockSide * kBlockSide;
+// Samples at 10 bits by which a block's mean may leave mid-grey: a quarter of what a pixel deviation of 27
+// (2.3 bits) leaves on either side at 8 deviations. Smaller steers more often, at about 20 bits a time.
+constexpr int kSteerThreshold = 64;
+
+// Nearest level to `target` that quantiser Q0 (even) or Q1 (odd or zero) of `state` can express.
+int32_t nearest_level(int64_t target, int state) {
+  const int64_t magnitude = std::min<int64_t>(std::abs(target), 32765);
+  const int64_t level = state < 2 ? (magnitude + 1) / 2 * 2 : magnitude / 2 * 2 + 1;
+  return static_cast<int32_t>(target < 0 ? -level : level);
+}
+
+int32_t to_fixed(float value) {
+  constexpr float kLimit = 1 << 22;  // far beyond the largest level, far below overflow
+  return static_cast<int32_t>(std::lrintf(std::clamp(value, -kLimit, kLimit) * (1 << kCoefficientFraction)));
+}
+
+// One block under construction.
+struct BlockWork {
+  std::vector<int32_t> input;                 // scan positions 0..K, fixed point
+  std::vector<int32_t> scanned;               // levels in scan order
+  alignas(32) int32_t levels[kBlockSamples];  // in raster order, as residual_coding takes them
+  int last = -1;
+  alignas(32) uint16_t prediction[kBlockSamples];
+  alignas(32) int16_t residual[kBlockSamples];
+  int prediction_sum = 0;
+};
+
+}  // namespace
+
+struct SpectralEncoder::State {
+  State(const SpectralFormat& format_in, const SpectralOptions& options, EncoderStream stream_in);
+
+  void encode_block(uint32_t bx, std::span<const float> coefficients, std::span<int32_t> indices,
+                    std::vector<uint32_t>& outliers);
+  void predict(uint32_t bx);
+  void choose_levels(bool steer);
+  bool reconstructs_inside();
+  void drop_until_inside(std::span<const float> coefficients, std::vector<uint32_t>& outliers);
+  void write_block();
+  void commit(uint32_t bx);
+
+  SpectralFormat format;
+  EncoderStream stream;
+  CabacEncoder cabac;
+  Trellis trellis;
+  Scaler scaler;
+  const ScanOrder& scan = scan_order(5, 5);
+  Plane picture;
+  CuMap cu_map;
+  ReferenceSamples references;
+  BlockWork block;
+  int32_t probe = 1024;  // a level that scales without clipping, to learn the step from
+  uint32_t strip = 0;
+};
+
+SpectralEncoder::State::State(const SpectralFormat& format_in, const SpectralOptions& options,
+                              EncoderStream stream_in)
+    : format(format_in),
+      stream(std::move(stream_in)),
+      cabac(initial_contexts(format.qp)),
+      trellis(5, 5, {.lambda = options.lambda}),
+      scaler(format.qp + 6 * (format.bit_depth - 8), format.bit_depth, 5, 5),
+      picture(format.width(), format.height()),
+      cu_map(static_cast<int>(format.width()), static_cast<int>(format.height())) {
+  block.input.resize(format.coefficients + 1);
+  block.scanned.resize(format.coefficients + 1);
+  while (probe > 1 && scaler(probe) == 32767) probe /= 2;
+}
+
+void SpectralEncoder::State::predict(uint32_t bx) {
+  const PredictionBlock place{.x = static_cast<int>(bx * kBlockSide),
+                              .y = static_cast<int>(strip * kBlockSide)};
+  const NeighbourScope scope{.map = &cu_map, .slice = 1, .right_limit = static_cast<int>(format.width())};
+  references.fetch(picture.view(), scope, place, format.bit_depth);
+  predict_intra(references, kIntraDc, format.bit_depth, {block.prediction, kBlockSide, kBlockSide});
+  block.prediction_sum = std::accumulate(block.prediction, block.prediction + kBlockSamples, 0);
+}
+
+// Trellis, then position 0: zero, or the level that brings the block's mean back to mid-grey.
+void SpectralEncoder::State::choose_levels(bool steer) {
+  block.input[0] = 0;
+  const TrellisResult result = trellis.quantize(block.input, block.scanned);
+  block.scanned[0] = 0;
+  if (steer) {
+    // In units of transform coefficients: the mean's distance times 32 (orthonormal), times 2^(15 - depth -
+    // 5).
+    const int64_t excess = (int64_t{1} << (format.bit_depth - 1)) * kBlockSamples - block.prediction_sum;
+    const int64_t coefficient = (excess << (10 - format.bit_depth)) / kBlockSide;
+    block.scanned[0] = nearest_level(coefficient * probe / scaler(probe), result.final_state);
+  }
+  block.last = -1;
+  std::fill(block.levels, block.levels + kBlockSamples, 0);
+  for (int n = 0; n <= std::max(result.last, 0); ++n) {
+    if (block.scanned[n] == 0) continue;
+    block.levels[scan[n].raster] = block.scanned[n];
+    block.last = n;
+  }
+}
+
+// True if no sample of the reconstruction needs clipping.
+bool SpectralEncoder::State::reconstructs_inside() {
+  residual_of_levels(block.levels, block.last, scaler, format.bit_depth, block.residual);
+  const int largest = (1 << format.bit_depth) - 1;
+  int low = largest, high = 0;
+  for (int i = 0; i < kBlockSamples; ++i) {
+    const int sample = block.prediction[i] + block.residual[i];
+    low = std::min(low, sample);
+    high = std::max(high, sample);
+  }
+  return low >= 0 && high <= largest;
+}
+
+// Takes the largest weights out, twice as many each time, until the block fits; an empty block always does.
+void SpectralEncoder::State::drop_until_inside(std::span<const float> coefficients,
+                                               std::vector<uint32_t>& outliers) {
+  std::vector<uint32_t> order(coefficients.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+    return std::abs(coefficients[a]) > std::abs(coefficients[b]);
+  });
+  size_t dropped = 0;
+  for (size_t step = 1; dropped < order.size(); step *= 2) {
+    for (size_t end = std::min(dropped + step, order.size()); dropped < end; ++dropped)
+      block.input[order[dropped] + 1] = 0;
+    choose_levels(dropped < order.size());
+    if (reconstructs_inside()) break;
+  }
+  outliers.assign(order.begin(), order.begin() + static_cast<ptrdiff_t>(dropped));
+  std::sort(outliers.begin(), outliers.end());
+}
+
+// H.266 7.3.11.5 Coding unit syntax, 7.3.11.10 Transform unit syntax, for a CTU of one DC-predicted block
+void SpectralEncoder::State::write_block() {
+  cabac.bin(1, ctx::kIntraLumaMpmFlag);
+  cabac.bin(1, ctx::kIntraLumaNotPlanarFlag + 1);
+  cabac.bypass(0, 1);  // intra_luma_mpm_idx 0: DC
+  cabac.bin(block.last >= 0, ctx::kTuYCodedFlag);
+  if (block.last >= 0) residual_coding(cabac, TransformBlock{.trans_coeff_level = block.levels}, block.last);
+}
+
+void SpectralEncoder::State::commit(uint32_t bx) {
+  const MutablePlaneView out =
+      picture.view().block(strip * kBlockSide, bx * kBlockSide, kBlockSide, kBlockSide);
+  for (size_t y = 0; y < kBlockSide; ++y)
+    for (size_t x = 0; x < kBlockSide; ++x)
+      out.at(y, x) =
+          static_cast<uint16_t>(block.prediction[y * kBlockSide + x] + block.residual[y * kBlockSide + x]);
+  cu_map.fill(static_cast<int>(bx * kBlockSide), static_cast<int>(strip * kBlockSide), kBlockSide, kBlockSide,
+              {.slice = 1, .log2_width = 5, .log2_height = 5, .intra_mode = kIntraDc});
+}
+
+void SpectralEncoder::State::encode_block(uint32_t bx, std::span<const float> coefficients,
+                                          std::span<int32_t> indices, std::vector<uint32_t>& outliers) {
+  outliers.clear();
+  predict(bx);
+  for (size_t k = 0; k < coefficients.size(); ++k) block.input[k + 1] = to_fixed(coefficients[k]);
+  trellis.set_rates(cabac.contexts());
+  const int off_grey = block.prediction_sum / kBlockSamples - (1 << (format.bit_depth - 1));
+  const bool steer = std::abs(off_grey) << (10 - format.bit_depth) > kSteerThreshold;
+  choose_levels(steer);
+  bool inside = reconstructs_inside();
+  if (!inside && !steer) {
+    choose_levels(true);
+    inside = reconstructs_inside();
+  }
+  if (!inside) drop_until_inside(coefficients, outliers);
+  write_block();
+  commit(bx);
+  std::copy(block.scanned.begin() + 1, block.scanned.end(), indices.begin());
+}
+
+SpectralEncoder::SpectralEncoder(std::unique_ptr<State> state) : state_(std::move(state)) {}
+SpectralEncoder::~SpectralEncoder() = default;
+SpectralEncoder::SpectralEncoder(SpectralEncoder&&) noexcept = default;
+SpectralEncoder& SpectralEncoder::operator=(SpectralEncoder&&) noexcept = default;
+
+Result<SpectralEncoder> SpectralEncoder::create(const SpectralFormat& format,
+                                                const SpectralOptions& options) {
+  LLMC_RETURN_IF_ERROR(check(format));
+  if (!(options.lambda > 0 && options.lambda <= 1000))
+    return error(ErrorKind::kInvalidArgument, "lambda is {}, not in (0, 1000]", options.lambda);
+  LLMC_ASSIGN_OR_RETURN(EncoderStream stream,
+                        EncoderStream::start(spectral_sps(format), spectral_pps(format)));
+  return SpectralEncoder(std::make_unique<State>(format, options, std::move(stream)));
+}
+
+Status SpectralEncoder::encode_strip(std::span<const float> coefficients, std::span<int32_t> indices,
+                                     std::vector<uint32_t>* outliers) {
+  State& s = *state_;
+  const uint64_t size = s.format.strip_coefficients();
+  if (coefficients.size() != size || indices.size() != size)
+    return error(ErrorKind::kInvalidArgument, "strip of {} weights and {} indices, not {}",
+                 coefficients.size(), indices.size(), size);
+  if (s.strip == s.format.blocks_y)
+    return error(ErrorKind::kInvalidArgument, "more than the picture's {} strips", s.format.blocks_y);
+  for (size_t i = 0; i < size; ++i)
+    if (!std::isfinite(coefficients[i]))
+      return error(ErrorKind::kInvalidArgument, "weight {} of strip {} is not finite", i, s.strip);
+  std::vector<uint32_t> of_block;
+  for (uint32_t bx = 0; bx < s.format.blocks_x; ++bx) {
+    const size_t first = size_t{bx} * s.format.coefficients;
+    s.encode_block(bx, coefficients.subspan(first, s.format.coefficients),
+                   indices.subspan(first, s.format.coefficients), of_block);
+    if (outliers != nullptr)
+      for (uint32_t position : of_block) outliers->push_back(static_cast<uint32_t>(first + position));
+  }
+  ++s.strip;
+  return Status::ok();
+}
+
+uint32_t SpectralEncoder::strips_done() const {
+  return state_->strip;
+}
+uint64_t SpectralEncoder::bits_so_far() const {
+  return 8 * state_->stream.size() + state_->cabac.bits_so_far();
+}
+PlaneView SpectralEncoder::reconstruction() const {
+  return state_->picture.view();
+}
+
+Result<std::vector<std::byte>> SpectralEncoder::finish() {
+  State& s = *state_;
+  if (s.strip != s.format.blocks_y)
+    return error(ErrorKind::kInvalidArgument, "{} of {} strips coded", s.strip, s.format.blocks_y);
+  s.cabac.terminate(1);  // end_of_slice_one_bit
+  LLMC_RETURN_IF_ERROR(s.stream.add_slice(SliceHeader{}, s.cabac.finish(), true));
+  return s.stream.take();
+}
+
+}  // namespace llmcodec::vvc

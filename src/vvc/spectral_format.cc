@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "vvc/spectral_format.h"
+
+namespace llmcodec::vvc {
+
+Status check(const SpectralFormat& format) {
+  const auto invalid = [](const char* what, int64_t value) {
+    return error(ErrorKind::kInvalidArgument, "spectral picture: {} is {}", what, value);
+  };
+  if (format.blocks_x < 1 || format.blocks_x > kMaxSpectralBlocks)
+    return invalid("blocks_x", format.blocks_x);
+  if (format.blocks_y < 1 || format.blocks_y > kMaxSpectralBlocks)
+    return invalid("blocks_y", format.blocks_y);
+  if (format.coefficients < 1 || format.coefficients > kMaxSpectralCoefficients)
+    return invalid("coefficients", format.coefficients);
+  if (format.bit_depth != 8 && format.bit_depth != 10) return invalid("bit_depth", format.bit_depth);
+  if (format.qp < -6 * (format.bit_depth - 8) || format.qp > kMaxQp) return invalid("qp", format.qp);
+  return Status::ok();
+}
+
+Sps spectral_sps(const SpectralFormat& format) {
+  Sps sps;
+  sps.sps_log2_ctu_size_minus5 = 0;
+  sps.sps_pic_width_max_in_luma_samples = format.width();
+  sps.sps_pic_height_max_in_luma_samples = format.height();
+  sps.sps_bitdepth_minus8 = static_cast<uint32_t>(format.bit_depth - 8);
+  sps.sps_mrl_enabled_flag = false;  // never legal on the first row of a CTU
+  return sps;
+}
+
+Pps spectral_pps(const SpectralFormat& format) {
+  Pps pps;
+  pps.pps_pic_width_in_luma_samples = format.width();
+  pps.pps_pic_height_in_luma_samples = format.height();
+  pps.pps_init_qp_minus26 = format.qp - 26;
+  return pps;
+}
+
+uint32_t spectral_coefficients_for_rate(double bits) {
+  // Upper end of the rate range in bits per weight, and m.
+  struct Row {
+    double bits;
+    uint32_t outputs;
+  };
+  static constexpr Row kRows[] = {{1.45, 31}, {1.60, 29}, {1.80, 27}, {2.00, 26}, {2.20, 24}, {2.45, 23},
+                                  {2.65, 21}, {2.90, 19}, {3.20, 18}, {3.60, 16}, {3.90, 15}};
+  for (const Row& row : kRows)
+    if (bits <= row.bits) return 32 * row.outputs;
+  return 32 * 14;
+}
+
+}  // namespace llmcodec::vvc
