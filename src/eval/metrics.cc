@@ -82,7 +82,7 @@ double ErrorMetrics::cosine() const {
   const double a = signal_energy(), b = sum(restored_);
   if (a == 0 && b == 0) return 1;
   if (a == 0 || b == 0) return 0;
-  return std::clamp(sum(product_) / (std::sqrt(a) * std::sqrt(b)), -1.0, 1.0);
+  return std::clamp(sum(product_) / std::sqrt(a * b), -1.0, 1.0);
 }
 
 double gap_db(double bpw, double snr_db) {
