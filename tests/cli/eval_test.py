@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""eval on a tiny random model, with the real llama.cpp: a restored GGUF must load, run and score as the original does."""
+import json
+
+import cli_support
+from cli_support import CliTest, needs_llama
+
+
+class Eval(CliTest):
+    models = ("llama",)
+
+    def setUp(self):
+        self.text = self.path("text.txt")
+        self.text.write_text("the quick brown fox jumps over the lazy dog " * 60)
+
+    @needs_llama
+    def test_finer_archives_diverge_less(self):
+        kl = []
+        for snr in ("10", "25"):
+            archive = self.path(f"snr{snr}.safetensors")
+            self.ok("compress", self.path("llama.gguf"), "-o", archive, "--codec", "vvc", "--snr", snr)
+            report = self.json("eval", archive, "--original", self.path("llama.gguf"), "--text", self.text, "--context", "128")
+            for key in ("perplexity", "original_perplexity", "kl", "kl_error", "kl_999", "top1_percent", "chunks"):
+                self.assertIn(key, report)
+            kl.append(report["kl"])
+        self.assertLess(kl[1], kl[0])
+
+    @needs_llama
+    def test_tasks(self):
+        tasks = self.path("tasks.jsonl")
+        tasks.write_text("".join(json.dumps({"query": f"what is {i}", "choices": ["this", "that", "none"], "gold": i % 3}) + "\n"
+                                 for i in range(8)))
+        archive = self.path("tasks.safetensors")
+        self.ok("compress", self.path("llama.gguf"), "-o", archive, "--codec", "raw")
+        report = self.json("eval", archive, "--task", tasks)
+        self.assertEqual(report["tasks"][0]["tasks"], 8)
+
+    def test_without_llama_cpp_the_error_says_what_to_do(self):
+        archive = self.path("no_tools.safetensors")
+        self.ok("compress", self.path("llama.gguf"), "-o", archive, "--codec", "raw")
+        self.fails("unsupported", "eval", archive, "--text", self.text, "--tools-dir", "/no/such/folder", naming="/no/such/folder")
+
+
+if __name__ == "__main__":
+    cli_support.main()
