@@ -120,7 +120,7 @@ struct Sps {
   SpsInterTools inter;
   bool sps_mrl_enabled_flag = true;
   std::optional<SpsTiming> timing;
-  std::optional<std::vector<std::byte>> vui_payload;  // kept, never interpreted
+  std::vector<std::byte> vui_payload;  // empty: none; kept, never interpreted
 
   int ctb_log2() const { return static_cast<int>(sps_log2_ctu_size_minus5) + 5; }
   int ctb_size() const { return 1 << ctb_log2(); }

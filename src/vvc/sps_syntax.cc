@@ -176,14 +176,14 @@ void timing_hrd(Coder& c, Sps& s) {
 
 template <class Coder>
 void vui(Coder& c, Sps& s) {
-  bool sps_vui_parameters_present_flag = s.vui_payload.has_value();
+  bool sps_vui_parameters_present_flag = !s.vui_payload.empty();
   c.flag("sps_vui_parameters_present_flag", sps_vui_parameters_present_flag);
   if (!sps_vui_parameters_present_flag) return;
-  uint32_t sps_vui_payload_size_minus1 = s.vui_payload ? static_cast<uint32_t>(s.vui_payload->size()) - 1 : 0;
-  c.ue("sps_vui_payload_size_minus1", sps_vui_payload_size_minus1, 0, 1023);
+  uint32_t sps_vui_payload_size_minus1 = static_cast<uint32_t>(s.vui_payload.size()) - 1;
+  c.ue(LLMC_NAMED_VALUE(sps_vui_payload_size_minus1), 0, 1023);
   c.align_zero("sps_vui_alignment_zero_bit");
-  if (!s.vui_payload) s.vui_payload.emplace(sps_vui_payload_size_minus1 + 1);
-  for (std::byte& byte : *s.vui_payload) c.u("vui_payload_byte", byte, 8);
+  if (Coder::kReading) s.vui_payload.resize(sps_vui_payload_size_minus1 + 1);
+  for (std::byte& byte : s.vui_payload) c.u("vui_payload_byte", byte, 8);
 }
 
 // Tools that change what an intra picture's samples mean: all outside the subset but MRL and dependent

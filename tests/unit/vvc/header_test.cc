@@ -83,8 +83,9 @@ TEST(Header, ForeignHeadersRoundTripByteForByte) {
         EXPECT_EQ(write_picture_hash(**hash, &write_trace), rbsp.bytes);
       }
       EXPECT_FALSE(read_trace.lines().empty());
-      if (unit.type != NalType::kSuffixSei)
+      if (unit.type != NalType::kSuffixSei) {
         EXPECT_TRUE(read_trace.lines() == write_trace.lines()) << entry.path();
+      }
       ++checked;
     }
   }
@@ -104,7 +105,7 @@ TEST(Header, OwnSpsRoundTrip) {
   EXPECT_EQ(back->output_width(), 637u);
   EXPECT_EQ(back->output_height(), 385u);
   EXPECT_EQ(back->bit_depth(), 10);
-  EXPECT_EQ(back->vui_payload->size(), 5u);
+  EXPECT_EQ(back->vui_payload.size(), 5u);
   EXPECT_EQ(back->timing->time_scale, 0xFFFFFFFFu);
 }
 

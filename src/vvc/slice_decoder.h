@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Decodes the slice data of one slice into a picture under reconstruction.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "llmcodec/plane.h"
+#include "llmcodec/status.h"
+#include "vvc/partition.h"
+#include "vvc/slice_syntax.h"
+#include "vvc/trace.h"
+
+namespace llmcodec::vvc {
+
+// Which CTUs a slice holds and how its substreams are cut.
+struct SliceExtent {
+  int first_ctu_row = 0;
+  int ctu_rows = 0;
+  int ctu_columns = 0;
+  bool wavefront = false;  // sps_entropy_coding_sync_enabled_flag: one substream per CTU row
+};
+
+struct SliceJob {
+  SliceParameters parameters;
+  SliceExtent extent;
+  int bit_depth = 8;
+  std::span<const std::byte> data;  // after the slice header, without emulation prevention
+  TraceSink* trace = nullptr;
+};
+
+// Writes the slice's samples into `picture` (whole coded size) and marks its units in `map`.
+// Corrupt: data ends early, a value is out of range, the end is not where it must be.
+Status decode_slice(const SliceJob& job, CuMap& map, MutablePlaneView picture);
+
+}  // namespace llmcodec::vvc
