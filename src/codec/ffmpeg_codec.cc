@@ -41,6 +41,13 @@ FrameLayout frame_layout(const EncoderRule& rule, const PictureFormat& format) {
   return layout;
 }
 
+// See compression_level().
+void add_grey_rows(double ratio, FrameLayout* layout) {
+  const double factor = compression_level(ratio) * kRatioPerCompressionLevel / ratio;
+  layout->grey_rows = static_cast<uint32_t>(std::lround(layout->height * (factor - 1)));
+  layout->height += layout->grey_rows;
+}
+
 std::vector<std::string> common_arguments(const FfmpegProgram& ffmpeg, const char* log_level) {
   return {ffmpeg.path,
           "-hide_banner",
@@ -210,7 +217,8 @@ class FfmpegCodec final : public Codec {
   Result<std::vector<std::byte>> encode(std::span<const PlaneView> pictures, const PictureFormat& format,
                                         double quality) const override {
     LLMC_RETURN_IF_ERROR(check_encode_request(pictures, format, info_));
-    const FrameLayout layout = frame_layout(settings_.rule, format);
+    FrameLayout layout = frame_layout(settings_.rule, format);
+    if (info_.quality.is_ratio && quality >= info_.quality.min) add_grey_rows(quality, &layout);
     std::vector<std::byte> frames;
     frames.reserve(layout.bytes() * pictures.size());
     for (const PlaneView& picture : pictures) append_frame(picture, format.bit_depth, layout, &frames);
@@ -233,8 +241,9 @@ class FfmpegCodec final : public Codec {
     const FrameLayout layout = frame_layout(settings_.rule, format);
     LLMC_ASSIGN_OR_RETURN(const ProcessResult result, run_decoder(stream, layout, pictures.size()));
     LLMC_ASSIGN_OR_RETURN(const DecodedVideo video, parse_y4m(result.output));
-    if (video.layout.width != layout.width || video.layout.height != layout.height ||
-        video.frames.size() != pictures.size()) {
+    const bool right_height =
+        info_.quality.is_ratio ? video.layout.height >= layout.height : video.layout.height == layout.height;
+    if (video.layout.width != layout.width || !right_height || video.frames.size() != pictures.size()) {
       return error(ErrorKind::kCorrupt, "{} stream holds {} pictures of {}x{}, {} of {}x{} expected",
                    info_.stream_format, video.frames.size(), video.layout.width, video.layout.height,
                    pictures.size(), layout.width, layout.height);

@@ -22,8 +22,9 @@ struct EncoderRule {
   std::string pixel_formats;  // space-separated; preferred first among those of one depth
   uint32_t min_side = 16, max_side = 8192, size_multiple = 1;
   QualityRange quality = {};
-  std::string
-      quality_option;  // "qp"; or "kvazaar-params/qp": a key inside the parameter option; empty: lossless
+  // "qp"; several options that take the same value: "crf qmin qmax"; a key inside the parameter option:
+  // "kvazaar-params/qp"; empty: lossless.
+  std::string quality_option = {};
   std::string parameter_option = {};  // empty: none
   char parameter_separator = ':';
   std::string defaults = {};                                   // constant quality, filters, one thread

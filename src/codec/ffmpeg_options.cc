@@ -97,18 +97,47 @@ Status merge_defaults(const std::string& options, const EncoderRule& rule, Codec
   return Status::ok();
 }
 
-Status refuse_quality_option(const CodecSpec& user, const EncoderRule& rule) {
-  const size_t slash = rule.quality_option.find('/');
-  const std::string* given = user.find(rule.quality_option.substr(0, slash));
-  if (given == nullptr || rule.quality_option.empty()) return Status::ok();
-  if (slash != std::string::npos) {
-    const std::string key = rule.quality_option.substr(slash + 1) + "=";
-    const std::string list = rule.parameter_separator + *given;
-    if (list.find(rule.parameter_separator + key) == std::string::npos) return Status::ok();
+std::vector<std::string> words(const std::string& text) {
+  std::vector<std::string> list;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find(' ', begin), text.size());
+    list.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
   }
-  return error(ErrorKind::kInvalidArgument,
-               "codec '{}': '{}' is the codec's quality, which is chosen for each picture", rule.name,
-               rule.quality_option);
+  return list;
+}
+
+bool sets_quality(const CodecSpec& user, const EncoderRule& rule, const std::string& option) {
+  const size_t slash = option.find('/');
+  const std::string* given = user.find(option.substr(0, slash));
+  if (given == nullptr || slash == std::string::npos) return given != nullptr;
+  const std::string list = rule.parameter_separator + *given;
+  return list.find(rule.parameter_separator + option.substr(slash + 1) + "=") != std::string::npos;
+}
+
+Status refuse_quality_option(const CodecSpec& user, const EncoderRule& rule) {
+  for (const std::string& option : words(rule.quality_option)) {
+    if (!sets_quality(user, rule, option)) continue;
+    return error(ErrorKind::kInvalidArgument,
+                 "codec '{}': '{}' is the codec's quality, which is chosen for each picture", rule.name,
+                 option);
+  }
+  return Status::ok();
+}
+
+Status check_quality(const EncoderRule& rule, double quality) {
+  const QualityRange& range = rule.quality;
+  const double steps = (quality - range.min) / range.step;
+  if (quality >= range.min && quality <= range.max && std::abs(steps - std::round(steps)) < 1e-6)
+    return Status::ok();
+  return error(ErrorKind::kInvalidArgument, "codec '{}' takes qualities from {} to {} in steps of {}, not {}",
+               rule.name, range.min, range.max, range.step, quality);
+}
+
+// The value as the encoder takes it.
+std::string quality_text(const QualityRange& range, double quality) {
+  if (range.is_ratio) return fmt::format("{}", compression_level(quality));
+  return range.step >= 1 ? fmt::format("{:.0f}", quality) : fmt::format("{:.6g}", quality);
 }
 
 }  // namespace
@@ -143,31 +172,27 @@ Result<EncoderSettings> resolve_encoder(const CodecSpec& spec) {
   return settings;
 }
 
+uint32_t compression_level(double ratio) {
+  return static_cast<uint32_t>(std::ceil(ratio / kRatioPerCompressionLevel - 1e-9));
+}
+
 Result<std::vector<std::string>> encoder_arguments(const EncoderSettings& settings, double quality) {
   const EncoderRule& rule = settings.rule;
-  const QualityRange& range = rule.quality;
-  std::vector<CodecOption> options = settings.options;
-  if (!range.lossless_only) {
-    const double steps = (quality - range.min) / range.step;
-    if (!(quality >= range.min && quality <= range.max) || std::abs(steps - std::round(steps)) > 1e-6) {
-      return error(ErrorKind::kInvalidArgument,
-                   "codec '{}' takes qualities from {} to {} in steps of {}, not {}", rule.name, range.min,
-                   range.max, range.step, quality);
+  CodecSpec merged{rule.name, settings.options};
+  if (!rule.quality.lossless_only) {
+    LLMC_RETURN_IF_ERROR(check_quality(rule, quality));
+    const std::string value = quality_text(rule.quality, quality);
+    for (const std::string& option : words(rule.quality_option)) {
+      const size_t slash = option.find('/');
+      if (slash == std::string::npos) {
+        merged.set(option, value);
+      } else {
+        merge_option({rule.parameter_option, option.substr(slash + 1) + "=" + value}, rule, &merged);
+      }
     }
-    const std::string value =
-        range.step >= 1 ? fmt::format("{:.0f}", quality) : fmt::format("{:.6g}", quality);
-    CodecSpec merged{rule.name, std::move(options)};
-    const size_t slash = rule.quality_option.find('/');
-    if (slash == std::string::npos) {
-      merged.set(rule.quality_option, value);
-    } else {
-      merge_option({rule.parameter_option, rule.quality_option.substr(slash + 1) + "=" + value}, rule,
-                   &merged);
-    }
-    options = std::move(merged.options);
   }
   std::vector<std::string> arguments;
-  for (const auto& [key, value] : options) {
+  for (const auto& [key, value] : merged.options) {
     arguments.push_back("-" + key);
     arguments.push_back(value);
   }

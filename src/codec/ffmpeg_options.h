@@ -27,4 +27,10 @@ Result<EncoderSettings> resolve_encoder(const CodecSpec& spec);
 // the range or between its steps.
 Result<std::vector<std::string>> encoder_arguments(const EncoderSettings& settings, double quality);
 
+// OpenJPEG through FFmpeg takes whole levels of twice that compression ratio only. A ratio in between comes
+// from the next higher level on a picture that is longer by grey rows, which cost nothing: by
+// compression_level(ratio) * kRatioPerCompressionLevel / ratio.
+inline constexpr double kRatioPerCompressionLevel = 2;
+uint32_t compression_level(double ratio);
+
 }  // namespace llmcodec

@@ -99,6 +99,10 @@ bool is_noise(const std::string& line) {
                                        "Svt[info]",
                                        "x265 [info]",
                                        "Error while opening",
+                                       "Input #0",
+                                       "Duration: ",
+                                       "  Stream #",
+                                       "Stream mapping",
                                        "Could not open encoder before EOF"};
   return line.find_first_not_of(" \t\r") == std::string::npos ||
          std::any_of(std::begin(kNoise), std::end(kNoise),

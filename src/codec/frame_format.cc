@@ -17,6 +17,7 @@ constexpr PixelFormat kPixelFormats[] = {
     {"gray12le", 12, false},   {"gray14le", 14, false},   {"gray16le", 16, false},
     {"yuv420p", 8, true},      {"yuv420p9le", 9, true},   {"yuv420p10le", 10, true},
     {"yuv420p12le", 12, true}, {"yuv420p14le", 14, true}, {"yuv420p16le", 16, true},
+    {"p010le", 10, true, 6},  // chroma samples interleaved: all the same here
 };
 
 void append_sample(uint32_t value, uint32_t sample_bytes, std::vector<std::byte>* out) {
@@ -102,16 +103,16 @@ uint64_t FrameLayout::bytes() const {
 
 void append_frame(PlaneView picture, uint32_t plane_depth, const FrameLayout& layout,
                   std::vector<std::byte>* frames) {
-  const uint32_t shift = layout.pixel_format.depth - plane_depth;
+  const PixelFormat& format = layout.pixel_format;
   frames->reserve(frames->size() + layout.bytes());
-  for (uint32_t y = 0; y < layout.height; ++y) {
+  const uint32_t shift = format.depth - plane_depth + format.padding_bits;
+  for (uint32_t y = 0; y < layout.height - layout.grey_rows; ++y) {
     append_row(picture.row(std::min<size_t>(y, picture.rows - 1)), shift, layout, frames);
   }
-  if (!layout.pixel_format.chroma_420) return;
-  const uint64_t chroma_samples = 2 * ceil_div(layout.width, 2) * ceil_div(layout.height, 2);
-  const uint32_t mid_grey = 1u << (layout.pixel_format.depth - 1);
-  for (uint64_t i = 0; i < chroma_samples; ++i)
-    append_sample(mid_grey, layout.pixel_format.sample_bytes(), frames);
+  const uint32_t mid_grey = 1u << (format.depth - 1 + format.padding_bits);
+  uint64_t grey_samples = uint64_t{layout.grey_rows} * layout.width;
+  if (format.chroma_420) grey_samples += 2 * ceil_div(layout.width, 2) * ceil_div(layout.height, 2);
+  for (uint64_t i = 0; i < grey_samples; ++i) append_sample(mid_grey, format.sample_bytes(), frames);
 }
 
 Result<DecodedVideo> parse_y4m(std::span<const std::byte> stream) {

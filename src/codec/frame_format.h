@@ -24,6 +24,7 @@ struct PixelFormat {
   std::string_view name;  // FFmpeg's
   uint32_t depth = 8;
   bool chroma_420 = false;
+  uint32_t padding_bits = 0;  // zero bits below each sample in its two bytes (p010le: 6)
 
   uint32_t sample_bytes() const { return depth > 8 ? 2 : 1; }
 };
@@ -34,6 +35,7 @@ const PixelFormat* find_pixel_format(std::string_view name);
 struct FrameLayout {
   PixelFormat pixel_format;
   uint32_t width = 0, height = 0;  // coded; both even for 4:2:0
+  uint32_t grey_rows = 0;          // of `height`, at the bottom: mid-grey instead of repeated samples
   uint64_t bytes() const;
 };
 

@@ -30,6 +30,27 @@ inline std::vector<Plane> noise_planes(const PictureFormat& format, size_t count
   return planes;
 }
 
+// Bell-shaped noise around mid-grey (the sum of four uniform values), deviation 2^depth / 13.9: like weights.
+inline std::vector<Plane> bell_planes(const PictureFormat& format, size_t count, uint32_t seed = 1) {
+  const uint32_t largest = (1u << format.bit_depth) - 1;
+  std::vector<Plane> planes;
+  for (size_t i = 0; i < count; ++i) {
+    Plane plane(format.width, format.height);
+    for (size_t y = 0; y < format.height; ++y) {
+      for (uint16_t& sample : plane.view().row(y)) {
+        uint32_t sum = 0;
+        for (int k = 0; k < 4; ++k) {
+          seed = seed * 1664525u + 1013904223u;
+          sum += (seed >> 12) & largest;
+        }
+        sample = static_cast<uint16_t>((sum / 4 + largest / 2) / 2);
+      }
+    }
+    planes.push_back(std::move(plane));
+  }
+  return planes;
+}
+
 // A smooth pattern (two ramps and a step) that every codec reproduces closely at its finest quality.
 inline std::vector<Plane> smooth_planes(const PictureFormat& format, size_t count) {
   const double largest = (1u << format.bit_depth) - 1;
