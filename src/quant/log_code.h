@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// 8-bit logarithmic codes of positive numbers, for scales. Normative (docs/format.md 2.1): with P = per_octave,
+// 8-bit logarithmic codes of positive numbers, for scales. Normative (docs/format.md 2.1): with P =
+// per_octave,
 //   value(0)    = 0                           (a dead row or column: its weights are exactly 0)
 //   value(code) = (base * T[(code mod P) * (32 / P)]) * 2^(code div P)     code 1..255
-// where T[k] is the float32 nearest to 2^(k/32) (kLogCodeTable): one float32 multiplication, then an exact one.
-// fit_log_code() chooses a power of two as base, so that the first is exact too.
+// where T[k] is the float32 nearest to 2^(k/32) (kLogCodeTable): one float32 multiplication, then an exact
+// one. fit_log_code() chooses a power of two as base, so that the first is exact too.
 #pragma once
 
 #include <array>
@@ -27,9 +28,9 @@ struct LogCode {
   bool operator==(const LogCode&) const = default;
 };
 
-// Parameters with which all positive `values` can be coded: `per_octave` as asked, halved (down to 2) while the range
-// from the smallest to the largest does not fit into 255 codes (15.9 octaves at 16). base is a power of two. Where
-// even 2 is not enough, the largest values fit and the smallest share code 1.
+// Parameters with which all positive `values` can be coded: `per_octave` as asked, halved (down to 2) while
+// the range from the smallest to the largest does not fit into 255 codes (15.9 octaves at 16). base is a
+// power of two. Where even 2 is not enough, the largest values fit and the smallest share code 1.
 LogCode fit_log_code(std::span<const double> values, uint32_t per_octave);
 
 std::vector<uint8_t> encode_all(const LogCode& code, std::span<const double> values);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Scales of a matrix: what the codec sees is u, and
 //   weight[i][j] = (u[i][j] + zero) * (row[i] * col[j])          float32, in exactly this order (normative)
-// so row[i] * col[j] is the relative STEP of a weight (all u are coded with one step) and zero shifts the values of an
-// asymmetric matrix. A symmetric matrix has no addition: weight = u * (row[i] * col[j]). Kinds:
+// so row[i] * col[j] is the relative STEP of a weight (all u are coded with one step) and zero shifts the
+// values of an asymmetric matrix. A symmetric matrix has no addition: weight = u * (row[i] * col[j]). Kinds:
 //
 //   kind     scale of weight (i, j)      one zero (asymmetric) per   stored codes
 //   tensor   tensor_scale                tensor                      none (tensor_scale is a float)
@@ -11,8 +11,9 @@
 //   group:N  group[i][j / N]             group                       rows * ceil(cols / N)
 //   dual     row[i] * col[j]             row                         rows + cols
 //
-// Scales are stored as LogCode bytes; both sides compute with the decoded values, so coding them coarsely costs tuning
-// and never accuracy. A row, column or group that is entirely zero has code 0: its weights come back as 0 whatever u is.
+// Scales are stored as LogCode bytes; both sides compute with the decoded values, so coding them coarsely
+// costs tuning and never accuracy. A row, column or group that is entirely zero has code 0: its weights come
+// back as 0 whatever u is.
 //
 //   LLMC_ASSIGN_OR_RETURN(MatrixScales scales, fit_scales(reader, {.spec = {ScaleKind::kDual}}));
 //   normalise(scales, first_row, x, u);      // encoder
@@ -62,45 +63,51 @@ struct MatrixScales {
   uint64_t side_bytes() const;  // bytes of all codes and zeros, uncompressed
 };
 
-// What a reader of archives checks before it uses the scales: sizes, code parameters, finite zeros and scales. Corrupt.
+// What a reader of archives checks before it uses the scales: sizes, code parameters, finite zeros and
+// scales. Corrupt.
 Status validate(const MatrixScales& scales);
 
 struct ScaleOptions {
   ScaleSpec spec = {};
   bool asymmetric = false;
   uint32_t per_octave = 16;  // resolution of the log codes, see LogCode
-  // kDual only. Given (one per column, > 0, finite): col[j] is proportional to column_steps[j] and only the rows are
-  // fitted, to unit RMS of x / col; see importance_column_steps and closed_loop_column_steps. Empty: rows and columns
-  // by alternating normalisation to unit RMS in every row and column, to a fixed point.
+  // kDual only. Given (one per column, > 0, finite): col[j] is proportional to column_steps[j] and only the
+  // rows are fitted, to unit RMS of x / col; see importance_column_steps and closed_loop_column_steps. Empty:
+  // rows and columns by alternating normalisation to unit RMS in every row and column, to a fixed point.
   std::span<const float> column_steps = {};
-  // kRow and kDual. Given (one per row, > 0, finite): the fitted row scale is multiplied by row_factors[i], e.g. to
-  // give the embeddings of rare tokens coarser steps.
+  // kRow and kDual. Given (one per row, > 0, finite): the fitted row scale is multiplied by row_factors[i],
+  // e.g. to give the embeddings of rare tokens coarser steps.
   std::span<const float> row_factors = {};
 };
 
-// Fits scales so that u has unit RMS in each unit of the kind (about its mean where asymmetric). Reads the matrix once,
-// for dual without column_steps 3 to 13 times. The geometric mean of col over live columns is about 1.
-// InvalidArgument: a NaN or Inf in the matrix (row, column and flat index in the message), values too large to scale,
-// options that do not fit the matrix, an empty matrix.
+// Fits scales so that u has unit RMS in each unit of the kind (about its mean where asymmetric). Reads the
+// matrix once, for dual without column_steps 3 to 13 times. The geometric mean of col over live columns is
+// about 1. InvalidArgument: a NaN or Inf in the matrix (row, column and flat index in the message), values
+// too large to scale, options that do not fit the matrix, an empty matrix.
 Result<MatrixScales> fit_scales(RowReader& reader, const ScaleOptions& options);
 
-// u = x / (row * col) - zero for matrix rows [first_row, first_row + x.rows); both views x.rows x cols, u == x allowed.
-// u is -zero where the scale is 0 or x is 0. x is finite; u may be infinite for a weight beyond 2^128 steps of a tiny
-// scale: the outlier list must take it. u is what a decoder wants up to a few float roundings.
+// u = x / (row * col) - zero for matrix rows [first_row, first_row + x.rows); both views x.rows x cols, u ==
+// x allowed. u is -zero where the scale is 0 or x is 0. x is finite; u may be infinite for a weight beyond
+// 2^128 steps of a tiny scale: the outlier list must take it. u is what a decoder wants up to a few float
+// roundings.
 void normalise(const MatrixScales& scales, size_t first_row, MatrixView<const float> x, MatrixView<float> u);
 // The inverse, normative formula above; u == x allowed.
-void denormalise(const MatrixScales& scales, size_t first_row, MatrixView<const float> u, MatrixView<float> x);
+void denormalise(const MatrixScales& scales, size_t first_row, MatrixView<const float> u,
+                 MatrixView<float> x);
 
-// column_steps for fit_scales: (d_j + damping * mean(d))^(-exponent / 2) for input second moments d_j = E[x_j^2] >= 0;
-// inputs that carry more energy get finer steps. InvalidArgument for negative or non-finite moments, or all zero.
+// column_steps for fit_scales: (d_j + damping * mean(d))^(-exponent / 2) for input second moments d_j =
+// E[x_j^2] >= 0; inputs that carry more energy get finer steps. InvalidArgument for negative or non-finite
+// moments, or all zero.
 struct ImportanceOptions {
   double exponent = 0.75;  // 0 ignores the moments; 1 makes the output error energy equal for all inputs
   double damping = 0.01;
 };
-Result<std::vector<float>> importance_column_steps(std::span<const float> moments, const ImportanceOptions& options);
+Result<std::vector<float>> importance_column_steps(std::span<const float> moments,
+                                                   const ImportanceOptions& options);
 
-// Order in which columns are coded when the archive says so ("order": "col_scale"): order[k] = matrix column at coded
-// position k. The decoder recomputes it from the codes. Normative rule in the implementation's first comment.
+// Order in which columns are coded when the archive says so ("order": "col_scale"): order[k] = matrix column
+// at coded position k. The decoder recomputes it from the codes. Normative rule in the implementation's first
+// comment.
 std::vector<uint32_t> column_order(std::span<const uint8_t> col_codes);
 
 }  // namespace llmcodec

@@ -18,7 +18,8 @@ struct GgufName {
   std::optional<uint32_t> expert;  // leading index in the GGUF tensor
 };
 
-// The GGUF spelling of `name`: itself when it is one already; nullopt for a name of neither kind.
+// The GGUF spelling of `name`: itself when it is one already ("blk.N." and anything, or the names outside
+// layers); nullopt for a name of neither kind.
 std::optional<GgufName> gguf_name(std::string_view name);
 // The Hugging Face spelling of a GGUF name; `expert` chooses one of a 3-D expert tensor. nullopt when
 // unknown.

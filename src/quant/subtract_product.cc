@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "quant/subtract_product.h"
+
+#include <algorithm>
+
+// The same plain loops compiled for wider vectors too, chosen when the program starts. Without contraction
+// (-ffp-contract=off) and without sums across lanes, wider vectors change no bit.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define LLMC_WIDER_VECTORS __attribute__((target_clones("avx2", "default")))
+#else
+#define LLMC_WIDER_VECTORS
+#endif
+
+namespace llmcodec {
+namespace {
+
+constexpr size_t kUnroll = 8;       // rows of b per pass over a row of c
+constexpr size_t kTileBytes = 512;  // of a row of c; with 32 rows of b that is 16 KiB: first-level cache
+
+template <class T>
+[[gnu::always_inline]] inline void subtract_eight(T* c, const T* a, size_t a_step, const T* b, size_t b_step,
+                                                  size_t n) {
+  const T a0 = a[0], a1 = a[a_step], a2 = a[2 * a_step], a3 = a[3 * a_step];
+  const T a4 = a[4 * a_step], a5 = a[5 * a_step], a6 = a[6 * a_step], a7 = a[7 * a_step];
+  const T *b1 = b + b_step, *b2 = b1 + b_step, *b3 = b2 + b_step, *b4 = b3 + b_step, *b5 = b4 + b_step,
+          *b6 = b5 + b_step, *b7 = b6 + b_step;
+#pragma GCC ivdep
+  for (size_t j = 0; j < n; ++j) {
+    const T low = (a0 * b[j] + a1 * b1[j]) + (a2 * b2[j] + a3 * b3[j]);
+    const T high = (a4 * b4[j] + a5 * b5[j]) + (a6 * b6[j] + a7 * b7[j]);
+    c[j] -= low + high;
+  }
+}
+
+template <class T>
+[[gnu::always_inline]] inline void subtract(MatrixView<T> c, Coefficients<T> a, MatrixView<const T> b) {
+  const size_t tile = kTileBytes / sizeof(T);
+  const size_t whole = b.rows / kUnroll * kUnroll;
+  for (size_t first = 0; first < c.cols; first += tile) {
+    const size_t n = std::min(tile, c.cols - first);
+    for (size_t r = 0; r < c.rows; ++r) {
+      T* target = &c.at(r, first);
+      const T* factors = a.data + r * a.row_step;
+      for (size_t p = 0; p < whole; p += kUnroll) {
+        subtract_eight(target, factors + p * a.inner_step, a.inner_step, &b.at(p, first), b.stride, n);
+      }
+      for (size_t p = whole; p < b.rows; ++p) {
+        const T factor = factors[p * a.inner_step];
+        const T* source = &b.at(p, first);
+#pragma GCC ivdep
+        for (size_t j = 0; j < n; ++j) target[j] -= factor * source[j];
+      }
+    }
+  }
+}
+
+}  // namespace
+
+LLMC_WIDER_VECTORS
+void subtract_product(MatrixView<float> c, Coefficients<float> a, MatrixView<const float> b) {
+  subtract(c, a, b);
+}
+
+LLMC_WIDER_VECTORS
+void subtract_product(MatrixView<double> c, Coefficients<double> a, MatrixView<const double> b) {
+  subtract(c, a, b);
+}
+
+}  // namespace llmcodec

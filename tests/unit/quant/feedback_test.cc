@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "quant/feedback.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <numeric>
+#include <string>
+
+#include "random_matrix.h"
+
+namespace llmcodec {
+namespace {
+
+using testing::OwnedMatrix;
+
+// The next block "NAME rows cols" and its numbers.
+OwnedMatrix read_block(std::ifstream& file, const std::string& expected_name) {
+  std::string name;
+  size_t rows = 0, cols = 0;
+  file >> name >> rows >> cols;
+  EXPECT_EQ(name, expected_name);
+  OwnedMatrix block(rows, cols);
+  for (float& v : block.values) {
+    double value = 0;
+    file >> value;
+    v = static_cast<float>(value);
+  }
+  EXPECT_TRUE(file.good());
+  return block;
+}
+
+// Moments of correlated inputs of very different sizes, from `samples` drawn vectors.
+OwnedMatrix correlated_moments(size_t cols, size_t samples, unsigned seed) {
+  const OwnedMatrix mixing = testing::gaussian(cols, cols, seed, 0.6);
+  const OwnedMatrix drawn = testing::gaussian(samples, cols, seed + 1);
+  OwnedMatrix x(samples, cols), moments(cols, cols);
+  for (size_t s = 0; s < samples; ++s) {
+    for (size_t i = 0; i < cols; ++i) {
+      for (size_t k = 0; k < cols / 4 + 1; ++k) x.at(s, i) += 1000 * mixing.at(i, k) * drawn.at(s, k);
+      x.at(s, i) += 0.1f * drawn.at(s, i);
+    }
+  }
+  for (size_t i = 0; i < cols; ++i) {
+    for (size_t j = 0; j < cols; ++j) {
+      double sum = 0;
+      for (size_t s = 0; s < samples; ++s) sum += double{x.at(s, i)} * x.at(s, j);
+      moments.at(i, j) = static_cast<float>(sum / static_cast<double>(samples));
+    }
+  }
+  return moments;
+}
+
+std::vector<uint32_t> identity(size_t n) {
+  std::vector<uint32_t> order(n);
+  std::iota(order.begin(), order.end(), 0u);
+  return order;
+}
+
+double weighted_error(const OwnedMatrix& wanted, const OwnedMatrix& got, const OwnedMatrix& moments) {
+  double sum = 0;
+  for (size_t r = 0; r < wanted.rows; ++r) {
+    for (size_t i = 0; i < wanted.cols; ++i) {
+      for (size_t j = 0; j < wanted.cols; ++j) {
+        sum += double{wanted.at(r, i) - got.at(r, i)} * moments.at(i, j) *
+               double{wanted.at(r, j) - got.at(r, j)};
+      }
+    }
+  }
+  return sum;
+}
+
+// Codes `weights` with one plain step, strip by strip, with or without feedback.
+OwnedMatrix code(const OwnedMatrix& weights, const Feedback& loop, float step, bool feed_back) {
+  OwnedMatrix left = weights, decoded(weights.rows, weights.cols);
+  for (size_t b = 0; b < loop.strips(); ++b) {
+    const size_t begin = loop.strip_begin(b), end = loop.strip_begin(b + 1);
+    OwnedMatrix error(weights.rows, end - begin);
+    for (size_t r = 0; r < weights.rows; ++r) {
+      for (size_t j = begin; j < end; ++j) {
+        decoded.at(r, j) = std::nearbyint(left.at(r, j) / step) * step;
+        error.at(r, j - begin) = left.at(r, j) - decoded.at(r, j);
+      }
+    }
+    if (feed_back) loop.correct(b, error.view(), left.view().block(0, end, left.rows, left.cols - end));
+  }
+  return decoded;
+}
+
+TEST(Feedback, AgreesWithTheNumpyModel) {
+  std::ifstream file(std::string(LLMCODEC_TEST_DATA) + "/quant/feedback_example.txt");
+  const OwnedMatrix moments = read_block(file, "moments");
+  const OwnedMatrix steps = read_block(file, "steps");
+  const OwnedMatrix order_values = read_block(file, "order");
+  OwnedMatrix weights = read_block(file, "weights");
+  const std::vector<uint32_t> order(order_values.values.begin(), order_values.values.end());
+
+  const auto ours = closed_loop_column_steps(moments.view());
+  ASSERT_TRUE(ours.is_ok());
+  for (size_t j = 0; j < steps.cols; ++j) EXPECT_NEAR((*ours)[j] / steps.values[j], 1, 1e-5) << j;
+
+  const auto loop = Feedback::create(moments.view(), order, {.damping = 0.01, .strip = 16});
+  ASSERT_TRUE(loop.is_ok());
+  ASSERT_EQ(loop->strips(), 3u);
+  for (size_t b = 0; b < 3; ++b) {
+    const size_t end = loop->strip_begin(b + 1);
+    const OwnedMatrix error = read_block(file, "error");
+    loop->correct(b, error.view(), weights.view().block(0, end, weights.rows, weights.cols - end));
+    if (end == weights.cols) break;
+    const OwnedMatrix expected = read_block(file, "rest");
+    for (size_t r = 0; r < weights.rows; ++r) {
+      for (size_t j = end; j < weights.cols; ++j)
+        EXPECT_NEAR(weights.at(r, j), expected.at(r, j - end), 2e-4);
+    }
+  }
+}
+
+TEST(Feedback, LowersTheWeightedErrorOnCorrelatedInputs) {
+  const OwnedMatrix moments = correlated_moments(96, 400, 3);
+  const OwnedMatrix weights = testing::gaussian(24, 96, 5);
+  for (size_t strip : {1u, 32u, 40u}) {
+    const auto loop = Feedback::create(moments.view(), identity(96), {.strip = strip});
+    ASSERT_TRUE(loop.is_ok());
+    const double open = weighted_error(weights, code(weights, *loop, 0.02f, false), moments);
+    const double closed = weighted_error(weights, code(weights, *loop, 0.02f, true), moments);
+    EXPECT_LT(closed, 0.5 * open) << "strip " << strip;
+  }
+}
+
+TEST(Feedback, CorrectionIsTheLeastSquaresAnswer) {
+  // After the first strip's error is fixed, no other change of the rest gives a smaller weighted error.
+  const size_t n = 40;
+  const OwnedMatrix moments = correlated_moments(n, 200, 8);
+  const auto loop = Feedback::create(moments.view(), identity(n), {.damping = 1e-7, .strip = 8});
+  ASSERT_TRUE(loop.is_ok());
+  OwnedMatrix error = testing::gaussian(1, 8, 9), change(1, n - 8), wanted(1, n), got(1, n);
+  loop->correct(0, error.view(), change.view());
+  for (size_t j = 0; j < n; ++j) got.values[j] = j < 8 ? -error.values[j] : change.values[j - 8];
+  const double best = weighted_error(wanted, got, moments);
+  for (size_t j = 8; j < n; ++j) {
+    for (float nudge : {-0.003f, 0.003f}) {
+      got.values[j] += nudge;
+      EXPECT_GE(weighted_error(wanted, got, moments), best * (1 - 1e-4));
+      got.values[j] -= nudge;
+    }
+  }
+}
+
+TEST(Feedback, UncorrelatedInputsGetNoCorrectionAndStepsByDeviation) {
+  OwnedMatrix moments(5, 5);
+  const std::vector<float> diagonal = {4, 1, 16, 0.25f, 1};
+  for (size_t i = 0; i < 5; ++i) moments.at(i, i) = diagonal[i];
+  const auto steps = closed_loop_column_steps(moments.view(), {.damping = 0});
+  ASSERT_TRUE(steps.is_ok());
+  for (size_t i = 0; i < 5; ++i) EXPECT_NEAR((*steps)[i] / (*steps)[1], 1 / std::sqrt(diagonal[i]), 1e-5);
+  const auto loop = Feedback::create(moments.view(), identity(5), {.strip = 2});
+  OwnedMatrix error = testing::gaussian(3, 2, 1), rest(3, 3);
+  loop->correct(0, error.view(), rest.view());
+  for (float v : rest.values) EXPECT_EQ(v, 0.0f);
+  EXPECT_EQ(falling_diagonal_order(moments.view()), (std::vector<uint32_t>{2, 0, 1, 4, 3}));
+}
+
+TEST(Feedback, OddSizesAndStripsBeyondTheColumns) {
+  for (size_t n : {1u, 2u, 31u, 33u, 65u, 100u}) {
+    const OwnedMatrix moments = correlated_moments(n, 150, static_cast<unsigned>(n));
+    for (size_t strip : {1u, 7u, 32u, 1000u}) {
+      const auto loop = Feedback::create(moments.view(), identity(n), {.strip = strip});
+      ASSERT_TRUE(loop.is_ok());
+      EXPECT_EQ(loop->strips(), (n + strip - 1) / strip);
+      EXPECT_EQ(loop->strip_begin(loop->strips()), n);
+      const OwnedMatrix weights = testing::gaussian(3, n, 2);
+      for (float v : code(weights, *loop, 0.01f, true).values) EXPECT_TRUE(std::isfinite(v));
+    }
+  }
+}
+
+TEST(Feedback, OneStripOfColumnsEqualsManyOfThemForTheSameErrors) {
+  // Feeding back two strips of 16 one after the other is the same as one strip of 32 with the errors that
+  // result.
+  const size_t n = 64;
+  const OwnedMatrix moments = correlated_moments(n, 300, 11);
+  const auto narrow = Feedback::create(moments.view(), identity(n), {.strip = 16});
+  const auto wide = Feedback::create(moments.view(), identity(n), {.strip = 32});
+  const OwnedMatrix first = testing::gaussian(2, 16, 1), second = testing::gaussian(2, 16, 2);
+  OwnedMatrix rest(2, n - 16), total(2, 32), expected(2, n - 32);
+  narrow->correct(0, first.view(), rest.view());
+  // The second strip was changed by rest; its error against the ORIGINAL is second - that change.
+  for (size_t r = 0; r < 2; ++r) {
+    for (size_t j = 0; j < 16; ++j) {
+      total.at(r, j) = first.at(r, j);
+      total.at(r, 16 + j) = second.at(r, j) - rest.at(r, j);
+    }
+  }
+  narrow->correct(1, second.view(), rest.view().block(0, 16, 2, n - 32));
+  wide->correct(0, total.view(), expected.view());
+  for (size_t r = 0; r < 2; ++r) {
+    for (size_t j = 0; j < n - 32; ++j) EXPECT_NEAR(rest.at(r, 16 + j), expected.at(r, j), 1e-4);
+  }
+}
+
+TEST(Feedback, SameBitsForAnySplitOfTheRows) {
+  const size_t n = 77;
+  const OwnedMatrix moments = correlated_moments(n, 200, 4);
+  const auto loop = Feedback::create(moments.view(), identity(n), {});
+  const OwnedMatrix error = testing::gaussian(9, 32, 6);
+  OwnedMatrix together = testing::gaussian(9, n - 32, 7), alone = together;
+  loop->correct(0, error.view(), together.view());
+  for (size_t r = 0; r < 9; ++r)
+    loop->correct(0, error.view().block(r, 0, 1, 32), alone.view().block(r, 0, 1, n - 32));
+  EXPECT_EQ(together.values, alone.values);
+}
+
+TEST(Feedback, DeadAndRepeatedInputsAreDamped) {
+  OwnedMatrix moments = correlated_moments(40, 200, 12);
+  for (size_t i = 0; i < 40; ++i) {
+    moments.at(i, 7) = moments.at(7, i) = 0;  // a dead input
+    moments.at(i, 9) = moments.at(9, i) =
+        i == 9 ? moments.at(8, 8) : moments.at(8, i);  // the same input twice
+  }
+  moments.at(8, 9) = moments.at(9, 8) = moments.at(8, 8);
+  const auto loop = Feedback::create(moments.view(), identity(40), {});
+  ASSERT_TRUE(loop.is_ok());
+  const OwnedMatrix decoded = code(testing::gaussian(4, 40, 3), *loop, 0.02f, true);
+  for (float v : decoded.values) EXPECT_LT(std::fabs(v), 1);
+}
+
+TEST(Feedback, BadMomentsAndOrdersAreNamed) {
+  const auto message = [](const OwnedMatrix& m, const std::vector<uint32_t>& order,
+                          FeedbackOptions options = {}) {
+    const auto loop = Feedback::create(m.view(), order, options);
+    EXPECT_FALSE(loop.is_ok());
+    if (loop.is_ok()) return std::string();
+    EXPECT_EQ(loop.error().kind, ErrorKind::kInvalidArgument);
+    return loop.error().message;
+  };
+  OwnedMatrix good = correlated_moments(4, 50, 1);
+  EXPECT_NE(message(OwnedMatrix(3, 4), identity(3)).find("not a square"), std::string::npos);
+  EXPECT_NE(message(OwnedMatrix(3, 3), identity(3)).find("diagonal is zero"), std::string::npos);
+  EXPECT_NE(message(good, {0, 1, 2}).find("order"), std::string::npos);
+  EXPECT_NE(message(good, {0, 1, 1, 2}).find("permutation"), std::string::npos);
+  EXPECT_NE(message(good, {0, 1, 4, 2}).find("permutation"), std::string::npos);
+  EXPECT_NE(message(good, identity(4), {.strip = 0}).find("strip"), std::string::npos);
+  OwnedMatrix nan = good;
+  nan.at(1, 2) = std::nanf("");
+  EXPECT_NE(message(nan, identity(4)).find("[1, 2] is not finite"), std::string::npos);
+  OwnedMatrix negative = good;
+  negative.at(3, 3) = -1;
+  EXPECT_NE(message(negative, identity(4)).find("negative"), std::string::npos);
+  OwnedMatrix indefinite(2, 2);
+  indefinite.values = {1, 5, 5, 1};
+  EXPECT_NE(message(indefinite, identity(2)).find("not positive definite at column 0"), std::string::npos);
+  EXPECT_FALSE(closed_loop_column_steps(indefinite.view()).is_ok());
+}
+
+}  // namespace
+}  // namespace llmcodec
