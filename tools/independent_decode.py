@@ -38,7 +38,7 @@ def read_safetensors(path):
     return tensors, metadata
 
 
-# --- streams to samples (format 2.5) -------------------------------------------------------------------------------
+# --- streams to samples (format 2.6) -------------------------------------------------------------------------------
 
 def ffmpeg_pictures(stream, container):
     """Luma planes of every picture, as arrays (height, width), untouched by any conversion."""
@@ -91,13 +91,18 @@ def all_pictures(codec, bitstream, total, width, height, depth):
 
 # --- spatial layout (2.2, 2.3) -------------------------------------------------------------------------------------
 
+def matrices_of(pictures, layout, matrices, width, height):
+    """Pictures (outputs, inputs) of `width` x `height` weights put together: (matrices, all outputs, all inputs)."""
+    across, down = layout["cuts"]
+    grid = np.array(pictures).reshape(matrices, down, across, width, height).transpose(0, 2, 3, 1, 4)
+    return grid.reshape(matrices, across * width, down * height)
+
+
 def spatial(stages, bitstream, matrices, rows, cols):
-    width, height = stages["layout"]["picture"]
-    across, down = -(-rows // width), -(-cols // height)
-    affine = stages["affine"]
+    layout, affine = stages["layout"], stages["affine"]
+    (width, height), (across, down) = layout["picture"], layout["cuts"]
     pictures = all_pictures(stages["codec"], bitstream, matrices * across * down, width, height, affine["bit_depth"])
-    q = np.array(pictures).reshape(matrices, down, across, height, width).transpose(0, 2, 4, 1, 3)
-    q = q.reshape(matrices, across * width, down * height)[:, :rows, :cols]
+    q = matrices_of([p.T for p in pictures], layout, matrices, width, height)[:, :rows, :cols]
     return (q - affine["zero"]).astype(f32) * f32(affine["step"])
 
 
@@ -148,61 +153,73 @@ def coefficient_unit(qp, depth):
     return 16 * ([40, 45, 51, 57, 64, 72][scaled % 6] << (scaled // 6)) / 2 ** (depth + 1)
 
 
+def block_indices(picture, m, qp, depth):
+    """The indices of one picture as (outputs, inputs)."""
+    down, across = picture.shape[0] // 32, picture.shape[1] // 32
+    inverse = np.linalg.inv(dct_matrix().T)
+    blocks = picture.reshape(down, 32, across, 32).swapaxes(1, 2) - dc_prediction(picture, depth)
+    coefficients = (inverse @ blocks @ inverse.T * 2.0 ** (27 - depth)).reshape(down, across, 1024)
+    index = np.rint(coefficients[:, :, scan_32()[1:1 + 32 * m]] / coefficient_unit(qp, depth))
+    return index.reshape(down, across, 32, m).transpose(1, 3, 0, 2).reshape(across * m, down * 32)
+
+
 def spectral(stages, bitstream, matrices, rows, cols):
     layout, codec, depth = stages["layout"], stages["codec"], 10
-    across, down = layout["blocks"]
+    (wide, high), (across, down) = layout["blocks"], layout["cuts"]
     m = layout["coefficients"] // 32
-    per_matrix = -(-rows // (m * across))
-    pictures = all_pictures(codec, bitstream, matrices * per_matrix, 32 * across, 32 * down, depth)
-    inverse = np.linalg.inv(dct_matrix().T)
-    positions, unit = scan_32()[1:1 + 32 * m], coefficient_unit(codec["quality"], depth)
-    u = np.zeros((matrices, per_matrix * across * m, down * 32), dtype=f32)
-    for number, picture in enumerate(pictures):
-        blocks = picture.reshape(down, 32, across, 32).swapaxes(1, 2) - dc_prediction(picture, depth)
-        coefficients = (inverse @ blocks @ inverse.T * 2.0 ** (27 - depth)).reshape(down, across, 1024)[:, :, positions]
-        index = np.rint(coefficients / unit).reshape(down, across, 32, m)
-        matrix, slot = divmod(number, per_matrix)
-        part = index.transpose(1, 3, 0, 2).reshape(across * m, down * 32)  # outputs, inputs
-        u[matrix, slot * across * m:(slot + 1) * across * m] = part.astype(f32) * f32(layout["step"])
-    return u[:, :rows, :cols]
+    pictures = all_pictures(codec, bitstream, matrices * across * down, 32 * wide, 32 * high, depth)
+    indices = [block_indices(picture, m, codec["quality"], depth) for picture in pictures]
+    return matrices_of(indices, layout, matrices, wide * m, high * 32)[:, :rows, :cols].astype(f32) * f32(layout["step"])
 
 
 # --- scales, zeros, outliers (2.1) ---------------------------------------------------------------------------------
 
 def scale_values(codes, parameters):
-    base, per_octave = f32(parameters[0]), parameters[1]
+    """Codes (matrices, ...) to scales; parameters: [base, per_octave] of all matrices, or a list of one such per matrix."""
+    pairs = np.array(parameters, dtype=np.float64).reshape(-1, 2)
+    shape = (-1,) + (1,) * (codes.ndim - 1)
+    base, per_octave = pairs[:, 0].astype(f32).reshape(shape), pairs[:, 1].astype(np.int64).reshape(shape)
     table = np.exp2(np.arange(32) / 32).astype(f32)
     values = np.ldexp(base * table[codes % per_octave * (32 // per_octave)], codes // per_octave)
     return np.where(codes == 0, f32(0), values.astype(f32))
 
 
+def undo_order(u, column_codes):
+    for matrix, codes in enumerate(column_codes):
+        order = np.argsort(codes, kind="stable")
+        restored = np.empty_like(u[matrix])
+        restored[:, order] = u[matrix]
+        u[matrix] = restored
+
+
 def undo_scales(stage, part, u):
     matrices, rows, cols = u.shape
-    kind, row, col = stage["kind"], None, None
-    codes = {name: part(name).astype(np.int64) for name in ("row_scale", "col_scale", "group_scale") if part(name) is not None}
-    if "row_scale" in codes:
-        row = scale_values(codes["row_scale"], stage["row"]).reshape(matrices, rows, 1)
-    if "col_scale" in codes:
-        column_codes = codes["col_scale"].reshape(matrices, cols)
-        col = scale_values(column_codes, stage["col"]).reshape(matrices, 1, cols)
+    kind, _, group = stage["kind"].partition(":")
+    groups = np.arange(cols) // int(group or stage.get("group", cols))
+
+    def codes(name, *shape):
+        return part(name).astype(np.int64).reshape(matrices, *shape)
+
     if stage.get("order") == "col_scale":
-        for matrix in range(matrices):
-            order = np.argsort(-column_codes[matrix], kind="stable")
-            restored = np.empty_like(u[matrix])
-            restored[:, order] = u[matrix]
-            u[matrix] = restored
-    groups = np.arange(cols) // stage["group"] if kind == "group" else None
+        undo_order(u, codes("col_scale", cols))
     if stage.get("zero"):
         zero = part("zero").view(np.float16).astype(f32)
-        shapes = {"tensor": (1, 1, 1), "row": (matrices, rows, 1), "dual": (matrices, rows, 1), "column": (matrices, 1, cols)}
-        u = u + (zero.reshape(matrices, rows, -1)[:, :, groups] if kind == "group" else zero.reshape(shapes[kind]))
+        u = u + {"tensor": lambda: zero.reshape(-1, 1, 1), "column": lambda: zero.reshape(matrices, 1, cols),
+                 "group": lambda: zero.reshape(matrices, rows, -1)[:, :, groups]}.get(kind, lambda: zero.reshape(matrices, rows, 1))()
+    if kind == "tensor":
+        return u * np.atleast_1d(stage["scale"]).astype(f32).reshape(-1, 1, 1)
     if kind == "group":
-        return u * scale_values(codes["group_scale"], stage["codes"]).reshape(matrices, rows, -1)[:, :, groups]
-    factor = {"tensor": lambda: f32(stage["scale"]), "row": lambda: row, "column": lambda: col, "dual": lambda: row * col}[kind]()
+        return u * scale_values(codes("group_scale", rows, groups[-1] + 1), stage["codes"])[:, :, groups]
+    factor = f32(1)
+    if kind in ("row", "dual"):
+        factor = factor * scale_values(codes("row_scale", rows, 1), stage["row"])
+    if kind in ("column", "dual"):
+        factor = factor * scale_values(codes("col_scale", 1, cols), stage["col"])
     return u * factor
 
 
 def decode_tensor(name, info, tensors):
+    """(dtype, values): F32, or for a tensor stored verbatim its bytes."""
     def part(suffix):
         if suffix not in info["parts"]:
             return None
@@ -210,6 +227,8 @@ def decode_tensor(name, info, tensors):
         return values.view(np.uint8)[:info["parts"][suffix][0]].view(NUMPY[dtype])
 
     stages = {stage["stage"]: stage for stage in info["stages"]}
+    if "verbatim" in stages:
+        return "U8", part("data")
     unknown = set(stages) - {"scales", "affine", "layout", "codec", "outliers"}
     assert not unknown and all(s.get("version", 1) == 1 for s in info["stages"]), f"{name}: unknown stages {unknown}"
     layout = {"spatial": spatial, "spectral": spectral}[stages["layout"]["kind"]]
@@ -218,7 +237,7 @@ def decode_tensor(name, info, tensors):
         dtype = tensors[f"{name}.outlier_value"][0]
         values = part("outlier_value")
         x[part("outlier_index")] = st.from_bf16(values) if dtype == "BF16" else values.astype(f32)
-    return x.reshape(info["shape"])
+    return "F32", x.reshape(info["shape"])
 
 
 def decode(archive, only=None):
@@ -235,7 +254,7 @@ def decode(archive, only=None):
                 yield name, dtype, values
         for name, info in coded.items():
             if only in (None, name):
-                yield name, "F32", decode_tensor(name, info, tensors)
+                yield name, *decode_tensor(name, info, tensors)
 
 
 def main():

@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Reruns the tables of docs/benchmarks.md and writes them there, each with its command, machine and date.
+
+usage: ./dev bench [TABLE...] [--jobs N] [--quick] [--results DIR]
+       run_benchmarks.py --pack DIR        everything another machine needs, in pieces of at most 55 MB
+       (there)  cat DIR/piece.* | xz -d | tar x; bench/run [TABLE...] [--jobs N]
+
+tables: gaussian   llmcodec bench, iid Gaussian 1024x1024, one thread: gap to the bound and speed of every codec
+        encoders   SNR of a sample of 5 million weights from every kind of tensor of SmolLM2 at 2, 3 and 4 bits per weight
+        models     the whole of SmolLM2 through the faster encoders: perplexity and KL divergence
+        synthetic  a BF16 checkpoint of 4 billion parameters through --codec raw: time and peak memory (8 GB of disk
+                   twice; only when named)
+Each finished row is kept in the results folder, so a stopped run goes on where it was, and the results folder of another
+machine can be copied here to report it. Needs nothing but Python's standard library once packed.
+"""
+import argparse
+import functools
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import measure
+
+RATES = (2.0, 3.0, 4.0)
+# libvvenc's slower presets and libaom at cpu-used below 4 take hours for nothing new.
+ENCODERS = ("vvc:layout=spectral", "vvc:layout=spatial", "libvvenc:preset=faster", "libvvenc:preset=medium", "libx265:preset=medium",
+            "libx264:preset=medium", "libsvtav1:preset=8", "libaom-av1:cpu-used=6", "libkvazaar:preset=medium", "librav1e:speed=6",
+            "libvpx-vp9:cpu-used=2", "libjxl:effort=7", "libopenjpeg")
+FAST_MWS = 0.3  # encoders above this many million weights per second also code the whole model
+QUICK = ("vvc:layout=spectral", "libvvenc:preset=faster", "libx265:preset=medium")
+TEXT_BYTES = 60000
+MARK = "<!-- {} {} -->"
+
+
+def split_layout(codec):
+    """"vvc:layout=spectral" is our own layout option, not one of the codec's."""
+    name, _, layout = codec.partition(":layout=")
+    return name, (["--layout", layout] if layout else [])
+
+
+def code_row(lab, source, codec, bpw):
+    name, layout = split_layout(codec)
+    return lab.clean(lab.code(source, name, ["--bpw", bpw, *layout]))
+
+
+def score_row(lab, source, codec, bpw, text):
+    name, layout = split_layout(codec)
+    return lab.clean(lab.score(source, name, ["--bpw", bpw, *layout], text, TEXT_BYTES))
+
+
+def encoders_table(lab, options):
+    calls = [functools.partial(lab.row, {"table": "encoders", "codec": codec, "target": bpw},
+                               functools.partial(code_row, lab, options.sample, codec, bpw))
+             for codec in options.encoders for bpw in RATES]
+    return measure.in_parallel(options.jobs, calls)
+
+
+def models_table(lab, options):
+    sample_rows = encoders_table(lab, options)
+    fast = {row["codec"] for row in sample_rows if row.get("encode_seconds") and
+            row["parameters"] / row["encode_seconds"] / 1e6 > FAST_MWS} | {"vvc:layout=spectral"}
+    calls = [functools.partial(lab.row, {"table": "models", "codec": codec, "target": bpw},
+                               functools.partial(score_row, lab, options.model, codec, bpw, options.text))
+             for codec in options.encoders if codec in fast for bpw in RATES]
+    return measure.in_parallel(options.jobs, calls)
+
+
+def gaussian_table(lab, options):
+    def bench(codec):
+        name, layout = split_layout(codec)
+        report = measure.run_json([lab.program, "bench", "--codecs", name, *layout, "--bpw", "1.5,2,2.3,3,4"])
+        return {"rows": report["rows"]}
+
+    calls = [functools.partial(lab.row, {"table": "gaussian", "codec": codec}, functools.partial(bench, codec)) for codec in options.encoders]
+    # Speeds are stated per core: one at a time unless asked otherwise.
+    rows = []
+    for result in measure.in_parallel(options.timing_jobs, calls):
+        shared = {key: result[key] for key in ("date", "machine")}
+        rows += [{**row, **shared, "codec": result["codec"]} for row in result.get("rows", [])] or [result]
+    return rows
+
+
+def synthetic_table(lab, options):
+    folder = lab.folder / "synthetic"
+
+    def make():
+        if not (folder / "config.json").exists() or not list(folder.glob("*.safetensors")):
+            subprocess.run([sys.executable, str(pathlib.Path(__file__).parent / "make_synthetic.py"), str(folder), "--billions", "4"], check=True)
+        archive, restored = lab.folder / "synthetic.archive", lab.folder / "synthetic.restored"
+        coded = measure.run_json([lab.program, "compress", folder, "-o", archive, "--codec", "raw", "--shard-size", "2GB"])
+        decoded = measure.run_json([lab.program, "decompress", archive, "-o", restored])
+        shutil.rmtree(restored)
+        shutil.rmtree(archive)
+        return {"parameters": coded["parameters"], "bpw": coded["bpw"], "snr_db": coded["snr_db"], "wall_seconds": coded["wall_seconds"],
+                "peak_bytes": coded["peak_bytes"], "decode_wall_seconds": decoded["wall_seconds"], "decode_peak_bytes": decoded["peak_bytes"]}
+
+    return [lab.row({"table": "synthetic", "codec": "raw"}, make)]
+
+
+RATE_COLUMNS = [("codec", lambda r: r["codec"]), ("asked bpw", lambda r: f"{r['target']:g}"), ("bpw", lambda r: f"{r['bpw']:.3f}"),
+                ("SNR dB", lambda r: f"{r['snr_db']:.2f}")]
+COLUMNS = {
+    "encoders": RATE_COLUMNS + [("encode Mweights/s", lambda r: measure.mws(r, "encode_seconds")),
+                                ("decode Mweights/s", lambda r: measure.mws(r, "decode_seconds"))],
+    "models": [("codec", lambda r: r["codec"]), ("bpw", lambda r: f"{r['bpw']:.3f}"), ("bpw weights", lambda r: f"{r['bpw_weights']:.3f}"),
+               ("SNR dB", lambda r: f"{r['snr_db']:.2f}"), ("encode s", lambda r: f"{r['encode_seconds']:.1f}"),
+               ("whole run s", lambda r: f"{r['wall_seconds']:.1f}"), ("decode s", lambda r: f"{r['decode_seconds']:.1f}"),
+               ("perplexity", lambda r: f"{r['perplexity']:.2f}"), ("KL", lambda r: f"{r['kl']:.4f} ± {r['kl_error']:.4f}"),
+               ("99.9 % KL", lambda r: f"{r['kl_999']:.2f}"), ("top-1", lambda r: f"{r['top1_percent']:.1f} %")],
+    "gaussian": [("codec", lambda r: r["codec"]), ("bpw", lambda r: f"{r['bpw']:.3f}"), ("SNR dB", lambda r: f"{r['snr_db']:.2f}"),
+                 ("gap dB", lambda r: f"{r['gap_db']:.2f}"), ("encode Mweights/s", lambda r: f"{r['encode_mws']:.3f}"),
+                 ("decode Mweights/s", lambda r: f"{r['decode_mws']:.2f}")],
+    "synthetic": [("parameters", lambda r: f"{r['parameters']:,}"), ("bpw", lambda r: f"{r['bpw']:.3f}"), ("SNR dB", lambda r: f"{r['snr_db']:.2f}"),
+                  ("compress s", lambda r: f"{r['wall_seconds']:.0f}"), ("peak MB", lambda r: f"{r['peak_bytes'] / 1e6:.0f}"),
+                  ("decompress s", lambda r: f"{r['decode_wall_seconds']:.0f}"), ("peak MB ", lambda r: f"{r['decode_peak_bytes'] / 1e6:.0f}")]}
+TABLES = {"gaussian": gaussian_table, "encoders": encoders_table, "models": models_table, "synthetic": synthetic_table}
+
+
+def source_line(rows, name):
+    machines = sorted({row["machine"] for row in rows})
+    dates = sorted({row["date"] for row in rows})
+    return f"`./dev bench {name}`, {'; '.join(machines)}, {' to '.join(sorted({dates[0], dates[-1]}))}."
+
+
+def report(document, name, rows):
+    """Replaces what stands between this table's marks."""
+    text = document.read_text(encoding="utf-8")
+    begin, end = MARK.format("begin", name), MARK.format("end", name)
+    if begin not in text:
+        text = text.rstrip() + f"\n\n{begin}\n{end}\n"
+    content = f"{begin}\n{source_line(rows, name)}\n\n{measure.table(rows, COLUMNS[name])}\n{end}"
+    document.write_text(re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _: content, text, flags=re.S), encoding="utf-8")
+
+
+def libraries_of(program):
+    """Shared libraries of a program and its loader, as ldd sees them."""
+    lines = subprocess.run(["ldd", program], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    return [match.group(0) for match in (re.search(r"/\S+", line) for line in lines) if match]
+
+
+def pack(folder, program, tools):
+    """A folder `bench` with program, loader, libraries, FFmpeg, llama.cpp, model, text, sample and these scripts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    bench = folder / "bench"
+    shutil.rmtree(bench, ignore_errors=True)
+    (bench / "lib").mkdir(parents=True)
+    shutil.copy(program, bench / "llmcodec.bin")
+    for library in libraries_of(program):
+        shutil.copy(library, bench / "lib")
+    loader = next(path.name for path in (bench / "lib").iterdir() if path.name.startswith("ld-linux"))
+    here = "here=$(dirname \"$(readlink -f \"$0\")\")\n"
+    scripts = {"llmcodec": f"exec \"$here/lib/{loader}\" --library-path \"$here/lib\" \"$here/llmcodec.bin\" \"$@\"\n",
+               "run": "export LLMCODEC=$here/llmcodec LLMCODEC_FFMPEG=$here/ffmpeg LLMCODEC_LLAMA_DIR=$here/llama/bin\n"
+                      "[[ -f $here/model.gguf ]] || \"$here/llama/bin/llama-quantize\" --allow-requantize \"$here/q4_1.gguf\" \"$here/model.gguf\" F16\n"
+                      "exec python3 \"$here/tools/run_benchmarks.py\" --model \"$here/model.gguf\" --text \"$here/eval.txt\" "
+                      "--sample \"$here/sample.safetensors\" --results \"${OUT:-$here}/results\" --document \"${OUT:-$here}/benchmarks.md\" \"$@\"\n"}
+    for name, body in scripts.items():
+        (bench / name).write_text("#!/bin/bash\n" + here + body)
+        (bench / name).chmod(0o755)
+    (bench / "tools").mkdir()
+    for name in ("run_benchmarks.py", "measure.py"):
+        shutil.copy(pathlib.Path(__file__).parent / name, bench / "tools")
+    shutil.copy(tools / "ffmpeg/ffmpeg", bench)
+    shutil.copytree(tools / "llama", bench / "llama", symlinks=True)
+    shutil.copy(tools / "smollm2/smollm2-q4_1.gguf", bench / "q4_1.gguf")
+    shutil.copy(tools / "text/eval.txt", bench)
+    shutil.copy(tools / "sample.safetensors", bench)
+    for old in folder.glob("piece.*"):
+        old.unlink()
+    subprocess.run("tar -C {0} -c bench | xz -T0 -3 | split -b 55M - {0}/piece.".format(folder), shell=True, check=True)
+    shutil.rmtree(bench)
+    print("\n".join(f"{p} {p.stat().st_size:,}" for p in sorted(folder.glob("piece.*"))))
+    print(f"there: cat {folder}/piece.* | xz -d | tar x; bench/run")
+
+
+def parse():
+    tools = measure.ROOT / "build/tools"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help="default: gaussian encoders models")
+    parser.add_argument("--jobs", type=int, default=1, help="rows at a time")
+    parser.add_argument("--timing-jobs", type=int, default=1, help="rows at a time of the table gaussian")
+    parser.add_argument("--threads", type=int, default=0, help="threads of each run (default: all cores)")
+    parser.add_argument("--quick", action="store_true", help="three codecs only")
+    parser.add_argument("--codecs", help="codecs separated by spaces, instead of the standard list")
+    parser.add_argument("--model", type=pathlib.Path, default=tools / "smollm2/smollm2-f16.gguf")
+    parser.add_argument("--text", type=pathlib.Path, default=tools / "text/eval.txt")
+    parser.add_argument("--sample", type=pathlib.Path, default=tools / "sample.safetensors")
+    parser.add_argument("--results", type=pathlib.Path, default=measure.ROOT / "build/bench")
+    parser.add_argument("--document", type=pathlib.Path, default=measure.ROOT / "docs/benchmarks.md")
+    parser.add_argument("--pack", type=pathlib.Path)
+    options = parser.parse_args()
+    options.tools = tools
+    options.encoders = options.codecs.split() if options.codecs else QUICK if options.quick else ENCODERS
+    unknown = set(options.tables) - set(TABLES)
+    if unknown:
+        parser.error(f"no table {', '.join(sorted(unknown))}: {', '.join(TABLES)}")
+    return options
+
+
+def main():
+    options = parse()
+    if not options.sample.exists():
+        script = pathlib.Path(__file__).parent / "make_sample.py"
+        subprocess.run([sys.executable, str(script), str(options.model), str(options.sample)], check=True)
+    if options.pack:
+        return pack(options.pack, measure.find_program(), options.tools)
+    lab = measure.Lab(measure.find_program(), options.results, options.threads)
+    if not options.document.exists():
+        options.document.write_text("# Benchmarks\n", encoding="utf-8")
+    for name in options.tables or ["gaussian", "encoders", "models"]:
+        rows = TABLES[name](lab, options)
+        report(options.document, name, rows)
+        print(f"{name}: {len(rows)} rows in {options.document}", flush=True)
+    return None
+
+
+if __name__ == "__main__":
+    main()
