@@ -16,7 +16,7 @@ ALLOWED = {
     "archive": set(),
     "rate": set(),
     "simd": set(),
-    "quant": {"simd"},
+    "quant": {"simd", "tensor"},  # importance files are safetensors and GGUF
     "vvc": {"simd", "plane"},
     "codec": {"plane", "vvc"},
     "eval": {"tensor"},
