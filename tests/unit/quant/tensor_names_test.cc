@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "quant/tensor_names.h"
+
+#include <gtest/gtest.h>
+
+#include <utility>
+#include <vector>
+
+namespace llmcodec {
+namespace {
+
+TEST(TensorNames, BothSpellingsOfEveryKind) {
+  const std::vector<std::pair<const char*, const char*>> pairs = {
+      {"token_embd.weight", "model.embed_tokens.weight"},
+      {"output.weight", "lm_head.weight"},
+      {"output_norm.weight", "model.norm.weight"},
+      {"blk.0.attn_q.weight", "model.layers.0.self_attn.q_proj.weight"},
+      {"blk.12.attn_k.bias", "model.layers.12.self_attn.k_proj.bias"},
+      {"blk.3.attn_output.weight", "model.layers.3.self_attn.o_proj.weight"},
+      {"blk.3.attn_norm.weight", "model.layers.3.input_layernorm.weight"},
+      {"blk.3.ffn_norm.weight", "model.layers.3.post_attention_layernorm.weight"},
+      {"blk.31.ffn_gate.weight", "model.layers.31.mlp.gate_proj.weight"},
+      {"blk.31.ffn_up.weight", "model.layers.31.mlp.up_proj.weight"},
+      {"blk.31.ffn_down.weight", "model.layers.31.mlp.down_proj.weight"},
+      {"blk.2.ffn_gate_inp.weight", "model.layers.2.mlp.gate.weight"},
+  };
+  for (const auto& [gguf, hf] : pairs) {
+    ASSERT_TRUE(gguf_name(hf)) << hf;
+    EXPECT_EQ(gguf_name(hf)->name, gguf);
+    EXPECT_FALSE(gguf_name(hf)->expert);
+    EXPECT_EQ(hf_name(gguf), hf);
+    EXPECT_EQ(gguf_name(gguf)->name, gguf);
+  }
+}
+
+TEST(TensorNames, ExpertsCarryTheirIndex) {
+  for (const char* hf : {"model.layers.5.mlp.experts.17.up_proj.weight",
+                         "model.layers.5.block_sparse_moe.experts.17.w3.weight"}) {
+    const auto name = gguf_name(hf);
+    ASSERT_TRUE(name) << hf;
+    EXPECT_EQ(name->name, "blk.5.ffn_up_exps.weight");
+    EXPECT_EQ(name->expert, 17u);
+  }
+  EXPECT_EQ(hf_name("blk.5.ffn_down_exps.weight", 3), "model.layers.5.mlp.experts.3.down_proj.weight");
+  EXPECT_FALSE(hf_name("blk.5.ffn_down_exps.weight"));
+}
+
+TEST(TensorNames, OddNamesAreUnknownNotWrong) {
+  for (const char* name :
+       {"", ".weight", "weight", "model.layers.weight", "model.layers..self_attn.q_proj.weight",
+        "model.layers.x.self_attn.q_proj.weight", "model.layers.01.self_attn.q_proj.weight",
+        "model.layers.99999999999.self_attn.q_proj.weight", "model.layers.1.self_attn.q_proj",
+        "model.layers.1.mlp.experts.x.up_proj.weight", "blk..attn_q.weight", "blk.1.attn_q",
+        "encoder.conv.weight"}) {
+    EXPECT_FALSE(gguf_name(name)) << name;
+  }
+  EXPECT_EQ(gguf_name("blk.1.ssm_in.weight")->name, "blk.1.ssm_in.weight");
+  EXPECT_FALSE(hf_name("blk.1.ssm_in.weight"));
+}
+
+}  // namespace
+}  // namespace llmcodec
