@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pipeline/bench/bench_search.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "base/checked_math.h"
+
+namespace llmcodec {
+namespace {
+
+constexpr double kMaxDeviations = 16;
+constexpr int kMaxQualityTrials = 8;
+constexpr int kMaxScaleTrials = 8;
+
+double on_grid(const QualityRange& range, double quality) {
+  const double last = std::floor((range.max - range.min) / range.step + 1e-9);
+  const double steps = std::clamp(std::round((quality - range.min) / range.step), 0.0, last);
+  return range.min + steps * range.step;
+}
+
+// The quality at which about `bits` more bits per weight are spent than at `quality`.
+double move_by_bits(const QualityRange& range, double quality, double bpw, double bits) {
+  if (range.is_ratio) return quality * bpw / (bpw + bits);
+  if (range.per_octave > 0) return quality - bits * range.per_octave;
+  return std::max(quality, range.step) * std::exp2(-bits);
+}
+
+// The coarsest quality that spends at least `target_bpw` on the piece at the largest scale; the finest if
+// none does.
+Result<double> find_quality(const Codec& codec, const BenchPlanes& piece, uint32_t bit_depth,
+                            double target_bpw) {
+  const QualityRange& range = codec.info().quality;
+  if (range.lossless_only) return range.min;
+  const double scale = piece.largest_scale(bit_depth);
+  double quality = on_grid(range, range.per_octave > 0 ? (range.min + range.max) / 2 : range.max / 8);
+  std::optional<double> fine, coarse;  // spends enough; does not
+  for (int trial = 0; trial < kMaxQualityTrials; ++trial) {
+    LLMC_ASSIGN_OR_RETURN(const BenchPoint point, encode_point(codec, piece, bit_depth, quality, scale));
+    (point.bpw >= target_bpw ? fine : coarse) = quality;
+    const double error_bits = point.bpw - target_bpw;
+    if (error_bits >= 0 && error_bits < 0.05) break;
+    // Aim a little above the target, and stay inside the bracket.
+    double next = on_grid(range, move_by_bits(range, quality, point.bpw, 0.02 - error_bits));
+    if (fine && coarse) {
+      if (*coarse - *fine < 1.5 * range.step) break;
+      next = on_grid(range, std::clamp(next, *fine + range.step, *coarse - range.step));
+    }
+    if (next == quality) break;
+    quality = next;
+  }
+  return fine.value_or(range.min);
+}
+
+// log2(scale) where the rate should be `target`, from the last two points or from a slope of one bit per
+// octave.
+double next_log_scale(const BenchPoint& last, const std::optional<BenchPoint>& before, double target) {
+  double slope = 1;
+  if (before && before->scale != last.scale) {
+    slope = (last.bpw - before->bpw) / (std::log2(last.scale) - std::log2(before->scale));
+    slope = std::clamp(slope, 0.2, 3.0);
+  }
+  return std::log2(last.scale) + std::clamp((target - last.bpw) / slope, -2.0, 2.0);
+}
+
+}  // namespace
+
+BenchPlanes::BenchPlanes(MatrixView<const float> weights) : weights_(weights) {
+  pictures_ = std::clamp<uint64_t>(ceil_div(weights.size(), kBenchPictureSamples), 1, weights.rows);
+  picture_rows_ = weights.rows / pictures_;
+  double energy = 0;
+  for (size_t r = 0; r < picture_rows_ * pictures_; ++r) {
+    for (const float w : weights.row(r)) {
+      energy += double{w} * w;
+      largest_ = std::max(largest_, std::abs(double{w}));
+    }
+  }
+  deviation_ = std::sqrt(energy / static_cast<double>(this->weights()));
+}
+
+PictureFormat BenchPlanes::format(uint32_t bit_depth) const {
+  return {static_cast<uint32_t>(picture_rows_), static_cast<uint32_t>(weights_.cols), bit_depth};
+}
+
+double BenchPlanes::largest_scale(uint32_t bit_depth) const {
+  const double half_range = std::exp2(bit_depth - 1) - 1;
+  return half_range / std::min(largest_, kMaxDeviations * deviation_);
+}
+
+std::vector<Plane> BenchPlanes::quantize(double scale, uint32_t bit_depth) const {
+  const double mid = std::exp2(bit_depth - 1), most = std::exp2(bit_depth) - 1;
+  std::vector<Plane> planes;
+  for (size_t p = 0; p < pictures_; ++p) {
+    Plane plane(static_cast<uint32_t>(picture_rows_), static_cast<uint32_t>(weights_.cols));
+    const MutablePlaneView view = plane.view();
+    for (size_t x = 0; x < view.cols; ++x) {
+      for (size_t y = 0; y < view.rows; ++y) {
+        view.at(y, x) =
+            static_cast<uint16_t>(std::clamp(std::nearbyint(weight(p, x, y) * scale + mid), 0.0, most));
+      }
+    }
+    planes.push_back(std::move(plane));
+  }
+  return planes;
+}
+
+double BenchPlanes::snr_db(const std::vector<Plane>& decoded, double scale, uint32_t bit_depth) const {
+  const double mid = std::exp2(bit_depth - 1);
+  double energy = 0, errors = 0;
+  for (size_t p = 0; p < pictures_; ++p) {
+    const PlaneView view = decoded[p].view();
+    for (size_t x = 0; x < view.cols; ++x) {
+      for (size_t y = 0; y < view.rows; ++y) {
+        const double w = weight(p, x, y), difference = (view.at(y, x) - mid) / scale - w;
+        energy += w * w;
+        errors += difference * difference;
+      }
+    }
+  }
+  return 10 * std::log10(energy / errors);
+}
+
+BenchPlanes BenchPlanes::piece() const {
+  BenchPlanes small(
+      weights_.block(0, 0, std::min<size_t>(picture_rows_, 512), std::min<size_t>(weights_.cols, 256)));
+  if (small.deviation_ == 0) return *this;
+  small.deviation_ = deviation_;  // so that its scales are those of the whole
+  small.largest_ = largest_;
+  return small;
+}
+
+double user_seconds() {
+  double seconds = 0;
+  for (const int who : {RUSAGE_THREAD, RUSAGE_CHILDREN}) {
+    rusage usage{};
+    ::getrusage(who, &usage);
+    seconds +=
+        static_cast<double>(usage.ru_utime.tv_sec) + 1e-6 * static_cast<double>(usage.ru_utime.tv_usec);
+  }
+  return seconds;
+}
+
+Result<BenchPoint> encode_point(const Codec& codec, const BenchPlanes& planes, uint32_t bit_depth,
+                                double quality, double scale) {
+  const std::vector<Plane> pictures = planes.quantize(scale, bit_depth);
+  std::vector<PlaneView> views;
+  for (const Plane& picture : pictures) views.push_back(picture.view());
+  BenchPoint point{.quality = quality, .scale = scale, .bpw = 0, .stream = {}, .encode_seconds = 0};
+  const double start = user_seconds();
+  LLMC_ASSIGN_OR_RETURN(point.stream, codec.encode(views, planes.format(bit_depth), quality));
+  point.encode_seconds = user_seconds() - start;
+  point.bpw = 8.0 * static_cast<double>(point.stream.size()) / static_cast<double>(planes.weights());
+  return point;
+}
+
+Result<BenchPoint> find_point(const Codec& codec, const BenchPlanes& planes, uint32_t bit_depth,
+                              double target_bpw, double tolerance) {
+  LLMC_ASSIGN_OR_RETURN(double quality, find_quality(codec, planes.piece(), bit_depth, target_bpw));
+  const QualityRange& range = codec.info().quality;
+  const double log_limit = std::log2(planes.largest_scale(bit_depth));
+  // A lossless codec spends log2(scale * deviation) + 2.05 bits on Gaussian weights.
+  double log_scale = range.lossless_only ? target_bpw - 2.05 - std::log2(planes.deviation()) : log_limit;
+  std::optional<BenchPoint> best, before;
+  for (int trial = 0; trial < kMaxScaleTrials; ++trial) {
+    LLMC_ASSIGN_OR_RETURN(BenchPoint point, encode_point(codec, planes, bit_depth, quality,
+                                                         std::exp2(std::min(log_scale, log_limit))));
+    const auto distance = [&](const BenchPoint& p) { return std::abs(p.bpw - target_bpw); };
+    if (!best || distance(point) < distance(*best)) best = point;
+    if (distance(*best) <= tolerance * target_bpw) break;
+    if (range.is_ratio) {
+      quality = on_grid(range, quality * point.bpw / target_bpw);
+    } else if (point.bpw < target_bpw && point.scale >= std::exp2(log_limit) && quality > range.min) {
+      quality = on_grid(range, quality - range.step);  // the piece promised too much
+      before.reset();
+      continue;
+    } else {
+      log_scale = next_log_scale(point, before, target_bpw);
+    }
+    before = std::move(point);
+  }
+  return std::move(*best);
+}
+
+}  // namespace llmcodec

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Finds plane scale and quality at which a codec spends a wanted number of bits per weight on given weights.
+//
+// Two facts make it short: halving the plane scale, or doubling the quantiser step, takes about one bit from
+// every weight; and the scale is continuous. So the quality is found on a small piece, to the coarsest value
+// that still spends at least the target, and the scale then lowers the rate to it by secants on log2(scale).
+#pragma once
+
+#include <vector>
+
+#include "llmcodec/bench.h"
+
+namespace llmcodec {
+
+// Weights cut into pictures, and their statistics.
+class BenchPlanes {
+ public:
+  // Precondition: finite weights, not all zero.
+  explicit BenchPlanes(MatrixView<const float> weights);
+
+  uint64_t weights() const { return uint64_t{picture_rows_} * weights_.cols * pictures_; }
+  PictureFormat format(uint32_t bit_depth) const;
+  size_t pictures() const { return pictures_; }
+  // Samples per unit of weight at which no weight, or none within 16 deviations, is clipped.
+  double largest_scale(uint32_t bit_depth) const;
+  double deviation() const { return deviation_; }
+
+  // Affine, mid-grey for zero, clipped to the depth.
+  std::vector<Plane> quantize(double scale, uint32_t bit_depth) const;
+  // Energy of the weights over the energy of (decoded / scale - weights), in dB.
+  double snr_db(const std::vector<Plane>& decoded, double scale, uint32_t bit_depth) const;
+  // The first at most 512 x 256 weights, for quick trials.
+  BenchPlanes piece() const;
+
+ private:
+  float weight(size_t picture, size_t x, size_t y) const {
+    return weights_.at(picture * picture_rows_ + x, y);
+  }
+
+  MatrixView<const float> weights_;
+  size_t pictures_ = 1;
+  size_t picture_rows_ = 0;
+  double deviation_ = 0, largest_ = 0;
+};
+
+struct BenchPoint {
+  double quality = 0;
+  double scale = 0;  // samples per unit of weight
+  double bpw = 0;
+  std::vector<std::byte> stream;
+  double encode_seconds = 0;  // user time
+};
+
+// User time of this thread and of the children it has waited for.
+double user_seconds();
+
+Result<BenchPoint> encode_point(const Codec& codec, const BenchPlanes& planes, uint32_t bit_depth,
+                                double quality, double scale);
+
+// The best point found; its bpw may be off the target when the codec cannot reach it.
+Result<BenchPoint> find_point(const Codec& codec, const BenchPlanes& planes, uint32_t bit_depth,
+                              double target_bpw, double tolerance);
+
+}  // namespace llmcodec
