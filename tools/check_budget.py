@@ -55,6 +55,9 @@ def functions(lines):
         if not line.strip() or not line.rstrip().endswith("{"):
             i += 1
             continue
+        if line.strip() == "{" and i > 0 and code[i - 1].rstrip().endswith((",", "{")):
+            i += 1  # an initialiser in a list
+            continue
         first = i
         while first > 0 and code[first - 1].strip() and not re.search(r"[;{}:]\s*$", code[first - 1]) and i - first < 12:
             first -= 1

@@ -13,7 +13,7 @@ ALLOWED = {
     "base": set(),
     "tensor": set(),
     "plane": set(),
-    "archive": set(),
+    "archive": {"tensor"},  # an archive is a safetensors file
     "rate": set(),
     "simd": set(),
     "quant": {"simd", "tensor"},  # importance files are safetensors and GGUF

@@ -6,6 +6,7 @@
 # Scores on different texts cannot be compared, so every table names its text.
 # usage: get_text.sh [DEST]          default DEST: build/tools/text
 set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/debian_faq.sh"
 root=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
 dest=${1:-build/tools/text}
 mkdir -p "$dest"
@@ -18,26 +19,9 @@ take() { # FILE DESCRIPTION
 }
 
 from_debian_faq() {
-  local work
-  work=$(mktemp -d "$dest/.text.XXXXXX")
-  # shellcheck disable=SC2064  # the path is meant to be expanded now
-  trap "rm -rf '$work'" EXIT
-  [[ $(id -u) == 0 ]] && chmod 755 "$work"
-  echo "fetching Debian's package debian-faq" >&2
-  (cd "$work" && { apt-get download -qq debian-faq 2>/dev/null || { apt-get update -qq && apt-get download -qq debian-faq; }; }) >&2
-  dpkg -x "$work"/debian-faq_*.deb "$work/tree"
-  gzip -dc "$work/tree/usr/share/doc/debian/FAQ/debian-faq.en.txt.gz" >"$work/faq.txt"
-  python3 - "$work/faq.txt" "$work/text.txt" <<'PYTHON'
-import re, sys
-text = open(sys.argv[1], encoding="utf-8", errors="replace").read()
-paragraphs = [" ".join(p.split()) for p in re.split(r"\n\s*\n", text)]
-# Running prose only: tables of contents, rulers, commands and headings say nothing about a language model.
-prose = [p for p in paragraphs if len(p) > 120 and sum(c.isalpha() or c == " " for c in p) > 0.9 * len(p) and "...." not in p]
-open(sys.argv[2], "w", encoding="utf-8").write("\n\n".join(prose) + "\n")
-PYTHON
-  take "$work/text.txt" "Debian FAQ (Debian package debian-faq), running prose"
-  rm -rf "$work"
-  trap - EXIT
+  debian_faq debian-faq en "$dest/faq.txt"
+  take "$dest/faq.txt" "Debian FAQ (Debian package debian-faq), running prose"
+  rm "$dest/faq.txt"
 }
 
 if [[ -n ${LLMCODEC_EVAL_TEXT:-} ]]; then
