@@ -10,6 +10,7 @@
 #include "vvc/encoder_stream.h"
 #include "vvc/intra_pred.h"
 #include "vvc/residual_syntax.h"
+#include "vvc/spectral_readback.h"
 #include "vvc/trellis.h"
 
 namespace llmcodec::vvc {
@@ -55,6 +56,7 @@ struct SpectralEncoder::State {
   void choose_levels(bool steer);
   bool reconstructs_inside();
   void drop_until_inside(std::span<const float> coefficients, std::vector<uint32_t>& outliers);
+  void check_readback(std::vector<uint32_t>& outliers);
   void write_block();
   void commit(uint32_t bx);
 
@@ -69,6 +71,7 @@ struct SpectralEncoder::State {
   ReferenceSamples references;
   BlockWork block;
   int32_t probe = 1024;  // a level that scales without clipping, to learn the step from
+  SpectralReadback readback{1, 10};
   uint32_t strip = 0;
 };
 
@@ -84,6 +87,7 @@ SpectralEncoder::State::State(const SpectralFormat& format_in, const SpectralOpt
   block.input.resize(format.coefficients + 1);
   block.scanned.resize(format.coefficients + 1);
   while (probe > 1 && scaler(probe) == 32767) probe /= 2;
+  readback = SpectralReadback(static_cast<double>(scaler(probe)) / probe, format.bit_depth);
 }
 
 void SpectralEncoder::State::predict(uint32_t bx) {
@@ -145,7 +149,14 @@ void SpectralEncoder::State::drop_until_inside(std::span<const float> coefficien
     if (reconstructs_inside()) break;
   }
   outliers.assign(order.begin(), order.begin() + static_cast<ptrdiff_t>(dropped));
-  std::sort(outliers.begin(), outliers.end());
+}
+
+// Weights that a reader of the picture would take for others join the outliers.
+void SpectralEncoder::State::check_readback(std::vector<uint32_t>& outliers) {
+  if (block.last < 0 || SpectralReadback::is_busy(block.residual)) return;
+  std::vector<uint32_t> positions;
+  readback.find_misread(block.residual, block.scanned.data(), format.coefficients, positions);
+  for (uint32_t position : positions) outliers.push_back(position - 1);
 }
 
 // H.266 7.3.11.5 Coding unit syntax, 7.3.11.10 Transform unit syntax, for a CTU of one DC-predicted block
@@ -183,6 +194,9 @@ void SpectralEncoder::State::encode_block(uint32_t bx, std::span<const float> co
     inside = reconstructs_inside();
   }
   if (!inside) drop_until_inside(coefficients, outliers);
+  check_readback(outliers);
+  std::sort(outliers.begin(), outliers.end());
+  outliers.erase(std::unique(outliers.begin(), outliers.end()), outliers.end());
   write_block();
   commit(bx);
   std::copy(block.scanned.begin() + 1, block.scanned.end(), indices.begin());

@@ -13,6 +13,8 @@
 // prediction leaves mid-grey by more than kSteerThreshold, the coefficient at position 0 pulls it back. And a
 // sample that leaves its range would be clipped, and foreign decoders could no longer find the coefficients:
 // such a block loses its largest weights, which are reported as outliers for the caller to store exactly.
+// (Nearly empty blocks are also checked for weights that sample rounding makes unreadable, see
+// spectral_readback.h: outliers too.)
 //
 // One encoder makes one picture. Not thread-safe; use one per thread. Deterministic: same input, same bytes.
 #pragma once
@@ -44,7 +46,7 @@ class SpectralEncoder {
   // The next strip. `coefficients`: strip_coefficients() weights in units of the step, finite (else
   // InvalidArgument, with the position). `indices`: as many; the weight that a decoder sees is indices[i] *
   // step. `outliers` (may be null) gets the positions in this strip, appended in ascending order, of weights
-  // that could not be coded: their index is some small number and the caller stores them itself.
+  // that the picture cannot carry: the caller stores them itself, whatever their index.
   Status encode_strip(std::span<const float> coefficients, std::span<int32_t> indices,
                       std::vector<uint32_t>* outliers);
 

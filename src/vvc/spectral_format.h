@@ -23,9 +23,9 @@ struct SpectralFormat {
   uint32_t blocks_x = 0, blocks_y = 0;  // 1..kMaxSpectralBlocks
   uint32_t coefficients = 0;            // K, 1..kMaxSpectralCoefficients
   int bit_depth = 10;                   // 8 or 10
-  // Slice QP. At 16 and 10 bits Du is 8.98 samples: rounding to samples then moves a coefficient by 0.15
-  // steps at most, so that any decoder's picture gives the indices back exactly. Smaller is less robust,
-  // larger clips sooner.
+  // Slice QP, which sets how many samples a level is worth (Du = 2^((qp + 12 - 9) / 6) at 10 bits: 8.98 at
+  // 16) and nothing else. Large keeps indices readable from the picture, small keeps the picture away from
+  // its limits; 16 suits any rate up to 4.5 bits, spectral_qp_for_rate() is better below.
   int qp = 16;
 
   uint32_t width() const { return 32 * blocks_x; }
@@ -43,5 +43,9 @@ Pps spectral_pps(const SpectralFormat& format);
 // K = 32 m that gives the least gap for Gaussian weights at `bits` per weight, by measurement
 // (docs/decisions/010-spectral-layout.md): as many as VVC's budget of context bins serves. At most 992.
 uint32_t spectral_coefficients_for_rate(double bits);
+
+// The QP at 10 bits that keeps the pixel deviation of Gaussian weights at `bits` per weight at 30 to 50
+// samples: far from clipping (10 deviations), and busy enough that sparse blocks too are read back exactly.
+int spectral_qp_for_rate(double bits);
 
 }  // namespace llmcodec::vvc

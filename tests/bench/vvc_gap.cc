@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Gap to the rate-distortion bound, and speed, of the spectral VVC encoder on iid Gaussian weights.
 //
-//   vvc_gap STEP K [--weights N] [--lambda L] [--out FILE.266] [--yuv FILE.yuv]
+//   vvc_gap STEP K [--weights N] [--lambda L] [--qp Q] [--out FILE.266] [--yuv FILE.yuv]
 //
 // STEP is in deviations. Prints bits per weight (whole stream), SNR, gap = 6.0206 * bits - SNR, weights lost
 // as outliers and the time of one thread. --yuv writes the reconstruction for comparison with a foreign
@@ -26,6 +26,7 @@ struct Arguments {
   double step = 0.44;
   uint32_t coefficients = 736;
   uint64_t weights = 1 << 20;
+  int qp = 16;
   SpectralOptions options;
   std::string out, yuv;
 };
@@ -37,6 +38,7 @@ Arguments parse(int argc, char** argv) {
   for (int i = 3; i + 1 < argc; i += 2) {
     const std::string name = argv[i];
     if (name == "--weights") a.weights = std::strtoull(argv[i + 1], nullptr, 10);
+    if (name == "--qp") a.qp = std::atoi(argv[i + 1]);
     if (name == "--lambda") a.options.lambda = std::atof(argv[i + 1]);
     if (name == "--out") a.out = argv[i + 1];
     if (name == "--yuv") a.yuv = argv[i + 1];
@@ -50,6 +52,7 @@ Status run(const Arguments& a) {
   format.blocks_x = static_cast<uint32_t>(std::max(1.0, std::sqrt(blocks)));
   format.blocks_y = static_cast<uint32_t>(std::max(1.0, blocks / format.blocks_x));
   format.coefficients = a.coefficients;
+  format.qp = a.qp;
   LLMC_ASSIGN_OR_RETURN(SpectralEncoder encoder, SpectralEncoder::create(format, a.options));
   std::mt19937_64 random(1);
   std::normal_distribution<double> normal(0, 1 / a.step);
