@@ -360,22 +360,25 @@ Status write_slice_header(BitWriter& bits, const SliceHeader& header, const Slic
 Result<std::optional<PictureHash>> read_picture_hash(std::span<const std::byte> rbsp, TraceSink* trace) {
   BitReader bits(rbsp);
   HeaderReader reader(bits, trace);
+  std::optional<PictureHash> found;
   while (reader.ok() && bits.more_rbsp_data()) {
     const uint32_t type = read_sei_number(reader, "last_payload_type_byte");
     const uint32_t size = read_sei_number(reader, "last_payload_size_byte");
     if (!reader.ok()) break;
     if (bits.rest().size() < size)
       return error(ErrorKind::kCorrupt, "SEI message of {} bytes ends early", size);
-    if (type == kPayloadDecodedPictureHash) {
-      PictureHash hash;
-      decoded_picture_hash(reader, hash);
-      LLMC_RETURN_IF_ERROR(reader.take_status());
-      return std::optional(std::move(hash));
-    }
+    const auto payload = bits.rest().first(size);
     bits = BitReader(bits.rest().subspan(size));
+    if (type != kPayloadDecodedPictureHash) continue;
+    BitReader payload_bits(payload);
+    HeaderReader payload_reader(payload_bits, trace);
+    found.emplace();
+    decoded_picture_hash(payload_reader, *found);
+    LLMC_RETURN_IF_ERROR(payload_reader.take_status());
   }
+  reader.trailing_bits();
   LLMC_RETURN_IF_ERROR(reader.take_status());
-  return std::optional<PictureHash>();
+  return found;
 }
 
 std::vector<std::byte> write_picture_hash(const PictureHash& hash, TraceSink* trace) {
