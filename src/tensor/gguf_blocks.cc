@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tensor/gguf_blocks.h"
 
-#include <cmath>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -142,19 +142,18 @@ int round_away(float value) {
 
 // False if the block cannot be represented.
 bool quantize_q8_0_block(const float* x, uint8_t* out) {
-  float largest = 0;
-  bool finite = true;
+  int32_t largest_bits = 0;  // magnitudes compare as integers: one maximum finds NaN and infinity too
   for (uint32_t j = 0; j < kSmall; ++j) {
-    const float magnitude = std::fabs(x[j]);
-    finite &= magnitude <= 3.4028235e38f;
-    largest = magnitude > largest ? magnitude : largest;
+    const int32_t magnitude = std::bit_cast<int32_t>(x[j]) & 0x7fffffff;
+    largest_bits = magnitude > largest_bits ? magnitude : largest_bits;
   }
-  const float d = largest / 127.0f;
+  const float d = std::bit_cast<float>(largest_bits) / 127.0f;
   const uint16_t code = static_cast<uint16_t>(F16::encode(d));
-  if (!finite || code >= F16::kInfinity) return false;
+  if (largest_bits >= 0x7f800000 || code >= F16::kInfinity) return false;
   std::memcpy(out, &code, sizeof(code));
   float inverse = d != 0 ? 1.0f / d : 0.0f;
-  if (inverse > 3.4028235e38f) inverse = 0;  // a block so small that 1/d overflows: d is 0 in F16 anyway
+  if (std::bit_cast<int32_t>(inverse) == 0x7f800000)
+    inverse = 0;  // a block so small that 1/d overflows: d is 0 in F16 anyway
   for (uint32_t j = 0; j < kSmall; ++j) out[2 + j] = static_cast<uint8_t>(round_away(x[j] * inverse));
   return true;
 }
