@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "vvc/hash.h"
 #include "vvc/residual_syntax.h"
 #include "vvc/transform.h"
 
@@ -37,6 +38,11 @@ Status EncoderStream::add_picture_header(const PictureHeader& header) {
   LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> rbsp, write_picture_header(header, sets_));
   append_nal(bytes_, NalType::kPictureHeader, rbsp, StartCode::kLong);
   return Status::ok();
+}
+
+void EncoderStream::add_hash(PlaneView picture, int bit_depth) {
+  const std::vector<std::byte> rbsp = write_picture_hash(picture_hash(HashType::kMd5, picture, bit_depth));
+  append_nal(bytes_, NalType::kSuffixSei, rbsp, StartCode::kShort);
 }
 
 void residual_of_levels(const int32_t* levels, int last, const Scaler& scaler, int bit_depth,

@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "llmcodec/plane.h"
 #include "llmcodec/status.h"
 #include "vvc/header_syntax.h"
 #include "vvc/scaling.h"
@@ -27,6 +28,9 @@ class EncoderStream {
   Status add_slice(const SliceHeader& header, std::span<const uint8_t> data, bool opens_access_unit);
   // Picture header of a picture with several slices; opens the access unit.
   Status add_picture_header(const PictureHeader& header);
+
+  // Hash SEI message: the MD5 of the picture just coded (its whole coded size).
+  void add_hash(PlaneView picture, int bit_depth);
 
   const Sps& sps() const { return *sets_.sps[0]; }
   const Pps& pps() const { return *sets_.pps[0]; }
