@@ -12,8 +12,10 @@
 
 namespace llmcodec {
 
-// Options are written in the grammar of codec_spec.h. `defaults` and the profiles give what the user did not;
-// in `parameter_option` (e.g. "x265-params") all three are merged key by key.
+// Options are written in the grammar of codec_spec.h and merged in the order defaults, tuned, profile, the
+// user's; in `parameter_option` (e.g. "x265-params") key by key. `tuned` is left out when the user gives
+// `preset_option`, so that "libx265:preset=slow" is x265's own slow, and plain "libx265" what is best for
+// noise-like planes.
 struct EncoderRule {
   std::string name;           // FFmpeg's encoder name
   std::string codec;          // FFmpeg's codec name, for looking up a decoder; empty: not known
@@ -27,7 +29,9 @@ struct EncoderRule {
   std::string quality_option = {};
   std::string parameter_option = {};  // empty: none
   char parameter_separator = ':';
-  std::string defaults = {};                                   // constant quality, filters, one thread
+  std::string defaults = {};       // constant quality, no filters, one thread
+  std::string preset_option = {};  // "preset", "cpu-used", ...
+  std::string tuned = {};
   std::string intra = {}, low_delay = {}, random_access = {};  // "-": the profile is not to be had
   bool lossless = false;
   bool exact_decoder = true;

@@ -158,6 +158,8 @@ Result<EncoderSettings> resolve_encoder(const CodecSpec& spec) {
   CodecSpec merged{spec.name, {}};
   LLMC_RETURN_IF_ERROR(merge_defaults(rule.defaults, rule, &merged));
   LLMC_RETURN_IF_ERROR(merge_defaults(of_profile, rule, &merged));
+  if (user.find(rule.preset_option) == nullptr)
+    LLMC_RETURN_IF_ERROR(merge_defaults(rule.tuned, rule, &merged));
   for (const CodecOption& option : user.options) merge_option(option, rule, &merged);
   settings.options = merged.options;
   settings.has_user_options = !user.options.empty();

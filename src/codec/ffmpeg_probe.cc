@@ -102,7 +102,9 @@ bool is_noise(const std::string& line) {
                                        "Input #0",
                                        "Duration: ",
                                        "  Stream #",
-                                       "Stream mapping", "Error sending frames to consumers", "frame= ",
+                                       "Stream mapping",
+                                       "Error sending frames to consumers",
+                                       "frame= ",
                                        "Could not open encoder before EOF"};
   return line.find_first_not_of(" \t\r") == std::string::npos ||
          std::any_of(std::begin(kNoise), std::end(kNoise),

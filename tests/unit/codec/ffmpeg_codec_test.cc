@@ -182,13 +182,22 @@ TEST_F(FfmpegTest, unknown_options_and_values_are_invalid_arguments) {
 }
 
 TEST_F(FfmpegTest, user_options_win_over_defaults) {
-  const auto codec = open_codec("libx265:preset=ultrafast,x265-params=min-cu-size=8", {});
+  const auto codec = open_codec("libx265:x265-params=min-cu-size=8", {});
   ASSERT_TRUE(codec.is_ok()) << codec.error().to_string();
   const std::string& spec = codec.value()->spec();
-  EXPECT_NE(spec.find("preset=ultrafast"), std::string::npos) << spec;
+  EXPECT_NE(spec.find("preset=medium"), std::string::npos) << spec;
   EXPECT_NE(spec.find(":min-cu-size=8"), std::string::npos) << spec;
   EXPECT_NE(spec.find("aq-mode=0"), std::string::npos) << spec;
   EXPECT_EQ(spec.find("min-cu-size=32"), std::string::npos) << spec;
+}
+
+TEST_F(FfmpegTest, a_preset_of_the_users_is_the_encoders_own) {
+  const auto codec = open_codec("libx265:preset=ultrafast", {});
+  ASSERT_TRUE(codec.is_ok()) << codec.error().to_string();
+  const std::string& spec = codec.value()->spec();
+  EXPECT_NE(spec.find("preset=ultrafast"), std::string::npos) << spec;
+  EXPECT_NE(spec.find("aq-mode=0"), std::string::npos) << spec;
+  EXPECT_EQ(spec.find("min-cu-size"), std::string::npos) << spec;
 }
 
 TEST_F(FfmpegTest, profiles_code_several_pictures) {
