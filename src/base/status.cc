@@ -34,10 +34,20 @@ Error&& Error::at_offset(uint64_t bytes) && {
   return std::move(*this);
 }
 
+// Names come from files: a control character in one must not reach the terminal, nor break the line.
+static std::string printable(const std::string& name) {
+  std::string text;
+  for (const char c : name) {
+    const auto code = static_cast<unsigned char>(c);
+    text += code < 0x20 || code == 0x7f ? fmt::format("\\x{:02x}", code) : std::string(1, c);
+  }
+  return text;
+}
+
 std::string Error::to_string() const {
   std::string text;
-  if (!file.empty()) text += file + ": ";
-  if (!tensor.empty()) text += "tensor '" + tensor + "': ";
+  if (!file.empty()) text += printable(file) + ": ";
+  if (!tensor.empty()) text += "tensor '" + printable(tensor) + "': ";
   if (offset) text += fmt::format("offset {}: ", *offset);
   return text + message;
 }

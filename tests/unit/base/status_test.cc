@@ -18,6 +18,11 @@ TEST(Error, text_shows_the_context_that_is_known) {
             "f: tensor 't': offset 0: bad");
 }
 
+TEST(Error, control_characters_of_names_do_not_reach_the_terminal) {
+  EXPECT_EQ(error(ErrorKind::kCorrupt, "bad").in_tensor("a\n\x1b[31m\x7f\u00e9").to_string(),
+            "tensor 'a\\x0a\\x1b[31m\\x7f\u00e9': bad");
+}
+
 TEST(Error, innermost_context_wins) {
   const Error e = error(ErrorKind::kIo, "x")
                       .in_file("inner")
