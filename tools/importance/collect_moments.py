@@ -8,6 +8,7 @@
 
 --imatrix FILE   E[x_j^2] in llama.cpp's GGUF imatrix format, for `llmcodec compress --importance FILE`
 --hessian FILE   E[x x^T] as safetensors (docs/importance.md), for `llmcodec compress --hessian FILE`
+Interrupted (Ctrl-C), it writes what was collected so far.
 
 Needs numpy, gguf, safetensors, and tokenizers for --text. Speed on two cores: about 5 s per chunk of 512 tokens of a
 135M model with --hessian.
@@ -94,24 +95,36 @@ def make_chunks(model, arguments):
     return chunks, "written by the model"
 
 
+def surprise(model, hidden, chunk):
+    """Mean negative log likelihood of the later half of a chunk: shows that the model runs as it should."""
+    half = len(chunk) // 2
+    logits = model.logits(hidden[half:-1])
+    top = logits.max(-1)
+    log_sum = top + np.log(np.exp(logits - top[:, None]).sum(-1))
+    return float((log_sum - logits[np.arange(len(logits)), chunk[half + 1 :]]).mean())
+
+
+def collect(model, chunks, sums):
+    """Interrupted, the sums hold a whole number of chunks in all groups but perhaps the last chunk's."""
+    losses, start = [], time.time()
+    for index, chunk in enumerate(chunks):
+        hidden = model.forward(chunk[None], observer=sums)
+        if index < 4:
+            losses.append(surprise(model, hidden[0], chunk))
+        if (index + 1) % 8 == 0 or index + 1 == len(chunks):
+            print(f"{index + 1}/{len(chunks)} chunks, {time.time() - start:.0f} s, perplexity of the first "
+                  f"{len(losses)}: {np.exp(np.mean(losses)):.2f}", file=sys.stderr, flush=True)
+
+
 def main():
     arguments = parse_arguments()
     model = LlamaModel.load(arguments.model)
     chunks, source = make_chunks(model, arguments)
     sums = MomentSums(full=bool(arguments.hessian))
-    loss, predicted, start = 0.0, 0, time.time()
-    for index, chunk in enumerate(chunks):
-        hidden = model.forward(chunk[None], observer=sums)
-        half = len(chunk) // 2  # the later half of the first chunks: shows that the model runs as it should
-        if index < 4:
-            logits = model.logits(hidden[0, half:-1])
-            top = logits.max(-1)
-            log_sum = top + np.log(np.exp(logits - top[:, None]).sum(-1))
-            loss += float((log_sum - logits[np.arange(len(logits)), chunk[half + 1 :]]).sum())
-            predicted += len(logits)
-        if (index + 1) % 8 == 0 or index + 1 == len(chunks):
-            print(f"{index + 1}/{len(chunks)} chunks, {time.time() - start:.0f} s, perplexity of the first "
-                  f"{min(index + 1, 4)}: {np.exp(loss / predicted):.2f}", file=sys.stderr, flush=True)
+    try:
+        collect(model, chunks, sums)
+    except KeyboardInterrupt:
+        print("interrupted: writing what was collected", file=sys.stderr)
     names = functools.partial(members, tied=model.tied)
     if arguments.imatrix:
         write_imatrix(arguments.imatrix, sums, names, source, arguments.length)
