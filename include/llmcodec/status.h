@@ -107,10 +107,11 @@ class [[nodiscard]] Result {
 #define LLMC_CONCAT(a, b) LLMC_CONCAT_INNER(a, b)
 
 // Evaluates a Status or Result; on failure returns its Error from the enclosing function.
-#define LLMC_RETURN_IF_ERROR(expression)                                         \
-  do {                                                                           \
-    auto llmc_status = (expression);                                             \
-    if (!llmc_status.is_ok()) [[unlikely]] return std::move(llmc_status).error(); \
+#define LLMC_RETURN_IF_ERROR(expression) LLMC_RETURN_IF_ERROR_INNER(LLMC_CONCAT(llmc_status_, __LINE__), expression)
+#define LLMC_RETURN_IF_ERROR_INNER(status, expression)                   \
+  do {                                                                   \
+    auto status = (expression);                                          \
+    if (!status.is_ok()) [[unlikely]] return std::move(status).error();   \
   } while (false)
 
 // LLMC_ASSIGN_OR_RETURN(auto x, f()): declares or assigns x from a Result, or returns its Error.

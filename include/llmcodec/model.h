@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Models in, archives out, and back: what the `llmcodec` program does, as functions. Every call reads its input from
+// disk, bounds its memory by the largest tensor in flight, and leaves either a complete output or none.
+//
+//   CompressOptions options;
+//   options.input = "SmolLM2.gguf";
+//   options.output = "SmolLM2.llmcodec.safetensors";
+//   options.target = {TargetKind::kBpw, 3.0};
+//   Result<CompressReport> report = compress(options);
+//   if (!report.is_ok()) fmt::print(stderr, "{}\n", report.error().to_string());
+//
+//   Result<DecompressReport> back = decompress({.input = options.output, .output = "restored.gguf"});
+//
+// to_json() of every report gives stable keys (docs/json.md).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "llmcodec/codec.h"
+#include "llmcodec/status.h"
+
+namespace llmcodec {
+
+enum class TargetKind {
+  kDefault,  // 3 bits per weight; for a lossless codec the step that clips nothing
+  kBpw,   // bits per weight: 8 * bytes of the whole archive / parameters of the model
+  kSize,  // bytes of the whole archive
+  kSnr,   // dB over all coded weights, relative to their energy
+  kStep,  // quantiser step in units of the normalised weights, the same for all tensors
+};
+
+struct Target {
+  TargetKind kind = TargetKind::kDefault;
+  double value = 0;
+};
+
+// What is reported while a call works. `done` and `total` count weights.
+struct Progress {
+  const char* phase = "";  // "fit", "rate", "encode", "decode", ...
+  uint64_t done = 0, total = 0;
+  std::string tensor;
+};
+using ProgressFunction = std::function<void(const Progress&)>;
+
+struct Control {
+  unsigned threads = 0;  // 0: one per core
+  CodecEnvironment environment = {};
+  ProgressFunction progress = {};
+  // Looked at between pictures; true ends the call with an Interrupted error.
+  std::function<bool()> cancelled = {};
+};
+
+struct CompressOptions {
+  std::string input;   // GGUF, safetensors, index, or Hugging Face folder
+  std::string output;  // a file; a folder for folder inputs and for several shards
+  Target target = {};
+  std::string codec = "vvc";      // "name:key=value,..." as open_codec() takes it
+  std::string layout = "auto";    // "spatial", "spectral" (vvc only); auto: spectral where the codec can
+  std::string scales = "dual";    // "tensor", "row", "column", "group:N", "dual"
+  bool asymmetric = false;
+  uint32_t bit_depth = 0;         // of the planes; 0: the deepest up to 10 that the codec takes
+  std::vector<std::string> set;   // 'REGEX=key:value', in order; keys: docs/plan.md
+  std::vector<std::string> keep;  // REGEX of tensors stored exactly
+  std::string plan;               // a plan written by plan(), used as it is; empty: make one
+  std::string importance;         // llama.cpp imatrix file; empty: none
+  std::string hessian;            // second moments (docs/importance.md); empty: none
+  uint64_t shard_bytes = 0;       // largest shard; 0: one file
+  bool restart = false;           // throw an interrupted run away
+  std::string command;            // recorded in the archive; the program's command line
+  Control control = {};
+};
+
+struct TensorReport {
+  std::string name;
+  std::string dtype;
+  std::vector<uint64_t> shape;
+  uint64_t elements = 0;
+  bool coded = false;
+  std::string reason = {};  // why it is stored exactly; empty for coded tensors
+  uint64_t bytes = 0;  // in the archive, scales and outliers included, headers not
+  double bpw = 0;
+  double relative_mse = 0, snr_db = 0, max_abs_error = 0, cosine = 1;
+  uint64_t outliers = 0;
+};
+
+struct CompressReport {
+  uint64_t parameters = 0;
+  uint64_t bytes = 0;          // whole archive: every file that decompress() needs, carried-over files left out
+  uint64_t carried_bytes = 0;  // of `bytes`: carried-over metadata that is no tensor (GGUF key-values)
+  double bpw = 0, bpw_weights = 0;
+  double relative_mse = 0, snr_db = 0;  // over the coded weights
+  double fit_seconds = 0, rate_seconds = 0, encode_seconds = 0, wall_seconds = 0;
+  bool resumed = false;
+  std::vector<std::string> notes;  // tensors without an importance entry, skipped files, ...
+  std::vector<TensorReport> tensors;
+  std::string to_json() const;
+};
+Result<CompressReport> compress(const CompressOptions& options);
+
+// What compress() would do: size per tensor, settings, time; without coding more than samples.
+struct PlanReport {
+  std::string plan;  // JSON text: save it, edit it, give it back as CompressOptions::plan
+  uint64_t parameters = 0;
+  uint64_t predicted_bytes = 0;
+  double predicted_bpw = 0, predicted_snr_db = 0, predicted_seconds = 0;
+  std::vector<TensorReport> tensors;  // bytes, bpw and snr_db are predictions
+  std::string to_json() const;
+};
+Result<PlanReport> plan(const CompressOptions& options);
+
+struct DecompressOptions {
+  std::string input;
+  std::string output;
+  std::string dtype;    // "f32", "f16", "bf16", "q8_0"; empty: each tensor's own (F16 for GGUF block types)
+  std::string format;   // "safetensors", "gguf"; empty: that of the source
+  uint64_t shard_bytes = 5'000'000'000;  // of a restored folder, as Hugging Face writes it
+  Control control = {};
+};
+
+struct DecompressReport {
+  uint64_t parameters = 0;
+  uint64_t bytes = 0;
+  double decode_seconds = 0, wall_seconds = 0;
+  std::string to_json() const;
+};
+Result<DecompressReport> decompress(const DecompressOptions& options);
+
+// Headers only.
+struct InspectReport {
+  uint64_t parameters = 0, bytes = 0, carried_bytes = 0;
+  double bpw = 0, bpw_weights = 0;
+  std::string writer, command, source_kind;
+  std::vector<TensorReport> tensors;
+  std::string to_json() const;
+};
+Result<InspectReport> inspect(const std::string& path);
+
+// Checks all checksums and decodes everything; with `against`, the original model, measures the error as well.
+struct VerifyOptions {
+  std::string input;
+  std::string against;
+  Control control = {};
+};
+struct VerifyReport {
+  uint64_t parameters = 0;
+  bool compared = false;
+  double relative_mse = 0, snr_db = 0, max_abs_error = 0, cosine = 1, decode_seconds = 0;
+  std::vector<TensorReport> tensors;
+  std::string to_json() const;
+};
+Result<VerifyReport> verify(const VerifyOptions& options);
+
+// The elementary stream of one coded tensor (playable, segments one after the other), or its decoded planes
+// (docs/format.md, "samples") when `samples`.
+struct ExtractOptions {
+  std::string input, tensor, output;
+  bool samples = false;
+  Control control = {};
+};
+Status extract(const ExtractOptions& options);
+
+}  // namespace llmcodec

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Reads an archive: one safetensors file, an index with its shards, or a folder that holds either.
+//
+//   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(path));
+//   for (const auto& [name, record] : archive->description().tensors) ...      // coded tensors
+//   for (size_t index : archive->exact_tensors()) archive->source().bytes(index) ...
+//   LLMC_ASSIGN_OR_RETURN(auto bytes, archive->part(name, "bitstream"));       // checked, without padding
+#pragma once
+
+#include <memory>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "archive/description.h"
+#include "tensor/tensor_source.h"
+
+namespace llmcodec {
+
+class ArchiveReader {
+ public:
+  // InvalidArgument for a safetensors file that is no archive; Corrupt when the description and the parts disagree.
+  static Result<std::unique_ptr<ArchiveReader>> open(const std::string& path);
+  // Whether `path` can be opened as an archive, without reading more than headers.
+  static bool is_archive(const std::string& path);
+
+  const Description& description() const { return description_; }
+  const TensorSource& source() const { return *source_; }
+  // Indices into source().tensors() of tensors stored exactly, the archive's own ("llmcodec.*") left out.
+  const std::vector<size_t>& exact_tensors() const { return exact_; }
+  // The archive's own tensor; nullopt if there is none. Padding included.
+  std::optional<std::span<const std::byte>> own(const std::string& name) const;
+
+  // True bytes of a part. Checked against its checksum when `verify`; Corrupt, with file and offset, otherwise.
+  Result<std::span<const std::byte>> part(const std::string& tensor, const std::string& part, bool verify = true) const;
+  bool has_part(const std::string& tensor, const std::string& part) const;
+  void release_part(const std::string& tensor, const std::string& part) const;
+
+  const std::vector<std::string>& files() const { return files_; }
+  uint64_t total_bytes() const { return total_bytes_; }
+
+ private:
+  ArchiveReader() = default;
+  Status load_descriptions();
+  Status match_parts();
+  Error corrupt_part(const std::string& tensor, const std::string& part, size_t index, const char* what) const;
+
+  std::unique_ptr<TensorSource> source_;
+  std::vector<std::string> files_;
+  uint64_t total_bytes_ = 0;
+  Description description_;
+  std::map<std::string, size_t> index_;  // tensor name in the file -> position
+  std::vector<size_t> exact_;
+};
+
+}  // namespace llmcodec

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "archive/archive_writer.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+
+#include "base/checked_math.h"
+#include "tensor/shards.h"
+
+namespace llmcodec {
+namespace {
+
+using nlohmann::json;
+
+json entry_to_json(const SafetensorsEntry& entry) {
+  return {entry.info.name, dtype_info(entry.info.dtype).name, entry.info.shape, entry.begin, entry.end};
+}
+
+// The journal is our own and was checked line by line against the data, so a broken entry is the disk's fault.
+Result<SafetensorsEntry> entry_from_json(const json& value) {
+  const bool valid = value.is_array() && value.size() == 5 && value[0].is_string() && value[1].is_string() &&
+                     value[2].is_array() && value[3].is_number_unsigned() && value[4].is_number_unsigned();
+  const auto dtype = valid ? dtype_from_name(value[1].get<std::string>()) : std::nullopt;
+  if (!dtype) return error(ErrorKind::kCorrupt, "journal has a broken entry");
+  SafetensorsEntry entry;
+  entry.info.name = value[0].get<std::string>();
+  entry.info.dtype = *dtype;
+  for (const json& side : value[2]) {
+    if (!side.is_number_unsigned()) return error(ErrorKind::kCorrupt, "journal has a broken entry");
+    entry.info.shape.push_back(side.get<uint64_t>());
+  }
+  entry.begin = value[3].get<uint64_t>();
+  entry.end = value[4].get<uint64_t>();
+  return entry;
+}
+
+// Checksum of data bytes [begin, end) of a partial file.
+Result<std::string> checksum_of_range(const std::string& path, uint64_t begin, uint64_t end) {
+  LLMC_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
+  if (end > file.bytes().size()) return error(ErrorKind::kIo, "partial file is shorter than recorded").in_file(path);
+  return xxh3_128(file.bytes().subspan(begin, end - begin));
+}
+
+}  // namespace
+
+Result<ArchiveWriter> ArchiveWriter::open(ArchiveLayout layout) {
+  ArchiveWriter writer;
+  writer.layout_ = std::move(layout);
+  writer.shards_.resize(writer.layout_.shards.size());
+  const bool interrupted = std::filesystem::exists(writer.layout_.journal_path);
+  if (!interrupted || writer.layout_.restart) {
+    LLMC_RETURN_IF_ERROR(writer.start());
+    return writer;
+  }
+  std::vector<json> lines;
+  LLMC_ASSIGN_OR_RETURN(writer.journal_, Journal::resume(writer.layout_.journal_path, writer.layout_.key, &lines));
+  LLMC_RETURN_IF_ERROR(writer.replay(lines));
+  return writer;
+}
+
+Status ArchiveWriter::start() {
+  LLMC_ASSIGN_OR_RETURN(journal_, Journal::create(layout_.journal_path, layout_.key));
+  return open_shard(0);
+}
+
+// Takes over entries as long as their bytes are really there: a power cut may have lost data that the journal names.
+Status ArchiveWriter::replay(const std::vector<json>& lines) {
+  size_t good = 0;
+  while (good < lines.size() && replay_line(lines[good]).is_ok()) ++good;
+  LLMC_RETURN_IF_ERROR(journal_->keep_only(good));
+  for (size_t i = 0; i <= current_; ++i) {
+    const uint64_t data = shards_[i].entries.empty() ? 0 : shards_[i].entries.back().end;
+    auto file = AtomicFile::resume(layout_.shards[i].path, layout_.shards[i].header_bytes + data);
+    if (file.is_ok()) {
+      shards_[i].file = std::move(file).value();
+    } else if (data == 0) {
+      LLMC_RETURN_IF_ERROR(open_shard(i));
+    } else {
+      return std::move(file).error();
+    }
+  }
+  return Status::ok();
+}
+
+Status ArchiveWriter::replay_line(const json& line) {
+  const size_t shard = line.value("shard", size_t{0});
+  if (!line.contains("name") || !line.contains("entries") || shard >= shards_.size() || shard < current_)
+    return error(ErrorKind::kCorrupt, "journal has a broken entry");
+  std::vector<SafetensorsEntry> entries;
+  for (const json& value : line["entries"]) {
+    LLMC_ASSIGN_OR_RETURN(SafetensorsEntry entry, entry_from_json(value));
+    entries.push_back(std::move(entry));
+  }
+  const uint64_t header = layout_.shards[shard].header_bytes;
+  const std::string partial = AtomicFile::partial_path(layout_.shards[shard].path);
+  if (!entries.empty()) {
+    LLMC_ASSIGN_OR_RETURN(const std::string present,
+                          checksum_of_range(partial, header + entries.front().begin, header + entries.back().end));
+    if (present != line.value("xxh3_128", "")) return error(ErrorKind::kCorrupt, "partial file lost data");
+  }
+  const std::string name = line["name"].get<std::string>();
+  if (line.contains("record")) {
+    LLMC_ASSIGN_OR_RETURN(shards_[shard].records[name], tensor_record_from_json(line["record"]));
+  }
+  current_ = shard;
+  shards_[shard].entries.insert(shards_[shard].entries.end(), entries.begin(), entries.end());
+  done_.insert(name);
+  return Status::ok();
+}
+
+Status ArchiveWriter::open_shard(size_t shard) {
+  LLMC_ASSIGN_OR_RETURN(shards_[shard].file, AtomicFile::create(layout_.shards[shard].path));
+  const std::vector<std::byte> blank(layout_.shards[shard].header_bytes);
+  LLMC_RETURN_IF_ERROR(shards_[shard].file->write(blank));
+  current_ = shard;
+  return Status::ok();
+}
+
+Status ArchiveWriter::begin_tensor(const std::string& name, size_t shard) {
+  while (current_ < shard) LLMC_RETURN_IF_ERROR(open_shard(current_ + 1));
+  tensor_ = name;
+  parts_.clear();
+  return Status::ok();
+}
+
+Status ArchiveWriter::begin_part(const std::string& part, Dtype dtype) {
+  part_ = part;
+  part_dtype_ = dtype;
+  part_begin_ = data_size();
+  part_bytes_ = 0;
+  part_checksum_.emplace();
+  return Status::ok();
+}
+
+Status ArchiveWriter::append(std::span<const std::byte> bytes) {
+  part_bytes_ += bytes.size();
+  part_checksum_->update(bytes);
+  return file().write(bytes);
+}
+
+Status ArchiveWriter::end_part() {
+  static constexpr std::array<std::byte, 8> kZeros{};
+  const uint64_t padded = align_up(part_bytes_, 8);
+  LLMC_RETURN_IF_ERROR(file().write(std::span(kZeros).first(padded - part_bytes_)));
+  TensorInfo info;
+  info.name = tensor_ + "." + part_;
+  info.dtype = part_dtype_;
+  info.shape = {padded / dtype_info(part_dtype_).block_bytes};
+  parts_[part_] = {part_bytes_, part_checksum_->hex()};
+  return add_entry(std::move(info), part_begin_);
+}
+
+Status ArchiveWriter::add_entry(TensorInfo info, uint64_t begin) {
+  shards_[current_].entries.push_back({std::move(info), begin, data_size()});
+  return Status::ok();
+}
+
+Status ArchiveWriter::end_tensor(TensorRecord record) {
+  const size_t first = shards_[current_].entries.size() - parts_.size();
+  record.parts = std::move(parts_);
+  LLMC_RETURN_IF_ERROR(journal_tensor(tensor_, &record, first));
+  shards_[current_].records[tensor_] = std::move(record);
+  return Status::ok();
+}
+
+Status ArchiveWriter::write_exact(const TensorInfo& info, std::span<const std::byte> bytes, size_t shard) {
+  LLMC_RETURN_IF_ERROR(begin_tensor(info.name, shard));
+  const uint64_t begin = data_size();
+  LLMC_RETURN_IF_ERROR(file().write(bytes));
+  LLMC_RETURN_IF_ERROR(add_entry(info, begin));
+  return journal_tensor(info.name, nullptr, shards_[current_].entries.size() - 1);
+}
+
+Status ArchiveWriter::write_own(const std::string& name, std::span<const std::byte> bytes, size_t shard) {
+  std::vector<std::byte> padded(bytes.begin(), bytes.end());
+  padded.resize(align_up(bytes.size(), 8));
+  TensorInfo info;
+  info.name = name;
+  info.dtype = Dtype::kU8;
+  info.shape = {padded.size()};
+  return write_exact(info, padded, shard);
+}
+
+Status ArchiveWriter::journal_tensor(const std::string& name, const TensorRecord* record, size_t first_entry) {
+  const std::vector<SafetensorsEntry>& all = shards_[current_].entries;
+  json entries = json::array();
+  for (size_t i = first_entry; i < all.size(); ++i) entries.push_back(entry_to_json(all[i]));
+  json line = {{"name", name}, {"shard", current_}, {"entries", entries}};
+  if (record != nullptr) line["record"] = to_json(*record);
+  if (first_entry < all.size()) {
+    const uint64_t header = layout_.shards[current_].header_bytes;
+    LLMC_ASSIGN_OR_RETURN(line["xxh3_128"],
+                          checksum_of_range(AtomicFile::partial_path(layout_.shards[current_].path),
+                                            header + all[first_entry].begin, header + all.back().end));
+  }
+  done_.insert(name);
+  return journal_->append(line);
+}
+
+Status ArchiveWriter::write_shard_header(size_t shard, const Description& description) {
+  Description own = description;
+  own.tensors = shards_[shard].records;
+  SafetensorsMetadata metadata = {{"format", "llmcodec"}, {kMetadataKey, to_text(own)}};
+  auto header = safetensors_header(shards_[shard].entries, metadata, layout_.shards[shard].header_bytes);
+  if (!header.is_ok()) return std::move(header).error().in_file(layout_.shards[shard].path);
+  return shards_[shard].file->write_at(0, std::as_bytes(std::span(*header)));
+}
+
+Status ArchiveWriter::finish(const Description& description) {
+  while (current_ + 1 < shards_.size()) LLMC_RETURN_IF_ERROR(open_shard(current_ + 1));
+  std::vector<TensorInfo> infos;
+  std::vector<Shard> shards;
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    LLMC_RETURN_IF_ERROR(write_shard_header(i, description));
+    Shard shard{std::filesystem::path(layout_.shards[i].path).filename().string(), infos.size(),
+                shards_[i].entries.size(), shards_[i].file->size() - layout_.shards[i].header_bytes};
+    for (const SafetensorsEntry& entry : shards_[i].entries) infos.push_back(entry.info);
+    shards.push_back(std::move(shard));
+  }
+  for (OpenShard& shard : shards_) LLMC_RETURN_IF_ERROR(shard.file->commit());
+  if (!layout_.index_path.empty())
+    LLMC_RETURN_IF_ERROR(write_text_file(layout_.index_path, safetensors_index(infos, shards)));
+  journal_->remove();
+  return Status::ok();
+}
+
+void ArchiveWriter::keep_for_resume() {
+  for (OpenShard& shard : shards_) {
+    if (shard.file) shard.file->keep_partial();
+  }
+}
+
+uint64_t ArchiveWriter::total_bytes() const {
+  uint64_t bytes = 0;
+  for (const OpenShard& shard : shards_) {
+    if (shard.file) bytes += shard.file->size();
+  }
+  return bytes;
+}
+
+}  // namespace llmcodec

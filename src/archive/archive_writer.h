@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Writes an archive (docs/format.md) in one pass: one or several safetensors files whose headers are reserved in
+// advance and filled in last. Nothing appears under its final name before everything is written; a killed run leaves
+// "FILE.partial" and a journal, from which open() goes on.
+//
+//   LLMC_ASSIGN_OR_RETURN(ArchiveWriter writer, ArchiveWriter::open(layout));
+//   for (tensor ...) {
+//     if (writer.is_done(name)) continue;
+//     LLMC_RETURN_IF_ERROR(writer.begin_tensor(name, shard));
+//     LLMC_RETURN_IF_ERROR(writer.begin_part("bitstream", Dtype::kU8));
+//     LLMC_RETURN_IF_ERROR(writer.append(bytes));            // any number of times
+//     LLMC_RETURN_IF_ERROR(writer.end_part());
+//     LLMC_RETURN_IF_ERROR(writer.end_tensor(record));       // the writer fills in record.parts
+//   }
+//   LLMC_RETURN_IF_ERROR(writer.finish(description));
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "archive/checksum.h"
+#include "archive/description.h"
+#include "archive/journal.h"
+#include "base/file.h"
+#include "tensor/safetensors.h"
+
+namespace llmcodec {
+
+struct ArchiveShard {
+  std::string path;           // final name
+  uint64_t header_bytes = 0;  // reserved for the safetensors header, a multiple of 8
+};
+
+struct ArchiveLayout {
+  std::vector<ArchiveShard> shards;
+  std::string index_path;     // written last when there are several shards; empty for one
+  std::string journal_path;
+  std::string key;            // of the plan and the source: a run resumes only what has the same key
+  bool restart = false;       // throw an interrupted run away instead of resuming it
+};
+
+class ArchiveWriter {
+ public:
+  // Resumes where a journal with the same key stands, starts anew otherwise.
+  static Result<ArchiveWriter> open(ArchiveLayout layout);
+
+  bool is_done(const std::string& tensor) const { return done_.contains(tensor); }
+
+  // Coded tensors: parts between begin_tensor() and end_tensor(). Shards must be used in rising order.
+  Status begin_tensor(const std::string& name, size_t shard);
+  Status begin_part(const std::string& part, Dtype dtype);
+  Status append(std::span<const std::byte> bytes);
+  Status end_part();  // pads to 8 bytes
+  Status end_tensor(TensorRecord record);
+  // A tensor stored exactly, in one go.
+  Status write_exact(const TensorInfo& info, std::span<const std::byte> bytes, size_t shard);
+  // A part of the archive itself ("llmcodec.gguf_header"), stored like an exact U8 tensor but padded to 8 bytes.
+  Status write_own(const std::string& name, std::span<const std::byte> bytes, size_t shard);
+
+  // Writes the headers (`description` without its tensors), moves the files to their names, removes the journal.
+  // Internal error when a header does not fit its reserved size.
+  Status finish(const Description& description);
+  // Keeps what is written for a later run; to be called before giving up because of a signal.
+  void keep_for_resume();
+  // Bytes of all shards so far, headers included.
+  uint64_t total_bytes() const;
+
+ private:
+  struct OpenShard {
+    std::optional<AtomicFile> file;
+    std::vector<SafetensorsEntry> entries;
+    std::map<std::string, TensorRecord> records;
+  };
+  ArchiveWriter() = default;
+  Status start();
+  Status replay(const std::vector<nlohmann::json>& lines);
+  Status replay_line(const nlohmann::json& line);
+  Status open_shard(size_t shard);
+  Status journal_tensor(const std::string& name, const TensorRecord* record, size_t first_entry);
+  Status add_entry(TensorInfo info, uint64_t begin);
+  AtomicFile& file() { return *shards_[current_].file; }
+  uint64_t data_size() const { return shards_[current_].file->size() - layout_.shards[current_].header_bytes; }
+  Status write_shard_header(size_t shard, const Description& description);
+
+  ArchiveLayout layout_;
+  std::vector<OpenShard> shards_;
+  std::optional<Journal> journal_;
+  std::set<std::string> done_;
+  size_t current_ = 0;
+  std::string tensor_;  // being written
+  std::string part_;
+  Dtype part_dtype_ = Dtype::kU8;
+  uint64_t part_begin_ = 0;
+  uint64_t part_bytes_ = 0;
+  std::optional<Checksum> part_checksum_;
+  std::map<std::string, PartRecord> parts_;
+};
+
+}  // namespace llmcodec

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "archive/description.h"
+
+#include "base/checked_math.h"
+
+namespace llmcodec {
+namespace {
+
+using nlohmann::json;
+
+Error missing(const char* field) { return error(ErrorKind::kCorrupt, "description lacks a valid '{}'", field); }
+
+Result<const json*> member(const json& object, const char* field) {
+  if (!object.is_object()) return missing(field);
+  const auto found = object.find(field);
+  if (found == object.end()) return missing(field);
+  return &*found;
+}
+
+Result<std::string> string_member(const json& object, const char* field) {
+  LLMC_ASSIGN_OR_RETURN(const json* value, member(object, field));
+  if (!value->is_string()) return missing(field);
+  return value->get<std::string>();
+}
+
+Result<std::vector<uint64_t>> sizes_member(const json& object, const char* field) {
+  LLMC_ASSIGN_OR_RETURN(const json* value, member(object, field));
+  if (!value->is_array()) return missing(field);
+  std::vector<uint64_t> sizes;
+  for (const json& size : *value) {
+    if (!size.is_number_unsigned()) return missing(field);
+    sizes.push_back(size.get<uint64_t>());
+  }
+  return sizes;
+}
+
+Result<PartRecord> part_from_json(const json& value) {
+  if (!value.is_array() || value.size() != 2 || !value[0].is_number_unsigned() || !value[1].is_string())
+    return missing("parts");
+  return PartRecord{value[0].get<uint64_t>(), value[1].get<std::string>()};
+}
+
+Status check_matrix(const TensorRecord& record) {
+  const std::vector<uint64_t> matrix = {record.matrices, record.rows, record.cols};
+  const auto elements = checked_product(record.shape);
+  if (!elements || checked_product(matrix) != elements)
+    return error(ErrorKind::kCorrupt, "description: 'matrix' does not have as many elements as 'shape'");
+  return Status::ok();
+}
+
+Result<SourceFileRecord> source_file_from_json(const json& value) {
+  SourceFileRecord file;
+  LLMC_ASSIGN_OR_RETURN(file.name, string_member(value, "name"));
+  LLMC_ASSIGN_OR_RETURN(file.xxh3_128, string_member(value, "xxh3_128"));
+  LLMC_ASSIGN_OR_RETURN(const json* bytes, member(value, "bytes"));
+  if (!bytes->is_number_unsigned()) return missing("bytes");
+  file.bytes = bytes->get<uint64_t>();
+  return file;
+}
+
+Status read_source(const json& root, Description* description) {
+  LLMC_ASSIGN_OR_RETURN(const json* source, member(root, "source"));
+  LLMC_ASSIGN_OR_RETURN(description->source_kind, string_member(*source, "kind"));
+  LLMC_ASSIGN_OR_RETURN(const json* files, member(*source, "files"));
+  if (!files->is_array()) return missing("files");
+  for (const json& value : *files) {
+    LLMC_ASSIGN_OR_RETURN(SourceFileRecord file, source_file_from_json(value));
+    description->source_files.push_back(std::move(file));
+  }
+  if (!source->contains("metadata")) return Status::ok();
+  for (const auto& [key, value] : (*source)["metadata"].items()) {
+    if (!value.is_string()) return missing("metadata");
+    description->source_metadata[key] = value.get<std::string>();
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+json to_json(const TensorRecord& record) {
+  json parts = json::object();
+  for (const auto& [name, part] : record.parts) parts[name] = {part.bytes, part.xxh3_128};
+  return {{"dtype", record.dtype},
+          {"shape", record.shape},
+          {"matrix", {record.matrices, record.rows, record.cols}},
+          {"stages", record.stages},
+          {"parts", parts},
+          {"samples", record.samples}};
+}
+
+Result<TensorRecord> tensor_record_from_json(const json& value) {
+  TensorRecord record;
+  LLMC_ASSIGN_OR_RETURN(record.dtype, string_member(value, "dtype"));
+  LLMC_ASSIGN_OR_RETURN(record.shape, sizes_member(value, "shape"));
+  LLMC_ASSIGN_OR_RETURN(record.samples, string_member(value, "samples"));
+  LLMC_ASSIGN_OR_RETURN(const std::vector<uint64_t> matrix, sizes_member(value, "matrix"));
+  if (matrix.size() != 3) return missing("matrix");
+  record.matrices = matrix[0];
+  record.rows = matrix[1];
+  record.cols = matrix[2];
+  LLMC_RETURN_IF_ERROR(check_matrix(record));
+  LLMC_ASSIGN_OR_RETURN(const json* stages, member(value, "stages"));
+  if (!stages->is_array()) return missing("stages");
+  for (const json& stage : *stages) {
+    LLMC_RETURN_IF_ERROR(string_member(stage, "stage"));
+    record.stages.push_back(stage);
+  }
+  LLMC_ASSIGN_OR_RETURN(const json* parts, member(value, "parts"));
+  if (!parts->is_object()) return missing("parts");
+  for (const auto& [name, part] : parts->items()) {
+    LLMC_ASSIGN_OR_RETURN(record.parts[name], part_from_json(part));
+  }
+  return record;
+}
+
+std::string to_text(const Description& description) {
+  json files = json::array();
+  for (const SourceFileRecord& file : description.source_files)
+    files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"xxh3_128", file.xxh3_128}});
+  json source = {{"kind", description.source_kind}, {"files", files}};
+  if (!description.source_metadata.empty()) source["metadata"] = description.source_metadata;
+  json tensors = json::object();
+  for (const auto& [name, record] : description.tensors) tensors[name] = to_json(record);
+  const json root = {{"format_version", kFormatVersion}, {"writer", description.writer},
+                     {"command", description.command},   {"source", source},
+                     {"tensors", tensors}};
+  return root.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Result<Description> parse_description(const std::string& text) {
+  const json root = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (root.is_discarded()) return error(ErrorKind::kCorrupt, "description is not valid JSON");
+  LLMC_ASSIGN_OR_RETURN(const json* version, member(root, "format_version"));
+  if (*version != kFormatVersion)
+    return error(ErrorKind::kUnsupported, "archive has format version {}, this program reads {}", version->dump(),
+                 kFormatVersion);
+  Description description;
+  LLMC_ASSIGN_OR_RETURN(description.writer, string_member(root, "writer"));
+  LLMC_ASSIGN_OR_RETURN(description.command, string_member(root, "command"));
+  LLMC_RETURN_IF_ERROR(read_source(root, &description));
+  LLMC_ASSIGN_OR_RETURN(const json* tensors, member(root, "tensors"));
+  if (!tensors->is_object()) return missing("tensors");
+  for (const auto& [name, value] : tensors->items()) {
+    auto record = tensor_record_from_json(value);
+    if (!record.is_ok()) return std::move(record).error().in_tensor(name);
+    description.tensors.emplace(name, std::move(record).value());
+  }
+  return description;
+}
+
+}  // namespace llmcodec

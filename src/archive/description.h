@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The description of an archive (docs/format.md, section 2): what is written to __metadata__["llmcodec"], as structs.
+// Stages stay JSON here: the archive knows names and bytes, never what a stage means.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "llmcodec/status.h"
+
+namespace llmcodec {
+
+inline constexpr int kFormatVersion = 1;
+inline constexpr char kMetadataKey[] = "llmcodec";
+inline constexpr char kGgufHeaderName[] = "llmcodec.gguf_header";
+
+struct PartRecord {
+  uint64_t bytes = 0;  // true length, without the padding
+  std::string xxh3_128;
+};
+
+struct TensorRecord {
+  std::string dtype;
+  std::vector<uint64_t> shape;
+  uint64_t matrices = 1, rows = 0, cols = 0;
+  std::vector<nlohmann::json> stages;
+  std::map<std::string, PartRecord> parts;  // by part name: "bitstream", "row_scale", ...
+  std::string samples;                      // XXH3-128 of what the codec returns
+};
+
+struct SourceFileRecord {
+  std::string name;
+  uint64_t bytes = 0;
+  std::string xxh3_128;
+};
+
+struct Description {
+  std::string writer;
+  std::string command;
+  std::string source_kind;
+  std::vector<SourceFileRecord> source_files;
+  std::map<std::string, std::string> source_metadata;  // __metadata__ of a safetensors source
+  std::map<std::string, TensorRecord> tensors;
+};
+
+nlohmann::json to_json(const TensorRecord& record);
+// Corrupt, naming the field, for anything missing, of the wrong type, or out of range.
+Result<TensorRecord> tensor_record_from_json(const nlohmann::json& json);
+
+std::string to_text(const Description& description);
+Result<Description> parse_description(const std::string& text);
+
+}  // namespace llmcodec

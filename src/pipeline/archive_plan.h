@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Where everything will stand in the archive, before anything is coded: which shard, and how large each header can get.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "archive/archive_writer.h"
+#include "pipeline/codec_set.h"
+#include "pipeline/tensor_job.h"
+
+namespace llmcodec {
+
+struct ArchivePlan {
+  ArchiveLayout layout;
+  std::vector<size_t> shard_of;       // per source tensor
+  std::vector<size_t> exact_order;    // source tensors stored exactly, by shard, then falling alignment, then position
+  std::vector<std::byte> gguf_header; // compressed; empty unless the source is GGUF
+  uint64_t header_bytes = 0;          // of all shards
+};
+
+struct ArchivePlanInput {
+  const Model* model = nullptr;
+  const std::vector<TensorJob>* jobs = nullptr;  // coded tensors; steps need not be known yet
+  CodecSet* codecs = nullptr;
+  const Description* description = nullptr;      // without tensors
+  std::string output;
+  uint64_t shard_bytes = 0;
+};
+Result<ArchivePlan> plan_archive(const ArchivePlanInput& input);
+
+// Bytes of the tensors stored exactly.
+uint64_t exact_bytes(const Model& model, const std::vector<TensorJob>& jobs);
+
+// Parts of a coded tensor that its scales need: name, dtype, bytes. In the order in which they are written.
+struct ScalePart {
+  std::string name;
+  Dtype dtype;
+  std::vector<std::byte> bytes;
+};
+std::vector<ScalePart> scale_parts(const TensorJob& job);
+
+// True when safetensors has no name for the dtype, so that an exact copy is stored as bytes.
+bool needs_verbatim(Dtype dtype);
+
+}  // namespace llmcodec

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The codecs of a plan or an archive, each opened once.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "llmcodec/codec.h"
+
+namespace llmcodec {
+
+class CodecSet {
+ public:
+  explicit CodecSet(CodecEnvironment environment) : environment_(std::move(environment)) {}
+  // Errors as open_codec(). Not thread-safe; the codecs themselves are.
+  Result<const Codec*> get(const std::string& spec) {
+    const auto found = codecs_.find(spec);
+    if (found != codecs_.end()) return found->second.get();
+    LLMC_ASSIGN_OR_RETURN(std::unique_ptr<Codec> codec, open_codec(spec, environment_));
+    return codecs_.emplace(spec, std::move(codec)).first->second.get();
+  }
+
+ private:
+  CodecEnvironment environment_;
+  std::map<std::string, std::unique_ptr<Codec>> codecs_;
+};
+
+}  // namespace llmcodec

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <chrono>
+#include <filesystem>
+#include <set>
+
+#include "archive/archive_writer.h"
+#include "llmcodec/model.h"
+#include "pipeline/archive_plan.h"
+#include "pipeline/carry_over.h"
+#include "pipeline/compress_run.h"
+#include "pipeline/ordered_run.h"
+
+namespace llmcodec {
+namespace {
+
+// One segment of one matrix: the unit of threads.
+struct Segment {
+  const TensorJob* job = nullptr;
+  const Codec* codec = nullptr;
+  std::shared_ptr<const CodedTensor> stages;
+  std::shared_ptr<LazyFeedback> feedback;
+  uint64_t matrix = 0;
+  PictureRange range;
+  bool first = false, last = false;  // of the tensor
+  CodedPictures coded;
+};
+
+// Makes the segments of all tensors in order.
+class SegmentList {
+ public:
+  explicit SegmentList(CompressRun& run, const ArchiveWriter& writer) : run_(run), writer_(writer) {}
+
+  Result<std::optional<Segment>> next() {
+    LLMC_RETURN_IF_ERROR(run_.check_cancelled());
+    if (!stages_ || (matrix_ == job().shape.matrices && first_ == 0)) {
+      LLMC_ASSIGN_OR_RETURN(const bool more, next_tensor());
+      if (!more) return std::optional<Segment>();
+    }
+    if (first_ == 0) feedback_ = std::make_shared<LazyFeedback>();
+    const uint64_t pictures = stages_->pictures_per_matrix();
+    Segment segment{&job(), codec_, stages_, feedback_, matrix_, {}, false, false, {}};
+    segment.range = {first_, std::min<uint64_t>(stages_->codec.pictures_per_segment, pictures - first_)};
+    segment.first = matrix_ == 0 && first_ == 0;
+    first_ += segment.range.count;
+    if (first_ == pictures) {
+      first_ = 0;
+      ++matrix_;
+    }
+    segment.last = matrix_ == job().shape.matrices;
+    return std::optional<Segment>(std::move(segment));
+  }
+
+ private:
+  const TensorJob& job() const { return run_.jobs[job_]; }
+
+  Result<bool> next_tensor() {
+    do {
+      job_ = started_ ? job_ + 1 : 0;
+      started_ = true;
+      if (job_ == run_.jobs.size()) return false;
+    } while (writer_.is_done(job().plan->name));
+    LLMC_ASSIGN_OR_RETURN(codec_, run_.codecs.get(job().plan->codec));
+    LLMC_ASSIGN_OR_RETURN(CodedTensor stages, make_stages(job(), job().shape.rows, *codec_));
+    stages_ = std::make_shared<const CodedTensor>(std::move(stages));
+    matrix_ = 0;
+    first_ = 0;
+    return true;
+  }
+
+  CompressRun& run_;
+  const ArchiveWriter& writer_;
+  size_t job_ = 0;
+  bool started_ = false;
+  const Codec* codec_ = nullptr;
+  std::shared_ptr<const CodedTensor> stages_;
+  std::shared_ptr<LazyFeedback> feedback_;
+  uint64_t matrix_ = 0, first_ = 0;
+};
+
+Status encode_segment(const CompressRun& run, Segment& segment) {
+  const TensorJob& job = *segment.job;
+  LLMC_ASSIGN_OR_RETURN(const Feedback* feedback, segment.feedback->get(job, segment.matrix, run.moments));
+  TensorRowReader reader(*run.model.source, job.index, job.shape, segment.matrix);
+  const MatrixContext matrix{&reader, &job.scales[segment.matrix], job.order[segment.matrix], feedback, 0};
+  auto coded = encode_pictures(*segment.stages, segment.codec, matrix, segment.range);
+  if (!coded.is_ok())
+    return std::move(coded).error().in_tensor(job.plan->name).in_file(run.model.source->file(job.index));
+  segment.coded = std::move(coded).value();
+  return Status::ok();
+}
+
+// Takes segments over in order and writes the parts of each tensor.
+class TensorWriter {
+ public:
+  TensorWriter(CompressRun& run, const ArchivePlan& plan, ArchiveWriter& writer)
+      : run_(run), plan_(plan), writer_(writer) {}
+
+  Status take(Segment& segment) {
+    const TensorJob& job = *segment.job;
+    if (segment.first) LLMC_RETURN_IF_ERROR(begin(segment));
+    LLMC_RETURN_IF_ERROR(writer_.append(segment.coded.stream));
+    stages_.codec.segment_bytes.push_back(segment.coded.stream.size());
+    samples_->update(segment.coded.samples);
+    metrics_.merge(segment.coded.metrics);
+    const uint64_t base = segment.matrix * job.shape.rows * job.shape.cols;
+    for (size_t i = 0; i < segment.coded.outliers.size(); ++i)
+      outliers_.add(base + segment.coded.outliers.indices[i], segment.coded.outliers.values[i]);
+    run_.add_progress("encode", segment.coded.metrics.count(), job.plan->name);
+    return segment.last ? end(job) : Status::ok();
+  }
+
+ private:
+  Status begin(const Segment& segment) {
+    const TensorJob& job = *segment.job;
+    stages_ = *segment.stages;
+    samples_.emplace();
+    metrics_ = {};
+    outliers_ = {};
+    LLMC_RETURN_IF_ERROR(writer_.begin_tensor(job.plan->name, plan_.shard_of[job.index]));
+    for (const ScalePart& part : scale_parts(job)) LLMC_RETURN_IF_ERROR(write_part(part.name, part.dtype, part.bytes));
+    return writer_.begin_part("bitstream", Dtype::kU8);
+  }
+
+  Status write_part(const std::string& name, Dtype dtype, std::span<const std::byte> bytes) {
+    LLMC_RETURN_IF_ERROR(writer_.begin_part(name, dtype));
+    LLMC_RETURN_IF_ERROR(writer_.append(bytes));
+    return writer_.end_part();
+  }
+
+  Status end(const TensorJob& job) {
+    LLMC_RETURN_IF_ERROR(writer_.end_part());
+    const TensorInfo& info = run_.model.source->tensors()[job.index];
+    if (!outliers_.empty()) LLMC_RETURN_IF_ERROR(write_outliers(info));
+    TensorRecord record{dtype_info(info.dtype).name, info.shape, job.shape.matrices, job.shape.rows, job.shape.cols,
+                        stages_to_json(stages_), {}, samples_->hex()};
+    run_.measured[info.name] = {metrics_, outliers_.size()};
+    return writer_.end_tensor(std::move(record));
+  }
+
+  Status write_outliers(const TensorInfo& info) {
+    const Dtype dtype = needs_verbatim(info.dtype) ? Dtype::kF32 : info.dtype;
+    std::vector<std::byte> values(*dtype_bytes(dtype, outliers_.size()));
+    LLMC_RETURN_IF_ERROR(from_f32(dtype, outliers_.values, values));
+    if (info.elements() >> 32 != 0)
+      LLMC_RETURN_IF_ERROR(write_part("outlier_index", Dtype::kU64, std::as_bytes(std::span(outliers_.indices))));
+    else {
+      const std::vector<uint32_t> narrow(outliers_.indices.begin(), outliers_.indices.end());
+      LLMC_RETURN_IF_ERROR(write_part("outlier_index", Dtype::kU32, std::as_bytes(std::span(narrow))));
+    }
+    return write_part("outlier_value", dtype, values);
+  }
+
+  CompressRun& run_;
+  const ArchivePlan& plan_;
+  ArchiveWriter& writer_;
+  CodedTensor stages_;
+  std::optional<Checksum> samples_;
+  ErrorMetrics metrics_;
+  OutlierList outliers_;
+};
+
+Status encode_all(CompressRun& run, const ArchivePlan& plan, ArchiveWriter& writer) {
+  SegmentList segments(run, writer);
+  TensorWriter tensors(run, plan, writer);
+  OrderedRun<Segment> work;
+  work.make = [&] { return segments.next(); };
+  work.work = [&](Segment& segment) { return encode_segment(run, segment); };
+  work.take = [&](Segment& segment) { return tensors.take(segment); };
+  return work.run(run.options.control.threads);
+}
+
+Status write_exact_tensors(CompressRun& run, const ArchivePlan& plan, ArchiveWriter& writer) {
+  const TensorSource& source = *run.model.source;
+  if (!plan.gguf_header.empty() && !writer.is_done(kGgufHeaderName))
+    LLMC_RETURN_IF_ERROR(writer.write_own(kGgufHeaderName, plan.gguf_header, 0));
+  for (size_t index : plan.exact_order) {
+    const TensorInfo& info = source.tensors()[index];
+    if (writer.is_done(info.name)) continue;
+    LLMC_RETURN_IF_ERROR(run.check_cancelled());
+    if (!needs_verbatim(info.dtype)) {
+      LLMC_RETURN_IF_ERROR(writer.write_exact(info, source.bytes(index), plan.shard_of[index]));
+    } else {
+      LLMC_RETURN_IF_ERROR(writer.begin_tensor(info.name, plan.shard_of[index]));
+      LLMC_RETURN_IF_ERROR(writer.begin_part("data", Dtype::kU8));
+      LLMC_RETURN_IF_ERROR(writer.append(source.bytes(index)));
+      LLMC_RETURN_IF_ERROR(writer.end_part());
+      LLMC_RETURN_IF_ERROR(writer.end_tensor(
+          {dtype_info(info.dtype).name, info.shape, 1, info.elements(), 1, {verbatim_stage()}, {}, ""}));
+    }
+    source.release(index, 0, info.elements());
+  }
+  return Status::ok();
+}
+
+Status write_archive(CompressRun& run, const ArchivePlan& plan, ArchiveWriter& writer) {
+  LLMC_RETURN_IF_ERROR(encode_all(run, plan, writer));
+  return write_exact_tensors(run, plan, writer);
+}
+
+Result<CompressReport> run_compress(const CompressOptions& options) {
+  LLMC_ASSIGN_OR_RETURN(std::unique_ptr<CompressRun> run, CompressRun::prepare(options));
+  LLMC_RETURN_IF_ERROR(run->choose_steps());
+  LLMC_ASSIGN_OR_RETURN(ArchivePlan plan, run->archive_plan());
+  LLMC_RETURN_IF_ERROR(prepare_output(run->model, options.output, plan.layout));
+  plan.layout.restart = options.restart;
+  plan.layout.key = run->key();
+  LLMC_ASSIGN_OR_RETURN(ArchiveWriter writer, ArchiveWriter::open(plan.layout));
+  const auto start = std::chrono::steady_clock::now();
+  Status status = write_archive(*run, plan, writer);
+  if (!status.is_ok()) {
+    if (status.error().kind == ErrorKind::kInterrupted) writer.keep_for_resume();
+    else std::filesystem::remove(plan.layout.journal_path);
+    return std::move(status).error();
+  }
+  run->encode_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  LLMC_RETURN_IF_ERROR(carry_over_to_archive(run->model, options.output));
+  LLMC_RETURN_IF_ERROR(writer.finish(run->description));
+  return run->report(plan);
+}
+
+}  // namespace
+
+Result<CompressReport> compress(const CompressOptions& options) { return run_compress(options); }
+
+Result<PlanReport> plan(const CompressOptions& options) {
+  LLMC_ASSIGN_OR_RETURN(std::unique_ptr<CompressRun> run, CompressRun::prepare(options));
+  LLMC_RETURN_IF_ERROR(run->choose_steps());
+  return run->plan_report();
+}
+
+}  // namespace llmcodec

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pipeline/compress_run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
+#include "archive/checksum.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "pipeline/ordered_run.h"
+#include "pipeline/step_choice.h"
+
+namespace llmcodec {
+namespace {
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+// Fills in what "auto" means for the codec, and checks what the user chose.
+Status resolve(const CodecInfo& codec, const Target& target, TensorPlan* plan) {
+  if (plan->layout == "auto") plan->layout = codec.name == "vvc" ? "spectral" : "spatial";
+  if (plan->layout != "spectral" && plan->layout != "spatial")
+    return error(ErrorKind::kInvalidArgument, "layout '{}' is not known (auto, spatial, spectral)", plan->layout);
+  if (plan->layout == "spectral" && codec.name != "vvc")
+    return error(ErrorKind::kInvalidArgument, "the spectral layout needs codec vvc, not {}", codec.name);
+  if (plan->bit_depth == 0) {
+    // Raw samples have no other knob: as deep as the target pays for, one bit left for everything else.
+    const bool sized = target.kind == TargetKind::kBpw && codec.name == "raw";
+    const uint32_t wanted = sized ? static_cast<uint32_t>(std::clamp(target.value, 8.0, 16.0)) : 10;
+    for (uint32_t depth : codec.bit_depths) plan->bit_depth = depth <= wanted ? depth : plan->bit_depth;
+  }
+  if (std::ranges::find(codec.bit_depths, plan->bit_depth) == codec.bit_depths.end())
+    return error(ErrorKind::kInvalidArgument, "{} takes planes of {} bits, not {}", codec.name,
+                 fmt::join(codec.bit_depths, ", "), plan->bit_depth);
+  return Status::ok();
+}
+
+std::string default_command(const CompressOptions& options) {
+  return options.command.empty() ? "llmcodec compress " + options.input : options.command;
+}
+
+}  // namespace
+
+Result<const Feedback*> LazyFeedback::get(const TensorJob& job, uint64_t matrix, const InputMoments& moments) {
+  const std::lock_guard lock(mutex_);
+  if (!made_) {
+    LLMC_ASSIGN_OR_RETURN(feedback_, make_feedback(job, matrix, moments));
+    made_ = true;
+  }
+  return static_cast<const Feedback*>(feedback_.get());
+}
+
+Result<std::unique_ptr<CompressRun>> CompressRun::prepare(const CompressOptions& options) {
+  auto run = std::make_unique<CompressRun>(options);
+  LLMC_ASSIGN_OR_RETURN(run->model, open_model(options.input));
+  LLMC_RETURN_IF_ERROR(run->open_moments());
+  LLMC_RETURN_IF_ERROR(run->load_plan());
+  LLMC_RETURN_IF_ERROR(run->resolve_codecs());
+  LLMC_RETURN_IF_ERROR(run->describe_source());
+  LLMC_RETURN_IF_ERROR(run->fit_all());
+  return run;
+}
+
+Status CompressRun::open_moments() {
+  if (!options.importance.empty() && !options.hessian.empty())
+    return error(ErrorKind::kInvalidArgument, "give either an importance file or second moments, not both");
+  if (!options.importance.empty()) {
+    auto importance = Importance::load(options.importance);
+    if (!importance.is_ok()) return std::move(importance).error().in_file(options.importance);
+    moments.importance = std::move(importance).value();
+  }
+  if (!options.hessian.empty()) {
+    auto hessian = MomentFile::open(options.hessian);
+    if (!hessian.is_ok()) return std::move(hessian).error().in_file(options.hessian);
+    moments.hessian = std::move(hessian).value();
+  }
+  return Status::ok();
+}
+
+Status CompressRun::load_plan() {
+  plan_given = !options.plan.empty();
+  if (!plan_given) {
+    LLMC_ASSIGN_OR_RETURN(plan, draft_plan(model, options));
+    return Status::ok();
+  }
+  if (!options.set.empty() || !options.keep.empty())
+    return error(ErrorKind::kInvalidArgument, "--set and --keep change a plan that is being made; edit the given plan instead");
+  LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(options.plan, kMaxJsonBytes));
+  auto given = plan_from_text(text, model);
+  if (!given.is_ok()) return std::move(given).error().in_file(options.plan);
+  plan = std::move(given).value();
+  return Status::ok();
+}
+
+Status CompressRun::resolve_codecs() {
+  for (TensorPlan& tensor : plan.tensors) {
+    if (!tensor.code) continue;
+    LLMC_ASSIGN_OR_RETURN(const Codec* codec, codecs.get(tensor.codec));
+    Status status = resolve(codec->info(), options.target, &tensor);
+    if (!status.is_ok()) return std::move(status).error().in_tensor(tensor.name);
+  }
+  return Status::ok();
+}
+
+Status CompressRun::describe_source() {
+  description.writer = std::string("llmcodec ") + LLMCODEC_VERSION;
+  description.command = default_command(options);
+  description.source_kind = model_kind_name(model.kind);
+  description.source_metadata = model.metadata;
+  description.source_files.resize(model.weight_files.size());
+  LLMC_RETURN_IF_ERROR(for_all(options.control.threads, model.weight_files.size(), [&](size_t i) -> Status {
+    SourceFileRecord& file = description.source_files[i];
+    file.name = std::filesystem::path(model.weight_files[i]).filename().string();
+    std::error_code code;
+    file.bytes = std::filesystem::file_size(model.weight_files[i], code);
+    LLMC_ASSIGN_OR_RETURN(file.xxh3_128, xxh3_128_of_file(model.weight_files[i]));
+    return Status::ok();
+  }));
+  for (const std::string& skipped : model.skipped_files) notes.push_back("not carried over: " + skipped);
+  return Status::ok();
+}
+
+Status CompressRun::fit_all() {
+  const Stopwatch watch;
+  std::vector<size_t> coded;
+  for (size_t i = 0; i < plan.tensors.size(); ++i) {
+    if (plan.tensors[i].code) coded.push_back(i);
+  }
+  jobs.resize(coded.size());
+  std::mutex mutex;
+  LLMC_RETURN_IF_ERROR(for_all(options.control.threads, coded.size(), [&](size_t i) -> Status {
+    LLMC_RETURN_IF_ERROR(check_cancelled());
+    LLMC_ASSIGN_OR_RETURN(jobs[i], fit_tensor(*model.source, coded[i], plan.tensors[coded[i]], moments));
+    const std::lock_guard lock(mutex);
+    add_progress("fit", jobs[i].shape.weights(), plan.tensors[coded[i]].name);
+    return Status::ok();
+  }));
+  if (moments.importance || moments.hessian) {
+    for (const TensorJob& job : jobs) {
+      if (job.order[0].empty()) notes.push_back("no input moments for " + job.plan->name);
+    }
+  }
+  fit_seconds = watch.seconds();
+  return Status::ok();
+}
+
+Status CompressRun::choose_steps() {
+  const Stopwatch watch;
+  LLMC_ASSIGN_OR_RETURN(const ArchivePlan archive, archive_plan());
+  RateSearch search{.source = model.source.get(), .moments = &moments, .codecs = &codecs, .jobs = &jobs,
+                    .plans = &plan.tensors, .target = options.target, .control = &options.control};
+  for (const TensorInfo& info : model.source->tensors()) search.parameters += info.elements();
+  search.fixed_bytes = archive.header_bytes + exact_bytes(model, jobs) + archive.gguf_header.size();
+  for (const TensorJob& job : jobs) search.fixed_bytes += job.side_bytes();
+  if (search.target.kind == TargetKind::kDefault) search.target = default_target();
+  if (plan_given) {
+    found.predicted_bytes = search.fixed_bytes;
+    for (const TensorJob& job : jobs) found.predicted_bytes += job.plan->predicted_bytes;
+  } else {
+    LLMC_ASSIGN_OR_RETURN(found, find_steps(search));
+  }
+  rate_seconds = watch.seconds();
+  return Status::ok();
+}
+
+// 3 bits per weight, unless every codec is lossless: then the plane step at which (almost) nothing is clipped.
+Target CompressRun::default_target() {
+  for (const TensorJob& job : jobs) {
+    const Codec* codec = *codecs.get(job.plan->codec);
+    if (!codec->info().quality.lossless_only || job.plan->layout == "spectral") return {TargetKind::kBpw, 3.0};
+  }
+  return {TargetKind::kStep, jobs.empty() ? 1.0 : nominal_step(jobs[0].plan->bit_depth)};
+}
+
+Result<ArchivePlan> CompressRun::archive_plan() {
+  return plan_archive({&model, &jobs, &codecs, &description, options.output, options.shard_bytes});
+}
+
+std::string CompressRun::key() const {
+  Checksum checksum;
+  const auto add = [&](const std::string& text) { checksum.update(std::as_bytes(std::span(text))); };
+  add(to_text(description));
+  add(plan_to_text(plan));
+  for (const std::string& path : {options.importance, options.hessian}) {
+    if (path.empty()) continue;
+    auto hash = xxh3_128_of_file(path);
+    add(hash.is_ok() ? hash.value() : path);
+  }
+  add(fmt::format("{}", options.shard_bytes));
+  return checksum.hex();
+}
+
+Status CompressRun::check_cancelled() const {
+  if (options.control.cancelled && options.control.cancelled())
+    return error(ErrorKind::kInterrupted, "interrupted; the same command goes on where this one stopped");
+  return Status::ok();
+}
+
+void CompressRun::add_progress(const char* phase, uint64_t weights, const std::string& tensor) {
+  if (progress_phase != phase) progress_done = 0;
+  progress_phase = phase;
+  progress_done += weights;
+  if (!options.control.progress) return;
+  options.control.progress({phase, progress_done, coded_weights(), tensor});
+}
+
+uint64_t CompressRun::coded_weights() const {
+  uint64_t weights = 0;
+  for (const TensorPlan& tensor : plan.tensors) {
+    if (!tensor.code) continue;
+    weights += model.source->tensors()[static_cast<size_t>(&tensor - plan.tensors.data())].elements();
+  }
+  return weights;
+}
+
+}  // namespace llmcodec

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What compress() and plan() share: the open model, its plan, the fitted tensors.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "archive/description.h"
+#include "pipeline/archive_plan.h"
+#include "pipeline/codec_set.h"
+#include "pipeline/rate_search.h"
+#include "pipeline/tensor_job.h"
+
+namespace llmcodec {
+
+// The closed loop's factors, computed by the first thread that needs them and kept while pictures of the matrix are
+// under way.
+class LazyFeedback {
+ public:
+  Result<const Feedback*> get(const TensorJob& job, uint64_t matrix, const InputMoments& moments);
+
+ private:
+  std::mutex mutex_;
+  bool made_ = false;
+  std::unique_ptr<Feedback> feedback_;
+};
+
+struct MeasuredTensor {
+  ErrorMetrics metrics;
+  uint64_t outliers = 0;
+};
+
+struct CompressRun {
+  explicit CompressRun(const CompressOptions& options_in) : options(options_in), codecs(options.control.environment) {}
+
+  // Opens and checks everything, makes or reads the plan, fits all scales.
+  static Result<std::unique_ptr<CompressRun>> prepare(const CompressOptions& options);
+  // Rate search, unless the plan came from a file.
+  Status choose_steps();
+  Result<ArchivePlan> archive_plan();
+  // Checksum of plan and source: what a resumed run must share.
+  std::string key() const;
+  Status check_cancelled() const;
+  void add_progress(const char* phase, uint64_t weights, const std::string& tensor);
+  CompressReport report(const ArchivePlan& plan) const;
+  PlanReport plan_report() const;
+
+  CompressOptions options;
+  CodecSet codecs;
+  Model model;
+  Plan plan;
+  bool plan_given = false;
+  InputMoments moments;
+  std::vector<TensorJob> jobs;  // of coded tensors, in source order
+  Description description;      // without tensors
+  std::vector<std::string> notes;
+  std::map<std::string, MeasuredTensor> measured;
+  RateFound found;
+  double fit_seconds = 0, rate_seconds = 0, encode_seconds = 0;
+  std::string progress_phase;
+  uint64_t progress_done = 0;
+
+ private:
+  Status open_moments();
+  Status load_plan();
+  Status resolve_codecs();
+  Status describe_source();
+  Status fit_all();
+  Target default_target();
+  uint64_t coded_weights() const;
+};
+
+}  // namespace llmcodec

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <zstd.h>
+
+#include <chrono>
+#include <filesystem>
+
+#include "archive/archive_reader.h"
+#include "base/limits.h"
+#include "llmcodec/model.h"
+#include "pipeline/carry_over.h"
+#include "pipeline/decode_run.h"
+#include "tensor/gguf.h"
+#include "tensor/shards.h"
+
+namespace llmcodec {
+namespace {
+
+namespace fs = std::filesystem;
+
+// One tensor of the restored model and where it is in the archive.
+struct Restored {
+  TensorInfo info;                  // with the dtype it gets
+  bool coded = false;
+  std::optional<size_t> exact;      // index in the archive's source
+  std::string verbatim;             // name of the record whose part `data` holds it
+};
+
+Result<Dtype> parse_dtype(const std::string& name) {
+  if (name == "f32") return Dtype::kF32;
+  if (name == "f16") return Dtype::kF16;
+  if (name == "bf16") return Dtype::kBF16;
+  if (name == "q8_0") return Dtype::kQ8_0;
+  return error(ErrorKind::kInvalidArgument, "dtype '{}' is not one of f32, f16, bf16, q8_0", name);
+}
+
+Result<std::vector<std::byte>> gguf_header_bytes(const ArchiveReader& archive) {
+  const auto packed = archive.own(kGgufHeaderName);
+  if (!packed) return error(ErrorKind::kCorrupt, "'{}' is absent", kGgufHeaderName).in_file(archive.files()[0]);
+  const auto broken = [&](const char* what) {
+    return error(ErrorKind::kCorrupt, "'{}' {}", kGgufHeaderName, what).in_file(archive.files()[0]);
+  };
+  const size_t frame = ZSTD_findFrameCompressedSize(packed->data(), packed->size());
+  if (ZSTD_isError(frame)) return broken("is no zstd frame");
+  const unsigned long long size = ZSTD_getFrameContentSize(packed->data(), frame);
+  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN) return broken("has no length");
+  if (size > kMaxGgufStringBytes) return error(ErrorKind::kLimit, "'{}' unpacks to {} bytes", kGgufHeaderName, size);
+  std::vector<std::byte> header(size);
+  if (ZSTD_decompress(header.data(), header.size(), packed->data(), frame) != size) return broken("cannot be unpacked");
+  return header;
+}
+
+class Decompression {
+ public:
+  explicit Decompression(const DecompressOptions& options) : options_(options), codecs_(options.control.environment) {}
+
+  Result<DecompressReport> run() {
+    const auto start = std::chrono::steady_clock::now();
+    LLMC_ASSIGN_OR_RETURN(archive_, ArchiveReader::open(options_.input));
+    LLMC_RETURN_IF_ERROR(choose_format());
+    LLMC_RETURN_IF_ERROR(list_tensors());
+    LLMC_RETURN_IF_ERROR(create_sink());
+    const auto decode_start = std::chrono::steady_clock::now();
+    LLMC_RETURN_IF_ERROR(write_tensors());
+    const auto end = std::chrono::steady_clock::now();
+    LLMC_RETURN_IF_ERROR(sink_->finish());
+    if (folder_ && fs::is_directory(options_.input))
+      LLMC_RETURN_IF_ERROR(carry_over_from_archive(options_.input, options_.output));
+    report_.decode_seconds = std::chrono::duration<double>(end - decode_start).count();
+    report_.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return report_;
+  }
+
+ private:
+  Status choose_format() {
+    const std::string& kind = archive_->description().source_kind;
+    const std::string native = kind == "gguf" ? "gguf" : "safetensors";
+    format_ = options_.format.empty() ? native : options_.format;
+    if (format_ != "safetensors" && format_ != "gguf")
+      return error(ErrorKind::kInvalidArgument, "format '{}' is not one of safetensors, gguf", format_);
+    if (format_ == "gguf" && native != "gguf")
+      return error(ErrorKind::kUnsupported,
+                   "the archive was made from {}, which has no GGUF key-values; decompress to safetensors and use "
+                   "llama.cpp's convert_hf_to_gguf.py",
+                   kind)
+          .in_file(options_.input);
+    folder_ = format_ == "safetensors" && (kind == "folder" || kind == "sharded");
+    if (!options_.dtype.empty()) {
+      LLMC_ASSIGN_OR_RETURN(dtype_, parse_dtype(options_.dtype));
+    }
+    if (dtype_ == Dtype::kQ8_0 && format_ != "gguf")
+      return error(ErrorKind::kInvalidArgument, "dtype q8_0 exists in GGUF only");
+    return Status::ok();
+  }
+
+  // The dtype that a tensor gets: coded ones as asked (else their own), exact ones their own.
+  Dtype restored_dtype(Dtype own, bool coded, const std::vector<uint64_t>& shape) const {
+    if (coded && dtype_) {
+      const bool fits = *dtype_ != Dtype::kQ8_0 || (!shape.empty() && shape.back() % 32 == 0);
+      return fits ? *dtype_ : Dtype::kF16;
+    }
+    return dtype_info(own).block_elements > 1 ? Dtype::kF16 : own;
+  }
+
+  Status list_tensors() {
+    for (const auto& [name, record] : archive_->description().tensors) {
+      const auto own = dtype_from_name(record.dtype);
+      if (!own) return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record.dtype).in_tensor(name);
+      Restored tensor;
+      tensor.info = {name, *own, record.shape};
+      tensor.coded = !is_verbatim(record);
+      if (tensor.coded) {
+        tensor.info.dtype = restored_dtype(*own, true, record.shape);
+      } else {
+        tensor.verbatim = name;
+        if (format_ != "gguf") tensor.info.dtype = Dtype::kF16;  // safetensors has no block dtypes
+      }
+      tensors_.push_back(std::move(tensor));
+    }
+    for (size_t index : archive_->exact_tensors()) {
+      Restored tensor;
+      tensor.info = archive_->source().tensors()[index];
+      tensor.exact = index;
+      tensors_.push_back(std::move(tensor));
+    }
+    return format_ == "gguf" ? sort_like_gguf() : sort_by_name();
+  }
+
+  Status sort_by_name() {
+    std::ranges::sort(tensors_, {}, [](const Restored& tensor) { return tensor.info.name; });
+    return Status::ok();
+  }
+
+  // GGUF tensors stand in the order of their header.
+  Status sort_like_gguf() {
+    LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, gguf_header_bytes(*archive_));
+    auto header = GgufHeader::parse(bytes);
+    if (!header.is_ok()) return std::move(header).error().in_file(options_.input);
+    header_ = std::move(header).value();
+    std::map<std::string, Restored> by_name;
+    for (Restored& tensor : tensors_) by_name[tensor.info.name] = std::move(tensor);
+    tensors_.clear();
+    for (const TensorInfo& info : header_->tensors()) {
+      const auto found = by_name.find(info.name);
+      if (found == by_name.end() || found->second.info.shape != info.shape)
+        return error(ErrorKind::kCorrupt, "tensor of the GGUF header is not in the archive").in_tensor(info.name);
+      tensors_.push_back(std::move(found->second));
+    }
+    if (tensors_.size() != by_name.size())
+      return error(ErrorKind::kCorrupt, "archive has tensors that its GGUF header has not").in_file(options_.input);
+    return Status::ok();
+  }
+
+  Status create_sink() {
+    std::error_code code;
+    for (const std::string& file : archive_->files()) {
+      if (fs::equivalent(file, options_.output, code) || fs::equivalent(options_.input, options_.output, code))
+        return error(ErrorKind::kInvalidArgument, "output is the input").in_file(options_.output);
+    }
+    std::vector<TensorInfo> infos;
+    for (const Restored& tensor : tensors_) {
+      infos.push_back(tensor.info);
+      report_.parameters += tensor.info.elements();
+      report_.bytes += *dtype_bytes(tensor.info.dtype, tensor.info.elements());
+    }
+    if (format_ == "gguf") {
+      LLMC_ASSIGN_OR_RETURN(sink_, create_gguf(options_.output, *header_, infos));
+    } else if (folder_) {
+      fs::create_directories(options_.output, code);
+      if (code) return error(ErrorKind::kIo, "cannot create the folder: {}", code.message()).in_file(options_.output);
+      LLMC_ASSIGN_OR_RETURN(sink_, create_sharded_safetensors(options_.output, infos, metadata(), options_.shard_bytes));
+    } else {
+      LLMC_ASSIGN_OR_RETURN(sink_, create_safetensors(options_.output, infos, metadata()));
+    }
+    return Status::ok();
+  }
+
+  SafetensorsMetadata metadata() const {
+    const auto& source = archive_->description().source_metadata;
+    return {source.begin(), source.end()};
+  }
+
+  // The sink takes tensors in order: runs of coded ones are decoded together, so that threads work across tensors.
+  Status write_tensors() {
+    for (size_t i = 0; i < tensors_.size();) {
+      size_t end = i;
+      while (end < tensors_.size() && tensors_[end].coded) ++end;
+      if (end > i) {
+        LLMC_RETURN_IF_ERROR(write_coded(i, end));
+        i = end;
+      } else {
+        LLMC_RETURN_IF_ERROR(write_exact(i++));
+      }
+    }
+    return Status::ok();
+  }
+
+  Status write_coded(size_t begin, size_t end) {
+    std::vector<std::string> names;
+    std::map<std::string, size_t> index;
+    for (size_t i = begin; i < end; ++i) {
+      names.push_back(tensors_[i].info.name);
+      index[names.back()] = i;
+    }
+    return decode_tensors(*archive_, names, codecs_, options_.control,
+                          [&](const TensorDecoder& tensor, uint64_t, std::span<const float> weights) {
+                            return write_floats(index.at(tensor.name()), weights);
+                          });
+  }
+
+  Status write_floats(size_t index, std::span<const float> weights) {
+    const Dtype dtype = tensors_[index].info.dtype;
+    const auto bytes = dtype_bytes(dtype, weights.size());
+    if (!bytes) return error(ErrorKind::kInternal, "rows do not fill whole blocks").in_tensor(tensors_[index].info.name);
+    buffer_.resize(*bytes);
+    LLMC_RETURN_IF_ERROR(from_f32(dtype, weights, buffer_));
+    return sink_->write(index, buffer_);
+  }
+
+  Status write_exact(size_t index) {
+    const Restored& tensor = tensors_[index];
+    if (tensor.exact) return sink_->write(index, archive_->source().bytes(*tensor.exact));
+    LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->part(tensor.verbatim, "data"));
+    const TensorRecord& record = archive_->description().tensors.at(tensor.verbatim);
+    const Dtype own = *dtype_from_name(record.dtype);
+    if (tensor.info.dtype == own) return sink_->write(index, bytes);
+    std::vector<float> weights(tensor.info.elements());
+    if (dtype_bytes(own, weights.size()) != bytes.size())
+      return error(ErrorKind::kCorrupt, "part 'data' has {} bytes", bytes.size()).in_tensor(tensor.verbatim);
+    LLMC_RETURN_IF_ERROR(to_f32(own, bytes, weights));
+    return write_floats(index, weights);
+  }
+
+  DecompressOptions options_;
+  CodecSet codecs_;
+  std::unique_ptr<ArchiveReader> archive_;
+  std::string format_;
+  bool folder_ = false;
+  std::optional<Dtype> dtype_;
+  std::optional<GgufHeader> header_;
+  std::vector<Restored> tensors_;
+  std::unique_ptr<TensorSink> sink_;
+  std::vector<std::byte> buffer_;
+  DecompressReport report_;
+};
+
+}  // namespace
+
+Result<DecompressReport> decompress(const DecompressOptions& options) { return Decompression(options).run(); }
+
+}  // namespace llmcodec

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Pictures of one matrix to bytes and back: scales, layout and codec put together for the two layouts. What encoding
+// returns was decoded again: samples, outliers and errors are those of the decoder.
+//
+//   MatrixContext matrix{.reader = &reader, .scales = &scales, .order = order};
+//   LLMC_ASSIGN_OR_RETURN(CodedPictures coded, encode_pictures(tensor, *codec, matrix, {first, count}));
+//   LLMC_RETURN_IF_ERROR(decode_pictures(tensor, codec, matrix, {first, count}, coded.stream, rows));
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "eval/metrics.h"
+#include "llmcodec/codec.h"
+#include "pipeline/stages.h"
+#include "quant/feedback.h"
+#include "quant/outliers.h"
+#include "quant/row_reader.h"
+
+namespace llmcodec {
+
+// A matrix, or some rows of one, as coder and decoder see it. Everything is borrowed.
+struct MatrixContext {
+  RowReader* reader = nullptr;            // thread-safe; encoding only
+  const MatrixScales* scales = nullptr;
+  std::span<const uint32_t> order = {};   // coded position -> matrix column; empty: identity
+  const Feedback* feedback = nullptr;     // closed loop; spectral layout only
+  uint64_t first_row = 0;                 // row 0 of the layout is this row of reader and scales
+};
+
+struct PictureRange {
+  uint64_t first = 0, count = 0;  // within the matrix's layout
+};
+
+struct CodedPictures {
+  std::vector<std::byte> stream;
+  OutlierList outliers;            // indices in the matrix, ascending
+  std::vector<std::byte> samples;  // what the codec returns, as docs/format.md hashes it
+  ErrorMetrics metrics;            // of the weights in these pictures, outliers applied
+};
+
+// `codec` is used for the spatial layout only.
+Result<CodedPictures> encode_pictures(const CodedTensor& tensor, const Codec* codec, const MatrixContext& matrix,
+                                      PictureRange range);
+
+// Decodes `stream` into `rows`: whole matrix rows, the first being layout row `first_row`; only the columns that the
+// pictures hold are written. Outliers are the caller's. `samples` gets the bytes to be hashed, appended.
+Status decode_pictures(const CodedTensor& tensor, const Codec* codec, const MatrixContext& matrix, PictureRange range,
+                       std::span<const std::byte> stream, uint64_t first_row, MatrixView<float> rows,
+                       std::vector<std::byte>* samples);
+
+}  // namespace llmcodec

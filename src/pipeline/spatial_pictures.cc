@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pipeline/spatial_pictures.h"
+
+#include "pipeline/coded_columns.h"
+#include "pipeline/owned_matrix.h"
+
+namespace llmcodec {
+namespace {
+
+struct Pictures {
+  std::vector<Plane> planes;
+  PictureFormat format;
+
+  Pictures(const SpatialStage& stage, uint64_t count)
+      : format{stage.layout.width, stage.layout.height, stage.affine.bit_depth} {
+    for (uint64_t i = 0; i < count; ++i) planes.emplace_back(format.width, format.height);
+  }
+  std::vector<PlaneView> views() const {
+    std::vector<PlaneView> views;
+    for (const Plane& plane : planes) views.push_back(plane.view());
+    return views;
+  }
+  std::vector<MutablePlaneView> mutable_views() {
+    std::vector<MutablePlaneView> views;
+    for (Plane& plane : planes) views.push_back(plane.view());
+    return views;
+  }
+};
+
+void append_samples(const Pictures& pictures, std::vector<std::byte>* out) {
+  for (PlaneView view : pictures.views()) {
+    const auto bytes = std::as_bytes(std::span(view.data, view.size()));  // little-endian hosts only, checked in main
+    out->insert(out->end(), bytes.begin(), bytes.end());
+  }
+}
+
+// Samples of one picture from its matrix rows; what is clipped goes to `outliers`.
+Status fill_picture(const SpatialStage& stage, const MatrixContext& matrix, uint64_t index, MutablePlaneView plane,
+                    OutlierList* outliers) {
+  const PictureRect rect = stage.layout.picture(index);
+  OwnedMatrix<float> source(rect.rows, stage.layout.cols);
+  OwnedMatrix<float> u(rect.rows, stage.layout.cols);
+  OwnedMatrix<uint16_t> q(rect.rows, stage.layout.cols);
+  const uint64_t row = matrix.first_row + rect.first_row;
+  LLMC_RETURN_IF_ERROR(matrix.reader->read_rows(row, source.view()));
+  normalise(*matrix.scales, row, source.view(), u.view());
+  OutlierList all;
+  quantize(stage.affine, u.view(), {row, source.view()}, q.view(), all);
+  keep_columns(rect, stage.layout.cols, matrix.order, &all, outliers);
+  gather(stage.layout, index, q.view(), matrix.order, static_cast<uint16_t>(stage.affine.zero_sample), plane);
+  return Status::ok();
+}
+
+// Weights of one decoded picture, into the columns that it holds.
+Status restore_picture(const SpatialStage& stage, const MatrixContext& matrix, uint64_t index, PlaneView plane,
+                       MatrixView<float> rows) {
+  const PictureRect rect = stage.layout.picture(index);
+  OwnedMatrix<uint16_t> q(rect.rows, stage.layout.cols);
+  OwnedMatrix<float> x(rect.rows, stage.layout.cols);
+  scatter(stage.layout, index, plane, matrix.order, q.view());
+  dequantize(stage.affine, q.view(), x.view());
+  denormalise(*matrix.scales, matrix.first_row + rect.first_row, x.view(), x.view());
+  copy_columns(rect, matrix.order, x.view(), rows);
+  return Status::ok();
+}
+
+Status measure(const SpatialStage& stage, const MatrixContext& matrix, const Pictures& decoded, PictureRange range,
+               CodedPictures* coded) {
+  for (uint64_t i = 0; i < range.count; ++i) {
+    const PictureRect rect = stage.layout.picture(range.first + i);
+    OwnedMatrix<float> source(rect.rows, stage.layout.cols);
+    OwnedMatrix<float> restored(rect.rows, stage.layout.cols);
+    const uint64_t row = matrix.first_row + rect.first_row;
+    LLMC_RETURN_IF_ERROR(matrix.reader->read_rows(row, source.view()));
+    copy_columns({}, {}, source.view(), restored.view());  // columns of other pictures count as exact here
+    LLMC_RETURN_IF_ERROR(restore_picture(stage, matrix, range.first + i, decoded.planes[i].view(), restored.view()));
+    apply_outliers(coded->outliers, row, restored.view());
+    add_columns(rect, matrix.order, source.view(), restored.view(), &coded->metrics);
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+Result<CodedPictures> encode_spatial(const CodedTensor& tensor, const Codec& codec, const MatrixContext& matrix,
+                                     PictureRange range) {
+  const SpatialStage& stage = tensor.spatial();
+  CodedPictures coded;
+  Pictures pictures(stage, range.count);
+  for (uint64_t i = 0; i < range.count; ++i)
+    LLMC_RETURN_IF_ERROR(fill_picture(stage, matrix, range.first + i, pictures.planes[i].view(), &coded.outliers));
+  sort_outliers(coded.outliers);
+  LLMC_ASSIGN_OR_RETURN(coded.stream, codec.encode(pictures.views(), pictures.format, tensor.codec.quality));
+  LLMC_RETURN_IF_ERROR(codec.decode(coded.stream, pictures.format, pictures.mutable_views()));
+  append_samples(pictures, &coded.samples);
+  LLMC_RETURN_IF_ERROR(measure(stage, matrix, pictures, range, &coded));
+  return coded;
+}
+
+Status decode_spatial(const CodedTensor& tensor, const Codec& codec, const MatrixContext& matrix, PictureRange range,
+                      std::span<const std::byte> stream, uint64_t first_row, MatrixView<float> rows,
+                      std::vector<std::byte>* samples) {
+  const SpatialStage& stage = tensor.spatial();
+  Pictures pictures(stage, range.count);
+  LLMC_RETURN_IF_ERROR(codec.decode(stream, pictures.format, pictures.mutable_views()));
+  append_samples(pictures, samples);
+  for (uint64_t i = 0; i < range.count; ++i) {
+    const PictureRect rect = stage.layout.picture(range.first + i);
+    const MatrixView<float> own = rows.block(rect.first_row - first_row, 0, rect.rows, rows.cols);
+    LLMC_RETURN_IF_ERROR(restore_picture(stage, matrix, range.first + i, pictures.planes[i].view(), own));
+  }
+  return Status::ok();
+}
+
+}  // namespace llmcodec

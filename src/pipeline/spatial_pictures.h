@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The spatial half of picture_coder.h; see there.
+#pragma once
+
+#include "pipeline/picture_coder.h"
+
+namespace llmcodec {
+
+Result<CodedPictures> encode_spatial(const CodedTensor& tensor, const Codec& codec, const MatrixContext& matrix,
+                                     PictureRange range);
+Status decode_spatial(const CodedTensor& tensor, const Codec& codec, const MatrixContext& matrix, PictureRange range,
+                      std::span<const std::byte> stream, uint64_t first_row, MatrixView<float> rows,
+                      std::vector<std::byte>* samples);
+
+}  // namespace llmcodec

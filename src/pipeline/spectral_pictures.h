@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The spectral half of picture_coder.h; see there. Weights are VVC coefficient levels (docs/format.md 2.4).
+#pragma once
+
+#include "pipeline/picture_coder.h"
+
+namespace llmcodec {
+
+// Range must be one picture. With matrix.feedback, the error of every strip is fed into the strips still to come.
+Result<CodedPictures> encode_spectral(const CodedTensor& tensor, const MatrixContext& matrix, PictureRange range);
+Status decode_spectral(const CodedTensor& tensor, const MatrixContext& matrix, std::span<const std::byte> stream,
+                       PictureRange range, uint64_t first_row, MatrixView<float> rows, std::vector<std::byte>* samples);
+
+// Slice QP of all spectral streams.
+int spectral_quality();
+// m, outputs per block, that suits unit-variance weights at this log2 step.
+uint32_t spectral_outputs_per_block(double log2_step);
+
+}  // namespace llmcodec

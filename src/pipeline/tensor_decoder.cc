@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pipeline/tensor_decoder.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/checked_math.h"
+
+namespace llmcodec {
+namespace {
+
+// `count` values of T at position `first` of a part's bytes.
+template <class T>
+std::vector<T> values_at(std::span<const std::byte> bytes, uint64_t first, uint64_t count) {
+  std::vector<T> values(count);
+  if (count > 0) std::memcpy(values.data(), bytes.data() + first * sizeof(T), count * sizeof(T));
+  return values;
+}
+
+// A part split evenly over the tensor's matrices.
+template <class T>
+class MatrixParts {
+ public:
+  static Result<MatrixParts> open(const ArchiveReader& archive, const std::string& tensor, const char* part,
+                                  uint64_t matrices, uint64_t per_matrix) {
+    MatrixParts parts;
+    parts.per_matrix_ = per_matrix;
+    LLMC_ASSIGN_OR_RETURN(parts.bytes_, archive.part(tensor, part));
+    if (checked_mul(matrices * sizeof(T), per_matrix) != parts.bytes_.size())
+      return error(ErrorKind::kCorrupt, "part '{}' has {} bytes, {} expected", part, parts.bytes_.size(),
+                   matrices * per_matrix * sizeof(T));
+    return parts;
+  }
+  std::vector<T> of(uint64_t matrix) const { return values_at<T>(bytes_, matrix * per_matrix_, per_matrix_); }
+
+ private:
+  std::span<const std::byte> bytes_;
+  uint64_t per_matrix_ = 0;
+};
+
+}  // namespace
+
+Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const std::string& name, CodecSet& codecs,
+                                          bool verify) {
+  TensorDecoder tensor;
+  tensor.name_ = name;
+  tensor.record_ = &archive.description().tensors.at(name);
+  LLMC_ASSIGN_OR_RETURN(tensor.stages_, stages_from_json(*tensor.record_));
+  if (!tensor.stages_.is_spectral()) {
+    LLMC_ASSIGN_OR_RETURN(tensor.codec_, codecs.get(tensor.stages_.codec.spec));
+  }
+  LLMC_RETURN_IF_ERROR(tensor.load_scales(archive));
+  LLMC_RETURN_IF_ERROR(tensor.load_outliers(archive));
+  LLMC_ASSIGN_OR_RETURN(tensor.stream_, archive.part(name, "bitstream", verify));
+  tensor.list_blocks();
+  return tensor;
+}
+
+Status TensorDecoder::load_scales(const ArchiveReader& archive) {
+  const ScalesStage& stage = stages_.scales;
+  const uint64_t matrices = record_->matrices;
+  for (uint64_t m = 0; m < matrices; ++m) {
+    MatrixScales scales;
+    scales.spec = stage.spec;
+    scales.asymmetric = stage.asymmetric;
+    scales.rows = record_->rows;
+    scales.cols = record_->cols;
+    if (!stage.tensor_scale.empty()) scales.tensor_scale = stage.tensor_scale[m];
+    if (!stage.row_code.empty()) scales.row_code = stage.row_code[m];
+    if (!stage.col_code.empty()) scales.col_code = stage.col_code[m];
+    if (!stage.group_code.empty()) scales.group_code = stage.group_code[m];
+    scales_.push_back(std::move(scales));
+  }
+  const auto load = [&](const char* part, uint64_t count, auto member) -> Status {
+    using T = typename std::remove_reference_t<decltype(scales_[0].*member)>::value_type;
+    LLMC_ASSIGN_OR_RETURN(const auto parts, MatrixParts<T>::open(archive, name_, part, matrices, count));
+    for (uint64_t m = 0; m < matrices; ++m) scales_[m].*member = parts.of(m);
+    return Status::ok();
+  };
+  if (!stage.row_code.empty()) LLMC_RETURN_IF_ERROR(load("row_scale", record_->rows, &MatrixScales::row_codes));
+  if (!stage.col_code.empty()) LLMC_RETURN_IF_ERROR(load("col_scale", record_->cols, &MatrixScales::col_codes));
+  if (!stage.group_code.empty())
+    LLMC_RETURN_IF_ERROR(load("group_scale", record_->rows * scales_[0].groups(), &MatrixScales::group_codes));
+  if (stage.asymmetric) LLMC_RETURN_IF_ERROR(load("zero", scales_[0].zero_count(), &MatrixScales::zeros));
+  for (const MatrixScales& scales : scales_) {
+    LLMC_RETURN_IF_ERROR(validate(scales));
+    order_.push_back(stage.ordered ? column_order(scales.col_codes) : std::vector<uint32_t>());
+  }
+  return Status::ok();
+}
+
+Status TensorDecoder::load_outliers(const ArchiveReader& archive) {
+  if (!archive.has_part(name_, "outlier_index")) return Status::ok();
+  const uint64_t elements = record_->matrices * record_->rows * record_->cols;
+  const uint64_t width = elements >> 32 != 0 ? 8 : 4;
+  LLMC_ASSIGN_OR_RETURN(const auto index, archive.part(name_, "outlier_index"));
+  LLMC_ASSIGN_OR_RETURN(const auto value, archive.part(name_, "outlier_value"));
+  const uint64_t count = index.size() / width;
+  const auto dtype = dtype_from_name(record_->dtype);
+  if (!dtype) return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record_->dtype);
+  const Dtype stored = dtype_info(*dtype).block_elements > 1 ? Dtype::kF32 : *dtype;
+  if (index.size() % width != 0 || dtype_bytes(stored, count) != value.size())
+    return error(ErrorKind::kCorrupt, "outlier parts differ in length");
+  if (width == 8) {
+    outliers_.indices = values_at<uint64_t>(index, 0, count);
+  } else {
+    const auto narrow = values_at<uint32_t>(index, 0, count);
+    outliers_.indices.assign(narrow.begin(), narrow.end());
+  }
+  outliers_.values.resize(count);
+  LLMC_RETURN_IF_ERROR(to_f32(stored, value, outliers_.values));
+  return validate(outliers_, elements);
+}
+
+// One block per segment where a picture holds whole rows; with several input cuts, one block per matrix.
+void TensorDecoder::list_blocks() {
+  uint64_t begin = 0;
+  for (uint64_t bytes : stages_.codec.segment_bytes) {
+    segment_begin_.push_back(begin);
+    begin += bytes;
+  }
+  const bool whole_rows = (stages_.is_spectral() ? stages_.spectral().layout.col_cuts : stages_.spatial().layout.col_cuts) == 1;
+  const uint64_t pictures = stages_.pictures_per_matrix();
+  const uint64_t per_segment = stages_.codec.pictures_per_segment;
+  uint64_t segment = 0;
+  for (uint64_t m = 0; m < record_->matrices; ++m) {
+    for (uint64_t first = 0; first < pictures;) {
+      const uint64_t count = whole_rows ? std::min(per_segment, pictures - first) : pictures;
+      RowBlock block{m, 0, record_->rows, segment, ceil_div(count, per_segment), {first, count}};
+      if (whole_rows) {
+        const auto rect_of = [&](uint64_t i) {
+          return stages_.is_spectral() ? stages_.spectral().layout.picture(i) : stages_.spatial().layout.picture(i);
+        };
+        const PictureRect last = rect_of(first + count - 1);
+        block.first_row = rect_of(first).first_row;
+        block.rows = last.first_row + last.rows - block.first_row;
+      }
+      segment += block.segments;
+      first += count;
+      blocks_.push_back(block);
+    }
+  }
+}
+
+std::span<const std::byte> TensorDecoder::segment(uint64_t index) const {
+  return stream_.subspan(segment_begin_[index], stages_.codec.segment_bytes[index]);
+}
+
+Status TensorDecoder::decode(const RowBlock& block, std::vector<float>* weights, std::vector<std::byte>* samples) const {
+  weights->assign(block.rows * record_->cols, 0.0f);
+  const MatrixView<float> rows(weights->data(), block.rows, record_->cols);
+  const MatrixContext matrix{nullptr, &scales_[block.matrix], order_[block.matrix], nullptr, 0};
+  const uint64_t per_segment = stages_.codec.pictures_per_segment;
+  for (uint64_t s = 0; s < block.segments; ++s) {
+    const uint64_t first = block.pictures.first + s * per_segment;
+    const PictureRange range{first, std::min(per_segment, block.pictures.first + block.pictures.count - first)};
+    Status status = decode_pictures(stages_, codec_, matrix, range, segment(block.first_segment + s), block.first_row,
+                                    rows, samples);
+    if (!status.is_ok()) return std::move(status).error().in_tensor(name_);
+  }
+  add_outliers(block, weights);
+  return Status::ok();
+}
+
+void TensorDecoder::add_outliers(const RowBlock& block, std::vector<float>* weights) const {
+  const uint64_t begin = (block.matrix * record_->rows + block.first_row) * record_->cols;
+  const auto first = std::ranges::lower_bound(outliers_.indices, begin);
+  for (auto it = first; it != outliers_.indices.end() && *it < begin + weights->size(); ++it)
+    (*weights)[*it - begin] = outliers_.values[static_cast<size_t>(it - outliers_.indices.begin())];
+}
+
+}  // namespace llmcodec

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One coded tensor of an archive, decoded by blocks of rows.
+//
+//   LLMC_ASSIGN_OR_RETURN(TensorDecoder tensor, TensorDecoder::open(archive, name, codecs));
+//   for (size_t i = 0; i < tensor.blocks(); ++i)
+//     LLMC_RETURN_IF_ERROR(tensor.decode(i, &rows, &samples));   // thread-safe
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "archive/archive_reader.h"
+#include "pipeline/codec_set.h"
+#include "pipeline/picture_coder.h"
+
+namespace llmcodec {
+
+// Rows of one matrix that can be decoded without the others.
+struct RowBlock {
+  uint64_t matrix = 0;
+  uint64_t first_row = 0, rows = 0;
+  uint64_t first_segment = 0, segments = 0;  // counted over the tensor
+  PictureRange pictures;                     // of the matrix
+};
+
+class TensorDecoder {
+ public:
+  // Reads and checks all parts but the bitstream; that one too when `verify`.
+  static Result<TensorDecoder> open(const ArchiveReader& archive, const std::string& name, CodecSet& codecs,
+                                    bool verify);
+  const TensorRecord& record() const { return *record_; }
+  const CodedTensor& stages() const { return stages_; }
+  const std::string& name() const { return name_; }
+  const std::vector<RowBlock>& blocks() const { return blocks_; }
+  std::span<const std::byte> segment(uint64_t index) const;
+
+  // `weights`: block.rows x cols, outliers applied. `samples` gets the bytes that are hashed, in the order of segments.
+  Status decode(const RowBlock& block, std::vector<float>* weights, std::vector<std::byte>* samples) const;
+
+ private:
+  TensorDecoder() = default;
+  Status load_scales(const ArchiveReader& archive);
+  Status load_outliers(const ArchiveReader& archive);
+  void list_blocks();
+  void add_outliers(const RowBlock& block, std::vector<float>* weights) const;
+
+  std::string name_;
+  const TensorRecord* record_ = nullptr;
+  CodedTensor stages_;
+  const Codec* codec_ = nullptr;
+  std::vector<MatrixScales> scales_;
+  std::vector<std::vector<uint32_t>> order_;
+  OutlierList outliers_;  // indices in the tensor
+  std::span<const std::byte> stream_;
+  std::vector<uint64_t> segment_begin_;
+  std::vector<RowBlock> blocks_;
+};
+
+}  // namespace llmcodec

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pipeline/tensor_job.h"
+
+#include <cmath>
+
+#include "pipeline/spectral_pictures.h"
+
+namespace llmcodec {
+namespace {
+
+// Steps per column from what is known about the inputs of the tensor; empty when nothing is.
+Result<std::vector<float>> column_steps(const TensorInfo& info, const TensorJob& job, uint64_t m,
+                                        const InputMoments& moments) {
+  if (job.plan->scales.kind != ScaleKind::kDual) return std::vector<float>();
+  if (job.hessian_group) {
+    LLMC_ASSIGN_OR_RETURN(const std::vector<float> h, moments.hessian->read(*job.hessian_group));
+    return closed_loop_column_steps({h.data(), job.shape.cols, job.shape.cols});
+  }
+  if (!moments.importance) return std::vector<float>();
+  LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
+                        moments.importance->find(info.name, job.shape.cols, job.shape.matrices));
+  if (!entry.found()) return std::vector<float>();
+  return importance_column_steps(entry.matrix(m), {});
+}
+
+Result<MatrixScales> fit_matrix(const TensorSource& source, TensorJob& job, uint64_t m, const InputMoments& moments) {
+  const TensorInfo& info = source.tensors()[job.index];
+  LLMC_ASSIGN_OR_RETURN(const std::vector<float> steps, column_steps(info, job, m, moments));
+  TensorRowReader reader(source, job.index, job.shape, m);
+  ScaleOptions options;
+  options.spec = job.plan->scales;
+  options.asymmetric = job.plan->asymmetric;
+  options.column_steps = steps;
+  LLMC_ASSIGN_OR_RETURN(MatrixScales scales, fit_scales(reader, options));
+  // Known inputs give columns of different size; sorted, neighbours in the scan are alike and contexts fit better.
+  job.order.push_back(steps.empty() ? std::vector<uint32_t>() : column_order(scales.col_codes));
+  return scales;
+}
+
+ScalesStage scales_stage(const TensorJob& job) {
+  ScalesStage stage;
+  stage.spec = job.plan->scales;
+  stage.asymmetric = job.plan->asymmetric;
+  stage.ordered = !job.order[0].empty();
+  for (const MatrixScales& scales : job.scales) {
+    const ScaleKind kind = stage.spec.kind;
+    if (kind == ScaleKind::kTensor) stage.tensor_scale.push_back(scales.tensor_scale);
+    if (kind == ScaleKind::kRow || kind == ScaleKind::kDual) stage.row_code.push_back(scales.row_code);
+    if (kind == ScaleKind::kColumn || kind == ScaleKind::kDual) stage.col_code.push_back(scales.col_code);
+    if (kind == ScaleKind::kGroup) stage.group_code.push_back(scales.group_code);
+  }
+  return stage;
+}
+
+// Pictures per segment: few enough for memory, enough that starting an encoder process does not matter.
+uint32_t segment_pictures(const SpatialLayout& layout) {
+  constexpr uint64_t kSegmentWeights = 4 << 20;
+  const uint64_t picture = uint64_t{layout.width} * layout.height;
+  return static_cast<uint32_t>(std::clamp<uint64_t>(kSegmentWeights / picture, 1, layout.pictures()));
+}
+
+}  // namespace
+
+Status TensorRowReader::read_rows(size_t first, MatrixView<float> out) {
+  const uint64_t begin = (matrix_ * shape_.rows + first) * shape_.cols;
+  const uint64_t count = out.rows * out.cols;
+  Status status = source_.read_f32(index_, begin, {out.data, count});
+  source_.release(index_, begin, count);
+  if (!status.is_ok())
+    return std::move(status).error().in_tensor(source_.tensors()[index_].name).in_file(source_.file(index_));
+  return Status::ok();
+}
+
+uint64_t TensorJob::side_bytes() const {
+  uint64_t bytes = 0;
+  for (const MatrixScales& matrix : scales) bytes += matrix.side_bytes();
+  return bytes;
+}
+
+Result<TensorJob> fit_tensor(const TensorSource& source, size_t index, const TensorPlan& plan,
+                             const InputMoments& moments) {
+  const TensorInfo& info = source.tensors()[index];
+  TensorJob job;
+  job.index = index;
+  job.plan = &plan;
+  job.shape = *matrix_shape(info.shape);  // the plan was checked against the model
+  if (moments.hessian && plan.layout == "spectral" && plan.scales.kind == ScaleKind::kDual) {
+    job.hessian_group = moments.hessian->find(info.name);
+    if (job.hessian_group && moments.hessian->cols(*job.hessian_group) != job.shape.cols)
+      return error(ErrorKind::kInvalidArgument, "second moments are for {} inputs, the tensor has {}",
+                   moments.hessian->cols(*job.hessian_group), job.shape.cols)
+          .in_tensor(info.name);
+  }
+  for (uint64_t m = 0; m < job.shape.matrices; ++m) {
+    auto scales = fit_matrix(source, job, m, moments);
+    if (!scales.is_ok()) return std::move(scales).error().in_tensor(info.name).in_file(source.file(index));
+    job.scales.push_back(std::move(scales).value());
+  }
+  return job;
+}
+
+Result<std::unique_ptr<Feedback>> make_feedback(const TensorJob& job, uint64_t m, const InputMoments& moments) {
+  if (!job.hessian_group) return std::unique_ptr<Feedback>();
+  LLMC_ASSIGN_OR_RETURN(const std::vector<float> h, moments.hessian->read(*job.hessian_group));
+  LLMC_ASSIGN_OR_RETURN(Feedback feedback,
+                        Feedback::create({h.data(), job.shape.cols, job.shape.cols}, job.order[m]));
+  return std::make_unique<Feedback>(std::move(feedback));
+}
+
+Result<CodedTensor> make_stages(const TensorJob& job, uint64_t rows, const Codec& codec) {
+  const TensorPlan& plan = *job.plan;
+  CodedTensor tensor;
+  tensor.scales = scales_stage(job);
+  tensor.codec = {codec.info().name, codec.spec(), codec.info().version, codec.info().stream_format, plan.quality, 1, {}};
+  if (plan.layout == "spectral") {
+    SpectralStage stage;
+    LLMC_ASSIGN_OR_RETURN(stage.layout, SpectralLayout::make(rows, job.shape.cols, plan.outputs_per_block));
+    stage.step = static_cast<float>(plan.step);
+    tensor.codec.quality = spectral_quality();
+    tensor.layout = stage;
+  } else {
+    SpatialStage stage;
+    LLMC_ASSIGN_OR_RETURN(stage.layout, SpatialLayout::make(rows, job.shape.cols));
+    stage.affine = AffineParams::centred(plan.bit_depth, static_cast<float>(plan.step));
+    tensor.codec.pictures_per_segment = segment_pictures(stage.layout);
+    tensor.layout = stage;
+  }
+  return tensor;
+}
+
+}  // namespace llmcodec

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One tensor on its way through compression: where its weights are, its plan, its scales.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/picture_coder.h"
+#include "pipeline/tensor_plan.h"
+#include "plane/matrix_shape.h"
+#include "quant/importance.h"
+#include "quant/moment_file.h"
+#include "tensor/tensor_source.h"
+
+namespace llmcodec {
+
+// Rows of matrix `matrix` of a tensor, read from its source. Thread-safe.
+class TensorRowReader final : public RowReader {
+ public:
+  TensorRowReader(const TensorSource& source, size_t index, const MatrixShape& shape, uint64_t matrix)
+      : source_(source), index_(index), shape_(shape), matrix_(matrix) {}
+  size_t rows() const override { return shape_.rows; }
+  size_t cols() const override { return shape_.cols; }
+  Status read_rows(size_t first, MatrixView<float> out) override;
+
+ private:
+  const TensorSource& source_;
+  size_t index_;
+  MatrixShape shape_;
+  uint64_t matrix_;
+};
+
+// What is known about the inputs of the model's layers; both may be absent.
+struct InputMoments {
+  std::optional<Importance> importance;
+  std::unique_ptr<MomentFile> hessian;
+};
+
+struct TensorJob {
+  size_t index = 0;  // in the source
+  const TensorPlan* plan = nullptr;
+  MatrixShape shape;
+  std::vector<MatrixScales> scales;          // one per matrix
+  std::vector<std::vector<uint32_t>> order;  // one per matrix; empty: identity
+  std::optional<size_t> hessian_group;       // closed loop
+  uint64_t side_bytes() const;
+};
+
+// Fits the scales of all matrices. Errors name the tensor; InvalidArgument with the index for NaN or Inf.
+Result<TensorJob> fit_tensor(const TensorSource& source, size_t index, const TensorPlan& plan,
+                             const InputMoments& moments);
+
+// The closed loop of matrix `m` of a job; nullptr when the job has none.
+Result<std::unique_ptr<Feedback>> make_feedback(const TensorJob& job, uint64_t m, const InputMoments& moments);
+
+// The stages of the job's plan for a matrix of `rows` rows (the job's, or a sample's). InvalidArgument for a plan that
+// the layout or codec cannot follow.
+Result<CodedTensor> make_stages(const TensorJob& job, uint64_t rows, const Codec& codec);
+
+}  // namespace llmcodec
