@@ -2,6 +2,7 @@
 // The registry: names to codecs. Our own codecs first; every other name is an encoder of FFmpeg's.
 #include "codec/ffmpeg_codec.h"
 #include "codec/raw_codec.h"
+#include "codec/vvc_adapter.h"
 #include "llmcodec/codec.h"
 
 namespace llmcodec {
@@ -19,12 +20,14 @@ Result<StreamLayout> Codec::layout(const PictureFormat& format) const {
 Result<std::unique_ptr<Codec>> open_codec(const std::string& spec, const CodecEnvironment& environment) {
   const std::string name = spec.substr(0, spec.find(':'));
   if (name == "raw") return open_raw_codec(spec);
+  if (name == "vvc") return open_vvc_codec(spec);
   return open_ffmpeg_codec(spec, environment);
 }
 
 std::vector<CodecStatus> list_codecs(const CodecEnvironment& environment) {
   std::vector<CodecStatus> list;
   list.push_back({raw_codec_info(), true, true, {}});
+  list.push_back({vvc_codec_info(), true, true, {}});
   for (CodecStatus& status : list_ffmpeg_codecs(environment)) list.push_back(std::move(status));
   return list;
 }

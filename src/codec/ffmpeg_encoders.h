@@ -12,7 +12,7 @@
 
 namespace llmcodec {
 
-// Options are written in the grammar of codec_spec.h and merged in the order defaults, tuned, profile, the
+// Options are written in the grammar of codec_spec.h and merged in the order defaults, profile, tuned, the
 // user's; in `parameter_option` (e.g. "x265-params") key by key. `tuned` is left out when the user gives
 // `preset_option`, so that "libx265:preset=slow" is x265's own slow, and plain "libx265" what is best for
 // noise-like planes.
