@@ -105,8 +105,9 @@ CodecInfo vvc_codec_info() {
   CodecInfo info{.name = "vvc", .version = "llmcodec " LLMCODEC_VERSION, .stream_format = "h266"};
   info.bit_depths = {8, 10};
   info.max_width = info.max_height = vvc::kMaxSpatialSide;
-  // At -12 and -11 (10 bits) the level of a flat bright block's mean no longer fits, and it comes out darker.
-  info.quality = {.min = -10, .max = 63};
+  // Below -8 (10 bits) the level of a flat white or black block no longer fits 16 bits, and it comes out
+  // grey.
+  info.quality = {.min = -8, .max = 63};
   return info;
 }
 

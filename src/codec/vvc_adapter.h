@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // "vvc": our own spatial VVC encoder and decoder (src/vvc) as a codec of planes. No program needed.
 // Options: lambda (0.45; rate against distortion in the trellis), hash (0 or 1: a hash of every picture in
-// the stream). Quality is the slice QP: -10 to 63 at 10 bits, 0 to 63 at 8 bits (InvalidArgument below).
+// the stream). Quality is the slice QP: -8 to 63 at 10 bits, 0 to 63 at 8 bits (InvalidArgument below).
 #pragma once
 
 #include "llmcodec/codec.h"
