@@ -47,6 +47,8 @@ struct ContextModel {
 
   // P(bin = 1) in 2^-15, as the arithmetic coder uses it.
   int probability() const { return 16 * p_state_idx0 + p_state_idx1; }
+  // The slow average alone, likewise: steadier, for decisions that outlast a few bins.
+  int slow_probability() const { return 2 * p_state_idx1; }
 
   // H.266 9.3.4.3.2.2 State transition process
   void update(int bin) {

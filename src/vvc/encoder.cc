@@ -102,6 +102,8 @@ class EncoderBlocks {
   }
 
   void coding_unit(CodingUnit& cu) {
+    // Planar instead, where it leaves less energy in a CTU's first row, gains 0.001 dB on noise: not worth a
+    // choice.
     cu.ref_idx = cu.y % kCtuSize == 0 ? 0 : 1;
     cu.mode = kIntraDc;
     cu.qp = qp_;

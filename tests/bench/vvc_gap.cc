@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Gap to the rate-distortion bound, and speed, of the spectral VVC encoder on iid Gaussian weights.
+// Gap to the rate-distortion bound, and speed, of both VVC encoders on iid Gaussian weights.
 //
-//   vvc_gap STEP K [--weights N] [--lambda L] [--qp Q] [--out FILE.266] [--yuv FILE.yuv]
+//   vvc_gap STEP K [--weights N] [--lambda L] [--qp Q] [--out FILE.266] [--yuv FILE.yuv]     spectral
+//   vvc_gap SIGMA spatial [--weights N] [--lambda L] [--qp Q] [--out ...] [--yuv ...]        spatial, 10 bits
 //
-// STEP is in deviations. Prints bits per weight (whole stream), SNR, gap = 6.0206 * bits - SNR, weights lost
-// as outliers and the time of one thread. --yuv writes the reconstruction for comparison with a foreign
-// decoder.
+// STEP is in deviations, SIGMA in samples. Prints bits per weight (whole stream), SNR, gap = 6.0206 * bits -
+// SNR, weights lost as outliers and the time of one thread. --yuv writes the reconstruction for comparison
+// with a foreign decoder.
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -15,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "vvc/encoder.h"
 #include "vvc/spectral_encoder.h"
 
 namespace {
@@ -90,10 +93,48 @@ Status run(const Arguments& a) {
   return Status::ok();
 }
 
+Status run_spatial(const Arguments& a) {
+  const auto size = static_cast<uint32_t>(std::sqrt(static_cast<double>(a.weights)));
+  Plane source(size, size), decoded(size, size);
+  std::mt19937_64 random(1);
+  std::normal_distribution<double> normal(0, a.step);
+  std::vector<double> weights(size_t{size} * size);
+  for (size_t i = 0; i < weights.size(); ++i) {
+    weights[i] = normal(random);
+    source.view().data[i] = static_cast<uint16_t>(std::clamp(std::lround(512 + weights[i]), 0L, 1023L));
+  }
+  const PlaneView in[] = {source.view()};
+  const MutablePlaneView out[] = {decoded.view()};
+  const auto start = std::chrono::steady_clock::now();
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> stream,
+                        encode_spatial(in, {.width = size, .height = size, .bit_depth = 10, .qp = a.qp},
+                                       {.lambda = a.options.lambda}, out));
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  double energy = 0, error_energy = 0;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    energy += weights[i] * weights[i];
+    error_energy += std::pow(weights[i] - (decoded.view().data[i] - 512.0), 2);
+  }
+  if (!a.yuv.empty())
+    std::ofstream(a.yuv, std::ios::binary)
+        .write(reinterpret_cast<const char*>(decoded.view().data),
+               static_cast<std::streamsize>(weights.size() * 2));
+  if (!a.out.empty())
+    std::ofstream(a.out, std::ios::binary)
+        .write(reinterpret_cast<const char*>(stream.data()), static_cast<std::streamsize>(stream.size()));
+  const double count = static_cast<double>(weights.size());
+  const double bits = 8.0 * static_cast<double>(stream.size()) / count;
+  const double snr = 10 * std::log10(energy / error_energy);
+  std::printf("spatial sigma %.1f qp %d lambda %.2f: %.4f bpw, SNR %.3f dB, gap %.3f dB, %.0f ns/weight\n",
+              a.step, a.qp, a.options.lambda, bits, snr, 6.0206 * bits - snr, seconds / count * 1e9);
+  return Status::ok();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Status status = run(parse(argc, argv));
+  const bool spatial = argc > 2 && std::string(argv[2]) == "spatial";
+  const Status status = spatial ? run_spatial(parse(argc, argv)) : run(parse(argc, argv));
   if (!status.is_ok()) std::fprintf(stderr, "%s\n", status.error().to_string().c_str());
   return status.is_ok() ? 0 : 1;
 }
