@@ -62,7 +62,9 @@ struct BenchRow {
 
 struct BenchRequest {
   std::vector<BenchSourceView> sources;
-  std::vector<std::string> codecs;  // specs of open_codec()
+  // Specs of open_codec(), and "vvc:layout=spectral": our VVC with the weights as coefficients (vvc alone is
+  // spatial).
+  std::vector<std::string> codecs;
   std::vector<double> target_bpw;
   double tolerance = 0.005;  // relative
   uint32_t bit_depth = 0;    // of planes; 0: 10 where the codec takes it, else its deepest below

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "pipeline/bench/bench_search.h"
+#include "pipeline/bench/bench_spectral.h"
 
 namespace llmcodec {
 namespace {
@@ -102,11 +103,6 @@ Result<std::pair<double, double>> start_up_seconds(const Codec& codec, uint32_t 
   return std::pair(encode, decode);
 }
 
-double speed(uint64_t weights, double seconds, double start_up) {
-  // A millisecond is what user time resolves here.
-  return static_cast<double>(weights) / std::max(seconds - start_up, 1e-3) / 1e6;
-}
-
 Status measure(const Codec& codec, const BenchPlanes& planes, const BenchRequest& request, BenchRow* row) {
   const bool fixed_rate = codec.info().name == "raw";
   row->bit_depth = choose_depth(codec.info(), request.bit_depth);
@@ -119,30 +115,27 @@ Status measure(const Codec& codec, const BenchPlanes& planes, const BenchRequest
   LLMC_ASSIGN_OR_RETURN(const Decoded decoded,
                         decode_point(codec, point, planes.format(row->bit_depth), planes.pictures()));
   LLMC_ASSIGN_OR_RETURN(const auto start_up, start_up_seconds(codec, row->bit_depth, point.quality));
-  row->bpw = point.bpw;
-  row->snr_db = planes.snr_db(decoded.planes, point.scale, row->bit_depth);
-  row->gap_db = 20 * std::log10(2.0) * row->bpw - row->snr_db;
   row->quality = point.quality;
   row->plane_scale = point.scale * planes.deviation();
-  row->encode_mws = speed(row->weights, point.encode_seconds, start_up.first);
-  row->decode_mws = speed(row->weights, decoded.seconds, start_up.second);
-  if (std::abs(row->bpw - row->target_bpw) > request.tolerance * row->target_bpw) row->note = "off target";
+  finish_row(point.bpw, planes.snr_db(decoded.planes, point.scale, row->bit_depth), request.tolerance, row);
+  row->encode_mws = weights_per_second(row->weights, point.encode_seconds - start_up.first);
+  row->decode_mws = weights_per_second(row->weights, decoded.seconds - start_up.second);
   return Status::ok();
+}
+
+Status fill_row(const BenchRequest& request, const BenchSourceView& source, BenchRow* row) {
+  if (row->codec.starts_with(kSpectralSpec)) return measure_spectral(source.weights, request.tolerance, row);
+  LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<Codec> codec, open_codec(row->codec, request.environment));
+  const BenchPlanes planes(source.weights);
+  row->weights = planes.weights();
+  return measure(*codec, planes, request, row);
 }
 
 BenchRow bench_row(const BenchRequest& request, const BenchSourceView& source, const std::string& spec,
                    double target) {
   BenchRow row{.codec = spec, .source = source.name, .target_bpw = target, .note = {}};
-  const Result<std::unique_ptr<Codec>> codec = open_codec(spec, request.environment);
-  if (!codec.is_ok()) {
-    row.note = codec.error().to_string();
-    return row;
-  }
-  const BenchPlanes planes(source.weights);
-  row.weights = planes.weights();
-  if (const Status status = measure(*codec.value(), planes, request, &row); !status.is_ok()) {
+  if (const Status status = fill_row(request, source, &row); !status.is_ok())
     row.note = status.error().to_string();
-  }
   return row;
 }
 

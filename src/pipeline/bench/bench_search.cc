@@ -55,18 +55,18 @@ Result<double> find_quality(const Codec& codec, const BenchPlanes& piece, uint32
   return fine.value_or(range.min);
 }
 
-// log2(scale) where the rate should be `target`, from the last two points or from a slope of one bit per
-// octave.
-double next_log_scale(const BenchPoint& last, const std::optional<BenchPoint>& before, double target) {
-  double slope = 1;
-  if (before && before->scale != last.scale) {
-    slope = (last.bpw - before->bpw) / (std::log2(last.scale) - std::log2(before->scale));
-    slope = std::clamp(slope, 0.2, 3.0);
-  }
-  return std::log2(last.scale) + std::clamp((target - last.bpw) / slope, -2.0, 2.0);
-}
-
 }  // namespace
+
+double RateSecant::next(double log_scale, double bpw) {
+  double slope = 1;
+  if (has_last_ && log_scale != last_log_scale_) {
+    slope = std::clamp((bpw - last_bpw_) / (log_scale - last_log_scale_), 0.2, 3.0);
+  }
+  has_last_ = true;
+  last_log_scale_ = log_scale;
+  last_bpw_ = bpw;
+  return log_scale + std::clamp((target_ - bpw) / slope, -2.0, 2.0);
+}
 
 BenchPlanes::BenchPlanes(MatrixView<const float> weights) : weights_(weights) {
   pictures_ = std::clamp<uint64_t>(ceil_div(weights.size(), kBenchPictureSamples), 1, weights.rows);
@@ -132,6 +132,17 @@ BenchPlanes BenchPlanes::piece() const {
   return small;
 }
 
+void finish_row(double bpw, double snr_db, double tolerance, BenchRow* row) {
+  row->bpw = bpw;
+  row->snr_db = snr_db;
+  row->gap_db = 20 * std::log10(2.0) * bpw - snr_db;
+  if (std::abs(bpw - row->target_bpw) > tolerance * row->target_bpw) row->note = "off target";
+}
+
+double weights_per_second(uint64_t weights, double seconds) {
+  return static_cast<double>(weights) / std::max(seconds, 1e-3) / 1e6;
+}
+
 double user_seconds() {
   double seconds = 0;
   for (const int who : {RUSAGE_THREAD, RUSAGE_CHILDREN}) {
@@ -163,23 +174,24 @@ Result<BenchPoint> find_point(const Codec& codec, const BenchPlanes& planes, uin
   const double log_limit = std::log2(planes.largest_scale(bit_depth));
   // A lossless codec spends log2(scale * deviation) + 2.05 bits on Gaussian weights.
   double log_scale = range.lossless_only ? target_bpw - 2.05 - std::log2(planes.deviation()) : log_limit;
-  std::optional<BenchPoint> best, before;
+  std::optional<BenchPoint> best;
+  RateSecant secant(target_bpw);
   for (int trial = 0; trial < kMaxScaleTrials; ++trial) {
     LLMC_ASSIGN_OR_RETURN(BenchPoint point, encode_point(codec, planes, bit_depth, quality,
                                                          std::exp2(std::min(log_scale, log_limit))));
-    const auto distance = [&](const BenchPoint& p) { return std::abs(p.bpw - target_bpw); };
-    if (!best || distance(point) < distance(*best)) best = point;
-    if (distance(*best) <= tolerance * target_bpw) break;
+    const bool at_limit = log_scale >= log_limit;
+    const double bpw = point.bpw;
+    if (!best || std::abs(bpw - target_bpw) < std::abs(best->bpw - target_bpw)) best = std::move(point);
+    if (std::abs(best->bpw - target_bpw) <= tolerance * target_bpw) break;
     if (range.is_ratio) {
-      quality = on_grid(range, quality * point.bpw / target_bpw);
-    } else if (point.bpw < target_bpw && point.scale >= std::exp2(log_limit) && quality > range.min) {
+      quality = on_grid(range, quality * bpw / target_bpw);
+    } else if (bpw < target_bpw && at_limit) {
+      if (quality <= range.min) break;
       quality = on_grid(range, quality - range.step);  // the piece promised too much
-      before.reset();
-      continue;
+      secant.forget();
     } else {
-      log_scale = next_log_scale(point, before, target_bpw);
+      log_scale = secant.next(std::min(log_scale, log_limit), bpw);
     }
-    before = std::move(point);
   }
   return std::move(*best);
 }

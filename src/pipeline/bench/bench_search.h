@@ -43,6 +43,21 @@ class BenchPlanes {
   double deviation_ = 0, largest_ = 0;
 };
 
+// Finds where the rate is `target_bpw` by secants; before the second point it supposes one bit per octave of
+// scale.
+class RateSecant {
+ public:
+  explicit RateSecant(double target_bpw) : target_(target_bpw) {}
+  // Takes the rate at one log2(scale), gives the next one to try.
+  double next(double log_scale, double bpw);
+  void forget() { has_last_ = false; }  // the curve has changed
+
+ private:
+  double target_;
+  bool has_last_ = false;
+  double last_log_scale_ = 0, last_bpw_ = 0;
+};
+
 struct BenchPoint {
   double quality = 0;
   double scale = 0;  // samples per unit of weight
@@ -50,6 +65,11 @@ struct BenchPoint {
   std::vector<std::byte> stream;
   double encode_seconds = 0;  // user time
 };
+
+// Sets bpw, snr_db, gap_db, and the note of a row that missed its target.
+void finish_row(double bpw, double snr_db, double tolerance, BenchRow* row);
+// In millions; a millisecond is the least that user time resolves here.
+double weights_per_second(uint64_t weights, double seconds);
 
 // User time of this thread and of the children it has waited for.
 double user_seconds();

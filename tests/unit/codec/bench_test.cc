@@ -28,9 +28,10 @@ TEST(BenchSource, moments_and_repeatability) {
 
 TEST(Bench, vvc_hits_its_targets_and_stays_above_the_bound) {
   const BenchSource source = make_bench_source("gaussian", 256, 320).value();
-  const auto rows = run_bench({.sources = {source.view()}, .codecs = {"vvc"}, .target_bpw = {1.5, 2.3, 4}});
+  const auto rows = run_bench(
+      {.sources = {source.view()}, .codecs = {"vvc", "vvc:layout=spectral"}, .target_bpw = {1.5, 2.3, 4}});
   ASSERT_TRUE(rows.is_ok()) << rows.error().to_string();
-  ASSERT_EQ(rows->size(), 3u);
+  ASSERT_EQ(rows->size(), 6u);
   for (const BenchRow& row : *rows) {
     EXPECT_EQ(row.note, "");
     EXPECT_NEAR(row.bpw, row.target_bpw, 0.005 * row.target_bpw);
@@ -72,6 +73,10 @@ TEST(Bench, an_absent_codec_is_a_note_and_a_wrong_request_an_error) {
   ASSERT_FALSE(nan.is_ok());
   EXPECT_EQ(nan.error().kind, ErrorKind::kInvalidArgument);
   EXPECT_FALSE(run_bench({.sources = {source.view()}, .codecs = {"raw"}, .target_bpw = {0}}).is_ok());
+  const auto wrong =
+      run_bench({.sources = {source.view()}, .codecs = {"vvc:layout=spectral,mu=1"}, .target_bpw = {2}});
+  ASSERT_TRUE(wrong.is_ok());
+  EXPECT_NE((*wrong)[0].note.find("mu=1"), std::string::npos);
 }
 
 TEST(Bench, large_matrices_become_several_pictures) {
