@@ -32,7 +32,7 @@ struct DecodeLimits {
 };
 
 struct DecodeOptions {
-  DecodeLimits limits;
+  DecodeLimits limits = {};
   bool check_hash = true;      // compare each decoded picture hash SEI message that is there
   TraceSink* trace = nullptr;  // every syntax element down to the transform unit, and levels
 };

@@ -59,7 +59,7 @@ struct TransformUnit {
   int log2_width = 5, log2_height = 5;
   bool coded = false;         // tu_y_coded_flag
   int32_t* levels = nullptr;  // TransCoeffLevel, raster, stride = width; needed when coded
-  int last = -1;              // scan position of the last non-zero level, when coded
+  int last = -1;              // scan position of the last non-zero level, when coded; ignored when reading
 };
 
 // H.266 9.3.3.4 Truncated binary binarization of intra_luma_mpm_remainder: 61 values in 5 or 6 bins
@@ -295,7 +295,7 @@ class SliceSyntax {
     cu.qp = qp_;
     if (tu.coded) {
       const TransformBlock block{log2_width, log2_height, true, tu.levels};
-      const ResidualInfo info = residual_coding(bins_, block, tu.last);
+      const ResidualInfo info = residual_coding(bins_, block, std::max(tu.last, 0));
       tu.last = info.last_scan_position;
       blocks_.element("last_scan_position", tu.last);
       if (!info.level_in_range) error_ = "a transform coefficient level leaves 16 bits";

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Random streams over our whole subset, judged twice: our decoder, and FFmpeg's where there is one. Quick
+// tier: 60 streams each; LLMCODEC_RANDOM_STREAMS sets another number.
+#include "random_stream.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "../unit/vvc/foreign_decoder.h"
+#include "vvc/decoder.h"
+
+namespace llmcodec::vvc {
+namespace {
+
+uint32_t rounds() {
+  const char* text = std::getenv("LLMCODEC_RANDOM_STREAMS");
+  return text == nullptr ? 60 : static_cast<uint32_t>(std::strtoul(text, nullptr, 10));
+}
+
+// Position of the first sample that differs, or -1.
+int64_t first_difference(PlaneView a, PlaneView b) {
+  for (size_t y = 0; y < a.rows; ++y)
+    for (size_t x = 0; x < a.cols; ++x)
+      if (a.at(y, x) != b.at(y, x)) return static_cast<int64_t>(y * a.cols + x);
+  return -1;
+}
+
+TEST(RandomStream, OurDecoderGivesTheSamples) {
+  for (uint32_t seed = 0; seed < rounds(); ++seed) {
+    const RandomStream stream = random_stream(seed);
+    auto video = decode(stream.bytes);
+    ASSERT_TRUE(video.is_ok()) << seed << ": " << stream.description << ": " << video.error().to_string();
+    ASSERT_EQ(video->pictures.size(), stream.pictures.size()) << seed;
+    EXPECT_EQ(video->hashes_checked, stream.pictures.size()) << seed;
+    for (size_t i = 0; i < stream.pictures.size(); ++i)
+      ASSERT_EQ(first_difference(std::as_const(video->pictures[i]).view(), stream.pictures[i].view()), -1)
+          << seed << ": " << stream.description;
+  }
+}
+
+TEST(RandomStream, ForeignDecoderGivesTheSamples) {
+  if (foreign_decoder().empty()) GTEST_SKIP() << "no FFmpeg with a VVC decoder: set LLMCODEC_FFMPEG";
+  uint32_t judged = 0;
+  for (uint32_t seed = 0; seed < rounds(); ++seed) {
+    const RandomStream stream = random_stream(seed);
+    if (!stream.foreign_trouble.empty()) continue;
+    ++judged;
+    auto samples = decode_foreign(stream.bytes, static_cast<int>(stream.format.bit_depth));
+    EXPECT_TRUE(samples.is_ok()) << seed << ": " << stream.description << ": " << samples.error().to_string();
+    if (!samples.is_ok()) continue;
+    EXPECT_EQ(samples->size(), stream.format.samples() * stream.pictures.size())
+        << seed << ": " << stream.description;
+    if (samples->size() != stream.format.samples() * stream.pictures.size()) continue;
+    for (size_t i = 0; i < stream.pictures.size(); ++i) {
+      const PlaneView theirs(samples->data() + i * stream.format.samples(), stream.format.height,
+                             stream.format.width);
+      EXPECT_EQ(first_difference(theirs, stream.pictures[i].view()), -1)
+          << seed << ": " << stream.description;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace llmcodec::vvc
