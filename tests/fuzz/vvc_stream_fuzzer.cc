@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Whole byte streams through both decoders. The last byte chooses options; the rest is the stream.
+// Seeds: tests/data/vvc/*.266 (a zero byte appended is not needed).
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "vvc/decoder.h"
+#include "vvc/spectral_decoder.h"
+
+using namespace llmcodec;
+
+namespace {
+
+void decode_spectral(std::span<const std::byte> stream, uint32_t coefficients) {
+  auto decoder = vvc::SpectralDecoder::open(stream, coefficients);
+  if (!decoder.is_ok()) return;
+  std::vector<int32_t> strip(decoder->format().strip_coefficients());
+  for (uint32_t i = 0; i < decoder->format().blocks_y; ++i) {
+    if (!decoder->decode_strip(strip).is_ok()) return;
+  }
+  (void)decoder->finish().is_ok();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size == 0) return 0;
+  // A copy of exactly this size, so that the sanitizer sees the first byte read past it.
+  const std::vector<uint8_t> copy(data, data + size - 1);
+  const auto stream = std::as_bytes(std::span(copy));
+  const uint8_t choice = data[size - 1];
+  vvc::DecodeOptions options;
+  options.limits = {.max_picture_samples = 1u << 18, .max_pictures = 8, .max_total_samples = 1u << 20};
+  options.check_hash = (choice & 1) != 0;
+  (void)vvc::decode(stream, options).is_ok();
+  if ((choice & 2) != 0) decode_spectral(stream, 1 + 4u * choice);
+  return 0;
+}
