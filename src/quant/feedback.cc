@@ -3,8 +3,8 @@
 // b, inverse(U_bb) U_b,rest = -R_b,rest inverse(R_rest), is one triangular solve; no inverse is ever formed.
 #include "quant/feedback.h"
 
+#include <array>
 #include <cmath>
-#include <numeric>
 
 #include "quant/portable_math.h"
 #include "quant/subtract_product.h"
@@ -127,28 +127,51 @@ void solve_from_right(MatrixView<double> x, MatrixView<const double> rest) {
   }
 }
 
-}  // namespace
+// Octaves of a damped diagonal entry over the geometric mean from which on a column belongs to class 0, 1,
+// ... 6; the rest is class 7. Few columns are far out, and these must come first.
+constexpr std::array<double, kColumnClasses - 1> kClassBounds = {5, 4, 3, 2, 1, 0.25, -0.5};
 
-std::vector<uint32_t> falling_diagonal_order(MatrixView<const float> moments) {
-  std::vector<uint32_t> order(moments.rows);
-  std::iota(order.begin(), order.end(), 0u);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](uint32_t a, uint32_t b) { return moments.at(a, a) > moments.at(b, b); });
-  return order;
+std::vector<uint8_t> diagonal_classes(MatrixView<const float> moments, double damping) {
+  const size_t n = moments.rows;
+  double trace = 0, log_sum = 0;
+  for (size_t i = 0; i < n; ++i) trace += moments.at(i, i);
+  const double floor = std::max(damping, kSmallestPivot) * trace / static_cast<double>(n);
+  std::vector<double> logs(n);
+  for (size_t i = 0; i < n; ++i) {
+    logs[i] = portable_log2(moments.at(i, i) + floor);
+    log_sum += logs[i];
+  }
+  const double mean = log_sum / static_cast<double>(n);
+  std::vector<uint8_t> classes(n);
+  for (size_t i = 0; i < n; ++i) {
+    classes[i] = static_cast<uint8_t>(std::count_if(kClassBounds.begin(), kClassBounds.end(),
+                                                    [&](double bound) { return logs[i] - mean < bound; }));
+  }
+  return classes;
 }
 
-Result<std::vector<float>> closed_loop_column_steps(MatrixView<const float> moments,
-                                                    const FeedbackOptions& options) {
+}  // namespace
+
+Result<ClosedLoopColumns> closed_loop_columns(MatrixView<const float> moments,
+                                              const FeedbackOptions& options) {
   LLMC_RETURN_IF_ERROR(check_moments(moments));
-  const std::vector<uint32_t> order = falling_diagonal_order(moments);
+  ClosedLoopColumns columns;
+  columns.classes = diagonal_classes(moments, options.damping);
+  const std::vector<uint32_t> order = class_order(columns.classes);
   LLMC_ASSIGN_OR_RETURN(const std::vector<double> r, upper_factor(moments, order, options));
   const size_t n = order.size();
   double log_sum = 0;
   for (size_t i = 0; i < n; ++i) log_sum += portable_log2(r[i * n + i]);
   const double mean = portable_exp2(log_sum / static_cast<double>(n));
-  std::vector<float> steps(n);
-  for (size_t i = 0; i < n; ++i) steps[order[i]] = static_cast<float>(mean / r[i * n + i]);
-  return steps;
+  columns.steps.resize(n);
+  for (size_t i = 0; i < n; ++i) columns.steps[order[i]] = static_cast<float>(mean / r[i * n + i]);
+  return columns;
+}
+
+Result<std::vector<float>> closed_loop_column_steps(MatrixView<const float> moments,
+                                                    const FeedbackOptions& options) {
+  LLMC_ASSIGN_OR_RETURN(ClosedLoopColumns columns, closed_loop_columns(moments, options));
+  return std::move(columns.steps);
 }
 
 Result<Feedback> Feedback::create(MatrixView<const float> moments, std::span<const uint32_t> order,

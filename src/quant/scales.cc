@@ -223,4 +223,11 @@ std::vector<uint32_t> column_order(std::span<const uint8_t> col_codes) {
   return order;
 }
 
+std::vector<uint32_t> class_order(std::span<const uint8_t> col_codes) {
+  std::vector<uint8_t> classes(col_codes.size());
+  std::transform(col_codes.begin(), col_codes.end(), classes.begin(),
+                 [](uint8_t c) { return c % kColumnClasses; });
+  return column_order(classes);
+}
+
 }  // namespace llmcodec

@@ -35,6 +35,8 @@
 
 namespace llmcodec {
 
+inline constexpr uint32_t kColumnClasses = 8;  // of the coding order that col codes can carry
+
 enum class ScaleKind { kTensor, kRow, kColumn, kGroup, kDual };
 
 struct ScaleSpec {
@@ -75,6 +77,10 @@ struct ScaleOptions {
   // rows are fitted, to unit RMS of x / col; see importance_column_steps and closed_loop_column_steps. Empty:
   // rows and columns by alternating normalisation to unit RMS in every row and column, to a fixed point.
   std::span<const float> column_steps = {};
+  // With column_steps only. Given (one per column, below kColumnClasses): col codes have 32 per octave and
+  // are rounded to the nearest code with code mod kColumnClasses == class (at most 1/8 octave away), so that
+  // class_order() of the codes is the coding order and needs no storage. Dead columns have code 0, class 0.
+  std::span<const uint8_t> column_classes = {};
   // kRow and kDual. Given (one per row, > 0, finite): the fitted row scale is multiplied by row_factors[i],
   // e.g. to give the embeddings of rare tokens coarser steps.
   std::span<const float> row_factors = {};
@@ -105,9 +111,13 @@ struct ImportanceOptions {
 Result<std::vector<float>> importance_column_steps(std::span<const float> moments,
                                                    const ImportanceOptions& options);
 
-// Order in which columns are coded when the archive says so ("order": "col_scale"): order[k] = matrix column
-// at coded position k. The decoder recomputes it from the codes. Normative rule in the implementation's first
-// comment.
+// Orders of columns that a decoder recomputes from the col codes; order[k] = matrix column at coded position
+// k.
+//   column_order: by rising code, ties by rising column: columns of similar size side by side
+//   class_order:  by rising code mod kColumnClasses, ties by rising column: the closed loop
+//   (quant/feedback.h); a list of
+//                 plain classes works too
 std::vector<uint32_t> column_order(std::span<const uint8_t> col_codes);
+std::vector<uint32_t> class_order(std::span<const uint8_t> col_codes);
 
 }  // namespace llmcodec

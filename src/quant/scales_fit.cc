@@ -15,7 +15,8 @@ constexpr double kDualTolerance = 1.0 / 64;  // octaves; a quarter of a code at 
 // An asymmetric unit's scale is at least this part of its mean: its zero stays a half-float with 3 digits,
 // and a constant unit stays codable.
 constexpr double kMinScaleOfMean = 1.0 / 256;
-constexpr size_t kLanes = 8;  // partial sums: fixed order on every CPU, and fast
+constexpr uint32_t kClassedPerOctave = 32;  // eight classes: a step is at most 1/8 octave off
+constexpr size_t kLanes = 8;                // partial sums: fixed order on every CPU, and fast
 
 struct Sums {
   double sum = 0;
@@ -262,6 +263,18 @@ Result<RowFit> fit_rows_behind(RowReader& reader, MatrixScales& scales, bool che
   return fit;
 }
 
+// The code nearest to `value` among those that carry the class; never 0.
+uint8_t classed_code(const LogCode& code, double value, uint8_t column_class) {
+  const int nearest = code.encode(value);
+  const int above =
+      (nearest - column_class + static_cast<int>(kColumnClasses)) % static_cast<int>(kColumnClasses);
+  const int half = static_cast<int>(kColumnClasses) / 2;
+  int chosen = nearest - above + (above > half ? static_cast<int>(kColumnClasses) : 0);
+  while (chosen < 1) chosen += static_cast<int>(kColumnClasses);
+  while (chosen > 255) chosen -= static_cast<int>(kColumnClasses);
+  return static_cast<uint8_t>(chosen);
+}
+
 Status fit_dual(RowReader& reader, const ScaleOptions& options, MatrixScales& scales) {
   const bool given = !options.column_steps.empty();
   std::vector<double> cols(options.column_steps.begin(), options.column_steps.end());
@@ -270,8 +283,12 @@ Status fit_dual(RowReader& reader, const ScaleOptions& options, MatrixScales& sc
   } else {
     LLMC_ASSIGN_OR_RETURN(cols, dual_columns(reader, scales.asymmetric));
   }
-  scales.col_code = fit_log_code(cols, options.per_octave);
+  const bool classed = !options.column_classes.empty();
+  scales.col_code = fit_log_code(cols, classed ? kClassedPerOctave : options.per_octave);
   scales.col_codes = encode_all(scales.col_code, cols);
+  for (size_t j = 0; classed && j < cols.size(); ++j) {
+    scales.col_codes[j] = classed_code(scales.col_code, cols[j], options.column_classes[j]);
+  }
   LLMC_ASSIGN_OR_RETURN(RowFit fit, fit_rows_behind(reader, scales, given));
   std::vector<Unit> units(scales.rows);
   for (size_t i = 0; i < units.size(); ++i) {
@@ -298,6 +315,21 @@ Status check_factors(const char* what, std::span<const float> factors, uint64_t 
   return Status::ok();
 }
 
+Status check_classes(const ScaleOptions& options) {
+  if (options.column_classes.empty()) return Status::ok();
+  if (options.column_classes.size() != options.column_steps.size()) {
+    return error(ErrorKind::kInvalidArgument, "{} column classes for {} column steps",
+                 options.column_classes.size(), options.column_steps.size());
+  }
+  for (uint8_t column_class : options.column_classes) {
+    if (column_class >= kColumnClasses) {
+      return error(ErrorKind::kInvalidArgument, "column class {}: there are {}", column_class,
+                   kColumnClasses);
+    }
+  }
+  return Status::ok();
+}
+
 Status check_options(const RowReader& reader, const ScaleOptions& options) {
   const ScaleKind kind = options.spec.kind;
   if (reader.rows() == 0 || reader.cols() == 0) {
@@ -313,6 +345,7 @@ Status check_options(const RowReader& reader, const ScaleOptions& options) {
   }
   const bool dual = kind == ScaleKind::kDual;
   LLMC_RETURN_IF_ERROR(check_factors("column steps", options.column_steps, reader.cols(), dual));
+  LLMC_RETURN_IF_ERROR(check_classes(options));
   return check_factors("row factors", options.row_factors, reader.rows(), dual || kind == ScaleKind::kRow);
 }
 

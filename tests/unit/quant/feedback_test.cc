@@ -93,14 +93,18 @@ OwnedMatrix code(const OwnedMatrix& weights, const Feedback& loop, float step, b
 TEST(Feedback, AgreesWithTheNumpyModel) {
   std::ifstream file(std::string(LLMCODEC_TEST_DATA) + "/quant/feedback_example.txt");
   const OwnedMatrix moments = read_block(file, "moments");
+  const OwnedMatrix classes = read_block(file, "classes");
   const OwnedMatrix steps = read_block(file, "steps");
   const OwnedMatrix order_values = read_block(file, "order");
   OwnedMatrix weights = read_block(file, "weights");
   const std::vector<uint32_t> order(order_values.values.begin(), order_values.values.end());
 
-  const auto ours = closed_loop_column_steps(moments.view());
+  const auto ours = closed_loop_columns(moments.view());
   ASSERT_TRUE(ours.is_ok());
-  for (size_t j = 0; j < steps.cols; ++j) EXPECT_NEAR((*ours)[j] / steps.values[j], 1, 1e-5) << j;
+  for (size_t j = 0; j < steps.cols; ++j) {
+    EXPECT_EQ(ours->classes[j], classes.values[j]) << j;
+    EXPECT_NEAR(ours->steps[j] / steps.values[j], 1, 1e-5) << j;
+  }
 
   const auto loop = Feedback::create(moments.view(), order, {.damping = 0.01, .strip = 16});
   ASSERT_TRUE(loop.is_ok());
@@ -153,14 +157,17 @@ TEST(Feedback, UncorrelatedInputsGetNoCorrectionAndStepsByDeviation) {
   OwnedMatrix moments(5, 5);
   const std::vector<float> diagonal = {4, 1, 16, 0.25f, 1};
   for (size_t i = 0; i < 5; ++i) moments.at(i, i) = diagonal[i];
-  const auto steps = closed_loop_column_steps(moments.view(), {.damping = 0});
-  ASSERT_TRUE(steps.is_ok());
-  for (size_t i = 0; i < 5; ++i) EXPECT_NEAR((*steps)[i] / (*steps)[1], 1 / std::sqrt(diagonal[i]), 1e-5);
+  const auto columns = closed_loop_columns(moments.view(), {.damping = 0});
+  ASSERT_TRUE(columns.is_ok());
+  for (size_t i = 0; i < 5; ++i) {
+    EXPECT_NEAR(columns->steps[i] / columns->steps[1], 1 / std::sqrt(diagonal[i]), 1e-5);
+  }
   const auto loop = Feedback::create(moments.view(), identity(5), {.strip = 2});
   OwnedMatrix error = testing::gaussian(3, 2, 1), rest(3, 3);
   loop->correct(0, error.view(), rest.view());
   for (float v : rest.values) EXPECT_EQ(v, 0.0f);
-  EXPECT_EQ(falling_diagonal_order(moments.view()), (std::vector<uint32_t>{2, 0, 1, 4, 3}));
+  EXPECT_EQ(columns->classes,
+            (std::vector<uint8_t>{4, 7, 2, 7, 7}));  // octaves over the mean: 1.2, -0.8, 3.2, -2.8
 }
 
 TEST(Feedback, OddSizesAndStripsBeyondTheColumns) {
@@ -252,7 +259,7 @@ TEST(Feedback, BadMomentsAndOrdersAreNamed) {
   OwnedMatrix indefinite(2, 2);
   indefinite.values = {1, 5, 5, 1};
   EXPECT_NE(message(indefinite, identity(2)).find("not positive definite at column 0"), std::string::npos);
-  EXPECT_FALSE(closed_loop_column_steps(indefinite.view()).is_ok());
+  EXPECT_FALSE(closed_loop_columns(indefinite.view()).is_ok());
 }
 
 }  // namespace

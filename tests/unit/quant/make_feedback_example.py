@@ -8,6 +8,7 @@ usage: make_feedback_example.py > tests/data/quant/feedback_example.txt
 import numpy as np
 
 COLS, ROWS, STRIP, DAMPING = 45, 3, 16, 0.01
+CLASS_BOUNDS = (5, 4, 3, 2, 1, 0.25, -0.5)
 
 
 def show(name, values):
@@ -23,14 +24,18 @@ def main():
     size = np.exp(0.5 * generator.standard_normal(COLS))
     moments = (mixing @ mixing.T * size[:, None] * size).astype(np.float32).astype(np.float64)
     damped = moments + DAMPING * np.mean(np.diag(moments)) * np.eye(COLS)
-    falling = np.argsort(-np.diag(moments), kind="stable")
+    octaves = np.log2(np.diag(damped))
+    octaves -= octaves.mean()
+    classes = sum((octaves < bound).astype(int) for bound in CLASS_BOUNDS)
+    by_class = np.argsort(classes, kind="stable")
     steps = np.empty(COLS)
-    steps[falling] = np.diag(upper(damped, falling))
+    steps[by_class] = np.diag(upper(damped, by_class))
     steps /= np.exp(np.log(steps).mean())
     order = generator.permutation(COLS)
     u = upper(damped, order)
     weights = generator.standard_normal((ROWS, COLS)).astype(np.float32).astype(np.float64)
     show("moments", moments)
+    show("classes", classes)
     show("steps", steps)
     show("order", order)
     show("weights", weights)

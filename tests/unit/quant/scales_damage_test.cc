@@ -185,6 +185,15 @@ TEST(ScalesDamage, OptionsThatDoNotFitAreErrors) {
     ASSERT_FALSE(scales.is_ok());
     EXPECT_EQ(scales.error().kind, ErrorKind::kInvalidArgument);
   }
+  std::vector<uint8_t> nine(8, 0);
+  nine[2] = 8;
+  const std::vector<uint8_t> few(7, 0);
+  for (const ScaleOptions& options :
+       {ScaleOptions{.column_steps = eight, .column_classes = nine},
+        ScaleOptions{.column_steps = eight, .column_classes = few}, ScaleOptions{.column_classes = few}}) {
+    MemoryRowReader reader(matrix.view());
+    EXPECT_EQ(fit_scales(reader, options).error().kind, ErrorKind::kInvalidArgument);
+  }
   MemoryRowReader empty(MatrixView<const float>(nullptr, 0, 8));
   EXPECT_FALSE(fit_scales(empty, {}).is_ok());
 }

@@ -167,6 +167,24 @@ TEST(Scales, ColumnOrderIsStableByCode) {
   EXPECT_TRUE(column_order({}).empty());
 }
 
+TEST(Scales, ColumnClassesTravelInTheCodes) {
+  const OwnedMatrix matrix = testing::gaussian(10, 64, 12, 0.2);
+  std::vector<float> steps(64);
+  std::vector<uint8_t> classes(64);
+  for (size_t j = 0; j < 64; ++j) {
+    steps[j] = std::exp2(static_cast<float>(j % 23) / 9);
+    classes[j] = static_cast<uint8_t>(j * 5 % 7);
+  }
+  const MatrixScales scales =
+      fitted(matrix, {.spec = {ScaleKind::kDual}, .column_steps = steps, .column_classes = classes});
+  EXPECT_EQ(class_order(scales.col_codes), column_order(classes));
+  EXPECT_EQ(class_order(classes), column_order(classes));
+  const auto cols = decode_all(scales.col_code, scales.col_codes);
+  for (size_t j = 1; j < 64; ++j) {
+    EXPECT_LE(std::fabs(std::log2(cols[j] / cols[0] * steps[0] / steps[j])), 2 * (0.125 + 0.02)) << j;
+  }
+}
+
 TEST(Scales, SameBytesFromAnyReaderBlocks) {
   // A reader that hands out rows from another stride and is asked twice gives the same codes.
   const OwnedMatrix matrix = testing::gaussian(300, 40, 8, 0.6);
