@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "commands.h"
+#include "compress_options.h"
+#include "tensor_table.h"
+#include "text_format.h"
+
+namespace llmcodec::cli {
+namespace {
+
+constexpr const char* kExamples =
+    "  llmcodec compress SmolLM2.gguf -o SmolLM2.llmcodec.safetensors --bpw 3\n"
+    "  llmcodec compress ./Llama-3-8B -o ./Llama-3-8B.llmcodec --size 3.2GB --shard-size 2GB\n"
+    "  llmcodec compress model.safetensors -o small.safetensors --codec libx265:preset=medium --snr 15 "
+    "--keep 'lm_head'\n"
+    "  llmcodec compress model.gguf -o model.safetensors --importance imatrix.gguf --set "
+    "'ffn_down=step_octaves:-0.3'";
+
+std::string summary(const std::string& output, const CompressReport& report) {
+  std::string text = fmt::format("{}: {} bytes, {:.3f} bpw (weights alone {:.3f}), SNR {} dB, {}\n", output,
+                                 grouped(report.bytes), report.bpw, report.bpw_weights,
+                                 decimals(report.snr_db, 2), coded_count(report.tensors));
+  return text + fmt::format("fit {}, rate {}, encode {}, in all {}; peak memory {}{}\n",
+                            short_duration(report.fit_seconds), short_duration(report.rate_seconds),
+                            short_duration(report.encode_seconds), short_duration(report.wall_seconds),
+                            short_bytes(peak_memory_bytes()),
+                            report.resumed ? "; went on from an interrupted run" : "");
+}
+
+Status run_compress(Session& session, const CompressArguments& arguments) {
+  CompressOptions options = resolved(arguments);
+  options.command = session.recorded_command();
+  options.control = session.control();
+  LLMC_ASSIGN_OR_RETURN(const CompressReport report, compress(options));
+  for (const std::string& note : report.notes) session.note("note: " + note);
+  if (session.json()) {
+    session.print_json(report.to_json());
+  } else {
+    session.print(summary(options.output, report));
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+void add_compress(CLI::App& app, Session& session) {
+  CLI::App* command = session.add_command(app, "compress", "Code the tensors of a model as video", kExamples,
+                                          kAllSharedOptions);
+  auto arguments = std::make_shared<CompressArguments>();
+  add_compress_options(*command, *arguments);
+  command
+      ->add_option("-o,--output", arguments->options.output,
+                   "archive: a file; a folder for folders and shards")
+      ->type_name("OUT")
+      ->required();
+  command->add_flag("--restart", arguments->options.restart,
+                    "throw an interrupted run away instead of going on with it");
+  session.on_command(command, [&session, arguments] { return run_compress(session, *arguments); });
+}
+
+}  // namespace llmcodec::cli

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What `compress` and `plan` have in common: everything that decides what the archive will hold.
+#pragma once
+
+#include <optional>
+
+#include "session.h"
+
+namespace llmcodec::cli {
+
+struct CompressArguments {
+  CompressOptions options;
+  // At most one is given.
+  std::optional<double> bpw, snr, step;
+  std::optional<uint64_t> size;
+};
+
+// Declares IN and the options; `arguments` must live until the command has run.
+void add_compress_options(CLI::App& command, CompressArguments& arguments);
+
+// The options with the target that was given.
+CompressOptions resolved(const CompressArguments& arguments);
+
+}  // namespace llmcodec::cli

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The `llmcodec` program: language-model tensors stored as video, and back. docs/cli.md is its manual.
+#include <bit>
+#include <csignal>
+#include <cstdio>
+#include <new>
+
+#include "commands.h"
+#include "exit_code.h"
+
+namespace llmcodec::cli {
+namespace {
+
+static_assert(std::endian::native == std::endian::little,
+              "tensors, samples and scales are read in place: little-endian only");
+
+constexpr const char* kDescription =
+    "llmcodec: language models stored as video. Tensors become pictures, a video codec makes them small at "
+    "any number of\n"
+    "bits per weight, and they come back for transformers, llama.cpp and whatever reads safetensors or GGUF.";
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  llmcodec compress SmolLM2.gguf -o SmolLM2.llmcodec.safetensors --bpw 3\n"
+    "  llmcodec verify SmolLM2.llmcodec.safetensors --against SmolLM2.gguf\n"
+    "  llmcodec decompress SmolLM2.llmcodec.safetensors -o restored.gguf\n"
+    "  llmcodec COMMAND --help\n\n";
+
+void declare(CLI::App& app, Session& session) {
+  app.set_version_flag("--version", "llmcodec " LLMCODEC_VERSION, "the version");
+  app.set_help_flag("-h,--help", "this text");
+  app.require_subcommand(1);
+  app.footer(std::string(kExamples) + kExitCodeHelp);
+  for (const auto add : {add_compress, add_decompress, add_inspect, add_verify, add_plan, add_extract,
+                         add_codecs, add_bench, add_eval, add_completion}) {
+    add(app, session);
+  }
+}
+
+// What is wrong with the command line, in one line; "unknown command" rather than the parser's general words.
+Error usage_error(const CLI::App& app, const CLI::ParseError& failure, int argc, const char* const* argv) {
+  const auto has_name = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(has_name).empty())
+    return error(ErrorKind::kInvalidArgument, "no command '{}' (llmcodec --help)", argv[1]);
+  const auto given = app.get_subcommands();
+  return error(ErrorKind::kInvalidArgument, "{} (llmcodec {}--help)", failure.what(),
+               given.empty() ? "" : given.front()->get_name() + " ");
+}
+
+int run(int argc, const char* const* argv) {
+  Session session(argc, argv);
+  CLI::App app(kDescription, "llmcodec");
+  declare(app, session);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& failure) {
+    if (failure.get_exit_code() == 0) return app.exit(failure);  // --help, --version
+    return session.report(usage_error(app, failure, argc, argv));
+  }
+  const Status status = session.run()();
+  if (!status.is_ok()) return session.report(status.error());
+  if (std::fflush(stdout) != 0) return session.report(errno_error("cannot write the results"));
+  return 0;
+}
+
+}  // namespace
+}  // namespace llmcodec::cli
+
+int main(int argc, char** argv) {
+  // A file that grows past the limit of the system is then an error of write(), with a message.
+  std::signal(SIGXFSZ, SIG_IGN);
+  try {
+    return llmcodec::cli::run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fputs("llmcodec: error: out of memory\n", stderr);
+    return llmcodec::cli::exit_code(llmcodec::ErrorKind::kLimit);
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "llmcodec: error: internal: %s\n", failure.what());
+    return llmcodec::cli::exit_code(llmcodec::ErrorKind::kInternal);
+  }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "progress_line.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "text_format.h"
+
+namespace llmcodec::cli {
+namespace {
+
+constexpr auto kTerminalInterval = std::chrono::milliseconds(100);
+constexpr auto kPlainInterval = std::chrono::seconds(5);
+constexpr double kWarmUpSeconds = 0.5;  // before that, a rate says nothing
+
+size_t terminal_width() {
+  winsize size = {};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20) return 80;
+  return size.ws_col;
+}
+
+}  // namespace
+
+uint64_t peak_memory_bytes() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+ProgressLine::ProgressLine()
+    : terminal_(isatty(STDERR_FILENO) != 0), terminal_width_(terminal_width()), last_shown_(Clock::now()) {}
+
+void ProgressLine::update(const Progress& progress) {
+  const std::scoped_lock lock(mutex_);
+  const auto now = Clock::now();
+  if (phase_ != progress.phase) {
+    phase_ = progress.phase;
+    phase_start_ = now;
+  }
+  if (now - last_shown_ < (terminal_ ? Clock::duration(kTerminalInterval) : Clock::duration(kPlainInterval)))
+    return;
+  last_shown_ = now;
+  std::string text = text_of(progress, now);
+  if (terminal_) {
+    // A line that wraps could not be written over. Cut between characters, not inside one.
+    size_t cut = std::min(text.size(), terminal_width_ - 1);
+    while (cut > 0 && cut < text.size() && (text[cut] & 0xc0) == 0x80) --cut;
+    text.resize(cut);
+    fmt::print(stderr, "\r\x1b[K{}", text);
+    shown_ = true;
+  } else {
+    fmt::print(stderr, "{}\n", text);
+  }
+  std::fflush(stderr);
+}
+
+void ProgressLine::note(const std::string& text) {
+  const std::scoped_lock lock(mutex_);
+  erase_line();
+  fmt::print(stderr, "{}\n", text);
+}
+
+void ProgressLine::clear() {
+  const std::scoped_lock lock(mutex_);
+  erase_line();
+}
+
+void ProgressLine::erase_line() {
+  if (shown_) fmt::print(stderr, "\r\x1b[K");
+  shown_ = false;
+}
+
+std::string ProgressLine::text_of(const Progress& progress, Clock::time_point now) const {
+  const double seconds = std::chrono::duration<double>(now - phase_start_).count();
+  const double share =
+      progress.total == 0 ? 0 : static_cast<double>(progress.done) / static_cast<double>(progress.total);
+  std::string text = fmt::format("{} {:3.0f} %", progress.phase, 100 * share);
+  if (seconds > kWarmUpSeconds && share > 0) {
+    text += fmt::format("  {:.3g} Mw/s  {} left", static_cast<double>(progress.done) / seconds / 1e6,
+                        short_duration(seconds / share - seconds));
+  }
+  return text + fmt::format("  peak {}  {}", short_bytes(peak_memory_bytes()), progress.tensor);
+}
+
+}  // namespace llmcodec::cli

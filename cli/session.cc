@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "session.h"
+
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "exit_code.h"
+#include "interrupt.h"
+#include "text_format.h"
+
+namespace llmcodec::cli {
+namespace {
+
+using nlohmann::json;
+
+std::string dump(const json& value) {
+  return value.dump(1, ' ', false, json::error_handler_t::replace);
+}
+
+// An argument as a POSIX shell reads it back.
+std::string shell_quoted(const std::string& text) {
+  constexpr const char* kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:@%";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if (c == '\n' || c == '\r') c = ' ';
+  }
+  return text;
+}
+
+json error_to_json(const Error& error) {
+  json value = {{"kind", error_kind_name(error.kind)},
+                {"message", error.message},
+                {"exit_code", exit_code(error.kind)}};
+  if (!error.file.empty()) value["file"] = error.file;
+  if (!error.tensor.empty()) value["tensor"] = error.tensor;
+  if (error.offset) value["offset"] = *error.offset;
+  return {{"error", value}};
+}
+
+}  // namespace
+
+CLI::App* Session::add_command(CLI::App& app, const std::string& name, const std::string& what,
+                               const std::string& examples, SharedOptions shared) {
+  CLI::App* command = app.add_subcommand(name, what);
+  command->footer("Examples:\n" + examples);
+  add_shared_options(*command, shared);
+  return command;
+}
+
+void Session::on_command(CLI::App* command, std::function<Status()> run) {
+  command->final_callback([this, run = std::move(run)] { run_ = run; });
+}
+
+void Session::add_shared_options(CLI::App& command, SharedOptions shared) {
+  constexpr const char* kGroup = "Run";
+  if (shared.threads) {
+    command.add_option("--threads", threads_, "worker threads; 0: one per core")
+        ->type_name("N")
+        ->check(CLI::Range(0, 4096))
+        ->group(kGroup);
+  }
+  if (shared.codecs) {
+    command.add_option("--ffmpeg", environment_.ffmpeg, "ffmpeg program; else $LLMCODEC_FFMPEG, then PATH")
+        ->type_name("PATH")
+        ->group(kGroup);
+    command
+        .add_option("--timeout", environment_.timeout_seconds,
+                    "seconds that one encoder or decoder process may take")
+        ->type_name("S")
+        ->check(positive_number())
+        ->capture_default_str()
+        ->group(kGroup);
+  }
+  if (shared.progress) command.add_flag("-q,--quiet", quiet_, "no progress, no notes")->group(kGroup);
+  command.add_flag("--json", json_, "results and errors as one JSON object (docs/json.md)")->group(kGroup);
+}
+
+Control Session::control() {
+  catch_interrupts();
+  Control control{.threads = threads_, .environment = environment_};
+  control.cancelled = interrupted;
+  if (quiet_) return control;
+  progress_ = std::make_unique<ProgressLine>();
+  control.progress = [line = progress_.get()](const Progress& progress) { line->update(progress); };
+  return control;
+}
+
+std::string Session::recorded_command() const {
+  // Threads, places of programs and forms of output change no byte of an archive, so they are not part of it.
+  static const std::set<std::string> kFlags = {"--json", "--quiet", "-q", "--restart"};
+  static const std::set<std::string> kWithValue = {"--threads", "--ffmpeg", "--timeout"};
+  std::string command = "llmcodec";
+  for (size_t i = 1; i < arguments_.size(); ++i) {
+    const std::string name = arguments_[i].substr(0, arguments_[i].find('='));
+    if (kFlags.contains(name)) continue;
+    if (kWithValue.contains(name)) {
+      if (name == arguments_[i]) ++i;  // the value is the next argument
+      continue;
+    }
+    command += " " + shell_quoted(arguments_[i]);
+  }
+  return command;
+}
+
+void Session::print(const std::string& text) {
+  if (progress_) progress_->clear();
+  fmt::print("{}", text);
+}
+
+void Session::print_json(const std::string& object) {
+  nlohmann::json value = nlohmann::json::parse(object);
+  value["peak_bytes"] = peak_memory_bytes();
+  print(dump(value) + "\n");
+}
+
+void Session::note(const std::string& text) {
+  if (progress_) progress_->clear();
+  if (!quiet_) fmt::print(stderr, "{}\n", text);
+}
+
+int Session::report(const Error& failure) {
+  if (progress_) progress_->clear();
+  Error shown = failure;
+  // A child process that the same signal ended reports it in other words.
+  if (interrupted() && shown.kind != ErrorKind::kInterrupted)
+    shown = error(ErrorKind::kInterrupted, "interrupted");
+  if (json_) fmt::print("{}\n", dump(error_to_json(shown)));
+  fmt::print(stderr, "llmcodec: error: {}\n", one_line(shown.to_string()));
+  return exit_code(shown.kind);
+}
+
+CLI::Validator positive_number() {
+  return CLI::Validator(
+      [](std::string& text) {
+        double number = 0;
+        const bool good = CLI::detail::lexical_cast(text, number) && number > 0 && std::isfinite(number);
+        return good ? std::string() : "'" + text + "' is no positive number";
+      },
+      "");
+}
+
+CLI::Validator byte_size() {
+  return CLI::Validator(
+      [](std::string& text) {
+        const Result<uint64_t> bytes = parse_bytes(text);
+        if (!bytes.is_ok()) return bytes.error().message;
+        text = std::to_string(*bytes);
+        return std::string();
+      },
+      "");
+}
+
+CLI::Option* repeatable(CLI::Option* option) {
+  return option->allow_extra_args(false)->take_all();
+}
+
+}  // namespace llmcodec::cli

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One run of the program: the options that commands share, the command chosen, and how results and errors are
+// shown. Each command is one file with one function `add_NAME(CLI::App&, Session&)`: it declares the
+// command's options and sets session.run for the case that the command is the one given.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "llmcodec/model.h"
+#include "progress_line.h"
+
+namespace llmcodec::cli {
+
+// Which of the shared options a command takes besides --json.
+struct SharedOptions {
+  bool threads = false;
+  bool codecs = false;    // --ffmpeg, --timeout
+  bool progress = false;  // --quiet
+};
+inline constexpr SharedOptions kAllSharedOptions = {true, true, true};
+
+class Session {
+ public:
+  Session(int argc, const char* const* argv) : arguments_(argv, argv + argc) {}
+
+  // Declares a command with its examples ("llmcodec ..." lines) and shared options; `run` is called when it
+  // was given.
+  CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& what,
+                        const std::string& examples, SharedOptions shared);
+  void on_command(CLI::App* command, std::function<Status()> run);
+  const std::function<Status()>& run() const { return run_; }
+
+  // Control of a call of the library: threads, codecs, progress, cancellation by signal. Installs the signal
+  // handlers.
+  Control control();
+  CodecEnvironment environment() const { return environment_; }
+  unsigned threads() const { return threads_; }
+  bool json() const { return json_; }
+  // What the archive records: the command line without the options that do not change the archive.
+  std::string recorded_command() const;
+
+  // Standard output; both end the progress line first. print_json adds "peak_bytes" to a JSON object.
+  void print(const std::string& text);
+  void print_json(const std::string& object);
+  // A message on standard error that --quiet leaves out.
+  void note(const std::string& text);
+  // "llmcodec: error: ..." in one line, as JSON too where asked for. Returns the exit code.
+  int report(const Error& error);
+
+ private:
+  void add_shared_options(CLI::App& command, SharedOptions shared);
+
+  std::vector<std::string> arguments_;
+  unsigned threads_ = 0;
+  bool json_ = false, quiet_ = false;
+  CodecEnvironment environment_;
+  std::unique_ptr<ProgressLine> progress_;
+  std::function<Status()> run_;
+};
+
+// Validators of option values; their messages name the option and the value.
+CLI::Validator positive_number();
+CLI::Validator byte_size();  // turns "2GB" into a number of bytes
+
+// An option that takes one value each time it is given: `--keep A --keep B`.
+CLI::Option* repeatable(CLI::Option* option);
+
+}  // namespace llmcodec::cli

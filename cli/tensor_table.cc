@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tensor_table.h"
+
+#include <algorithm>
+
+#include "text_format.h"
+
+namespace llmcodec::cli {
+namespace {
+
+std::string shape_text(const std::vector<uint64_t>& shape) {
+  return fmt::format("{}", fmt::join(shape, "x"));
+}
+
+std::string stored_text(const TensorReport& tensor) {
+  if (tensor.coded) return "coded";
+  return tensor.reason.empty() ? "exact" : "exact: " + tensor.reason;
+}
+
+// Names come from files: control characters must not reach the terminal.
+std::string printable(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string tensor_table(const std::vector<TensorReport>& tensors, const TensorColumns& columns) {
+  std::vector<TextTable::Column> titles = {
+      {"tensor"}, {"dtype"}, {"shape", Align::kRight}, {"bytes", Align::kRight}, {"bpw", Align::kRight}};
+  if (columns.snr) titles.push_back({"SNR dB", Align::kRight});
+  if (columns.errors) {
+    titles.push_back({"max error", Align::kRight});
+    titles.push_back({"cosine", Align::kRight});
+  }
+  if (columns.outliers) titles.push_back({"outliers", Align::kRight});
+  titles.push_back({"stored"});
+  TextTable table(std::move(titles));
+  for (const TensorReport& tensor : tensors) {
+    std::vector<std::string> cells = {printable(tensor.name), tensor.dtype, shape_text(tensor.shape),
+                                      grouped(tensor.bytes), decimals(tensor.bpw, 3)};
+    const auto add = [&](const std::string& text) { cells.push_back(tensor.coded ? text : ""); };
+    if (columns.snr) add(decimals(tensor.snr_db, 2));
+    if (columns.errors) {
+      add(fmt::format("{:.3g}", tensor.max_abs_error));
+      add(decimals(tensor.cosine, 6));
+    }
+    if (columns.outliers) add(grouped(tensor.outliers));
+    cells.push_back(printable(stored_text(tensor)));
+    table.add(std::move(cells));
+  }
+  return table.to_string();
+}
+
+std::string coded_count(const std::vector<TensorReport>& tensors) {
+  return fmt::format("{} of {} tensors coded", std::ranges::count_if(tensors, &TensorReport::coded),
+                     tensors.size());
+}
+
+}  // namespace llmcodec::cli

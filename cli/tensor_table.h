@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Tensors of a report as an aligned table.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "llmcodec/model.h"
+
+namespace llmcodec::cli {
+
+// Columns beyond name, dtype, shape, bytes and bits per weight.
+struct TensorColumns {
+  bool snr = false;
+  bool errors = false;  // largest error and cosine
+  bool outliers = false;
+};
+
+// One line per tensor; the last column says why a tensor is stored exactly, where that is known.
+std::string tensor_table(const std::vector<TensorReport>& tensors, const TensorColumns& columns);
+
+// "30 of 272 tensors coded".
+std::string coded_count(const std::vector<TensorReport>& tensors);
+
+}  // namespace llmcodec::cli

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "commands.h"
+#include "tensor_table.h"
+#include "text_format.h"
+
+namespace llmcodec::cli {
+namespace {
+
+constexpr const char* kExamples =
+    "  llmcodec verify SmolLM2.llmcodec.safetensors\n"
+    "  llmcodec verify SmolLM2.llmcodec.safetensors --against SmolLM2.gguf";
+
+Status run_verify(Session& session, VerifyOptions options) {
+  options.control = session.control();
+  LLMC_ASSIGN_OR_RETURN(const VerifyReport report, verify(options));
+  if (session.json()) {
+    session.print_json(report.to_json());
+    return Status::ok();
+  }
+  if (report.compared) {
+    session.print(tensor_table(report.tensors, {.snr = true, .errors = true, .outliers = true}) + "\n");
+    session.print(fmt::format("SNR {} dB, relative MSE {:.4g}, largest error {:.4g}, cosine {:.6f}\n",
+                              decimals(report.snr_db, 3), report.relative_mse, report.max_abs_error,
+                              report.cosine));
+  }
+  session.print(
+      fmt::format("{}: sound; {} parameters, {}, every checksum agrees; decoded in {}, peak memory {}\n",
+                  options.input, grouped(report.parameters), coded_count(report.tensors),
+                  short_duration(report.decode_seconds), short_bytes(peak_memory_bytes())));
+  return Status::ok();
+}
+
+}  // namespace
+
+void add_verify(CLI::App& app, Session& session) {
+  CLI::App* command = session.add_command(
+      app, "verify", "Check every checksum of an archive; measure its error", kExamples, kAllSharedOptions);
+  auto options = std::make_shared<VerifyOptions>();
+  command->add_option("IN", options->input, "archive")->type_name("")->required();
+  command->add_option("--against", options->against, "the original model: errors per tensor and overall")
+      ->type_name("ORIGINAL");
+  session.on_command(command, [&session, options] { return run_verify(session, *options); });
+}
+
+}  // namespace llmcodec::cli
