@@ -12,11 +12,12 @@
 namespace llmcodec {
 namespace {
 
-vvc::SpectralFormat format_of(const SpectralLayout& layout) {
+vvc::SpectralFormat format_of(const SpectralLayout& layout, double quality) {
   vvc::SpectralFormat format;
   format.blocks_x = layout.blocks_x;
   format.blocks_y = layout.strips;
   format.coefficients = layout.block_coefficients();
+  format.qp = static_cast<int>(quality);
   return format;
 }
 
@@ -193,7 +194,7 @@ Result<CodedPictures> encode_spectral(const CodedTensor& tensor, const MatrixCon
   PictureCoding coding(tensor.spectral(), matrix, range.first);
   LLMC_RETURN_IF_ERROR(matrix.reader->read_rows(coding.row, coding.source.view()));
   LLMC_ASSIGN_OR_RETURN(vvc::SpectralEncoder encoder,
-                        vvc::SpectralEncoder::create(format_of(coding.stage.layout), {}));
+                        vvc::SpectralEncoder::create(format_of(coding.stage.layout, tensor.codec.quality), {}));
   return matrix.feedback != nullptr ? encode_closed(coding, encoder) : encode_open(coding, encoder);
 }
 
@@ -214,10 +215,9 @@ Status decode_spectral(const CodedTensor& tensor, const MatrixContext& matrix, s
   return Status::ok();
 }
 
-int spectral_quality() { return vvc::SpectralFormat().qp; }
-
-uint32_t spectral_outputs_per_block(double log2_step) {
-  return vvc::spectral_coefficients_for_rate(gaussian_bits(log2_step)) / kStripInputs;
+SpectralChoice spectral_choice(double log2_step) {
+  const double bits = gaussian_bits(log2_step);
+  return {vvc::spectral_coefficients_for_rate(bits) / kStripInputs, static_cast<double>(vvc::spectral_qp_for_rate(bits))};
 }
 
 }  // namespace llmcodec

@@ -11,9 +11,11 @@ Result<CodedPictures> encode_spectral(const CodedTensor& tensor, const MatrixCon
 Status decode_spectral(const CodedTensor& tensor, const MatrixContext& matrix, std::span<const std::byte> stream,
                        PictureRange range, uint64_t first_row, MatrixView<float> rows, std::vector<std::byte>* samples);
 
-// Slice QP of all spectral streams.
-int spectral_quality();
-// m, outputs per block, that suits unit-variance weights at this log2 step.
-uint32_t spectral_outputs_per_block(double log2_step);
+// What suits unit-variance weights at this log2 step.
+struct SpectralChoice {
+  uint32_t outputs_per_block;  // m
+  double quality;              // slice QP: how large the coefficients stand in the picture, no matter of rate
+};
+SpectralChoice spectral_choice(double log2_step);
 
 }  // namespace llmcodec

@@ -3,7 +3,6 @@
 
 #include <cmath>
 
-#include "pipeline/spectral_pictures.h"
 
 namespace llmcodec {
 namespace {
@@ -116,7 +115,6 @@ Result<CodedTensor> make_stages(const TensorJob& job, uint64_t rows, const Codec
     SpectralStage stage;
     LLMC_ASSIGN_OR_RETURN(stage.layout, SpectralLayout::make(rows, job.shape.cols, plan.outputs_per_block));
     stage.step = static_cast<float>(plan.step);
-    tensor.codec.quality = spectral_quality();
     tensor.layout = stage;
   } else {
     SpatialStage stage;

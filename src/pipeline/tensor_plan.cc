@@ -39,11 +39,11 @@ json tensor_to_json(const TensorPlan& tensor) {
                 {"predicted_bytes", tensor.predicted_bytes},
                 {"predicted_snr_db", tensor.predicted_snr_db}};
   if (tensor.asymmetric) value["asymmetric"] = true;
+  value["quality"] = tensor.quality;
   if (tensor.layout == "spectral") {
     value["outputs_per_block"] = tensor.outputs_per_block;
   } else {
     value["bit_depth"] = tensor.bit_depth;
-    value["quality"] = tensor.quality;
   }
   return value;
 }

@@ -25,7 +25,7 @@ struct TensorPlan {
   double step_octaves = 0;          // step of this tensor relative to the others, in octaves: bits it gives up
   // Found by the rate search (or edited):
   double step = 0;                  // u per sample step (spatial) or per index (spectral); 0: not yet known
-  double quality = 0;               // spatial: of the codec
+  double quality = 0;               // of the codec; spectral: the slice QP
   uint32_t outputs_per_block = 0;   // spectral
   uint64_t predicted_bytes = 0;
   double predicted_snr_db = 0;
