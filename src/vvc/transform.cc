@@ -140,7 +140,7 @@ void inverse_dct(const int32_t* coefficients, const TransformSize& size, int bit
   // After the first stage, transposed: for each batch of rows the coefficients along x.
   alignas(32) Batch<int32_t> middle[64 / kLanes][32];
   for (int x = 0; x < size.columns; x += kLanes) {
-    const int lanes = std::min(kLanes, width - x);
+    const int lanes = std::min(kLanes, size.columns - x);
     for (int y = 0; y < size.rows; ++y) {
       std::fill(in[y] + lanes, in[y] + kLanes, 0);
       std::copy(coefficients + y * width + x, coefficients + y * width + x + lanes, in[y]);
