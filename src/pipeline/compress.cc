@@ -220,7 +220,12 @@ Result<CompressReport> run_compress(const CompressOptions& options) {
 
 }  // namespace
 
-Result<CompressReport> compress(const CompressOptions& options) { return run_compress(options); }
+Result<CompressReport> compress(const CompressOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  LLMC_ASSIGN_OR_RETURN(CompressReport report, run_compress(options));
+  report.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
 
 Result<PlanReport> plan(const CompressOptions& options) {
   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<CompressRun> run, CompressRun::prepare(options));

@@ -196,7 +196,7 @@ json codec_to_json(const CodecStage& codec) {
   return {{"stage", "codec"},
           {"name", codec.name},
           {"options", codec.spec},
-          {"version", codec.version},
+          {"codec_version", codec.version},
           {"stream", codec.stream},
           {"quality", codec.quality},
           {"pictures", codec.pictures_per_segment},
@@ -207,7 +207,7 @@ Result<CodecStage> codec_from_json(const json& stage, uint64_t matrices, uint64_
   CodecStage codec;
   LLMC_ASSIGN_OR_RETURN(codec.name, text(stage, "codec", "name"));
   LLMC_ASSIGN_OR_RETURN(codec.spec, text(stage, "codec", "options"));
-  LLMC_ASSIGN_OR_RETURN(codec.version, text(stage, "codec", "version"));
+  LLMC_ASSIGN_OR_RETURN(codec.version, text(stage, "codec", "codec_version"));
   LLMC_ASSIGN_OR_RETURN(codec.stream, text(stage, "codec", "stream"));
   LLMC_ASSIGN_OR_RETURN(codec.quality, number(stage, "codec", "quality"));
   LLMC_ASSIGN_OR_RETURN(codec.pictures_per_segment, small_integer(stage, "codec", "pictures", UINT32_MAX));
