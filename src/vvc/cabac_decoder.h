@@ -82,6 +82,21 @@ class CabacDecoder {
 
   ContextSet& contexts() { return contexts_; }
 
+  // The arithmetic decoder's state, for a loop that keeps it in registers (residual_decoder.cc) and hands it
+  // back.
+  struct Registers {
+    uint64_t value;   // ivlOffset, then `extra` bits read ahead
+    uint32_t range;   // ivlCurrRange, 256..510
+    int extra;        // kMinExtra..55 between calls
+    size_t position;  // next byte of data() to read ahead; beyond its end zeros are read
+  };
+  Registers registers() const { return {value_, range_, extra_, position_}; }
+  void set_registers(const Registers& r) {
+    value_ = r.value, range_ = r.range, extra_ = r.extra, position_ = r.position;
+    if (extra_ < kMinExtra) refill();
+  }
+  std::span<const uint8_t> data() const { return data_; }
+
  private:
   // Enough for a renormalisation (7) or for one call of peek (17), so every method can start without looking.
   static constexpr int kMinExtra = 17;

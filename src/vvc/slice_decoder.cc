@@ -5,6 +5,7 @@
 
 #include "vvc/cabac_decoder.h"
 #include "vvc/reconstruct.h"
+#include "vvc/residual_decoder.h"
 
 namespace llmcodec::vvc {
 namespace {
@@ -20,6 +21,10 @@ class DecoderBlocks {
   void coding_unit(CodingUnit&) const {}
   // levels_ is all zero between transform units.
   void transform_unit(const CodingUnit&, TransformUnit& tu) { tu.levels = levels_; }
+
+  ResidualInfo read_residual(CabacDecoder& bins, const TransformBlock& block) const {
+    return decode_residual(bins, block);
+  }
 
   void finish(const CodingUnit& cu, const TransformUnit& tu) {
     trace_unit(cu, tu);

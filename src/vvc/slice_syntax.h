@@ -15,6 +15,7 @@
 //                                      that are 0
 //   void finish(const CodingUnit&, const TransformUnit&)   after its syntax: reconstruct
 //   void element(const char* name, int value)              trace; empty when not wanted
+//   ResidualInfo read_residual(Bins&, const TransformBlock&)   optional: stands in for residual_coding()
 //
 // After each CTU look at error(): a reader meets values that no conforming stream has.
 #pragma once
@@ -295,13 +296,21 @@ class SliceSyntax {
     cu.qp = qp_;
     if (tu.coded) {
       const TransformBlock block{log2_width, log2_height, true, tu.levels};
-      const ResidualInfo info = residual_coding(bins_, block, std::max(tu.last, 0));
+      const ResidualInfo info = residual(block, std::max(tu.last, 0));
       tu.last = info.last_scan_position;
       blocks_.element("last_scan_position", tu.last);
       if (!info.level_in_range) error_ = "a transform coefficient level leaves 16 bits";
     }
     blocks_.finish(cu, tu);
     map_.fill(x, y, 1 << log2_width, 1 << log2_height, info_of(cu));
+  }
+
+  ResidualInfo residual(const TransformBlock& block, int last) {
+    if constexpr (requires { blocks_.read_residual(bins_, block); }) {
+      return blocks_.read_residual(bins_, block);
+    } else {
+      return residual_coding(bins_, block, last);
+    }
   }
 
   // cu_qp_delta_abs, cu_qp_delta_sign_flag; the QP. H.266 8.7.1

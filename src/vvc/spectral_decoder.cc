@@ -8,6 +8,7 @@
 #include "vvc/cabac_decoder.h"
 #include "vvc/header_syntax.h"
 #include "vvc/nal.h"
+#include "vvc/residual_decoder.h"
 #include "vvc/slice_syntax.h"
 
 namespace llmcodec::vvc {
@@ -72,22 +73,23 @@ class IndexBlocks {
   void transform_unit(const CodingUnit&, TransformUnit& tu) { tu.levels = levels_; }
   void element(const char*, int) const {}
 
+  ResidualInfo read_residual(CabacDecoder& bins, const TransformBlock& block) const {
+    return decode_residual_in_scan_order(bins, block.log2_width, block.log2_height, block.trans_coeff_level);
+  }
+
+  // Position 0 carries no weight.
   void finish(const CodingUnit&, const TransformUnit& tu) {
-    const int last = tu.coded ? tu.last : 0;
-    too_long_ |= last > static_cast<int>(coefficients_);
-    const int coded = std::min(last, static_cast<int>(coefficients_));
-    for (int n = 1; n <= coded; ++n) indices_[n - 1] = levels_[scan_[n].raster];
-    std::fill(indices_ + coded, indices_ + coefficients_, 0);
+    too_long_ |= tu.coded && tu.last > static_cast<int>(coefficients_);
+    std::copy_n(levels_ + 1, coefficients_, indices_);
     indices_ += coefficients_;
-    if (tu.coded) std::fill(std::begin(levels_), std::end(levels_), 0);
+    if (tu.coded) std::fill_n(levels_, tu.last + 1, 0);
   }
 
  private:
   uint32_t coefficients_;
   int32_t* indices_ = nullptr;
   bool too_long_ = false;
-  const ScanOrder& scan_ = scan_order(5, 5);
-  alignas(32) int32_t levels_[32 * 32] = {};  // all zero between blocks
+  alignas(32) int32_t levels_[32 * 32] = {};  // in scan order; all zero between blocks
 };
 
 std::span<const uint8_t> slice_data(const SpectralSlice& slice) {

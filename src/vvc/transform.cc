@@ -151,6 +151,9 @@ void inverse_dct(const int32_t* coefficients, const TransformSize& size, int bit
         middle[y / kLanes][x + lane][y % kLanes] = std::clamp((out[y][lane] + 64) >> 7, -32768, 32767);
     }
   }
+  if (height < kLanes) {
+    for (int x = 0; x < size.columns; ++x) std::fill(middle[0][x] + height, middle[0][x] + kLanes, 0);
+  }
   const int shift = 20 - bit_depth;
   const int rounding = 1 << (shift - 1);
   for (int y = 0; y < height; y += kLanes) {
@@ -177,6 +180,9 @@ void forward_dct(const int16_t* residual, int log2_width, int log2_height, float
     forward_any(log2_height, in, out);
     for (int y = 0; y < height; ++y)
       for (int lane = 0; lane < lanes; ++lane) middle[y / kLanes][x + lane][y % kLanes] = out[y][lane];
+  }
+  if (height < kLanes) {
+    for (int x = 0; x < width; ++x) std::fill(middle[0][x] + height, middle[0][x] + kLanes, 0.0f);
   }
   // The matrix has norm 64 * sqrt(N); sqrt is rounded exactly everywhere.
   const float scale = 1.0f / (4096.0f * std::sqrt(static_cast<float>(width * height)));
