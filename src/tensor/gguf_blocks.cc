@@ -74,7 +74,7 @@ struct ScaleAndMin {
 
 // Six-bit scale and minimum of sub-block s: 12 bytes hold the low halves of the first four of each, and the
 // last four split between nibbles and the spare upper bits of the first eight bytes.
-ScaleAndMin k_scale(const uint8_t* packed, uint32_t s) {
+ScaleAndMin k_scale(const uint8_t* packed, size_t s) {
   if (s < 4) return {static_cast<float>(packed[s] & 63), static_cast<float>(packed[s + 4] & 63)};
   return {static_cast<float>((packed[s + 4] & 15) | (packed[s - 4] >> 6) << 4),
           static_cast<float>((packed[s + 4] >> 4) | (packed[s] >> 6) << 4)};
@@ -83,7 +83,7 @@ ScaleAndMin k_scale(const uint8_t* packed, uint32_t s) {
 // Block: d, dmin, 12 bytes of scales, 128 of nibbles: 32 bytes hold two sub-blocks, in low and high halves.
 void q4_k(const uint8_t* block, float* out) {
   const float d = read_f16(block), dmin = read_f16(block + 2);
-  for (uint32_t s = 0; s < 8; ++s) {
+  for (size_t s = 0; s < 8; ++s) {
     const auto [scale, min] = k_scale(block + 4, s);
     const float step = d * scale, shift = dmin * min;
     const uint8_t* nibbles = block + 16 + s / 2 * 32;
@@ -97,7 +97,7 @@ void q4_k(const uint8_t* block, float* out) {
 void q5_k(const uint8_t* block, float* out) {
   const float d = read_f16(block), dmin = read_f16(block + 2);
   const uint8_t* high = block + 16;
-  for (uint32_t s = 0; s < 8; ++s) {
+  for (size_t s = 0; s < 8; ++s) {
     const auto [scale, min] = k_scale(block + 4, s);
     const float step = d * scale, shift = dmin * min;
     const uint8_t* nibbles = block + 48 + s / 2 * 32;
@@ -112,8 +112,8 @@ void q5_k(const uint8_t* block, float* out) {
 // four groups of 32 weights: groups 0 and 1 take low nibbles, 2 and 3 high ones; group g takes bit pair g.
 void q6_k(const uint8_t* block, float* out) {
   const float d = read_f16(block + 208);
-  for (uint32_t group = 0; group < 8; ++group) {
-    const uint32_t half = group / 4, g = group % 4;
+  for (size_t group = 0; group < 8; ++group) {
+    const size_t half = group / 4, g = group % 4;
     const uint8_t* low = block + half * 64 + g % 2 * 32;
     const uint8_t* high = block + 128 + half * 32;
     const uint8_t* scales = block + 192 + group * 2;

@@ -88,6 +88,7 @@ Result<std::unique_ptr<TensorSink>> create_safetensors(const std::string& path,
   if (!entries) return std::move(entries).error().in_file(path);
   const std::vector<size_t> order = data_order(tensors, *entries);
   std::vector<TensorInfo> sorted;
+  sorted.reserve(order.size());
   for (const size_t index : order) sorted.push_back(tensors[index]);
   LLMC_ASSIGN_OR_RETURN(entries, layout_safetensors(sorted));
   Result<std::string> header = safetensors_header(*entries, metadata);
