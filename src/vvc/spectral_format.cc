@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "vvc/spectral_format.h"
 
+#include <algorithm>
+
 namespace llmcodec::vvc {
 
 Status check(const SpectralFormat& format) {
@@ -47,6 +49,26 @@ uint32_t spectral_coefficients_for_rate(double bits) {
   for (const Row& row : kRows)
     if (bits <= row.bits) return 32 * row.outputs;
   return 32 * 14;
+}
+
+uint32_t spectral_outputs_for_rate(double bits, uint64_t outputs) {
+  // Losses in dB: a zero among the weights costs about a bit (measured 0.24 dB for 3.8 % of them), being d
+  // off the best m about 0.004 d^2.
+  constexpr double kPaddingLoss = 6.0, kDistanceLoss = 0.004;
+  const int best = static_cast<int>(spectral_coefficients_for_rate(bits) / 32);
+  int chosen = best;
+  double least = 1e9;
+  for (int m = std::max(1, best - 6); m <= std::min(31, best + 6); ++m) {
+    const uint64_t coded =
+        (outputs + static_cast<uint64_t>(m) - 1) / static_cast<uint64_t>(m) * static_cast<uint64_t>(m);
+    const double padding = static_cast<double>(coded - outputs) / static_cast<double>(outputs);
+    const double loss = kPaddingLoss * padding + kDistanceLoss * (m - best) * (m - best);
+    if (loss < least) {
+      least = loss;
+      chosen = m;
+    }
+  }
+  return static_cast<uint32_t>(chosen);
 }
 
 int spectral_qp_for_rate(double bits) {

@@ -44,6 +44,10 @@ Pps spectral_pps(const SpectralFormat& format);
 // (docs/decisions/010-spectral-layout.md): as many as VVC's budget of context bins serves. At most 992.
 uint32_t spectral_coefficients_for_rate(double bits);
 
+// m, outputs per block, for a matrix of `outputs` outputs at `bits` per weight: near the best m, but such
+// that whole blocks hold the outputs with little padding. 1..31; outputs > 0.
+uint32_t spectral_outputs_for_rate(double bits, uint64_t outputs);
+
 // The QP at 10 bits that keeps the pixel deviation of Gaussian weights at `bits` per weight at 30 to 50
 // samples: far from clipping (10 deviations), and busy enough that sparse blocks too are read back exactly.
 int spectral_qp_for_rate(double bits);
