@@ -23,6 +23,17 @@ constexpr std::array<uint64_t, 256> make_reciprocals() {
 }
 constexpr std::array<uint64_t, 256> kReciprocal = make_reciprocals();
 
+// Width of the LPS interval by P(1) >> 9 (6 bits) and bits 5 to 7 of the range.
+constexpr std::array<uint8_t, 512> make_lps_ranges() {
+  std::array<uint8_t, 512> table{};
+  for (uint32_t i = 0; i < 512; ++i) {
+    const uint32_t p = i / 8;
+    table[i] = static_cast<uint8_t>(lps_range(p < 32 ? p : 63 - p, 256 + 32 * (i % 8)));
+  }
+  return table;
+}
+constexpr std::array<uint8_t, 512> kLpsRange = make_lps_ranges();
+
 // CabacDecoder's state with ivlOffset in the top 9 bits of `value`. Bits below the `extra` ones that are
 // counted may be set already; they are the same ones that the next refill puts there.
 class Engine {
@@ -38,30 +49,29 @@ class Engine {
     decoder.set_registers({value_ >> (55 - extra_), range_, extra_, position_});
   }
 
-  // As CabacDecoder::bin().
+  // As CabacDecoder::bin(). What can be computed before the outcome is known stands before it: consecutive
+  // bins often share a model, and then this is one long chain of dependent steps.
   LLMC_INLINE int bin(ContextModel& model) {
-    const auto probability = static_cast<uint32_t>(model.probability());
-    const uint32_t mps = probability >> 14;
-    const uint32_t q = (probability ^ ((0u - mps) & 32767)) >> 9;
-    const uint32_t lps = lps_range(q, range_);
+    const uint32_t p0 = model.p_state_idx0, p1 = model.p_state_idx1;
+    const uint32_t probability = 16 * p0 + p1;
+    const uint32_t lps = kLpsRange[(probability >> 9) * 8 + ((range_ >> 5) & 7)];
+    // All ones for the more probable value: offset < range - lps. A branch would often be mispredicted.
+    const int32_t distance = static_cast<int32_t>(value_ >> 55) - static_cast<int32_t>(range_);
+    const auto is_mps = static_cast<uint32_t>((distance + static_cast<int32_t>(lps)) >> 31);
+    const uint32_t ones = is_mps ^ ((probability >> 14) - 1);
+    const uint32_t shift0 = model.shift0, shift1 = model.shift1;
+    model.p_state_idx0 = static_cast<uint16_t>(p0 - (p0 >> shift0) + ((1023u >> shift0) & ones));
+    model.p_state_idx1 = static_cast<uint16_t>(p1 - (p1 >> shift1) + ((16383u >> shift1) & ones));
     const uint32_t mps_range = range_ - lps;
-    const uint64_t scaled = uint64_t{mps_range} << 55;
-    const bool is_lps = value_ >= scaled;
-    const uint64_t reduced = value_ - scaled;
-    value_ = is_lps ? reduced : value_;
-    range_ = is_lps ? lps : mps_range;
+    value_ -= (uint64_t{mps_range & ~is_mps}) << 55;
+    range_ = lps + ((mps_range - lps) & is_mps);
     const int shift = std::countl_zero(range_) - 23;
     range_ <<= shift;
     value_ <<= shift;
     extra_ -= shift;
-    const uint32_t result = mps ^ static_cast<uint32_t>(is_lps);
-    const uint32_t ones = 0u - result;
-    const uint32_t p0 = model.p_state_idx0, p1 = model.p_state_idx1;
-    model.p_state_idx0 = static_cast<uint16_t>(p0 - (p0 >> model.shift0) + ((1023u >> model.shift0) & ones));
-    model.p_state_idx1 = static_cast<uint16_t>(p1 - (p1 >> model.shift1) + ((16383u >> model.shift1) & ones));
     if (extra_ < kEnough) [[unlikely]]
       refill();
-    return static_cast<int>(result);
+    return static_cast<int>(ones & 1);
   }
 
   // Sixteen bypass bins at once: the quotient of offset and range.
@@ -171,6 +181,9 @@ constexpr std::array<uint8_t, 256> make_increments() {
 }
 constexpr std::array<uint8_t, 256> kIncrements = make_increments();
 
+// First context of sig_coeff_flag by QState: 12 * Max(0, QState - 1).
+constexpr uint8_t kSigSet[4] = {0, 0, 12, 24};
+
 // Rice parameter by template sum of full levels: [0] for dec_abs_level, [1] for abs_remainder (sum less 20).
 constexpr auto make_rice() {
   std::array<std::array<uint8_t, 256>, 2> table{};
@@ -187,6 +200,7 @@ struct Subblock {
   uint32_t significant = 0;
   uint32_t state_above_1 = 0;  // QState > 1 when the coefficient was coded
   uint32_t has_remainder = 0;
+  int count = 0;  // of significant ones
   int abs_level[16];
 };
 
@@ -300,6 +314,7 @@ class BlockReader {
   }
 
   LLMC_INLINE static void found(Subblock& s, int n, int level, int state) {
+    ++s.count;
     s.significant |= 1u << (n & 15);
     s.state_above_1 |= static_cast<uint32_t>(state >> 1) << (n & 15);
     s.abs_level[n & 15] = level;
@@ -307,7 +322,7 @@ class BlockReader {
 
   // coeff_sign_flag of all non-zero coefficients, then TransCoeffLevel
   LLMC_INLINE bool signs(BypassWindow& window, const Subblock& s, int first) {
-    uint32_t flags = window.take(std::popcount(s.significant));
+    uint32_t flags = window.take(s.count);
     bool in_range = true;
     for (uint32_t left = s.significant; left != 0; left &= left - 1, flags >>= 1) {
       const int bit = std::countr_zero(left);
