@@ -63,7 +63,7 @@ uint32_t spectral_outputs_for_rate(double bits, uint64_t outputs) {
         (outputs + static_cast<uint64_t>(m) - 1) / static_cast<uint64_t>(m) * static_cast<uint64_t>(m);
     const double padding = static_cast<double>(coded - outputs) / static_cast<double>(outputs);
     const double loss = kPaddingLoss * padding + kDistanceLoss * (m - best) * (m - best);
-    if (loss < least) {
+    if (loss <= least) {  // larger blocks when equal: fewer samples
       least = loss;
       chosen = m;
     }

@@ -291,12 +291,12 @@ TEST(SpectralEncoder, outputs_per_block_avoid_padding) {
   EXPECT_EQ(spectral_outputs_for_rate(2.3, 288), 24u);  // 12 blocks exactly; 23 would pad 11 outputs
   EXPECT_EQ(spectral_outputs_for_rate(2.3, 1 << 20), 23u);
   EXPECT_EQ(spectral_outputs_for_rate(4.0, 576), 16u);  // 36 blocks exactly
-            for (uint64_t outputs = 1; outputs < 400; ++outputs)
-              for (double bits : {0.5, 2.3, 3.0, 6.0}) {
-                const uint32_t m = spectral_outputs_for_rate(bits, outputs);
-                ASSERT_GE(m, 1u);
-                ASSERT_LE(m, 31u);
-              }
+  for (uint64_t outputs = 1; outputs < 400; ++outputs)
+    for (double bits : {0.5, 2.3, 3.0, 6.0}) {
+      const uint32_t m = spectral_outputs_for_rate(bits, outputs);
+      ASSERT_GE(m, 1u);
+      ASSERT_LE(m, 31u);
+    }
 }
 
 TEST(SpectralEncoder, misuse_is_an_error) {
