@@ -37,11 +37,10 @@ struct FeedbackOptions {
   size_t strip = 32;      // columns coded between two corrections
 };
 
-// Which columns come first, and how finely each is coded. The order matters much (the weighted error of
-// blk.10.attn_q of SmolLM2 at 2 bits: 22.6 dB below the signal by falling diagonal, 21.0 in the given
-// order, 18.8 by falling step), but only roughly: kColumnClasses classes of the diagonal, by octaves from its
-// geometric mean, do what a full sort does. Steps must be those of the very order that is coded: U_jj of one
-// order used with another costs 2 to 5 dB.
+// Which columns come first, and how finely each is coded. The order matters (SmolLM2 blk.10.attn_q, C4
+// moments, a plain quantiser at 2.0 bits: the weighted error is 19.45 dB below the signal by falling
+// diagonal, 17.99 in the given order), but only roughly: kColumnClasses classes of the diagonal, by octaves
+// from its geometric mean, reach 19.42. Steps must be those of the very order that is coded.
 struct ClosedLoopColumns {
   std::vector<uint8_t> classes;  // per matrix column, 0 = coded first .. kColumnClasses - 1
   std::vector<float> steps;      // per matrix column: U_jj of the order by class, over its geometric mean
