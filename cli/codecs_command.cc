@@ -26,7 +26,7 @@ std::string directions_text(const CodecStatus& status) {
 
 std::string quality_text(const QualityRange& quality) {
   if (quality.lossless_only) return "-";
-  return fmt::format("{:g}..{:g}{}", quality.min, quality.max, quality.is_ratio ? " (ratio)" : "");
+  return fmt::format("{:g}..{:g}{}", quality.min, quality.max, quality.fixed_rate ? " (rate)" : "");
 }
 
 std::string codec_table(const std::vector<CodecStatus>& codecs) {

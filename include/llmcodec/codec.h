@@ -21,16 +21,16 @@
 
 namespace llmcodec {
 
-// The codec's own quality parameter. Every codec has exactly one, coarse or fine; the plane scale does the
-// rest.
+// Every codec has exactly one quality parameter, coarse or fine; the plane scale does the rest. Quality is logarithmic
+// for all: `per_octave` more of it doubles the quantiser step (at least roughly), or takes one bit from every sample.
+// Where an encoder's own parameter is not (JPEG XL's distance, JPEG 2000's ratio), the adapter translates.
 struct QualityRange {
   double min = 0, max = 0;     // finest and coarsest value the codec takes
   double step = 1;             // granularity: 1 for an integer QP, smaller for a distance
   bool lossless_only = false;  // quality is ignored (raw, ffv1)
-  // quality is a compression ratio (bits of the plane's coded depth per coded bit), not a step: the rate does
-  // not move with the plane's scale (libopenjpeg).
-  bool is_ratio = false;
-  // Change of `quality` that doubles the quantiser step, for first guesses (6 for the H.26x family).
+  // The rate depends on quality alone, whatever the plane's scale: it is about 8 - quality / 6 bits per sample, and
+  // the steps are small enough to hit a rate (libopenjpeg).
+  bool fixed_rate = false;
   double per_octave = 6;
 };
 

@@ -66,7 +66,8 @@ void append(std::vector<std::string>* arguments, std::vector<std::string> more) 
 // `options` brings the program with its common arguments, the frames and the time limit.
 Result<ProcessResult> run_encoder(const EncoderSettings& settings, const FrameLayout& layout, double quality,
                                   ProcessOptions options) {
-  LLMC_ASSIGN_OR_RETURN(std::vector<std::string> encoder, encoder_arguments(settings, quality));
+  LLMC_ASSIGN_OR_RETURN(std::vector<std::string> encoder,
+                        encoder_arguments(settings, quality, layout.pixel_format.depth));
   append(&options.arguments, {"-f",
                               "rawvideo",
                               "-pixel_format",
@@ -218,7 +219,9 @@ class FfmpegCodec final : public Codec {
                                         double quality) const override {
     LLMC_RETURN_IF_ERROR(check_encode_request(pictures, format, info_));
     FrameLayout layout = frame_layout(settings_.rule, format);
-    if (info_.quality.is_ratio && quality >= info_.quality.min) add_grey_rows(quality, &layout);
+    if (info_.quality.fixed_rate && quality >= info_.quality.min && quality <= info_.quality.max) {
+      add_grey_rows(ratio_of(quality, layout.pixel_format.depth), &layout);
+    }
     std::vector<std::byte> frames;
     frames.reserve(layout.bytes() * pictures.size());
     for (const PlaneView& picture : pictures) append_frame(picture, format.bit_depth, layout, &frames);
@@ -241,8 +244,8 @@ class FfmpegCodec final : public Codec {
     const FrameLayout layout = frame_layout(settings_.rule, format);
     LLMC_ASSIGN_OR_RETURN(const ProcessResult result, run_decoder(stream, layout, pictures.size()));
     LLMC_ASSIGN_OR_RETURN(const DecodedVideo video, parse_y4m(result.output));
-    const bool right_height =
-        info_.quality.is_ratio ? video.layout.height >= layout.height : video.layout.height == layout.height;
+    const bool right_height = info_.quality.fixed_rate ? video.layout.height >= layout.height
+                                                       : video.layout.height == layout.height;
     if (video.layout.width != layout.width || !right_height || video.frames.size() != pictures.size()) {
       return error(ErrorKind::kCorrupt, "{} stream holds {} pictures of {}x{}, {} of {}x{} expected",
                    info_.stream_format, video.frames.size(), video.layout.width, video.layout.height,
@@ -265,9 +268,11 @@ class FfmpegCodec final : public Codec {
                                 "passthrough", "-strict", "-1", "-f", "yuv4mpegpipe", "pipe:1"});
     options.input = stream;
     options.timeout_seconds = environment_.timeout_seconds;
-    // A decoder may give a deeper format with chroma (at most 3 bytes a sample), and one picture too many is
-    // seen.
-    options.max_output_bytes = (pictures + 1) * (uint64_t{layout.width} * layout.height * 3 + 1024);
+    // A decoder may give a deeper format with chroma (3 bytes a sample) and many grey rows; one picture too
+    // many is seen.
+    const uint64_t rows_factor = info_.quality.fixed_rate ? 4 : 1;
+    options.max_output_bytes =
+        (pictures + 1) * (uint64_t{layout.width} * layout.height * 3 * rows_factor + 1024);
     LLMC_ASSIGN_OR_RETURN(ProcessResult result, run_process(options));
     if (result.exit_code != 0) {
       return error(ErrorKind::kCorrupt, "cannot decode {} stream of {} bytes: {}", info_.stream_format,

@@ -206,8 +206,8 @@ const EncoderRule kRules[] = {
         .pixel_formats = "gray gray16le",
         .min_side = 8,
         .max_side = 65536,
-        // 0 is lossless; per_octave 0: the step is proportional to the distance.
-        .quality = {.min = 0, .max = 15, .step = 0.01, .per_octave = 0},
+        .quality = {.min = 0, .max = 45, .step = 0.5},  // distance 0.08 to 14
+        .quality_scale = QualityScale::kDistance,
         .quality_option = "distance",
         .defaults = "xyb=1,modular=0,threads=1",
         .preset_option = "effort",
@@ -227,7 +227,8 @@ const EncoderRule kRules[] = {
         .pixel_formats = "gray gray10le gray12le gray16le",
         .min_side = 32,
         .max_side = 16384,
-        .quality = {.min = 2, .max = 16, .step = 0.01, .is_ratio = true, .per_octave = 0},
+        .quality = {.min = 0, .max = 44, .step = 0.01, .fixed_rate = true},  // 8 to 0.67 bits a sample
+        .quality_scale = QualityScale::kRatio,
         .quality_option = "compression_level",
         // One resolution: bit planes of the samples themselves. A wavelet only mixes noise: 2.9 dB with, 2.6
         // without.

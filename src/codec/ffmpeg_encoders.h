@@ -16,6 +16,12 @@ namespace llmcodec {
 // user's; in `parameter_option` (e.g. "x265-params") key by key. `tuned` is left out when the user gives
 // `preset_option`, so that "libx265:preset=slow" is x265's own slow, and plain "libx265" what is best for
 // noise-like planes.
+enum class QualityScale {
+  kOwn,       // the encoder's own value
+  kDistance,  // 2^((quality - 22) / 6): JPEG XL's distance, 1 at 22
+  kRatio,     // (coded depth) / (8 - quality / 6): JPEG 2000's compression ratio
+};
+
 struct EncoderRule {
   std::string name;           // FFmpeg's encoder name
   std::string codec;          // FFmpeg's codec name, for looking up a decoder; empty: not known
@@ -24,6 +30,7 @@ struct EncoderRule {
   std::string pixel_formats;  // space-separated; preferred first among those of one depth
   uint32_t min_side = 16, max_side = 8192, size_multiple = 1;
   QualityRange quality = {};
+  QualityScale quality_scale = QualityScale::kOwn;
   // "qp"; several options that take the same value: "crf qmin qmax"; a key inside the parameter option:
   // "kvazaar-params/qp"; empty: lossless.
   std::string quality_option = {};

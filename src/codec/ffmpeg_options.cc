@@ -134,9 +134,31 @@ Status check_quality(const EncoderRule& rule, double quality) {
                rule.name, range.min, range.max, range.step, quality);
 }
 
+// Halves of a twelfth of an octave from constants: the text must not depend on the machine's exp2().
+double distance_of(double quality) {
+  static constexpr double kTwelfths[] = {1,
+                                         1.0594630943592953,
+                                         1.122462048309373,
+                                         1.189207115002721,
+                                         1.2599210498948732,
+                                         1.3348398541700344,
+                                         1.4142135623730951,
+                                         1.4983070768766815,
+                                         1.5874010519681994,
+                                         1.681792830507429,
+                                         1.7817974362806785,
+                                         1.887748625363387};
+  const int twelfths = static_cast<int>(std::lround((quality - 22) * 2)) + 12 * 16;
+  return std::ldexp(kTwelfths[twelfths % 12], twelfths / 12 - 16);
+}
+
 // The value as the encoder takes it.
-std::string quality_text(const QualityRange& range, double quality) {
-  if (range.is_ratio) return fmt::format("{}", compression_level(quality));
+std::string quality_text(const EncoderRule& rule, double quality, uint32_t frame_depth) {
+  const QualityRange& range = rule.quality;
+  if (rule.quality_scale == QualityScale::kDistance) return fmt::format("{:.4g}", distance_of(quality));
+  if (rule.quality_scale == QualityScale::kRatio) {
+    return fmt::format("{}", compression_level(ratio_of(quality, frame_depth)));
+  }
   return range.step >= 1 ? fmt::format("{:.0f}", quality) : fmt::format("{:.6g}", quality);
 }
 
@@ -174,16 +196,21 @@ Result<EncoderSettings> resolve_encoder(const CodecSpec& spec) {
   return settings;
 }
 
+double ratio_of(double quality, uint32_t frame_depth) {
+  return frame_depth / (8 - quality / 6);
+}
+
 uint32_t compression_level(double ratio) {
   return static_cast<uint32_t>(std::ceil(ratio / kRatioPerCompressionLevel - 1e-9));
 }
 
-Result<std::vector<std::string>> encoder_arguments(const EncoderSettings& settings, double quality) {
+Result<std::vector<std::string>> encoder_arguments(const EncoderSettings& settings, double quality,
+                                                   uint32_t frame_depth) {
   const EncoderRule& rule = settings.rule;
   CodecSpec merged{rule.name, settings.options};
   if (!rule.quality.lossless_only) {
     LLMC_RETURN_IF_ERROR(check_quality(rule, quality));
-    const std::string value = quality_text(rule.quality, quality);
+    const std::string value = quality_text(rule, quality, frame_depth);
     for (const std::string& option : words(rule.quality_option)) {
       const size_t slash = option.find('/');
       if (slash == std::string::npos) {

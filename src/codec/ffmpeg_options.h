@@ -23,13 +23,17 @@ struct EncoderSettings {
 // is given per picture), a missing or malformed key of ours.
 Result<EncoderSettings> resolve_encoder(const CodecSpec& spec);
 
-// FFmpeg arguments "-key value ..." with the quality put in its place. InvalidArgument for a quality outside
-// the range or between its steps.
-Result<std::vector<std::string>> encoder_arguments(const EncoderSettings& settings, double quality);
+// FFmpeg arguments "-key value ..." with the quality put in its place; frame_depth: of the coded samples.
+// InvalidArgument for a quality outside the range or between its steps.
+Result<std::vector<std::string>> encoder_arguments(const EncoderSettings& settings, double quality,
+                                                   uint32_t frame_depth);
+
+// QualityScale::kRatio.
+double ratio_of(double quality, uint32_t frame_depth);
 
 // OpenJPEG through FFmpeg takes whole levels of twice that compression ratio only. A ratio in between comes
-// from the next higher level on a picture that is longer by grey rows, which cost nothing: by
-// compression_level(ratio) * kRatioPerCompressionLevel / ratio.
+// from the next higher level on a picture that is longer by grey rows, which cost nothing:
+// compression_level(ratio) * kRatioPerCompressionLevel / ratio times as long.
 inline constexpr double kRatioPerCompressionLevel = 2;
 uint32_t compression_level(double ratio);
 

@@ -22,13 +22,6 @@ double on_grid(const QualityRange& range, double quality) {
   return range.min + steps * range.step;
 }
 
-// The quality at which about `bits` more bits per weight are spent than at `quality`.
-double move_by_bits(const QualityRange& range, double quality, double bpw, double bits) {
-  if (range.is_ratio) return quality * bpw / (bpw + bits);
-  if (range.per_octave > 0) return quality - bits * range.per_octave;
-  return std::max(quality, range.step) * std::exp2(-bits);
-}
-
 // The coarsest quality that spends at least `target_bpw` on the piece at the largest scale; the finest if
 // none does.
 Result<double> find_quality(const Codec& codec, const BenchPlanes& piece, uint32_t bit_depth,
@@ -36,7 +29,7 @@ Result<double> find_quality(const Codec& codec, const BenchPlanes& piece, uint32
   const QualityRange& range = codec.info().quality;
   if (range.lossless_only) return range.min;
   const double scale = piece.largest_scale(bit_depth);
-  double quality = on_grid(range, range.per_octave > 0 ? (range.min + range.max) / 2 : range.max / 8);
+  double quality = on_grid(range, (range.min + range.max) / 2);
   std::optional<double> fine, coarse;  // spends enough; does not
   for (int trial = 0; trial < kMaxQualityTrials; ++trial) {
     LLMC_ASSIGN_OR_RETURN(const BenchPoint point, encode_point(codec, piece, bit_depth, quality, scale));
@@ -44,7 +37,7 @@ Result<double> find_quality(const Codec& codec, const BenchPlanes& piece, uint32
     const double error_bits = point.bpw - target_bpw;
     if (error_bits >= 0 && error_bits < 0.05) break;
     // Aim a little above the target, and stay inside the bracket.
-    double next = on_grid(range, move_by_bits(range, quality, point.bpw, 0.02 - error_bits));
+    double next = on_grid(range, quality + (error_bits - 0.02) * range.per_octave);
     if (fine && coarse) {
       if (*coarse - *fine < 1.5 * range.step) break;
       next = on_grid(range, std::clamp(next, *fine + range.step, *coarse - range.step));
@@ -183,8 +176,8 @@ Result<BenchPoint> find_point(const Codec& codec, const BenchPlanes& planes, uin
     const double bpw = point.bpw;
     if (!best || std::abs(bpw - target_bpw) < std::abs(best->bpw - target_bpw)) best = std::move(point);
     if (std::abs(best->bpw - target_bpw) <= tolerance * target_bpw) break;
-    if (range.is_ratio) {
-      quality = on_grid(range, quality * bpw / target_bpw);
+    if (range.fixed_rate) {
+      quality = on_grid(range, quality + (bpw - target_bpw) * range.per_octave);
     } else if (bpw < target_bpw && at_limit) {
       if (quality <= range.min) break;
       quality = on_grid(range, quality - range.step);  // the piece promised too much
