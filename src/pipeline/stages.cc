@@ -2,6 +2,7 @@
 #include "pipeline/stages.h"
 
 #include <cmath>
+#include <map>
 
 #include "base/checked_math.h"
 #include "base/limits.h"
@@ -10,6 +11,9 @@ namespace llmcodec {
 namespace {
 
 using nlohmann::json;
+
+const std::map<ColumnOrder, std::string> kOrderNames = {{ColumnOrder::kColScale, "col_scale"},
+                                                        {ColumnOrder::kColClass, "col_class"}};
 
 // Binary32 as the shortest decimal that reads back to it; nlohmann prints doubles, so the double must be that decimal.
 double shortest(float value) { return std::stod(fmt::format("{}", value)); }
@@ -83,7 +87,7 @@ json scales_to_json(const ScalesStage& scales) {
   if (!scales.group_code.empty()) stage["codes"] = codes_to_json(scales.group_code);
   for (float scale : scales.tensor_scale) stage["scale"].push_back(shortest(scale));
   if (scales.asymmetric) stage["zero"] = true;
-  if (scales.ordered) stage["order"] = "col_scale";
+  if (scales.order != ColumnOrder::kNone) stage["order"] = kOrderNames.at(scales.order);
   return stage;
 }
 
@@ -117,8 +121,10 @@ Result<ScalesStage> scales_from_json(const json& stage, uint64_t matrices) {
   if (k == ScaleKind::kTensor) LLMC_RETURN_IF_ERROR(read_tensor_scales(stage, matrices, &scales));
   scales.asymmetric = stage.contains("zero") && stage["zero"] == true;
   if (stage.contains("order")) {
-    if (stage["order"] != "col_scale" || scales.col_code.empty()) return bad("scales", "order");
-    scales.ordered = true;
+    for (const auto& [order, name] : kOrderNames) {
+      if (stage["order"] == name) scales.order = order;
+    }
+    if (scales.order == ColumnOrder::kNone || scales.col_code.empty()) return bad("scales", "order");
   }
   return scales;
 }
@@ -240,6 +246,15 @@ Status check_known(const json& stage) {
 }
 
 }  // namespace
+
+std::vector<uint32_t> coding_order(ColumnOrder order, std::span<const uint8_t> col_codes) {
+  switch (order) {
+    case ColumnOrder::kColScale: return column_order(col_codes);
+    case ColumnOrder::kColClass: return class_order(col_codes);
+    case ColumnOrder::kNone: break;
+  }
+  return {};
+}
 
 uint64_t CodedTensor::pictures_per_matrix() const {
   return is_spectral() ? spectral().layout.pictures() : spatial().layout.pictures();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -16,11 +17,16 @@
 
 namespace llmcodec {
 
+// In which order columns are coded, recomputed from the col_scale codes: as they stand, by code, or by the class that the
+// codes carry (closed loop).
+enum class ColumnOrder { kNone, kColScale, kColClass };
+std::vector<uint32_t> coding_order(ColumnOrder order, std::span<const uint8_t> col_codes);  // empty for kNone
+
 // What all matrices of a tensor share; the codes themselves are parts of the archive. One LogCode per matrix.
 struct ScalesStage {
   ScaleSpec spec;
   bool asymmetric = false;
-  bool ordered = false;  // columns sorted by col_scale code
+  ColumnOrder order = ColumnOrder::kNone;
   std::vector<float> tensor_scale;                       // kTensor: one per matrix
   std::vector<LogCode> row_code, col_code, group_code;   // as the kind needs them: one per matrix
 };

@@ -84,7 +84,7 @@ Status TensorDecoder::load_scales(const ArchiveReader& archive) {
   if (stage.asymmetric) LLMC_RETURN_IF_ERROR(load("zero", scales_[0].zero_count(), &MatrixScales::zeros));
   for (const MatrixScales& scales : scales_) {
     LLMC_RETURN_IF_ERROR(validate(scales));
-    order_.push_back(stage.ordered ? column_order(scales.col_codes) : std::vector<uint32_t>());
+    order_.push_back(coding_order(stage.order, scales.col_codes));
   }
   return Status::ok();
 }

@@ -7,32 +7,37 @@
 namespace llmcodec {
 namespace {
 
-// Steps per column from what is known about the inputs of the tensor; empty when nothing is.
-Result<std::vector<float>> column_steps(const TensorInfo& info, const TensorJob& job, uint64_t m,
+// What is known about the inputs of a matrix, as the scales need it; empty vectors when nothing is.
+Result<ClosedLoopColumns> known_columns(const TensorInfo& info, const TensorJob& job, uint64_t m,
                                         const InputMoments& moments) {
-  if (job.plan->scales.kind != ScaleKind::kDual) return std::vector<float>();
+  if (job.plan->scales.kind != ScaleKind::kDual) return ClosedLoopColumns();
   if (job.hessian_group) {
     LLMC_ASSIGN_OR_RETURN(const std::vector<float> h, moments.hessian->read(*job.hessian_group));
-    return closed_loop_column_steps({h.data(), job.shape.cols, job.shape.cols});
+    return closed_loop_columns({h.data(), job.shape.cols, job.shape.cols});
   }
-  if (!moments.importance) return std::vector<float>();
+  if (!moments.importance) return ClosedLoopColumns();
   LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
                         moments.importance->find(info.name, job.shape.cols, job.shape.matrices));
-  if (!entry.found()) return std::vector<float>();
-  return importance_column_steps(entry.matrix(m), {});
+  if (!entry.found()) return ClosedLoopColumns();
+  LLMC_ASSIGN_OR_RETURN(std::vector<float> steps, importance_column_steps(entry.matrix(m), {}));
+  return ClosedLoopColumns{{}, std::move(steps)};
 }
 
 Result<MatrixScales> fit_matrix(const TensorSource& source, TensorJob& job, uint64_t m, const InputMoments& moments) {
   const TensorInfo& info = source.tensors()[job.index];
-  LLMC_ASSIGN_OR_RETURN(const std::vector<float> steps, column_steps(info, job, m, moments));
+  LLMC_ASSIGN_OR_RETURN(const ClosedLoopColumns columns, known_columns(info, job, m, moments));
   TensorRowReader reader(source, job.index, job.shape, m);
   ScaleOptions options;
   options.spec = job.plan->scales;
   options.asymmetric = job.plan->asymmetric;
-  options.column_steps = steps;
+  options.column_steps = columns.steps;
+  options.column_classes = columns.classes;
   LLMC_ASSIGN_OR_RETURN(MatrixScales scales, fit_scales(reader, options));
-  // Known inputs give columns of different size; sorted, neighbours in the scan are alike and contexts fit better.
-  job.order.push_back(steps.empty() ? std::vector<uint32_t>() : column_order(scales.col_codes));
+  // Known inputs give columns of different size; sorted, neighbours in the scan are alike and contexts fit better. The
+  // closed loop has an order of its own.
+  if (!columns.steps.empty())
+    job.column_order = columns.classes.empty() ? ColumnOrder::kColScale : ColumnOrder::kColClass;
+  job.order.push_back(coding_order(job.column_order, scales.col_codes));
   return scales;
 }
 
@@ -40,7 +45,7 @@ ScalesStage scales_stage(const TensorJob& job) {
   ScalesStage stage;
   stage.spec = job.plan->scales;
   stage.asymmetric = job.plan->asymmetric;
-  stage.ordered = !job.order[0].empty();
+  stage.order = job.column_order;
   for (const MatrixScales& scales : job.scales) {
     const ScaleKind kind = stage.spec.kind;
     if (kind == ScaleKind::kTensor) stage.tensor_scale.push_back(scales.tensor_scale);

@@ -43,6 +43,7 @@ struct TensorJob {
   const TensorPlan* plan = nullptr;
   MatrixShape shape;
   std::vector<MatrixScales> scales;          // one per matrix
+  ColumnOrder column_order = ColumnOrder::kNone;
   std::vector<std::vector<uint32_t>> order;  // one per matrix; empty: identity
   std::optional<size_t> hessian_group;       // closed loop
   uint64_t side_bytes() const;
