@@ -80,12 +80,15 @@ def segment_pictures(codec, stream, count, width, height, depth):
     return [np.minimum(p, (1 << depth) - 1)[:height, :width] for p in rounded]
 
 
-def all_pictures(codec, bitstream, total, width, height, depth):
+def all_pictures(codec, bitstream, matrices, per_matrix, shape, depth):
+    """The pictures of all matrices; `shape` is (width, height). A segment never crosses matrices."""
     pictures, offset = [], 0
-    for size in codec["segments"]:
-        count = min(codec["pictures"], total - len(pictures))
-        pictures += segment_pictures(codec, bitstream[offset:offset + size].tobytes(), count, width, height, depth)
+    for number, size in enumerate(codec["segments"]):
+        first = number * codec["pictures"] % (-(-per_matrix // codec["pictures"]) * codec["pictures"])
+        count = min(codec["pictures"], per_matrix - first)
+        pictures += segment_pictures(codec, bitstream[offset:offset + size].tobytes(), count, *shape, depth)
         offset += size
+    assert len(pictures) == matrices * per_matrix
     return pictures
 
 
@@ -101,7 +104,7 @@ def matrices_of(pictures, layout, matrices, width, height):
 def spatial(stages, bitstream, matrices, rows, cols):
     layout, affine = stages["layout"], stages["affine"]
     (width, height), (across, down) = layout["picture"], layout["cuts"]
-    pictures = all_pictures(stages["codec"], bitstream, matrices * across * down, width, height, affine["bit_depth"])
+    pictures = all_pictures(stages["codec"], bitstream, matrices, across * down, (width, height), affine["bit_depth"])
     q = matrices_of([p.T for p in pictures], layout, matrices, width, height)[:, :rows, :cols]
     return (q - affine["zero"]).astype(f32) * f32(affine["step"])
 
@@ -167,7 +170,7 @@ def spectral(stages, bitstream, matrices, rows, cols):
     layout, codec, depth = stages["layout"], stages["codec"], 10
     (wide, high), (across, down) = layout["blocks"], layout["cuts"]
     m = layout["coefficients"] // 32
-    pictures = all_pictures(codec, bitstream, matrices * across * down, 32 * wide, 32 * high, depth)
+    pictures = all_pictures(codec, bitstream, matrices, across * down, (32 * wide, 32 * high), depth)
     indices = [block_indices(picture, m, codec["quality"], depth) for picture in pictures]
     return matrices_of(indices, layout, matrices, wide * m, high * 32)[:, :rows, :cols].astype(f32) * f32(layout["step"])
 

@@ -113,7 +113,7 @@ class Failures(CliTest):
         self.fails("corrupt", "verify", bad)
 
     def test_a_plain_checkpoint_is_no_archive(self):
-        self.fails("corrupt", "decompress", self.path("conv.safetensors"), "-o", self.out, naming="conv.safetensors")
+        self.fails("invalid_argument", "decompress", self.path("conv.safetensors"), "-o", self.out, naming="conv.safetensors")
 
     def test_hugging_face_source_does_not_become_gguf(self):
         self.ok("compress", self.path("moe.safetensors"), "-o", self.out, "--codec", "raw")

@@ -48,7 +48,7 @@ class JsonOutput(CliTest):
         self.assertLessEqual({"raw", "vvc"}, names)
 
     def test_bench_of_own_codec(self):
-        report = self.json("bench", "--codecs", "vvc", "--bpw", "2.3", "--size", "256")
+        report = self.json("bench", "--codecs", "vvc", "--bpw", "2.3", "--size", "256x256")
         for row in report["rows"]:
             self.has(row, "codec", "source", "bpw", "snr_db", "gap_db", "encode_mws", "decode_mws")
             self.assertLess(abs(row["bpw"] / 2.3 - 1), 0.1)
@@ -56,7 +56,7 @@ class JsonOutput(CliTest):
 
     @needs_ffmpeg
     def test_bench_of_an_encoder(self):
-        report = self.json("bench", "--codecs", "libx265:preset=ultrafast", "--bpw", "3", "--size", "256")
+        report = self.json("bench", "--codecs", "libx265:preset=ultrafast", "--bpw", "3", "--size", "256x256")
         self.assertTrue(report["rows"])
 
 
