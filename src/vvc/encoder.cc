@@ -76,12 +76,13 @@ double union_step(int qp, int bit_depth) {
 class EncoderBlocks {
  public:
   EncoderBlocks(MutablePlaneView source, MutablePlaneView picture, const SpatialFormat& format,
-                Trellis& trellis)
+                Trellis& trellis, TraceSink* trace)
       : source_(source),
         picture_(picture),
         reconstructor_(picture, format.bit_depth),
         bit_depth_(format.bit_depth),
         trellis_(trellis),
+        trace_(trace),
         coefficients_(kSamples),
         scanned_(kSamples) {
     set_qp(format.qp);
@@ -123,11 +124,14 @@ class EncoderBlocks {
   }
 
   void finish(const CodingUnit& cu, const TransformUnit& tu) {
+    if (trace_ != nullptr) trace_transform_unit(*trace_, cu, tu);
     if (tu.coded)
       reconstructor_.add_residual({.x = tu.x, .y = tu.y, .levels = tu.levels, .last = tu.last, .qp = cu.qp});
   }
 
-  void element(const char*, int) {}
+  void element(const char* name, int value) {
+    if (trace_ != nullptr) trace_->element(name, value);
+  }
 
  private:
   // Source minus prediction, as coefficients in scan order and 2^-8 steps.
@@ -148,6 +152,7 @@ class EncoderBlocks {
   BlockReconstructor reconstructor_;
   int bit_depth_;
   Trellis& trellis_;
+  TraceSink* trace_;
   NeighbourScope scope_;
   CabacEncoder* cabac_ = nullptr;
   int qp_ = INT32_MIN;
@@ -167,7 +172,7 @@ struct SpatialEncoder::State {
 
   void load(PlaneView samples);
   Status begin_slice();
-  Status end_slice();
+  void end_slice();
   Status check_row(PlaneView samples, std::span<const int> ctu_qp) const;
   SliceHeader slice_header() const;
   uint32_t rows_of(uint32_t row_in_picture) const {
@@ -201,7 +206,7 @@ SpatialEncoder::State::State(const SpatialFormat& format_in, const SpatialOption
       cu_map(static_cast<int>(round_up(format.width, kSide)),
              static_cast<int>(round_up(format.height, kSide))),
       cabac(initial_contexts(format.qp)),
-      blocks(source.view(), picture.view(), format, trellis) {}
+      blocks(source.view(), picture.view(), format, trellis, options.trace) {}
 
 SliceHeader SpatialEncoder::State::slice_header() const {
   SliceHeader header;
@@ -238,20 +243,17 @@ Status SpatialEncoder::State::begin_slice() {
   blocks.start_slice(cu_map, parameters.slice, cabac);
   syntax.emplace(cabac, parameters, cu_map, blocks);
   syntax->start_substream();
-  return Status::ok();
+  return stream.begin_slice(header);
 }
 
-Status SpatialEncoder::State::end_slice() {
+void SpatialEncoder::State::end_slice() {
   cabac.terminate(1);  // end_of_slice_one_bit
-  const SliceHeader header = slice_header();
-  LLMC_RETURN_IF_ERROR(
-      stream.add_slice(header, cabac.finish(), header.sh_picture_header_in_slice_header_flag));
+  stream.end_slice(cabac.finish());
   ++slice;
-  if (row + 1 < rows) return Status::ok();
+  if (row + 1 < rows) return;
   if (options.picture_hash) stream.add_hash(picture.view(), format.bit_depth);
   ++pictures_done;
   slice = 0;
-  return Status::ok();
 }
 
 Status SpatialEncoder::State::check_row(PlaneView samples, std::span<const int> ctu_qp) const {
@@ -281,7 +283,8 @@ SpatialEncoder& SpatialEncoder::operator=(SpatialEncoder&&) noexcept = default;
 
 Result<SpatialEncoder> SpatialEncoder::create(const SpatialFormat& format, const SpatialOptions& options) {
   LLMC_RETURN_IF_ERROR(check(format, options));
-  LLMC_ASSIGN_OR_RETURN(EncoderStream stream, EncoderStream::start(sps_of(format), pps_of(format, options)));
+  LLMC_ASSIGN_OR_RETURN(EncoderStream stream,
+                        EncoderStream::start(sps_of(format), pps_of(format, options), options.trace));
   return SpatialEncoder(std::make_unique<State>(format, options, std::move(stream)));
 }
 
@@ -305,7 +308,7 @@ Status SpatialEncoder::encode_row(PlaneView samples, PlaneView* reconstruction, 
     *reconstruction = static_cast<PlaneView>(s.picture.view())
                           .block(size_t{s.row} * kCtuSize, 0, samples.rows, samples.cols);
   const bool last_row = s.row + 1 == s.rows;
-  if (last_row || s.row + 1 == s.slice_end) LLMC_RETURN_IF_ERROR(s.end_slice());
+  if (last_row || s.row + 1 == s.slice_end) s.end_slice();
   s.row = last_row ? 0 : s.row + 1;
   return Status::ok();
 }

@@ -28,6 +28,7 @@
 
 #include "llmcodec/plane.h"
 #include "llmcodec/status.h"
+#include "vvc/trace.h"
 
 namespace llmcodec::vvc {
 
@@ -44,9 +45,10 @@ struct SpatialFormat {
 };
 
 struct SpatialOptions {
-  double lambda = 0.45;       // see TrellisOptions
-  bool qp_per_ctu = false;    // cu_qp_delta is present: encode_row() may be given a QP for every CTU
-  bool picture_hash = false;  // MD5 of every picture in the stream, for decoders to check
+  double lambda = 0.45;        // see TrellisOptions
+  bool qp_per_ctu = false;     // cu_qp_delta is present: encode_row() may be given a QP for every CTU
+  bool picture_hash = false;   // MD5 of every picture in the stream, for decoders to check
+  TraceSink* trace = nullptr;  // every syntax element, as the decoder's trace has them
 };
 
 class SpatialEncoder {

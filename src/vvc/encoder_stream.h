@@ -2,8 +2,9 @@
 // What both encoders do outside slice data: the stream of NAL units, and the intra mode and coefficients of
 // one block.
 //
-//   LLMC_ASSIGN_OR_RETURN(EncoderStream stream, EncoderStream::start(sps, pps));
-//   LLMC_RETURN_IF_ERROR(stream.add_slice(slice_header, slice_data));
+//   LLMC_ASSIGN_OR_RETURN(EncoderStream stream, EncoderStream::start(sps, pps, nullptr));
+//   LLMC_RETURN_IF_ERROR(stream.begin_slice(slice_header));
+//   stream.end_slice(slice_data);
 //   std::vector<std::byte> bytes = stream.take();               // Annex B byte stream
 #pragma once
 
@@ -16,19 +17,22 @@
 #include "llmcodec/status.h"
 #include "vvc/header_syntax.h"
 #include "vvc/scaling.h"
+#include "vvc/slice_syntax.h"
+#include "vvc/trace.h"
 
 namespace llmcodec::vvc {
 
 class EncoderStream {
  public:
-  // Writes both parameter sets. InvalidArgument for values that they cannot hold.
-  static Result<EncoderStream> start(const Sps& sps, const Pps& pps);
+  // Writes both parameter sets. InvalidArgument for values that they cannot hold. `trace` (may be null) gets
+  // every header element, in the order of the stream.
+  static Result<EncoderStream> start(const Sps& sps, const Pps& pps, TraceSink* trace);
 
-  // An IDR slice. The first one of a picture opens the access unit, unless a picture header did.
-  Status add_slice(const SliceHeader& header, std::span<const uint8_t> data, bool opens_access_unit);
   // Picture header of a picture with several slices; opens the access unit.
   Status add_picture_header(const PictureHeader& header);
-
+  // The header of an IDR slice; its data follow with end_slice().
+  Status begin_slice(const SliceHeader& header);
+  void end_slice(std::span<const uint8_t> data);
   // Hash SEI message: the MD5 of the picture just coded (its whole coded size).
   void add_hash(PlaneView picture, int bit_depth);
 
@@ -39,8 +43,14 @@ class EncoderStream {
 
  private:
   ParameterSets sets_;
+  TraceSink* trace_ = nullptr;
+  BitWriter slice_;                      // header of the slice that is being coded
+  bool slice_opens_access_unit_ = true;  // it does unless a picture header stands before it
   std::vector<std::byte> bytes_;
 };
+
+// The lines that the decoder's trace has for a transform unit, besides its syntax elements.
+void trace_transform_unit(TraceSink& trace, const CodingUnit& cu, const TransformUnit& tu);
 
 // Levels of a 32x32 block (raster) to its residual in samples (row-major, stride 32). `last` bounds the scan
 // positions that may be non-zero; -1 gives zeros.

@@ -10,6 +10,7 @@
 #include "vvc/encoder_stream.h"
 #include "vvc/intra_pred.h"
 #include "vvc/residual_syntax.h"
+#include "vvc/slice_syntax.h"
 #include "vvc/spectral_readback.h"
 #include "vvc/trellis.h"
 
@@ -57,8 +58,22 @@ struct SpectralEncoder::State {
   bool reconstructs_inside();
   void drop_until_inside(std::span<const float> coefficients, std::vector<uint32_t>& outliers);
   void check_readback(std::vector<uint32_t>& outliers);
-  void write_block();
-  void commit(uint32_t bx);
+
+  // What SliceSyntax asks while it writes; the block was decided before.
+  Split split(const CodingNode&, const AllowedSplits&) { return Split::kNone; }
+  void coding_unit(CodingUnit& cu) {
+    cu.mode = kIntraDc;
+    cu.qp = format.qp;
+  }
+  void transform_unit(const CodingUnit&, TransformUnit& tu) {
+    tu.levels = block.levels;
+    tu.last = block.last;
+    tu.coded = block.last >= 0;
+  }
+  void finish(const CodingUnit& cu, const TransformUnit& tu);
+  void element(const char* name, int value) {
+    if (trace != nullptr) trace->element(name, value);
+  }
 
   SpectralFormat format;
   EncoderStream stream;
@@ -72,6 +87,9 @@ struct SpectralEncoder::State {
   BlockWork block;
   int32_t probe = 1024;  // a level that scales without clipping, to learn the step from
   SpectralReadback readback{1, 10};
+  TraceSink* trace;
+  SliceParameters parameters;
+  SliceSyntax<CabacEncoder, State> syntax;
   uint32_t strip = 0;
 };
 
@@ -83,7 +101,11 @@ SpectralEncoder::State::State(const SpectralFormat& format_in, const SpectralOpt
       trellis(5, 5, {.lambda = options.lambda}),
       scaler(format.qp + 6 * (format.bit_depth - 8), format.bit_depth, 5, 5),
       picture(format.width(), format.height()),
-      cu_map(static_cast<int>(format.width()), static_cast<int>(format.height())) {
+      cu_map(static_cast<int>(format.width()), static_cast<int>(format.height())),
+      trace(options.trace),
+      parameters(slice_parameters(stream.sps(), stream.pps(), SliceHeader{})),
+      syntax(cabac, parameters, cu_map, *this) {
+  syntax.start_substream();
   block.input.resize(format.coefficients + 1);
   block.scanned.resize(format.coefficients + 1);
   while (probe > 1 && scaler(probe) == 32767) probe /= 2;
@@ -159,24 +181,14 @@ void SpectralEncoder::State::check_readback(std::vector<uint32_t>& outliers) {
   for (uint32_t position : positions) outliers.push_back(position - 1);
 }
 
-// H.266 7.3.11.5 Coding unit syntax, 7.3.11.10 Transform unit syntax, for a CTU of one DC-predicted block
-void SpectralEncoder::State::write_block() {
-  cabac.bin(1, ctx::kIntraLumaMpmFlag);
-  cabac.bin(1, ctx::kIntraLumaNotPlanarFlag + 1);
-  cabac.bypass(0, 1);  // intra_luma_mpm_idx 0: DC
-  cabac.bin(block.last >= 0, ctx::kTuYCodedFlag);
-  if (block.last >= 0) residual_coding(cabac, TransformBlock{.trans_coeff_level = block.levels}, block.last);
-}
-
-void SpectralEncoder::State::commit(uint32_t bx) {
+void SpectralEncoder::State::finish(const CodingUnit& cu, const TransformUnit& tu) {
+  if (trace != nullptr) trace_transform_unit(*trace, cu, tu);
   const MutablePlaneView out =
-      picture.view().block(strip * kBlockSide, bx * kBlockSide, kBlockSide, kBlockSide);
+      picture.view().block(static_cast<size_t>(tu.y), static_cast<size_t>(tu.x), kBlockSide, kBlockSide);
   for (size_t y = 0; y < kBlockSide; ++y)
     for (size_t x = 0; x < kBlockSide; ++x)
       out.at(y, x) =
           static_cast<uint16_t>(block.prediction[y * kBlockSide + x] + block.residual[y * kBlockSide + x]);
-  cu_map.fill(static_cast<int>(bx * kBlockSide), static_cast<int>(strip * kBlockSide), kBlockSide, kBlockSide,
-              {.slice = 1, .log2_width = 5, .log2_height = 5, .intra_mode = kIntraDc});
 }
 
 void SpectralEncoder::State::encode_block(uint32_t bx, std::span<const float> coefficients,
@@ -197,8 +209,7 @@ void SpectralEncoder::State::encode_block(uint32_t bx, std::span<const float> co
   check_readback(outliers);
   std::sort(outliers.begin(), outliers.end());
   outliers.erase(std::unique(outliers.begin(), outliers.end()), outliers.end());
-  write_block();
-  commit(bx);
+  syntax.coding_tree_unit(static_cast<int>(bx), static_cast<int>(strip));
   std::copy(block.scanned.begin() + 1, block.scanned.end(), indices.begin());
 }
 
@@ -213,7 +224,8 @@ Result<SpectralEncoder> SpectralEncoder::create(const SpectralFormat& format,
   if (!(options.lambda > 0 && options.lambda <= 1000))
     return error(ErrorKind::kInvalidArgument, "lambda is {}, not in (0, 1000]", options.lambda);
   LLMC_ASSIGN_OR_RETURN(EncoderStream stream,
-                        EncoderStream::start(spectral_sps(format), spectral_pps(format)));
+                        EncoderStream::start(spectral_sps(format), spectral_pps(format), options.trace));
+  LLMC_RETURN_IF_ERROR(stream.begin_slice(SliceHeader{}));
   return SpectralEncoder(std::make_unique<State>(format, options, std::move(stream)));
 }
 
@@ -256,7 +268,7 @@ Result<std::vector<std::byte>> SpectralEncoder::finish() {
   if (s.strip != s.format.blocks_y)
     return error(ErrorKind::kInvalidArgument, "{} of {} strips coded", s.strip, s.format.blocks_y);
   s.cabac.terminate(1);  // end_of_slice_one_bit
-  LLMC_RETURN_IF_ERROR(s.stream.add_slice(SliceHeader{}, s.cabac.finish(), true));
+  s.stream.end_slice(s.cabac.finish());
   return s.stream.take();
 }
 

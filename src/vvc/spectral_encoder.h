@@ -28,11 +28,13 @@
 #include "llmcodec/plane.h"
 #include "llmcodec/status.h"
 #include "vvc/spectral_format.h"
+#include "vvc/trace.h"
 
 namespace llmcodec::vvc {
 
 struct SpectralOptions {
-  double lambda = 0.45;  // see TrellisOptions
+  double lambda = 0.45;        // see TrellisOptions
+  TraceSink* trace = nullptr;  // every syntax element, as the decoder's trace has them
 };
 
 class SpectralEncoder {

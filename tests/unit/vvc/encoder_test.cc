@@ -104,7 +104,7 @@ std::string describe(const Case& test, Content content) {
 // More with LLMCODEC_TEST_PICTURES=1000, for the conformance run.
 int picture_budget() {
   const char* text = std::getenv("LLMCODEC_TEST_PICTURES");
-  return text != nullptr ? std::atoi(text) : 60;
+  return text != nullptr ? std::atoi(text) : 40;
 }
 
 TEST(SpatialEncoder, random_pictures_decode_to_our_reconstruction) {
@@ -144,6 +144,23 @@ TEST(SpatialEncoder, every_qp) {
       test.pictures.push_back(picture_of(random, 72, 136, bit_depth, Content::kGaussian));
       expect_decoders_agree(test, describe(test, Content::kGaussian));
     }
+}
+
+TEST(SpatialEncoder, traces_of_encoder_and_decoder_are_equal) {
+  std::mt19937 random(6);
+  for (uint32_t slice_rows : {0u, 1u}) {
+    MemoryTrace written, read;
+    Case test{
+        .format = {.width = 140, .height = 260, .bit_depth = 10, .qp = 30, .slice_ctu_rows = slice_rows},
+        .options = {.qp_per_ctu = true, .picture_hash = true, .trace = &written},
+        .pictures = {},
+        .qp_seed = 5};
+    for (int i = 0; i < 2; ++i) test.pictures.push_back(picture_of(random, 140, 260, 10, Content::kGaussian));
+    const Coded coded = encode(test);
+    ASSERT_TRUE(decode(coded.stream, {.trace = &read}).is_ok());
+    EXPECT_GT(read.lines().size(), 1000u);
+    EXPECT_EQ(written.lines(), read.lines());
+  }
 }
 
 TEST(SpatialEncoder, finest_qp_is_nearly_lossless) {

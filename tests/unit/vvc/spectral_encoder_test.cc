@@ -10,6 +10,7 @@
 #include <random>
 
 #include "foreign_decoder.h"
+#include "vvc/decoder.h"
 #include "vvc/intra_pred.h"
 #include "vvc/residual_syntax.h"
 #include "vvc/scaling.h"
@@ -245,6 +246,21 @@ TEST(SpectralEncoder, adversarial_blocks_stay_inside_the_samples) {
   const Coded coded = encode(format, u);
   expect_foreign_agrees(coded);
   EXPECT_EQ(indices_of_picture(format, coded.picture).indices, coded.indices);
+}
+
+TEST(SpectralEncoder, trace_is_that_of_the_decoder) {
+  MemoryTrace written, read;
+  std::mt19937 random(6);
+  std::vector<float> u(2 * 100);
+  for (float& value : u) value = noise(random, 3);
+  std::vector<int32_t> indices(u.size());
+  auto encoder =
+      SpectralEncoder::create({.blocks_x = 2, .blocks_y = 1, .coefficients = 100}, {.trace = &written});
+  ASSERT_TRUE(encoder.is_ok() && encoder->encode_strip(u, indices, nullptr).is_ok());
+  const auto stream = encoder->finish();
+  ASSERT_TRUE(stream.is_ok() && decode(*stream, {.trace = &read}).is_ok());
+  EXPECT_GT(read.lines().size(), 200u);
+  EXPECT_EQ(written.lines(), read.lines());
 }
 
 TEST(SpectralEncoder, zeros_cost_almost_nothing) {
