@@ -15,6 +15,7 @@ constexpr const char* kExamples =
 
 struct BenchArguments {
   std::vector<std::string> codecs;
+  std::string layout = "spatial";
   std::vector<std::string> sources = {"gaussian"};
   std::vector<double> bpw = {2, 3, 4};
   std::string size = "1024";
@@ -32,6 +33,13 @@ Result<BenchSource> open_source(const std::string& text, const BenchArguments& a
   return BenchSource{text, tensor.rows, tensor.cols, std::move(tensor.values)};
 }
 
+// bench.h names the spectral layout as an option of vvc.
+std::string with_layout(const std::string& codec, const std::string& layout) {
+  const bool own = codec == "vvc" || codec.starts_with("vvc:");
+  if (!own || layout == "spatial" || codec.find("layout=") != std::string::npos) return codec;
+  return codec + (codec == "vvc" ? ":" : ",") + "layout=" + layout;
+}
+
 Status run_bench_command(Session& session, const BenchArguments& arguments) {
   std::vector<BenchSource> sources;
   for (const std::string& text : arguments.sources) {
@@ -39,7 +47,8 @@ Status run_bench_command(Session& session, const BenchArguments& arguments) {
     sources.push_back(std::move(source));
   }
   BenchRequest request;
-  request.codecs = arguments.codecs;
+  for (const std::string& codec : arguments.codecs)
+    request.codecs.push_back(with_layout(codec, arguments.layout));
   request.target_bpw = arguments.bpw;
   request.bit_depth = arguments.bit_depth;
   request.environment = session.environment();
@@ -63,7 +72,7 @@ Status run_bench_command(Session& session, const BenchArguments& arguments) {
 void add_bench(CLI::App& app, Session& session) {
   CLI::App* command =
       session.add_command(app, "bench", "Codecs against the rate-distortion bound, one thread each",
-                          kExamples, {.codecs = true, .progress = true});
+                          kExamples, {.ffmpeg = true, .timeout = true, .progress = true});
   auto arguments = std::make_shared<BenchArguments>();
   repeatable(command->add_option("--codec,--codecs", arguments->codecs, "NAME[:key=value,...]; repeatable"))
       ->type_name("SPEC")
@@ -88,7 +97,7 @@ void add_bench(CLI::App& app, Session& session) {
       ->add_option("--bit-depth", arguments->bit_depth,
                    "of the samples; default: the deepest up to 10 that the codec takes")
       ->type_name("N")
-      ->check(CLI::Range(8, 16));
+      ->check(integer_between(8, 16));
   session.on_command(command, [&session, arguments] { return run_bench_command(session, *arguments); });
 }
 

@@ -87,7 +87,7 @@ Status run_codecs(Session& session) {
 void add_codecs(CLI::App& app, Session& session) {
   CLI::App* command =
       session.add_command(app, "codecs", "List codecs: what could be used, what is here, why one is missing",
-                          kExamples, {.codecs = true});
+                          kExamples, {.ffmpeg = true, .timeout = true});
   session.on_command(command, [&session] { return run_codecs(session); });
 }
 

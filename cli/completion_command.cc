@@ -16,10 +16,7 @@ void add_completion(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("completion", "Print a completion script for a shell");
   command->footer(std::string("Examples:\n") + kExamples);
   auto shell = std::make_shared<std::string>();
-  command->add_option("SHELL", *shell, "the shell")
-      ->type_name("")
-      ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  one_of(command->add_option("SHELL", *shell, "the shell"), {"bash", "zsh", "fish"})->required();
   session.on_command(command, [&session, &app, shell] {
     const Shell kind = *shell == "bash" ? Shell::kBash : *shell == "zsh" ? Shell::kZsh : Shell::kFish;
     session.print(completion_script(app, kind));

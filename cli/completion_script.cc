@@ -22,7 +22,7 @@ struct CommandWords {
   std::vector<OptionWords> options;
 };
 
-// CLI::IsMember describes itself as "{a,b,c}" in the option's type name.
+// one_of() names the words "{a,b,c}" as the option's type.
 std::vector<std::string> choices_of(const CLI::Option& option) {
   const std::string type = option.get_type_name();
   const size_t begin = type.find('{'), end = type.rfind('}');

@@ -32,11 +32,9 @@ void add_coding(CLI::App& command, CompressOptions& options) {
       ->type_name("SPEC")
       ->capture_default_str()
       ->group(kGroup);
-  command
-      .add_option("--layout", options.layout,
-                  "weights as pixels (spatial) or as coefficients (spectral, vvc only)")
-      ->type_name("")
-      ->check(CLI::IsMember({"auto", "spatial", "spectral"}))
+  one_of(command.add_option("--layout", options.layout,
+                            "weights as pixels (spatial) or as coefficients (spectral, vvc only)"),
+         {"auto", "spatial", "spectral"})
       ->capture_default_str()
       ->group(kGroup);
   command.add_option("--scales", options.scales, "scales: tensor, row, column, group:N, dual")
@@ -48,7 +46,7 @@ void add_coding(CLI::App& command, CompressOptions& options) {
       .add_option("--bit-depth", options.bit_depth,
                   "of the samples, 8 to 16; default: the deepest up to 10 that the codec takes")
       ->type_name("N")
-      ->check(CLI::Range(8, 16))
+      ->check(integer_between(8, 16))
       ->group(kGroup);
   command.add_option("--importance", options.importance, "llama.cpp imatrix: which inputs matter")
       ->type_name("FILE")

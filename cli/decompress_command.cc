@@ -38,14 +38,12 @@ void add_decompress(CLI::App& app, Session& session) {
   command->add_option("-o,--output", options->output, "model: a file; a folder for folders and shards")
       ->type_name("OUT")
       ->required();
-  command
-      ->add_option("--dtype", options->dtype,
-                   "of the coded tensors; default: each tensor's own, F16 for GGUF blocks")
-      ->type_name("")
-      ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0"}));
-  command->add_option("--format", options->format, "default: that of the source; gguf only from GGUF sources")
-      ->type_name("")
-      ->check(CLI::IsMember({"safetensors", "gguf"}));
+  one_of(command->add_option("--dtype", options->dtype,
+                             "of the coded tensors; default: each tensor's own, F16 for GGUF blocks"),
+         {"f32", "f16", "bf16", "q8_0"});
+  one_of(command->add_option("--format", options->format,
+                             "default: that of the source; gguf only from GGUF sources"),
+         {"safetensors", "gguf"});
   command
       ->add_option("--shard-size", options->shard_bytes,
                    "largest file of a restored folder; suffixes K M G, KiB MiB GiB")

@@ -114,12 +114,12 @@ void add_text_options(CLI::App& command, EvalOptions& options) {
       ->group(kGroup);
   command.add_option("--context", options.context, "tokens; the second half of each chunk is scored")
       ->type_name("N")
-      ->check(CLI::Range(16, 1 << 20))
+      ->check(integer_between(16, 1 << 20))
       ->capture_default_str()
       ->group(kGroup);
   command.add_option("--chunks", options.max_chunks, "at most; default: all that the text gives")
       ->type_name("N")
-      ->check(CLI::Range(1, 1 << 30))
+      ->check(integer_between(1, 1 << 30))
       ->group(kGroup);
   command
       .add_option("--cache", options.cache_dir,
@@ -149,17 +149,15 @@ void add_task_options(CLI::App& command, EvalArguments& arguments) {
 void add_eval(CLI::App& app, Session& session) {
   CLI::App* command =
       session.add_command(app, "eval", "Score a restored model with llama.cpp: perplexity, KL, tasks",
-                          kExamples, {.threads = true, .progress = true});
+                          kExamples, {.threads = true, .ffmpeg = true, .progress = true});
   auto arguments = std::make_shared<EvalArguments>();
   command->add_option("CANDIDATE", arguments->options.candidate, "a GGUF, or an archive made from one")
       ->type_name("")
       ->required();
   command->add_option("--original", arguments->options.original, "GGUF to compare with")->type_name("GGUF");
-  command
-      ->add_option("--dtype", arguments->dtype,
-                   "of the weights of a restored archive; default: each tensor's own")
-      ->type_name("")
-      ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0"}));
+  one_of(command->add_option("--dtype", arguments->dtype,
+                             "of the weights of a restored archive; default: each tensor's own"),
+         {"f32", "f16", "bf16", "q8_0"});
   command
       ->add_option("--tools-dir", arguments->options.tools_dir,
                    "folder of llama.cpp's programs; else $LLMCODEC_LLAMA_DIR, then PATH")

@@ -18,9 +18,8 @@ Status run_extract(Session& session, ExtractOptions options) {
 }  // namespace
 
 void add_extract(CLI::App& app, Session& session) {
-  CLI::App* command =
-      session.add_command(app, "extract", "Take the video stream of one tensor out of an archive", kExamples,
-                          {.threads = true, .codecs = true, .progress = true});
+  CLI::App* command = session.add_command(
+      app, "extract", "Take the video stream of one tensor out of an archive", kExamples, kAllSharedOptions);
   auto options = std::make_shared<ExtractOptions>();
   command->add_option("IN", options->input, "archive")->type_name("")->required();
   command->add_option("TENSOR", options->tensor, "name of a coded tensor")->type_name("")->required();

@@ -29,6 +29,7 @@ constexpr const char* kExamples =
 void declare(CLI::App& app, Session& session) {
   app.set_version_flag("--version", "llmcodec " LLMCODEC_VERSION, "the version");
   app.set_help_flag("-h,--help", "this text");
+  app.formatter(std::make_shared<HelpFormat>());
   app.require_subcommand(1);
   app.footer(std::string(kExamples) + kExitCodeHelp);
   for (const auto add : {add_compress, add_decompress, add_inspect, add_verify, add_plan, add_extract,

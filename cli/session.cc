@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "session.h"
 
-#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "exit_code.h"
 #include "interrupt.h"
-#include "text_format.h"
 
 namespace llmcodec::cli {
 namespace {
@@ -64,13 +62,15 @@ void Session::add_shared_options(CLI::App& command, SharedOptions shared) {
   if (shared.threads) {
     command.add_option("--threads", threads_, "worker threads; 0: one per core")
         ->type_name("N")
-        ->check(CLI::Range(0, 4096))
+        ->check(integer_between(0, 4096))
         ->group(kGroup);
   }
-  if (shared.codecs) {
+  if (shared.ffmpeg) {
     command.add_option("--ffmpeg", environment_.ffmpeg, "ffmpeg program; else $LLMCODEC_FFMPEG, then PATH")
         ->type_name("PATH")
         ->group(kGroup);
+  }
+  if (shared.timeout) {
     command
         .add_option("--timeout", environment_.timeout_seconds,
                     "seconds that one encoder or decoder process may take")
@@ -135,31 +135,6 @@ int Session::report(const Error& failure) {
   if (json_) fmt::print("{}\n", dump(error_to_json(shown)));
   fmt::print(stderr, "llmcodec: error: {}\n", one_line(shown.to_string()));
   return exit_code(shown.kind);
-}
-
-CLI::Validator positive_number() {
-  return CLI::Validator(
-      [](std::string& text) {
-        double number = 0;
-        const bool good = CLI::detail::lexical_cast(text, number) && number > 0 && std::isfinite(number);
-        return good ? std::string() : "'" + text + "' is no positive number";
-      },
-      "");
-}
-
-CLI::Validator byte_size() {
-  return CLI::Validator(
-      [](std::string& text) {
-        const Result<uint64_t> bytes = parse_bytes(text);
-        if (!bytes.is_ok()) return bytes.error().message;
-        text = std::to_string(*bytes);
-        return std::string();
-      },
-      "");
-}
-
-CLI::Option* repeatable(CLI::Option* option) {
-  return option->allow_extra_args(false)->take_all();
 }
 
 }  // namespace llmcodec::cli

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "llmcodec/model.h"
+#include "option_values.h"
 #include "progress_line.h"
 
 namespace llmcodec::cli {
@@ -18,10 +19,11 @@ namespace llmcodec::cli {
 // Which of the shared options a command takes besides --json.
 struct SharedOptions {
   bool threads = false;
-  bool codecs = false;    // --ffmpeg, --timeout
+  bool ffmpeg = false;
+  bool timeout = false;
   bool progress = false;  // --quiet
 };
-inline constexpr SharedOptions kAllSharedOptions = {true, true, true};
+inline constexpr SharedOptions kAllSharedOptions = {true, true, true, true};
 
 class Session {
  public:
@@ -61,12 +63,5 @@ class Session {
   std::unique_ptr<ProgressLine> progress_;
   std::function<Status()> run_;
 };
-
-// Validators of option values; their messages name the option and the value.
-CLI::Validator positive_number();
-CLI::Validator byte_size();  // turns "2GB" into a number of bytes
-
-// An option that takes one value each time it is given: `--keep A --keep B`.
-CLI::Option* repeatable(CLI::Option* option);
 
 }  // namespace llmcodec::cli
