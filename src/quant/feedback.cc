@@ -168,12 +168,6 @@ Result<ClosedLoopColumns> closed_loop_columns(MatrixView<const float> moments,
   return columns;
 }
 
-Result<std::vector<float>> closed_loop_column_steps(MatrixView<const float> moments,
-                                                    const FeedbackOptions& options) {
-  LLMC_ASSIGN_OR_RETURN(ClosedLoopColumns columns, closed_loop_columns(moments, options));
-  return std::move(columns.steps);
-}
-
 Result<Feedback> Feedback::create(MatrixView<const float> moments, std::span<const uint32_t> order,
                                   const FeedbackOptions& options) {
   if (options.strip == 0) return error(ErrorKind::kInvalidArgument, "a feedback strip of 0 columns");

@@ -50,11 +50,6 @@ struct ClosedLoopColumns {
 Result<ClosedLoopColumns> closed_loop_columns(MatrixView<const float> moments,
                                               const FeedbackOptions& options = {});
 
-// The steps alone. To be removed once the pipeline passes the classes on: with another order than
-// class_order() these steps are wrong.
-Result<std::vector<float>> closed_loop_column_steps(MatrixView<const float> moments,
-                                                    const FeedbackOptions& options = {});
-
 class Feedback {
  public:
   // order[k] = matrix column at coded position k, a permutation (else InvalidArgument). Other errors as

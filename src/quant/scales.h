@@ -74,7 +74,7 @@ struct ScaleOptions {
   bool asymmetric = false;
   uint32_t per_octave = 16;  // resolution of the log codes, see LogCode
   // kDual only. Given (one per column, > 0, finite): col[j] is proportional to column_steps[j] and only the
-  // rows are fitted, to unit RMS of x / col; see importance_column_steps and closed_loop_column_steps. Empty:
+  // rows are fitted, to unit RMS of x / col; see importance_column_steps and closed_loop_columns. Empty:
   // rows and columns by alternating normalisation to unit RMS in every row and column, to a fixed point.
   std::span<const float> column_steps = {};
   // With column_steps only. Given (one per column, below kColumnClasses): col codes have 32 per octave and
