@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kStates = 4;
 constexpr int kStarted = 4;  // predecessor of a path that begins here; node of a sub-block without levels
-constexpr int64_t kImpossible = int64_t{1} << 60;
+constexpr int64_t kImpossible = int64_t{1} << 58;  // a factor of 16 must fit
 constexpr int kMaxSubblocks = 64;
 constexpr int kOne = 1 << kCoefficientFraction;
 // Distances are clipped here, so that no sum of costs can overflow; such a level costs a million bits anyway.
@@ -23,9 +23,9 @@ constexpr int64_t kMaxDistance = int64_t{4096} << kCoefficientFraction;
 // A path up to some coefficient, with what its further rates depend on.
 struct Survivor {
   int64_t cost = kImpossible;
-  int budget = 0;      // context bins left in the block
-  uint8_t origin = 0;  // state at the start of this sub-block, kStarted if the path began in it
-  bool any = false;    // a level of this sub-block is non-zero
+  int budget = 0;             // context bins left in the block
+  uint8_t origin = kStarted;  // state at the start of this sub-block, kStarted if the path began in it
+  bool any = false;           // a level of this sub-block is non-zero
   alignas(
       32) uint16_t sums[16] = {};  // template sums (residual_detail::pack_pass1) of the sub-block's positions
 };
@@ -49,12 +49,17 @@ struct Decision {
   uint8_t previous;  // state before, or kStarted
 };
 
-struct Choice {
-  int64_t cost = kImpossible;
-  int budget = 0;
-  int level = 0;
-  int previous = 0;
+// The ways over one coefficient: from state s (0..3) with level zero (3s), the candidate of parity 0 (3s + 1)
+// or of parity 1 (3s + 2), and a path that begins here with parity 0 or 1 (12, 13).
+constexpr int kBeginsHere = 12;
+constexpr int kTransitions = 14;
+struct Transitions {
+  int64_t cost[kTransitions];
+  int budget[kTransitions];
 };
+
+// Which transitions lead into each state (next_state()).
+constexpr int kInto[kStates][4] = {{0, 1, 5, 12}, {6, 7, 11, 11}, {2, 3, 4, 13}, {8, 9, 10, 10}};
 
 // For position p of a sub-block: all ones at the positions whose template contains p.
 struct TemplateMasks {
@@ -77,6 +82,19 @@ uint16_t packed_level(int level) {
   return residual_detail::pack_full(residual_detail::pack_pass1(level < 4 ? level : 4 + (level & 1)), level);
 }
 
+// target = source + (mask & packed), sixteen 16-bit sums at a time in four words: no sum ever leaves its 16
+// bits.
+void add_masked(const uint16_t* source, const uint16_t* mask, uint16_t packed, uint16_t* target) {
+  const uint64_t packed_word = packed * uint64_t{0x0001000100010001};
+  for (int i = 0; i < 16; i += 4) {
+    uint64_t source_word, mask_word;
+    std::memcpy(&source_word, source + i, sizeof source_word);
+    std::memcpy(&mask_word, mask + i, sizeof mask_word);
+    source_word += mask_word & packed_word;
+    std::memcpy(target + i, &source_word, sizeof source_word);
+  }
+}
+
 }  // namespace
 
 struct Trellis::Work {
@@ -91,11 +109,11 @@ struct Trellis::Work {
   void begin_subblock(int i);
   void end_subblock(int i);
   void step(int n, const Candidates& candidates, int64_t zero_tail);
-  void extend(int state, int n, const Candidates& candidates, Choice* best);
-  void extend_with_contexts(int state, int n, const Candidates& candidates, Choice* best);
-  void extend_bypass(int state, int n, const Candidates& candidates, Choice* best);
-  void start_here(int n, const Candidates& candidates, int64_t zero_tail, Choice* best);
-  void adopt(int n, const Choice* best);
+  void extend(int state, int n, const Candidates& candidates, Transitions& out) const;
+  void extend_with_contexts(int state, int n, const Candidates& candidates, Transitions& out) const;
+  void extend_bypass(int state, int n, const Candidates& candidates, Transitions& out) const;
+  void start_here(int n, const Candidates& candidates, int64_t zero_tail, Transitions& out) const;
+  void adopt(int n, const Candidates& candidates, const Transitions& transitions);
   void outside_sums(int i, const Path& path, uint16_t* sums) const;
   TrellisResult trace_back(int count, std::span<const int32_t> coefficients, std::span<int32_t> levels) const;
 
@@ -235,98 +253,98 @@ void Trellis::Work::end_subblock(int i) {
   path_buffer ^= 1;
 }
 
-// Offers `choice` as the way into state `t`.
-static void offer(Choice* best, int t, int64_t cost, int budget, int level, int previous) {
-  if (cost < best[t].cost) best[t] = {cost, budget, level, previous};
-}
-
-void Trellis::Work::extend_with_contexts(int state, int n, const Candidates& candidates, Choice* best) {
+void Trellis::Work::extend_with_contexts(int state, int n, const Candidates& candidates,
+                                         Transitions& out) const {
   const Survivor& survivor = now[state];
   const ScanEntry& place = scan[n];
   const uint16_t sums = survivor.sums[n & 15];
   const bool inferred = n == inferred_position && !survivor.any;
   const auto& increments = kTemplateIncrements[sums & 0xff];
   const uint32_t* sig = rates.sig[std::max(0, state - 1)][increments.sig + place.sig_offset];
-  const int64_t base = survivor.cost + (inferred ? 0 : sig[1]);
   const uint32_t* level_rate = rates.level[increments.greater + place.greater_offset];
+  const int rice = rice_parameter((sums >> 8) - 20);
   const int budget = survivor.budget - (inferred ? 0 : 1);
-  const int* levels = candidates.level[state >> 1];
-  const int64_t* distortions = candidates.distortion[state >> 1];
-  if (!inferred)
-    offer(best, next_state(state, 0), survivor.cost + sig[0] + candidates.zero_distortion, budget, 0, state);
+  int64_t* cost = out.cost + 3 * state;
+  int* left = out.budget + 3 * state;
+  cost[0] = inferred ? kImpossible : survivor.cost + sig[0] + candidates.zero_distortion;
+  left[0] = budget;
+  const int64_t base = survivor.cost + (inferred ? 0 : sig[1]);
   for (int parity = 0; parity < 2; ++parity) {
-    const int level = levels[parity];
-    int64_t cost = base + distortions[parity] + level_rate[level < 4 ? level : 4 + parity];
-    if (level >= 4) cost += rice_rate((level - 4) >> 1, rice_parameter((sums >> 8) - 20));
-    offer(best, next_state(state, parity), cost, budget - (level == 1 ? 1 : 3), level, state);
+    const int level = candidates.level[state >> 1][parity];
+    cost[1 + parity] = base + candidates.distortion[state >> 1][parity] +
+                       level_rate[level < 4 ? level : 4 + parity] + remainder_rate(level, rice);
+    left[1 + parity] = budget - (level == 1 ? 1 : 3);
   }
 }
 
-void Trellis::Work::extend_bypass(int state, int n, const Candidates& candidates, Choice* best) {
+void Trellis::Work::extend_bypass(int state, int n, const Candidates& candidates, Transitions& out) const {
   const Survivor& survivor = now[state];
   const int rice = rice_parameter(survivor.sums[n & 15] >> 8);
   const int zero = zero_position(state, rice);
-  const int* levels = candidates.level[state >> 1];
-  const int64_t* distortions = candidates.distortion[state >> 1];
-  offer(best, next_state(state, 0), survivor.cost + rice_rate(zero, rice) + candidates.zero_distortion,
-        survivor.budget, 0, state);
+  int64_t* cost = out.cost + 3 * state;
+  std::fill_n(out.budget + 3 * state, 3, survivor.budget);
+  cost[0] = survivor.cost + rice_rate(zero, rice) + candidates.zero_distortion;
   for (int parity = 0; parity < 2; ++parity) {
-    const int level = levels[parity];
-    const int64_t cost =
-        survivor.cost + distortions[parity] + kBit + rice_rate(level <= zero ? level - 1 : level, rice);
-    offer(best, next_state(state, parity), cost, survivor.budget, level, state);
+    const int level = candidates.level[state >> 1][parity];
+    cost[1 + parity] = survivor.cost + candidates.distortion[state >> 1][parity] + kBit +
+                       rice_rate(level <= zero ? level - 1 : level, rice);
   }
 }
 
-void Trellis::Work::extend(int state, int n, const Candidates& candidates, Choice* best) {
-  if (now[state].cost >= kImpossible) return;
-  if (now[state].budget >= 4)
-    extend_with_contexts(state, n, candidates, best);
+void Trellis::Work::extend(int state, int n, const Candidates& candidates, Transitions& out) const {
+  if (now[state].cost >= kImpossible)
+    std::fill_n(out.cost + 3 * state, 3, kImpossible);
+  else if (now[state].budget >= 4)
+    extend_with_contexts(state, n, candidates, out);
   else
-    extend_bypass(state, n, candidates, best);
+    extend_bypass(state, n, candidates, out);
 }
 
 // The path whose last non-zero coefficient is this one: everything behind it is zero.
-void Trellis::Work::start_here(int n, const Candidates& candidates, int64_t zero_tail, Choice* best) {
+void Trellis::Work::start_here(int n, const Candidates& candidates, int64_t zero_tail,
+                               Transitions& out) const {
   const ScanEntry& place = scan[n];
   const int64_t base = zero_tail + rates.tu_coded[1] + rates.last_x[place.x] + rates.last_y[place.y];
-  if (base > best[0].cost && base > best[2].cost) return;
   const int budget = context_bin_budget(log2_width, log2_height);
   for (int parity = 0; parity < 2; ++parity) {
     const int level = candidates.level[0][parity];
-    int64_t cost = base + candidates.distortion[0][parity] + rates.level[0][level < 4 ? level : 4 + parity];
-    if (level >= 4) cost += rice_rate((level - 4) >> 1, 0);
-    offer(best, next_state(0, parity), cost, budget - (level == 1 ? 1 : 3), level, kStarted);
+    out.cost[kBeginsHere + parity] = base + candidates.distortion[0][parity] +
+                                     rates.level[0][level < 4 ? level : 4 + parity] +
+                                     remainder_rate(level, 0);
+    out.budget[kBeginsHere + parity] = budget - (level == 1 ? 1 : 3);
   }
 }
 
-// Moves the four survivors over coefficient n.
-void Trellis::Work::adopt(int n, const Choice* best) {
+// Moves the four survivors over coefficient n, each along the cheapest way into its state; the first on equal
+// cost.
+void Trellis::Work::adopt(int n, const Candidates& candidates, const Transitions& transitions) {
   static const Survivor kFresh;
   const uint16_t* mask = masks.mask[n & 15];
   for (int t = 0; t < kStates; ++t) {
-    const Choice& choice = best[t];
+    int64_t key = INT64_MAX;  // cost and index in one number: no branch on what noise decides
+    for (int i : kInto[t]) key = std::min(key, transitions.cost[i] * 16 + i);
     Survivor& survivor = next[t];
-    survivor.cost = choice.cost;
-    if (choice.cost >= kImpossible) continue;
-    decisions[n][t] = {static_cast<uint16_t>(choice.level), static_cast<uint8_t>(choice.previous)};
-    const Survivor& from = choice.previous == kStarted ? kFresh : now[choice.previous];
-    survivor.budget = choice.budget;
-    survivor.origin = choice.previous == kStarted ? uint8_t{kStarted} : from.origin;
-    survivor.any = from.any || choice.level != 0;
-    const uint16_t packed = choice.level == 0 ? uint16_t{0} : packed_level(choice.level);
-    const uint16_t* __restrict source = from.sums;
-    uint16_t* __restrict target = survivor.sums;
-    for (int p = 0; p < 16; ++p) target[p] = static_cast<uint16_t>(source[p] + (mask[p] & packed));
+    survivor.cost = key >> 4;
+    if (survivor.cost >= kImpossible) continue;
+    const int way = static_cast<int>(key & 15);
+    const int before = way >= kBeginsHere ? kStarted : way / 3;
+    const int kind = way >= kBeginsHere ? way - kBeginsHere + 1 : way % 3;
+    const int level = kind == 0 ? 0 : candidates.level[before >> 1 & 1][kind - 1];
+    const Survivor& from = before == kStarted ? kFresh : now[before];
+    decisions[n][t] = {static_cast<uint16_t>(level), static_cast<uint8_t>(before)};
+    survivor.budget = transitions.budget[way];
+    survivor.origin = from.origin;
+    survivor.any = from.any || level != 0;
+    add_masked(from.sums, mask, level == 0 ? uint16_t{0} : packed_level(level), survivor.sums);
   }
   std::swap(now, next);
 }
 
 void Trellis::Work::step(int n, const Candidates& candidates, int64_t zero_tail) {
-  Choice best[kStates];
-  for (int s = 0; s < kStates; ++s) extend(s, n, candidates, best);
-  start_here(n, candidates, zero_tail, best);
-  adopt(n, best);
+  Transitions transitions;
+  for (int s = 0; s < kStates; ++s) extend(s, n, candidates, transitions);
+  start_here(n, candidates, zero_tail, transitions);
+  adopt(n, candidates, transitions);
 }
 
 TrellisResult Trellis::Work::trace_back(int count, std::span<const int32_t> coefficients,

@@ -59,4 +59,17 @@ inline int64_t rice_rate(int value, int rice) {
   return int64_t{kBit} * (value < 64 ? kRiceLengths[rice][value] : rice_length(value, rice));
 }
 
+// Price of abs_remainder for `level`, zero below 4.
+inline constexpr auto kRemainderLengths = [] {
+  std::array<std::array<uint8_t, 64>, 4> table{};
+  for (int rice = 0; rice < 4; ++rice)
+    for (int level = 4; level < 64; ++level)
+      table[rice][level] = static_cast<uint8_t>(rice_length((level - 4) >> 1, rice));
+  return table;
+}();
+
+inline int64_t remainder_rate(int level, int rice) {
+  return int64_t{kBit} * (level < 64 ? kRemainderLengths[rice][level] : rice_length((level - 4) >> 1, rice));
+}
+
 }  // namespace llmcodec::vvc
