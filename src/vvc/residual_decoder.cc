@@ -270,9 +270,8 @@ class BlockReader {
     const uint32_t increments = kIncrements[residual_detail::template_sum(levels_ + entry.padded) & 255];
     if (!place.sig_inferred) {
       --budget;
-      const int set = 12 * std::max(0, state - 1);
-      if (!engine.bin(
-              contexts_[ctx::kSigCoeffFlag + set + entry.sig_offset + static_cast<int>(increments & 3)])) {
+      const int inc = kSigSet[state] + entry.sig_offset + static_cast<int>(increments & 3);
+      if (!engine.bin(contexts_[ctx::kSigCoeffFlag + inc])) {
         state = next_state(state, 0);
         return;
       }
