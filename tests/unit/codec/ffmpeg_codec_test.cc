@@ -120,6 +120,41 @@ TEST_P(EncoderTest, coarser_quality_takes_fewer_bytes) {
   }
 }
 
+TEST_P(EncoderTest, every_profile_it_offers) {
+  const PictureFormat format{96, 80, codec_->info().bit_depths.front()};
+  const std::vector<Plane> planes = smooth_planes(format, 6);
+  const EncoderRule& rule = *find_encoder_rule(GetParam());
+  for (const auto& [profile, options] : {std::pair{"intra", rule.intra},
+                                         {"low_delay", rule.low_delay},
+                                         {"random_access", rule.random_access}}) {
+    const auto codec = open_codec(GetParam() + ":profile=" + profile, {});
+    ASSERT_EQ(codec.is_ok(), options != "-") << profile;
+    if (!codec.is_ok()) continue;
+    const auto stream = codec.value()->encode(views(planes), format, codec_->info().quality.min);
+    ASSERT_TRUE(stream.is_ok()) << profile << ": " << stream.error().to_string();
+    const auto decoded = decode(*codec.value(), *stream, format, planes.size());
+    ASSERT_TRUE(decoded.is_ok()) << profile << ": " << decoded.error().to_string();
+    EXPECT_LE(rms_difference(planes, *decoded), codec_->info().lossless ? 0.0 : 4.0) << profile;
+  }
+}
+
+// Six times the same noise: intra pays for it six times, the others do not.
+TEST_P(EncoderTest, inter_profiles_predict) {
+  const PictureFormat format{128, 128, codec_->info().bit_depths.front()};
+  const std::vector<Plane> noise = bell_planes(format, 1);
+  const std::vector<Plane> planes(6, noise[0]);
+  const double quality = quality_at(codec_->info().quality, 0.5);
+  const auto intra = codec_->encode(views(planes), format, quality);
+  ASSERT_TRUE(intra.is_ok()) << intra.error().to_string();
+  for (const char* profile : {"low_delay", "random_access"}) {
+    const auto codec = open_codec(GetParam() + ":profile=" + profile, {});
+    if (!codec.is_ok()) continue;
+    const auto stream = codec.value()->encode(views(planes), format, quality);
+    ASSERT_TRUE(stream.is_ok()) << profile << ": " << stream.error().to_string();
+    EXPECT_LT(stream->size(), intra->size() * 2 / 3) << profile;
+  }
+}
+
 TEST_P(EncoderTest, full_spec_opens_to_itself) {
   const auto again = open_codec(codec_->spec(), {});
   ASSERT_TRUE(again.is_ok()) << again.error().to_string();
@@ -198,20 +233,6 @@ TEST_F(FfmpegTest, a_preset_of_the_users_is_the_encoders_own) {
   EXPECT_NE(spec.find("preset=ultrafast"), std::string::npos) << spec;
   EXPECT_NE(spec.find("aq-mode=0"), std::string::npos) << spec;
   EXPECT_EQ(spec.find("min-cu-size"), std::string::npos) << spec;
-}
-
-TEST_F(FfmpegTest, profiles_code_several_pictures) {
-  for (const char* profile : {"intra", "low_delay", "random_access"}) {
-    const auto codec = open_codec(std::string("libx265:profile=") + profile, {});
-    ASSERT_TRUE(codec.is_ok()) << codec.error().to_string();
-    const PictureFormat format{96, 64, 10};
-    const std::vector<Plane> planes = smooth_planes(format, 6);
-    const auto stream = codec.value()->encode(views(planes), format, 4);
-    ASSERT_TRUE(stream.is_ok()) << stream.error().to_string();
-    const auto decoded = decode(*codec.value(), *stream, format, 6);
-    ASSERT_TRUE(decoded.is_ok()) << decoded.error().to_string();
-    EXPECT_LE(rms_difference(planes, *decoded), 4.0) << profile;
-  }
 }
 
 TEST_F(FfmpegTest, quality_outside_its_range_or_grid) {
