@@ -32,9 +32,10 @@ constexpr int matrix_entry(int k, int n) {
 // again. Odd rows of the N-point transform are rows (64 / N) * (1, 3, 5, ...) of the 64-point one.
 template <int N>
 constexpr auto make_odd_rows() {
-  std::array<std::array<int, N / 2>, N / 2> rows{};
+  std::array<std::array<int16_t, N / 2>, N / 2> rows{};
   for (int k = 0; k < N / 2; ++k)
-    for (int n = 0; n < N / 2; ++n) rows[k][n] = cosine((2 * n + 1) * (2 * k + 1) * (64 / N));
+    for (int n = 0; n < N / 2; ++n)
+      rows[k][n] = static_cast<int16_t>(cosine((2 * n + 1) * (2 * k + 1) * (64 / N)));
   return rows;
 }
 template <int N>
@@ -47,20 +48,20 @@ template <class T>
 using Batch = T[kLanes];
 
 // N-point inverse of each lane. Input coefficient k is in[k * step]; those from `count` on are zero and not
-// read.
-template <int N, class T>
-void inverse_1d(const Batch<T>* in, int step, int count, Batch<T>* out) {
+// read. Inputs are 16 bits wide on purpose: the widening multiply is the one that every vector unit has.
+template <int N>
+void inverse_1d(const Batch<int16_t>* in, int step, int count, Batch<int32_t>* out) {
   if constexpr (N == 1) {
     for (int lane = 0; lane < kLanes; ++lane) out[0][lane] = 64 * in[0][lane];
   } else {
-    Batch<T> even[N / 2];
+    Batch<int32_t> even[N / 2];
     inverse_1d<N / 2>(in, 2 * step, (count + 1) / 2, even);
-    Batch<T> odd[N / 2] = {};
+    Batch<int32_t> odd[N / 2] = {};
     for (int k = 0; 2 * k + 1 < count; ++k) {
-      const T* coefficient = in[(2 * k + 1) * step];
+      const int16_t* coefficient = in[(2 * k + 1) * step];
       for (int n = 0; n < N / 2; ++n) {
-        const T weight = static_cast<T>(kOddRows<N>[k][n]);
-        for (int lane = 0; lane < kLanes; ++lane) odd[n][lane] += weight * coefficient[lane];
+        const int16_t weight = kOddRows<N>[k][n];
+        for (int lane = 0; lane < kLanes; ++lane) odd[n][lane] += int32_t{weight} * coefficient[lane];
       }
     }
     for (int n = 0; n < N / 2; ++n) {
@@ -97,7 +98,7 @@ void forward_1d(const Batch<T>* in, int step, Batch<T>* out) {
   }
 }
 
-void inverse_any(int log2_size, const Batch<int32_t>* in, int count, Batch<int32_t>* out) {
+void inverse_any(int log2_size, const Batch<int16_t>* in, int count, Batch<int32_t>* out) {
   switch (log2_size) {
     case 2:
       return inverse_1d<4>(in, 1, count, out);
@@ -136,23 +137,27 @@ int dct_coefficient(int k, int n) {
 // H.266 (V3, 09/2023) 8.7.4.1 Transformation process for scaled transform coefficients
 void inverse_dct(const int32_t* coefficients, const TransformSize& size, int bit_depth, int16_t* residual) {
   const int width = 1 << size.log2_width, height = 1 << size.log2_height;
-  alignas(32) Batch<int32_t> in[64], out[64];
+  alignas(32) Batch<int16_t> in[64];
+  alignas(32) Batch<int32_t> out[64];
   // After the first stage, transposed: for each batch of rows the coefficients along x.
-  alignas(32) Batch<int32_t> middle[64 / kLanes][32];
+  alignas(32) Batch<int16_t> middle[64 / kLanes][32];
   for (int x = 0; x < size.columns; x += kLanes) {
     const int lanes = std::min(kLanes, size.columns - x);
     for (int y = 0; y < size.rows; ++y) {
-      std::fill(in[y] + lanes, in[y] + kLanes, 0);
-      std::copy(coefficients + y * width + x, coefficients + y * width + x + lanes, in[y]);
+      std::fill(in[y] + lanes, in[y] + kLanes, int16_t{0});
+      for (int lane = 0; lane < lanes; ++lane)
+        in[y][lane] = static_cast<int16_t>(coefficients[y * width + x + lane]);
     }
     inverse_any(size.log2_height, in, size.rows, out);
     for (int y = 0; y < height; ++y) {
       for (int lane = 0; lane < lanes; ++lane)
-        middle[y / kLanes][x + lane][y % kLanes] = std::clamp((out[y][lane] + 64) >> 7, -32768, 32767);
+        middle[y / kLanes][x + lane][y % kLanes] =
+            static_cast<int16_t>(std::clamp((out[y][lane] + 64) >> 7, -32768, 32767));
     }
   }
   if (height < kLanes) {
-    for (int x = 0; x < size.columns; ++x) std::fill(middle[0][x] + height, middle[0][x] + kLanes, 0);
+    for (int x = 0; x < size.columns; ++x)
+      std::fill(middle[0][x] + height, middle[0][x] + kLanes, int16_t{0});
   }
   const int shift = 20 - bit_depth;
   const int rounding = 1 << (shift - 1);
