@@ -49,17 +49,20 @@ struct Decision {
   uint8_t previous;  // state before, or kStarted
 };
 
-// The ways over one coefficient: from state s (0..3) with level zero (3s), the candidate of parity 0 (3s + 1)
-// or of parity 1 (3s + 2), and a path that begins here with parity 0 or 1 (12, 13).
-constexpr int kBeginsHere = 12;
-constexpr int kTransitions = 14;
+// A path that has not begun.
+constexpr Survivor kFresh;
+
+// The ways over one coefficient: from state s (0..3) with level zero (4s), the candidate of parity 0 (4s + 1)
+// or of parity 1 (4s + 2); a path that begins here takes the two last places of s = 2 and 3, with parity 0
+// and 1.
+constexpr int kBegins[2] = {11, 15};
 struct Transitions {
-  int64_t cost[kTransitions];
-  int budget[kTransitions];
+  int64_t cost[16];
+  int budget[16];
 };
 
 // Which transitions lead into each state (next_state()).
-constexpr int kInto[kStates][4] = {{0, 1, 5, 12}, {6, 7, 11, 11}, {2, 3, 4, 13}, {8, 9, 10, 10}};
+constexpr int kInto[kStates][4] = {{0, 1, 6, 11}, {8, 9, 14, 14}, {2, 4, 5, 15}, {10, 12, 13, 13}};
 
 // For position p of a sub-block: all ones at the positions whose template contains p.
 struct TemplateMasks {
@@ -264,8 +267,8 @@ void Trellis::Work::extend_with_contexts(int state, int n, const Candidates& can
   const uint32_t* level_rate = rates.level[increments.greater + place.greater_offset];
   const int rice = rice_parameter((sums >> 8) - 20);
   const int budget = survivor.budget - (inferred ? 0 : 1);
-  int64_t* cost = out.cost + 3 * state;
-  int* left = out.budget + 3 * state;
+  int64_t* cost = out.cost + 4 * state;
+  int* left = out.budget + 4 * state;
   cost[0] = inferred ? kImpossible : survivor.cost + sig[0] + candidates.zero_distortion;
   left[0] = budget;
   const int64_t base = survivor.cost + (inferred ? 0 : sig[1]);
@@ -281,8 +284,8 @@ void Trellis::Work::extend_bypass(int state, int n, const Candidates& candidates
   const Survivor& survivor = now[state];
   const int rice = rice_parameter(survivor.sums[n & 15] >> 8);
   const int zero = zero_position(state, rice);
-  int64_t* cost = out.cost + 3 * state;
-  std::fill_n(out.budget + 3 * state, 3, survivor.budget);
+  int64_t* cost = out.cost + 4 * state;
+  std::fill_n(out.budget + 4 * state, 3, survivor.budget);
   cost[0] = survivor.cost + rice_rate(zero, rice) + candidates.zero_distortion;
   for (int parity = 0; parity < 2; ++parity) {
     const int level = candidates.level[state >> 1][parity];
@@ -293,7 +296,7 @@ void Trellis::Work::extend_bypass(int state, int n, const Candidates& candidates
 
 void Trellis::Work::extend(int state, int n, const Candidates& candidates, Transitions& out) const {
   if (now[state].cost >= kImpossible)
-    std::fill_n(out.cost + 3 * state, 3, kImpossible);
+    std::fill_n(out.cost + 4 * state, 3, kImpossible);
   else if (now[state].budget >= 4)
     extend_with_contexts(state, n, candidates, out);
   else
@@ -308,17 +311,15 @@ void Trellis::Work::start_here(int n, const Candidates& candidates, int64_t zero
   const int budget = context_bin_budget(log2_width, log2_height);
   for (int parity = 0; parity < 2; ++parity) {
     const int level = candidates.level[0][parity];
-    out.cost[kBeginsHere + parity] = base + candidates.distortion[0][parity] +
-                                     rates.level[0][level < 4 ? level : 4 + parity] +
-                                     remainder_rate(level, 0);
-    out.budget[kBeginsHere + parity] = budget - (level == 1 ? 1 : 3);
+    out.cost[kBegins[parity]] = base + candidates.distortion[0][parity] +
+                                rates.level[0][level < 4 ? level : 4 + parity] + remainder_rate(level, 0);
+    out.budget[kBegins[parity]] = budget - (level == 1 ? 1 : 3);
   }
 }
 
 // Moves the four survivors over coefficient n, each along the cheapest way into its state; the first on equal
 // cost.
 void Trellis::Work::adopt(int n, const Candidates& candidates, const Transitions& transitions) {
-  static const Survivor kFresh;
   const uint16_t* mask = masks.mask[n & 15];
   for (int t = 0; t < kStates; ++t) {
     int64_t key = INT64_MAX;  // cost and index in one number: no branch on what noise decides
@@ -327,9 +328,10 @@ void Trellis::Work::adopt(int n, const Candidates& candidates, const Transitions
     survivor.cost = key >> 4;
     if (survivor.cost >= kImpossible) continue;
     const int way = static_cast<int>(key & 15);
-    const int before = way >= kBeginsHere ? kStarted : way / 3;
-    const int kind = way >= kBeginsHere ? way - kBeginsHere + 1 : way % 3;
-    const int level = kind == 0 ? 0 : candidates.level[before >> 1 & 1][kind - 1];
+    const bool begins = (way & 3) == 3;
+    const int before = begins ? kStarted : way >> 2;
+    const int kind = begins ? way >> 2 : (way & 3) + 1;  // 1: zero, 2: parity 0, 3: parity 1
+    const int level = kind == 1 ? 0 : candidates.level[before >> 1 & 1][kind - 2];
     const Survivor& from = before == kStarted ? kFresh : now[before];
     decisions[n][t] = {static_cast<uint16_t>(level), static_cast<uint8_t>(before)};
     survivor.budget = transitions.budget[way];
