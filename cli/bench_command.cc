@@ -77,6 +77,9 @@ void add_bench(CLI::App& app, Session& session) {
   repeatable(command->add_option("--codec,--codecs", arguments->codecs, "NAME[:key=value,...]; repeatable"))
       ->type_name("SPEC")
       ->required();
+  one_of(command->add_option("--layout", arguments->layout, "of vvc; the same as vvc:layout=spectral"),
+         {"spatial", "spectral"})
+      ->capture_default_str();
   repeatable(
       command->add_option("--source", arguments->sources, "gaussian, laplace or FILE:TENSOR; repeatable"))
       ->type_name("SOURCE")

@@ -39,10 +39,22 @@ struct Evaluation {
   double seconds_per_weight = 0;
 };
 
+// Every weight of a small model: few samples would stand for too many different tensors.
+std::vector<Sample> all_samples(const std::vector<TensorJob>& jobs) {
+  std::vector<Sample> samples;
+  for (size_t j = 0; j < jobs.size(); ++j) {
+    const uint64_t parts = ceil_div(jobs[j].shape.rows * jobs[j].shape.cols, kSampleWeights);
+    for (uint64_t i = 0; i < jobs[j].shape.matrices * parts; ++i)
+      samples.push_back({j, i / parts, static_cast<double>(i % parts) / static_cast<double>(parts)});
+  }
+  return samples;
+}
+
 // Evenly spaced over all coded weights, so that every weight counts alike and no sample needs a factor.
 std::vector<Sample> spread_samples(const std::vector<TensorJob>& jobs) {
   uint64_t total = 0;
   for (const TensorJob& job : jobs) total += job.shape.weights();
+  if (total <= kMinSamples * kSampleWeights) return all_samples(jobs);
   const uint64_t count = std::clamp(total / kSampledPart / kSampleWeights, kMinSamples, kMaxSamples);
   std::vector<Sample> samples;
   uint64_t begin = 0;
@@ -202,7 +214,14 @@ class Search {
                             evaluated_at = x;
                             return reduced(search_, last_);
                           }));
-    if (found.out_of_range || !near_enough(found)) return out_of_reach(search_, found);
+    if (found.out_of_range || !near_enough(found)) {
+      StepFound ends = found;
+      LLMC_ASSIGN_OR_RETURN(const Evaluation fine, evaluator_.run(range.min, std::nullopt));
+      LLMC_ASSIGN_OR_RETURN(const Evaluation coarse, evaluator_.run(range.max, std::nullopt));
+      ends.value_at_min = reduced(search_, fine);
+      ends.value_at_max = reduced(search_, coarse);
+      return out_of_reach(search_, ends);
+    }
     if (evaluated_at != found.log2_step) {
       LLMC_ASSIGN_OR_RETURN(last_, evaluator_.run(found.log2_step, base_quality));
     }
