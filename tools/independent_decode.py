@@ -21,7 +21,7 @@ import safetensors_stream as st
 NUMPY = {"F32": np.float32, "F16": np.float16, "F64": np.float64, "U8": np.uint8, "I8": np.int8, "U16": np.uint16, "I16": np.int16,
          "U32": np.uint32, "I32": np.int32, "U64": np.uint64, "I64": np.int64, "BF16": np.uint16, "BOOL": np.uint8,
          "F8_E4M3": np.uint8, "F8_E5M2": np.uint8}
-DEMUXER = {"h266": "vvc", "hevc": "hevc", "h264": "h264", "obu": "obu", "ivf": "ivf", "nut": "nut"}
+DEMUXER = {"h266": "vvc", "jxl": "jpegxl_pipe", "j2k": "j2k_pipe"}  # streams that FFmpeg's demuxers call otherwise
 f32 = np.float32
 
 
@@ -40,21 +40,23 @@ def read_safetensors(path):
 
 # --- streams to samples (format 2.6) -------------------------------------------------------------------------------
 
-def ffmpeg_pictures(stream, container):
-    """Luma planes of every picture, as arrays (height, width), untouched by any conversion."""
-    source = ["-f", DEMUXER[container]] if container in DEMUXER else []
-    command = [os.environ.get("LLMCODEC_FFMPEG", "ffmpeg"), "-v", "error", "-threads", "1", *source, "-i", "pipe:0", "-fps_mode",
-               "passthrough", "-vf", "extractplanes=y", "-strict", "-1", "-f", "yuv4mpegpipe", "pipe:1"]
+def ffmpeg_pictures(stream, container, depth):
+    """Luma planes of every picture in `depth` bits, as arrays (height, width), untouched by any conversion."""
+    command = [os.environ.get("LLMCODEC_FFMPEG", "ffmpeg"), "-v", "error", "-threads", "1", "-f", DEMUXER.get(container, container),
+               "-i", "pipe:0", "-fps_mode", "passthrough", "-vf", "extractplanes=y", "-strict", "-1", "-f", "yuv4mpegpipe", "pipe:1"]
     out = subprocess.run(command, input=stream, stdout=subprocess.PIPE, check=True).stdout
     header, _, rest = out.partition(b"\n")
     fields = {part[:1]: part[1:].decode() for part in header.split()[1:] if part[:1] != b"X"}
     shape = (int(fields[b"H"]), int(fields[b"W"]))
-    kind = np.uint8 if fields[b"C"] == "mono" else np.dtype("<u2")
+    stream_depth = int(fields[b"C"].removeprefix("mono") or 8)
+    kind = np.uint8 if stream_depth == 8 else np.dtype("<u2")
     frame = shape[0] * shape[1] * np.dtype(kind).itemsize
+    shift = stream_depth - depth  # a deeper stream holds samples * 2^shift
     while rest:
         head, _, rest = rest.partition(b"\n")
         assert head.startswith(b"FRAME")
-        yield np.frombuffer(rest[:frame], kind).reshape(shape).astype(np.int64)
+        samples = np.frombuffer(rest[:frame], kind).reshape(shape).astype(np.int64)
+        yield np.minimum((samples + (1 << shift >> 1)) >> shift, (1 << depth) - 1)
         rest = rest[frame:]
 
 
@@ -66,18 +68,9 @@ def raw_pictures(stream, count, width, height, depth):
 def segment_pictures(codec, stream, count, width, height, depth):
     if codec["stream"] == "raw":
         return raw_pictures(stream, count, width, height, depth)
-    if codec["stream"] == "images":
-        pictures = []
-        while stream:
-            size = 4 + int.from_bytes(stream[:4], "little")
-            pictures += ffmpeg_pictures(stream[4:size], "image")
-            stream = stream[size:]
-    else:
-        pictures = list(ffmpeg_pictures(stream, codec["stream"]))
+    pictures = list(ffmpeg_pictures(stream, codec["stream"], depth))
     assert len(pictures) == count, f"{len(pictures)} pictures, {count} expected"
-    shift = codec.get("shift", 0)
-    rounded = [(p + (1 << shift >> 1)) >> shift for p in pictures]
-    return [np.minimum(p, (1 << depth) - 1)[:height, :width] for p in rounded]
+    return [picture[:height, :width] for picture in pictures]
 
 
 def all_pictures(codec, bitstream, matrices, per_matrix, shape, depth):
@@ -171,7 +164,7 @@ def spectral(stages, bitstream, matrices, rows, cols):
     (wide, high), (across, down) = layout["blocks"], layout["cuts"]
     m = layout["coefficients"] // 32
     pictures = all_pictures(codec, bitstream, matrices, across * down, (32 * wide, 32 * high), depth)
-    indices = [block_indices(picture, m, codec["quality"], depth) for picture in pictures]
+    indices = [block_indices(picture, m, int(codec["quality"]), depth) for picture in pictures]
     return matrices_of(indices, layout, matrices, wide * m, high * 32)[:, :rows, :cols].astype(f32) * f32(layout["step"])
 
 
@@ -272,7 +265,7 @@ def main():
     for name, dtype, values in decode(options.archive, options.tensor):
         if expected is not None:
             ours = expected.pop(name)[1] if name in expected else None
-            if dtype == "F32" and (ours is None or not np.array_equal(ours.view(np.uint32), np.ascontiguousarray(values).view(np.uint32))):
+            if dtype == "F32" and (ours is None or ours.tobytes() != values.astype(f32).tobytes()):
                 raise SystemExit(f"{name}: differs from {options.compare}")
         if options.output:
             entries.append(st.Entry(name, dtype, values.shape, np.ascontiguousarray(values)))
