@@ -37,7 +37,7 @@ void add_coding(CLI::App& command, CompressOptions& options) {
          {"auto", "spatial", "spectral"})
       ->capture_default_str()
       ->group(kGroup);
-  command.add_option("--scales", options.scales, "scales: tensor, row, column, group:N, dual")
+  command.add_option("--scales", options.scales, "scales: auto, tensor, row, column, group:N, dual")
       ->type_name("KIND")
       ->capture_default_str()
       ->group(kGroup);

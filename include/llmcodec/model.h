@@ -60,7 +60,9 @@ struct CompressOptions {
   Target target = {};
   std::string codec = "vvc";      // "name:key=value,..." as open_codec() takes it
   std::string layout = "auto";    // "spatial", "spectral" (vvc only); auto: spectral where the codec can
-  std::string scales = "dual";    // "tensor", "row", "column", "group:N", "dual"
+  // "tensor", "row", "column", "group:N", "dual"; auto: row for embeddings and heads of whose inputs nothing is known
+  // (docs/decisions/020-embedding-scales.md), dual for everything else.
+  std::string scales = "auto";
   bool asymmetric = false;
   uint32_t bit_depth = 0;         // of the planes; 0: the deepest up to 10 that the codec takes
   std::vector<std::string> set;   // 'REGEX=key:value', in order; keys: docs/plan.md

@@ -62,6 +62,7 @@ Result<std::unique_ptr<CompressRun>> CompressRun::prepare(const CompressOptions&
   LLMC_RETURN_IF_ERROR(run->open_moments());
   LLMC_RETURN_IF_ERROR(run->load_plan());
   LLMC_RETURN_IF_ERROR(run->resolve_codecs());
+  LLMC_RETURN_IF_ERROR(run->choose_scales());
   LLMC_RETURN_IF_ERROR(run->describe_source());
   LLMC_RETURN_IF_ERROR(run->fit_all());
   return run;
@@ -104,6 +105,18 @@ Status CompressRun::resolve_codecs() {
     LLMC_ASSIGN_OR_RETURN(const Codec* codec, codecs.get(tensor.codec));
     Status status = resolve(codec->info(), options.target, &tensor);
     if (!status.is_ok()) return std::move(status).error().in_tensor(tensor.name);
+  }
+  return Status::ok();
+}
+
+// Output heads (and embeddings, often the same tensor) read hidden states of which a few dimensions are hundreds of times
+// as strong as the rest; dual scales take just these for coarse ones. Row scales do not, until the inputs are known.
+Status CompressRun::choose_scales() {
+  for (size_t i = 0; i < plan.tensors.size(); ++i) {
+    TensorPlan& tensor = plan.tensors[i];
+    if (!tensor.code || !tensor.auto_scales) continue;
+    LLMC_ASSIGN_OR_RETURN(const bool known, knows_inputs(moments, model.source->tensors()[i]));
+    tensor.scales = {is_vocabulary(tensor.name) && !known ? ScaleKind::kRow : ScaleKind::kDual, 0};
   }
   return Status::ok();
 }

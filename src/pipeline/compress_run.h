@@ -67,6 +67,7 @@ struct CompressRun {
   Status open_moments();
   Status load_plan();
   Status resolve_codecs();
+  Status choose_scales();
   Status describe_source();
   Status fit_all();
   Target default_target();

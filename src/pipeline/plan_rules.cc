@@ -31,6 +31,8 @@ Status set_action(const std::string& value, TensorPlan* tensor) {
 }
 
 Status set_scales(const std::string& value, TensorPlan* tensor) {
+  tensor->auto_scales = value == "auto";
+  if (tensor->auto_scales) return Status::ok();
   LLMC_ASSIGN_OR_RETURN(tensor->scales, parse_scale_spec(value));
   return Status::ok();
 }

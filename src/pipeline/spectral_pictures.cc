@@ -215,9 +215,9 @@ Status decode_spectral(const CodedTensor& tensor, const MatrixContext& matrix, s
   return Status::ok();
 }
 
-SpectralChoice spectral_choice(double log2_step) {
+SpectralChoice spectral_choice(double log2_step, uint64_t rows) {
   const double bits = gaussian_bits(log2_step);
-  return {vvc::spectral_coefficients_for_rate(bits) / kStripInputs, static_cast<double>(vvc::spectral_qp_for_rate(bits))};
+  return {vvc::spectral_outputs_for_rate(bits, rows), static_cast<double>(vvc::spectral_qp_for_rate(bits))};
 }
 
 }  // namespace llmcodec

@@ -11,11 +11,11 @@ Result<CodedPictures> encode_spectral(const CodedTensor& tensor, const MatrixCon
 Status decode_spectral(const CodedTensor& tensor, const MatrixContext& matrix, std::span<const std::byte> stream,
                        PictureRange range, uint64_t first_row, MatrixView<float> rows, std::vector<std::byte>* samples);
 
-// What suits unit-variance weights at this log2 step.
+// What suits unit-variance weights of a matrix with `rows` outputs at this log2 step.
 struct SpectralChoice {
   uint32_t outputs_per_block;  // m
   double quality;              // slice QP: how large the coefficients stand in the picture, no matter of rate
 };
-SpectralChoice spectral_choice(double log2_step);
+SpectralChoice spectral_choice(double log2_step, uint64_t rows);
 
 }  // namespace llmcodec

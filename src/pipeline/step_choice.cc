@@ -47,7 +47,7 @@ void choose_step(double log2_step, std::optional<double> base_quality, const Cod
   const double own = log2_step + plan->step_octaves;
   if (plan->layout == "spectral") {
     plan->step = portable_exp2(own);
-    const SpectralChoice choice = spectral_choice(own);
+    const SpectralChoice choice = spectral_choice(own, plan->rows);
     plan->outputs_per_block = choice.outputs_per_block;
     plan->quality = choice.quality;
   } else if (codec.quality.lossless_only) {

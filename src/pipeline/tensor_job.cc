@@ -7,13 +7,21 @@
 namespace llmcodec {
 namespace {
 
+// A tied embedding is looked up as well: a tenth of the mean diagonal stands for inputs that hit one dimension alone
+// (shared/design.md: measured at 3 bits).
+FeedbackOptions loop_options(std::string_view name) {
+  FeedbackOptions options;
+  if (is_vocabulary(name)) options.damping = 0.1;
+  return options;
+}
+
 // What is known about the inputs of a matrix, as the scales need it; empty vectors when nothing is.
 Result<ClosedLoopColumns> known_columns(const TensorInfo& info, const TensorJob& job, uint64_t m,
                                         const InputMoments& moments) {
   if (job.plan->scales.kind != ScaleKind::kDual) return ClosedLoopColumns();
   if (job.hessian_group) {
     LLMC_ASSIGN_OR_RETURN(const std::vector<float> h, moments.hessian->read(*job.hessian_group));
-    return closed_loop_columns({h.data(), job.shape.cols, job.shape.cols});
+    return closed_loop_columns({h.data(), job.shape.cols, job.shape.cols}, loop_options(info.name));
   }
   if (!moments.importance) return ClosedLoopColumns();
   LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
@@ -75,6 +83,21 @@ Status TensorRowReader::read_rows(size_t first, MatrixView<float> out) {
   return Status::ok();
 }
 
+Result<bool> knows_inputs(const InputMoments& moments, const TensorInfo& info) {
+  if (moments.hessian) return moments.hessian->find(info.name).has_value();
+  if (!moments.importance) return false;
+  const auto shape = matrix_shape(info.shape);
+  LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry, moments.importance->find(info.name, shape->cols, shape->matrices));
+  return entry.found();
+}
+
+bool is_vocabulary(std::string_view name) {
+  for (const char* part : {"token_embd", "embed_tokens", "lm_head", "wte.", "word_embeddings", "tok_embeddings"}) {
+    if (name.find(part) != std::string_view::npos) return true;
+  }
+  return name == "output.weight";
+}
+
 uint64_t TensorJob::side_bytes() const {
   uint64_t bytes = 0;
   for (const MatrixScales& matrix : scales) bytes += matrix.side_bytes();
@@ -107,7 +130,8 @@ Result<std::unique_ptr<Feedback>> make_feedback(const TensorJob& job, uint64_t m
   if (!job.hessian_group) return std::unique_ptr<Feedback>();
   LLMC_ASSIGN_OR_RETURN(const std::vector<float> h, moments.hessian->read(*job.hessian_group));
   LLMC_ASSIGN_OR_RETURN(Feedback feedback,
-                        Feedback::create({h.data(), job.shape.cols, job.shape.cols}, job.order[m]));
+                        Feedback::create({h.data(), job.shape.cols, job.shape.cols}, job.order[m],
+                                         loop_options(job.plan->name)));
   return std::make_unique<Feedback>(std::move(feedback));
 }
 

@@ -107,7 +107,13 @@ Result<TensorPlan> tensor_from_json(const json& value) {
   return tensor;
 }
 
-Status check_against(const Model& model, const Plan& plan) {
+uint64_t rows_of(const TensorInfo& info) {
+  const auto shape = matrix_shape(info.shape);
+  return shape ? shape->rows : 0;
+}
+
+// Fills in what a plan does not repeat of the model.
+Status check_against(const Model& model, Plan& plan) {
   const std::vector<TensorInfo>& tensors = model.source->tensors();
   if (plan.tensors.size() != tensors.size())
     return error(ErrorKind::kInvalidArgument, "plan has {} tensors, the model {}", plan.tensors.size(), tensors.size());
@@ -115,6 +121,7 @@ Status check_against(const Model& model, const Plan& plan) {
     if (plan.tensors[i].name != tensors[i].name)
       return error(ErrorKind::kInvalidArgument, "plan has '{}' where the model has this one", plan.tensors[i].name)
           .in_tensor(tensors[i].name);
+    plan.tensors[i].rows = rows_of(tensors[i]);
     const std::string reason = obstacle(tensors[i]);
     if (plan.tensors[i].code && !reason.empty())
       return error(ErrorKind::kInvalidArgument, "plan wants to code what cannot be coded: {}", reason)
@@ -129,7 +136,10 @@ Result<Plan> draft_plan(const Model& model, const CompressOptions& options) {
   Plan plan;
   plan.target = options.target;
   TensorPlan defaults;
-  LLMC_ASSIGN_OR_RETURN(defaults.scales, parse_scale_spec(options.scales));
+  defaults.auto_scales = options.scales == "auto";
+  if (!defaults.auto_scales) {
+    LLMC_ASSIGN_OR_RETURN(defaults.scales, parse_scale_spec(options.scales));
+  }
   defaults.asymmetric = options.asymmetric;
   defaults.codec = options.codec;
   defaults.layout = options.layout;
@@ -140,6 +150,7 @@ Result<Plan> draft_plan(const Model& model, const CompressOptions& options) {
     tensor.name = info.name;
     tensor.reason = default_reason(info);
     tensor.code = tensor.reason.empty();
+    tensor.rows = rows_of(info);
     LLMC_ASSIGN_OR_RETURN(const bool forced, rules.apply(&tensor));
     if (forced && !obstacle(info).empty())
       return error(ErrorKind::kInvalidArgument, "--set asks to code what cannot be coded: {}", obstacle(info))

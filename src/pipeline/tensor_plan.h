@@ -17,6 +17,8 @@ struct TensorPlan {
   std::string name;
   bool code = false;
   std::string reason;  // why it is kept exactly
+  uint64_t rows = 0;                // of the tensor's matrices
+  bool auto_scales = false;         // scales are still to be chosen
   ScaleSpec scales;
   bool asymmetric = false;
   std::string codec = "vvc";
