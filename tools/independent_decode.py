@@ -128,19 +128,15 @@ def scan_32():
 def dc_prediction(picture, depth):
     """Prediction of every 32x32 block from its decoded neighbours: DC with PDPC (H.266 8.4.5.2), (by, bx, 32, 32)."""
     down, across = picture.shape[0] // 32, picture.shape[1] // 32
-    out = np.full((down, across, 32, 32), 1 << (depth - 1), dtype=np.int64)
+    blocks = picture.reshape(down, 32, across, 32).swapaxes(1, 2)
+    top, left = np.empty((down, across, 32), np.int64), np.empty((down, across, 32), np.int64)
+    top[1:], left[:, 1:] = blocks[:-1, :, 31, :], blocks[:, :-1, :, 31]
+    # A missing side repeats the nearest sample of the other (8.4.5.2.8); the first block has neither.
+    top[0], left[:, 0] = left[0, :, :1], top[:, 0, :1]
+    top[0, 0] = left[0, 0] = 1 << (depth - 1)
+    dc = ((top.sum(axis=-1) + left.sum(axis=-1) + 32) >> 6)[..., None, None]
     weight = 32 >> np.minimum(31, 2 * np.arange(32) >> 2)
-    for by in range(down):
-        for bx in range(across):
-            if by == 0 and bx == 0:
-                continue
-            y, x = 32 * by, 32 * bx
-            # A missing side repeats the nearest sample of the other (8.4.5.2.8).
-            top = picture[y - 1, x:x + 32] if by else np.full(32, picture[y, x - 1])
-            left = picture[y:y + 32, x - 1] if bx else np.full(32, picture[y - 1, x])
-            dc = (top.sum() + left.sum() + 32) >> 6
-            out[by, bx] = dc + ((weight[None, :] * (left[:, None] - dc) + weight[:, None] * (top[None, :] - dc) + 32) >> 6)
-    return out
+    return dc + ((weight * (left[..., :, None] - dc) + weight[:, None] * (top[..., None, :] - dc) + 32) >> 6)
 
 
 def coefficient_unit(qp, depth):
@@ -155,7 +151,7 @@ def block_indices(picture, m, qp, depth):
     inverse = np.linalg.inv(dct_matrix().T)
     blocks = picture.reshape(down, 32, across, 32).swapaxes(1, 2) - dc_prediction(picture, depth)
     coefficients = (inverse @ blocks @ inverse.T * 2.0 ** (27 - depth)).reshape(down, across, 1024)
-    index = np.rint(coefficients[:, :, scan_32()[1:1 + 32 * m]] / coefficient_unit(qp, depth))
+    index = np.rint(coefficients[:, :, scan_32()[1:1 + 32 * m]] / coefficient_unit(qp, depth)).astype(np.int64)
     return index.reshape(down, across, 32, m).transpose(1, 3, 0, 2).reshape(across * m, down * 32)
 
 

@@ -40,23 +40,22 @@ class IndependentDecode(CliTest):
 
     @needs_ffmpeg
     def test_own_codec_spatial(self):
-        for source in ("moe.safetensors", "conv.safetensors", "heavy.safetensors"):
+        for source in ("conv.safetensors", "heavy.safetensors"):
             with self.subTest(source):
                 self.agree(source, "--codec", "vvc", "--layout", "spatial", "--snr", "15")
 
     @needs_ffmpeg
     def test_own_codec_spectral(self):
-        for source in ("moe.safetensors", "conv.safetensors", "heavy.safetensors", "dtypes.safetensors"):
-            for snr in ("10", "20"):
-                with self.subTest(source, snr=snr):
-                    self.agree(source, "--codec", "vvc", "--layout", "spectral", "--snr", snr)
+        # Each segment costs one start of ffmpeg: the mixture of experts, with one for each expert, comes once.
+        for source, snr in (("moe", "10"), ("conv", "20"), ("heavy", "10"), ("heavy", "20"), ("dtypes", "20")):
+            with self.subTest(source, snr=snr):
+                self.agree(source + ".safetensors", "--codec", "vvc", "--layout", "spectral", "--snr", snr)
 
     @needs_ffmpeg
     def test_real_encoders(self):
-        for codec in ("libx265:preset=ultrafast", "libvvenc:preset=faster", "libx264:preset=ultrafast", "libkvazaar", "ffv1", "libjxl",
-                      "libopenjpeg"):
+        for codec in ("libx265:preset=ultrafast", "libvvenc:preset=faster", "libx264:preset=ultrafast", "libkvazaar", "ffv1", "libjxl"):
             with self.subTest(codec):
-                self.agree("moe.safetensors", "--codec", codec, *([] if codec == "ffv1" else ["--snr", "12"]))
+                self.agree("conv.safetensors", "--codec", codec, *([] if codec == "ffv1" else ["--snr", "12"]))
 
 
 if __name__ == "__main__":
