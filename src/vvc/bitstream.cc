@@ -70,10 +70,10 @@ void BitWriter::u(unsigned bits, uint32_t value) {
 
 void BitWriter::ue(uint32_t value) {
   const uint64_t code = uint64_t{value} + 1;
-  const auto length = static_cast<unsigned>(std::bit_width(code));
-  u(length - 1, 0);
+  const auto suffix_bits = static_cast<unsigned>(std::bit_width(code >> 1));
+  u(suffix_bits, 0);
   u(1, 1);
-  u(length - 1, static_cast<uint32_t>(code & ((uint64_t{1} << (length - 1)) - 1)));
+  u(suffix_bits, static_cast<uint32_t>(code & ((uint64_t{1} << suffix_bits) - 1)));
 }
 
 void BitWriter::se(int32_t value) {

@@ -105,7 +105,8 @@ void Md5::block(const std::byte* bytes) {
   uint32_t a = state_[0], b = state_[1], c = state_[2], d = state_[3];
   for (int i = 0; i < 64; ++i) {
     const Md5Step step = md5_step(i, b, c, d);
-    const uint32_t sum = a + step.mix + kSines[i] + load_le32(bytes + 4 * step.word);
+    const uint32_t sum =
+        a + step.mix + kSines[i] + load_le32(bytes + size_t{4} * static_cast<size_t>(step.word));
     a = d;
     d = c;
     c = b;

@@ -255,8 +255,8 @@ void ReferenceSamples::fetch(PlaneView picture, const NeighbourScope& scope, con
     std::fill_n(line_, size_, static_cast<uint16_t>(1 << (bit_depth - 1)));
     return;
   }
-  uint16_t* const left_top =
-      line_ + 2 * height - 1;  // the sample left of the block's first row; downwards is -1
+  // The sample left of the block's first row; downwards is -1.
+  uint16_t* const left_top = &line_[2 * height - 1];
   uint16_t* const above_first = line_ + corner_ + block.ref_idx + 1;
   for (int i = 0; i < left_count; ++i) left_top[-i] = picture.at(block.y + i, column);
   if (above_count > 0) std::copy_n(&picture.at(row, block.x), above_count, above_first);

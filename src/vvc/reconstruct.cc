@@ -47,7 +47,8 @@ void BlockReconstructor::add_residual(const ResidualBlock& block) {
   inverse_dct(coefficients, size, bit_depth_, residual);
   const int max_value = (1 << bit_depth_) - 1;
   for (int y = 0; y < height; ++y) {
-    uint16_t* samples = &picture_.at(static_cast<size_t>(block.y + y), static_cast<size_t>(block.x));
+    uint16_t* samples =
+        &picture_.at(static_cast<size_t>(block.y) + static_cast<size_t>(y), static_cast<size_t>(block.x));
     for (int x = 0; x < width; ++x)
       samples[x] = static_cast<uint16_t>(std::clamp(samples[x] + residual[y * width + x], 0, max_value));
   }

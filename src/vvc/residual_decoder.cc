@@ -77,7 +77,7 @@ class Engine {
   // Sixteen bypass bins at once: the quotient of offset and range.
   LLMC_INLINE uint32_t sixteen_bypass() {
     const auto bins = static_cast<uint32_t>(((value_ >> 39) * kReciprocal[range_ - 256]) >> 40);
-    value_ = (value_ - (uint64_t{range_ * bins} << 39)) << 16;
+    value_ = (value_ - ((uint64_t{range_} * bins) << 39)) << 16;
     extra_ -= 16;
     if (extra_ < kEnough) refill();
     return bins;
@@ -159,8 +159,9 @@ class BypassWindow {
     constexpr int kMaxPrefix = 17, kRicePrefixes = 5;
     int prefix = 0;
     while (prefix < kMaxPrefix && take(1) != 0) ++prefix;
-    const int suffix_bits = prefix == kMaxPrefix ? 15 : prefix - kRicePrefixes + rice;
-    const int base = ((1 << (prefix - kRicePrefixes)) + kRicePrefixes - 1) << rice;
+    const int above = std::max(prefix - kRicePrefixes, 0);
+    const int suffix_bits = prefix == kMaxPrefix ? 15 : above + rice;
+    const int base = ((1 << above) + kRicePrefixes - 1) << rice;
     return base + static_cast<int>(take(suffix_bits));
   }
 

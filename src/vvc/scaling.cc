@@ -12,7 +12,7 @@ Scaler::Scaler(int qp_prime, int bit_depth, int log2_width, int log2_height) {
   const int log2_sum = log2_width + log2_height;
   const int rect_non_ts = log2_sum & 1;  // rectNonTsFlag
   const int qp = qp_prime + 1;  // dependent quantisation: steps are doubled, less a sixth of an octave
-  factor_ = int64_t{kFlatScalingFactor * kLevelScale[rect_non_ts][qp % 6]} << (qp / 6);
+  factor_ = (int64_t{kFlatScalingFactor} * kLevelScale[rect_non_ts][qp % 6]) << (qp / 6);
   shift_ = bit_depth + rect_non_ts + log2_sum / 2 + 10 - kLog2TransformRange + 1;
   offset_ = int64_t{1} << (shift_ - 1);
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 
 namespace llmcodec::vvc {
 namespace {
@@ -47,6 +48,11 @@ constexpr int kLanes = 8;
 template <class T>
 using Batch = T[kLanes];
 
+// Where odd coefficient 2k + 1 stands among those of the full transform.
+constexpr ptrdiff_t row_of(int k, int step) {
+  return ptrdiff_t{2 * k + 1} * step;
+}
+
 // N-point inverse of each lane. Input coefficient k is in[k * step]; those from `count` on are zero and not
 // read. Inputs are 16 bits wide on purpose: the widening multiply is the one that every vector unit has.
 template <int N>
@@ -58,7 +64,7 @@ void inverse_1d(const Batch<int16_t>* in, int step, int count, Batch<int32_t>* o
     inverse_1d<N / 2>(in, 2 * step, (count + 1) / 2, even);
     Batch<int32_t> odd[N / 2] = {};
     for (int k = 0; 2 * k + 1 < count; ++k) {
-      const int16_t* coefficient = in[(2 * k + 1) * step];
+      const int16_t* coefficient = in[row_of(k, step)];
       for (int n = 0; n < N / 2; ++n) {
         const int16_t weight = kOddRows<N>[k][n];
         for (int lane = 0; lane < kLanes; ++lane) odd[n][lane] += int32_t{weight} * coefficient[lane];
@@ -93,7 +99,7 @@ void forward_1d(const Batch<T>* in, int step, Batch<T>* out) {
         const T weight = static_cast<T>(kOddRows<N>[k][n]);
         for (int lane = 0; lane < kLanes; ++lane) sum[lane] += weight * differences[n][lane];
       }
-      std::copy(sum, sum + kLanes, out[(2 * k + 1) * step]);
+      std::copy(sum, sum + kLanes, out[row_of(k, step)]);
     }
   }
 }

@@ -80,7 +80,9 @@ class RandomBlocks {
       reconstructor_.add_residual({tu.x, tu.y, tu.log2_width, tu.log2_height, levels_, tu.last, cu.qp});
   }
 
-  void element(const char*, int) const {}
+  void element(const char* name, int value) { trace_.element(name, value); }
+  // The slice data's elements; the header, which comes first, is written last.
+  const MemoryTrace& trace() const { return trace_; }
 
  private:
   // Any sequence of AbsLevel is legal; the state turns it into TransCoeffLevel. The last one must not be
@@ -109,11 +111,12 @@ class RandomBlocks {
   const CuMap& map_;
   BlockReconstructor reconstructor_;
   int32_t levels_[64 * 32];
+  MemoryTrace trace_;
 };
 
 class Generator {
  public:
-  explicit Generator(uint32_t seed) : random_(seed) {
+  Generator(uint32_t seed, TraceSink* trace) : random_(seed), trace_(trace) {
     draw_sps();
     draw_pps();
     draw_temper();
@@ -124,8 +127,8 @@ class Generator {
     out.description = describe();
     out.foreign_trouble = foreign_trouble();
     out.format = {sps_.output_width(), sps_.output_height(), static_cast<uint32_t>(sps_.bit_depth())};
-    append_nal(bytes_, NalType::kSps, write_sps(sps_).value(), StartCode::kLong);
-    append_nal(bytes_, NalType::kPps, write_pps(pps_).value(), StartCode::kLong);
+    append_nal(bytes_, NalType::kSps, write_sps(sps_, trace_).value(), StartCode::kLong);
+    append_nal(bytes_, NalType::kPps, write_pps(pps_, trace_).value(), StartCode::kLong);
     const int count = sps_.general_profile_idc == kProfileMain10 ? random_.between(1, 3) : 1;
     for (int i = 0; i < count; ++i) out.pictures.push_back(crop(picture(i)));
     out.bytes = std::move(bytes_);
@@ -249,7 +252,7 @@ class Generator {
     const PictureHeader header = draw_picture_header(index);
     const bool own_unit = pps_.num_slices() > 1 || random_.one_in(4);
     if (own_unit)
-      append_nal(bytes_, NalType::kPictureHeader, write_picture_header(header, sets).value(),
+      append_nal(bytes_, NalType::kPictureHeader, write_picture_header(header, sets, trace_).value(),
                  StartCode::kLong);
     Plane samples(sps_.sps_pic_width_max_in_luma_samples, sps_.sps_pic_height_max_in_luma_samples);
     CuMap map(static_cast<int>(sps_.sps_pic_width_max_in_luma_samples),
@@ -265,15 +268,21 @@ class Generator {
           pps_.pps_no_pic_partition_flag ? sps_.height_in_ctbs() : pps_.slice_height_in_ctus[address];
       const std::vector<uint8_t> data = slice_data(slice, first_row, rows, map, samples.view());
       BitWriter bits;
-      must_succeed(write_slice_header(bits, slice, {NalType::kIdrNoLp, &sets, own_unit ? &header : nullptr}));
+      must_succeed(
+          write_slice_header(bits, slice, {NalType::kIdrNoLp, &sets, own_unit ? &header : nullptr}, trace_));
+      if (trace_ != nullptr) {
+        for (const MemoryTrace::Line& line : data_trace_.lines())
+          trace_->element(line.name.c_str(), line.value);
+      }
       bits.append(std::as_bytes(std::span(data)));
       append_nal(bytes_, NalType::kIdrNoLp, bits.bytes(), StartCode::kShort);
       first_row += rows;
     }
     const auto type = static_cast<HashType>(random_.below(3));
-    append_nal(bytes_, NalType::kSuffixSei,
-               write_picture_hash(picture_hash(type, std::as_const(samples).view(), sps_.bit_depth())),
-               StartCode::kShort);
+    append_nal(
+        bytes_, NalType::kSuffixSei,
+        write_picture_hash(picture_hash(type, std::as_const(samples).view(), sps_.bit_depth()), trace_),
+        StartCode::kShort);
     return samples;
   }
 
@@ -305,6 +314,7 @@ class Generator {
     }
     bins.terminate(1);
     const std::vector<uint8_t> data = bins.finish();
+    data_trace_ = blocks.trace();
     size_t begin = 0;
     for (size_t end : ends) {
       if (sps_.sps_entry_point_offsets_present_flag)
@@ -336,12 +346,14 @@ class Generator {
   Pps pps_;
   Temper temper_;
   std::vector<std::byte> bytes_;
+  TraceSink* trace_;
+  MemoryTrace data_trace_;  // of the last slice's data
 };
 
 }  // namespace
 
-RandomStream random_stream(uint32_t seed) {
-  return Generator(seed).make();
+RandomStream random_stream(uint32_t seed, TraceSink* trace) {
+  return Generator(seed, trace).make();
 }
 
 }  // namespace llmcodec::vvc

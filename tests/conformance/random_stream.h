@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "llmcodec/plane.h"
+#include "vvc/trace.h"
 
 namespace llmcodec::vvc {
 
@@ -26,7 +27,7 @@ struct RandomStream {
   std::string foreign_trouble;
 };
 
-// The same seed gives the same stream on every machine.
-RandomStream random_stream(uint32_t seed);
+// The same seed gives the same stream on every machine. `trace` gets every syntax element in stream order.
+RandomStream random_stream(uint32_t seed, TraceSink* trace = nullptr);
 
 }  // namespace llmcodec::vvc
