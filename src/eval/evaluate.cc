@@ -79,10 +79,10 @@ Result<std::string> make_base(const EvalOptions& options, const LlamaRunner& run
   if (std::filesystem::exists(path, code)) return path;
   if (!options.cache_dir.empty()) std::filesystem::create_directories(options.cache_dir, code);
   std::string partial = AtomicFile::partial_path(path);
-  auto run = runner.perplexity(options.original, text_file, partial);
-  if (!run.is_ok()) {
+  Status written = runner.write_base(options.original, text_file, partial);
+  if (!written.is_ok()) {
     std::filesystem::remove(partial, code);
-    return std::move(run).error();
+    return std::move(written).error();
   }
   std::filesystem::rename(partial, path, code);
   if (code)
@@ -99,7 +99,7 @@ Status score_text(const EvalOptions& options, const LlamaRunner& runner, const T
   std::string text_file = folder.file("text.txt");
   LLMC_RETURN_IF_ERROR(write_text_file(text_file, text));
   if (options.original.empty()) {
-    LLMC_ASSIGN_OR_RETURN(PerplexityRun run, runner.perplexity(options.candidate, text_file, ""));
+    LLMC_ASSIGN_OR_RETURN(PerplexityRun run, runner.perplexity(options.candidate, text_file));
     report.perplexity = run.perplexity;
     report.chunks = run.chunks;
     return Status::ok();

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 
 #include "base/subprocess.h"
@@ -75,28 +76,75 @@ Result<std::string> LlamaRunner::run(std::vector<std::string> arguments) const {
   return text;
 }
 
-Result<PerplexityRun> LlamaRunner::perplexity(const std::string& model, const std::string& text_file,
-                                              const std::string& base_file) const {
+template <class Complete>
+Result<std::string> LlamaRunner::run_until(const std::vector<std::string>& arguments,
+                                           Complete complete) const {
+  constexpr int kRuns = 4;  // about a third of all runs of a second lose lines, hardly any long one
+  Result<std::string> output = run(arguments);
+  for (int i = 1; i < kRuns && output.is_ok() && !complete(*output).is_ok(); ++i) output = run(arguments);
+  return output;
+}
+
+// llama.cpp prints from a thread of its own and can end before that thread has written its last lines (seen
+// on a busy machine: three of four short runs). Such a run ends with exit code 0 and without its result, and
+// is done again: three times, or for as long as short runs take half a minute.
+template <class T, class Parse>
+Result<T> LlamaRunner::run_until_understood(const std::string& model,
+                                            const std::vector<std::string>& arguments, Parse parse) const {
+  const auto start = std::chrono::steady_clock::now();
+  for (int attempt = 1;; ++attempt) {
+    auto output = run(arguments);
+    if (!output.is_ok()) return std::move(output).error().in_file(model);
+    Result<T> parsed = parse(*output);
+    if (parsed.is_ok()) return parsed;
+    const bool soon = std::chrono::steady_clock::now() - start < std::chrono::seconds(30);
+    if (attempt >= (soon ? 20 : 3)) return std::move(parsed).error().in_file(model);
+  }
+}
+
+Result<PerplexityRun> LlamaRunner::perplexity(const std::string& model, const std::string& text_file) const {
   std::vector<std::string> arguments = {"-m",      model, "-f",
                                         text_file, "-c",  std::to_string(settings_.context)};
-  if (settings_.max_chunks > 0) {
-    arguments.insert(arguments.end(), {"--chunks", std::to_string(settings_.max_chunks)});
-  }
-  if (!base_file.empty()) arguments.insert(arguments.end(), {"--kl-divergence-base", base_file});
+  add_chunks(arguments);
+  return run_until_understood<PerplexityRun>(
+      model, arguments, [](const std::string& output) -> Result<PerplexityRun> {
+        LLMC_ASSIGN_OR_RETURN(Measured measured, parse_perplexity(output));
+        return PerplexityRun{measured, parse_chunks(output)};
+      });
+}
+
+Status LlamaRunner::write_base(const std::string& model, const std::string& text_file,
+                               const std::string& base_file) const {
+  std::vector<std::string> arguments = {
+      "-m",     model, "-f", text_file, "-c", std::to_string(settings_.context), "--kl-divergence-base",
+      base_file};
+  add_chunks(arguments);
   auto output = run(std::move(arguments));
   if (!output.is_ok()) return std::move(output).error().in_file(model);
-  auto measured = parse_perplexity(*output);
-  if (!measured.is_ok()) return std::move(measured).error().in_file(model);
-  return PerplexityRun{*measured, parse_chunks(*output)};
+  if (access(base_file.c_str(), R_OK) == 0) return Status::ok();
+  return error(ErrorKind::kUnsupported, "llama-perplexity wrote no log-probabilities; it ends with: {}",
+               last_message(*output))
+      .in_file(model);
+}
+
+void LlamaRunner::add_chunks(std::vector<std::string>& arguments) const {
+  if (settings_.max_chunks <= 0) return;
+  arguments.insert(arguments.end(), {"--chunks", std::to_string(settings_.max_chunks)});
 }
 
 Result<DivergenceRun> LlamaRunner::divergence(const std::string& model, const std::string& base_file) const {
-  auto output = run({"-m", model, "--kl-divergence", "--kl-divergence-base", base_file, "-c",
-                     std::to_string(settings_.context)});
-  if (!output.is_ok()) return std::move(output).error().in_file(model);
-  auto scores = parse_divergence(*output);
-  if (!scores.is_ok()) return std::move(scores).error().in_file(model);
-  return DivergenceRun{*scores, parse_chunks(*output)};
+  std::vector<std::string> arguments = {"-m",
+                                        model,
+                                        "--kl-divergence",
+                                        "--kl-divergence-base",
+                                        base_file,
+                                        "-c",
+                                        std::to_string(settings_.context)};
+  return run_until_understood<DivergenceRun>(
+      model, arguments, [](const std::string& output) -> Result<DivergenceRun> {
+        LLMC_ASSIGN_OR_RETURN(DivergenceOutput scores, parse_divergence(output));
+        return DivergenceRun{scores, parse_chunks(output)};
+      });
 }
 
 Result<TaskScore> LlamaRunner::task(const std::string& model, TaskKind kind, const std::string& task_file,
@@ -116,19 +164,20 @@ Result<TaskScore> LlamaRunner::task(const std::string& model, TaskKind kind, con
   if (kind == TaskKind::kHellaswag && shape.tasks > 0) {
     arguments.insert(arguments.end(), {"--hellaswag-tasks", std::to_string(shape.tasks)});
   }
-  auto output = run(std::move(arguments));
-  if (!output.is_ok()) return std::move(output).error().in_file(model);
-  TaskScore score{.file = task_file,
-                  .kind = kind,
-                  .tasks = shape.tasks,
-                  .skipped = shape.skipped,
-                  .accuracy_percent = {},
-                  .chance_percent = 100 * shape.chance};
-  if (score.tasks == 0) {
-    LLMC_ASSIGN_OR_RETURN(score.tasks, parse_task_count(*output));
-  }
-  LLMC_ASSIGN_OR_RETURN(score.accuracy_percent, parse_task_accuracy(*output, score.tasks));
-  return score;
+  return run_until_understood<TaskScore>(
+      model, arguments, [&](const std::string& output) -> Result<TaskScore> {
+        TaskScore score{.file = task_file,
+                        .kind = kind,
+                        .tasks = shape.tasks,
+                        .skipped = shape.skipped,
+                        .accuracy_percent = {},
+                        .chance_percent = 100 * shape.chance};
+        if (score.tasks == 0) {
+          LLMC_ASSIGN_OR_RETURN(score.tasks, parse_task_count(output));
+        }
+        LLMC_ASSIGN_OR_RETURN(score.accuracy_percent, parse_task_accuracy(output, score.tasks));
+        return score;
+      });
 }
 
 }  // namespace llmcodec

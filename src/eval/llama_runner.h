@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Runs llama-perplexity in its modes and hands back what it measured. One call = one process.
+// Runs llama-perplexity in its modes and hands back what it measured. One call = one process
+// (repeated when llama.cpp lost its last lines, see the .cc file).
 //
 //   LLMC_ASSIGN_OR_RETURN(LlamaRunner runner, LlamaRunner::open({.threads = 2}));
-//   LLMC_ASSIGN_OR_RETURN(PerplexityRun run, runner.perplexity("model.gguf", "text.txt", {}));
+//   LLMC_ASSIGN_OR_RETURN(PerplexityRun run, runner.perplexity("model.gguf", "text.txt"));
 //
 // Errors: Unsupported when the program is missing, fails, or prints what is not understood; Limit on
 // time-out.
@@ -38,10 +39,10 @@ class LlamaRunner {
  public:
   static Result<LlamaRunner> open(const LlamaSettings& settings);
 
-  // Perplexity of `model` on `text_file`. With `base_file`, the log-probabilities of every scored token are
-  // written there as well, for divergence().
-  Result<PerplexityRun> perplexity(const std::string& model, const std::string& text_file,
-                                   const std::string& base_file) const;
+  Result<PerplexityRun> perplexity(const std::string& model, const std::string& text_file) const;
+  // Writes the log-probabilities of every scored token of `text_file` to `base_file`, for divergence().
+  Status write_base(const std::string& model, const std::string& text_file,
+                    const std::string& base_file) const;
   // `model` against the log-probabilities in `base_file`, on the text and chunks that it was made with.
   Result<DivergenceRun> divergence(const std::string& model, const std::string& base_file) const;
   // `task_file` in llama.cpp's own form for `kind`. shape.tasks is the number that must be scored (0: not
@@ -54,7 +55,15 @@ class LlamaRunner {
 
  private:
   LlamaRunner() = default;
+  // The output, once `complete` finds in it what is needed: llama.cpp's log writer loses its last lines now
+  // and then when the process ends (exit code 0), so an incomplete run is repeated a few times.
+  template <class Complete>
+  Result<std::string> run_until(const std::vector<std::string>& arguments, Complete complete) const;
   Result<std::string> run(std::vector<std::string> arguments) const;
+  template <class T, class Parse>
+  Result<T> run_until_understood(const std::string& model, const std::vector<std::string>& arguments,
+                                 Parse parse) const;
+  void add_chunks(std::vector<std::string>& arguments) const;
   LlamaSettings settings_;
   std::string program_, version_;
 };

@@ -42,7 +42,16 @@ def arrays(path):
 
 
 def as_floats(dtype, values):
-    return st.from_bf16(values) if dtype == "BF16" else values.astype(np.float32)
+    if dtype == "BF16":
+        return st.from_bf16(values)
+    if dtype == "F8_E5M2":  # the upper half of a binary16
+        return (values.view(np.uint8).astype(np.uint16) << 8).view(np.float16).astype(np.float32)
+    if dtype == "F8_E4M3":  # bias 7, three mantissa bits
+        bits = values.view(np.uint8).astype(np.int32)
+        exponent, mantissa = (bits >> 3) & 15, bits & 7
+        magnitude = np.where(exponent == 0, mantissa * 2.0**-9, (8 + mantissa) * 2.0 ** (exponent - 10.0))
+        return np.where(bits >> 7, -magnitude, magnitude).astype(np.float32)
+    return values.astype(np.float32)
 
 
 def snr_db(original, restored):

@@ -23,7 +23,7 @@ class Resume(CliTest):
     def setUpClass(cls):
         super().setUpClass()
         rng = np.random.default_rng(5)
-        entries = [make_test_models.entry(f"layer.{i}.weight", "BF16", make_test_models.weights(rng, 512, 640)) for i in range(12)]
+        entries = [make_test_models.entry(f"layer.{i}.weight", "BF16", make_test_models.weights(rng, 320, 448)) for i in range(10)]
         st.write(str(cls.folder / "model.safetensors"), entries)
 
     def command(self, folder, *more):
