@@ -21,15 +21,16 @@
 
 namespace llmcodec {
 
-// Every codec has exactly one quality parameter, coarse or fine; the plane scale does the rest. Quality is logarithmic
-// for all: `per_octave` more of it doubles the quantiser step (at least roughly), or takes one bit from every sample.
-// Where an encoder's own parameter is not (JPEG XL's distance, JPEG 2000's ratio), the adapter translates.
+// Every codec has exactly one quality parameter, coarse or fine; the plane scale does the rest. Quality is
+// logarithmic for all: `per_octave` more of it doubles the quantiser step (at least roughly), or takes one
+// bit from every sample. Where an encoder's own parameter is not (JPEG XL's distance, JPEG 2000's ratio), the
+// adapter translates.
 struct QualityRange {
   double min = 0, max = 0;     // finest and coarsest value the codec takes
   double step = 1;             // granularity: 1 for an integer QP, smaller for a distance
   bool lossless_only = false;  // quality is ignored (raw, ffv1)
-  // The rate depends on quality alone, whatever the plane's scale: it is about 8 - quality / 6 bits per sample, and
-  // the steps are small enough to hit a rate (libopenjpeg).
+  // The rate depends on quality alone, whatever the plane's scale: it is about 8 - quality / 6 bits per
+  // sample, and the steps are small enough to hit a rate (libopenjpeg).
   bool fixed_rate = false;
   double per_octave = 6;
 };

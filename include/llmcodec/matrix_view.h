@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A view of a row-major matrix: shape, stride, no ownership. Copy it freely; the memory behind it must outlive it.
+// A view of a row-major matrix: shape, stride, no ownership. Copy it freely; the memory behind it must
+// outlive it.
 #pragma once
 
 #include <cstddef>
@@ -24,12 +25,10 @@ struct MatrixView {
   T& at(size_t r, size_t c) const { return data[r * stride + c]; }
   size_t size() const { return rows * cols; }
   // Rows [r, r + n) and columns [c, c + m).
-  MatrixView block(size_t r, size_t c, size_t n, size_t m) const { return {data + r * stride + c, n, m, stride}; }
-  operator MatrixView<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, rows, cols, stride};
+  MatrixView block(size_t r, size_t c, size_t n, size_t m) const {
+    return {data + r * stride + c, n, m, stride};
   }
+  operator MatrixView<const T>() const requires(!std::is_const_v<T>) { return {data, rows, cols, stride}; }
 };
 
 }  // namespace llmcodec

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Models in, archives out, and back: what the `llmcodec` program does, as functions. Every call reads its input from
-// disk, bounds its memory by the largest tensor in flight, and leaves either a complete output or none.
+// Models in, archives out, and back: what the `llmcodec` program does, as functions. Every call reads its
+// input from disk, bounds its memory by the largest tensor in flight, and leaves either a complete output or
+// none.
 //
 //   CompressOptions options;
 //   options.input = "SmolLM2.gguf";
@@ -27,10 +28,10 @@ namespace llmcodec {
 
 enum class TargetKind {
   kDefault,  // 3 bits per weight; for a lossless codec the step that clips nothing
-  kBpw,   // bits per weight: 8 * bytes of the whole archive / parameters of the model
-  kSize,  // bytes of the whole archive
-  kSnr,   // dB over all coded weights, relative to their energy
-  kStep,  // quantiser step in units of the normalised weights, the same for all tensors
+  kBpw,      // bits per weight: 8 * bytes of the whole archive / parameters of the model
+  kSize,     // bytes of the whole archive
+  kSnr,      // dB over all coded weights, relative to their energy
+  kStep,     // quantiser step in units of the normalised weights, the same for all tensors
 };
 
 struct Target {
@@ -58,10 +59,10 @@ struct CompressOptions {
   std::string input;   // GGUF, safetensors, index, or Hugging Face folder
   std::string output;  // a file; a folder for folder inputs and for several shards
   Target target = {};
-  std::string codec = "vvc";      // "name:key=value,..." as open_codec() takes it
-  std::string layout = "auto";    // "spatial", "spectral" (vvc only); auto: spectral where the codec can
-  // "tensor", "row", "column", "group:N", "dual"; auto: row for embeddings and heads of whose inputs nothing is known
-  // (docs/decisions/020-embedding-scales.md), dual for everything else.
+  std::string codec = "vvc";    // "name:key=value,..." as open_codec() takes it
+  std::string layout = "auto";  // "spatial", "spectral" (vvc only); auto: spectral where the codec can
+  // "tensor", "row", "column", "group:N", "dual"; auto: row for embeddings and heads of whose inputs nothing
+  // is known (docs/decisions/020-embedding-scales.md), dual for everything else.
   std::string scales = "auto";
   bool asymmetric = false;
   uint32_t bit_depth = 0;         // of the planes; 0: the deepest up to 10 that the codec takes
@@ -83,7 +84,7 @@ struct TensorReport {
   uint64_t elements = 0;
   bool coded = false;
   std::string reason = {};  // why it is stored exactly; empty for coded tensors
-  uint64_t bytes = 0;  // in the archive, scales and outliers included, headers not
+  uint64_t bytes = 0;       // in the archive, scales and outliers included, headers not
   double bpw = 0;
   double relative_mse = 0, snr_db = 0, max_abs_error = 0, cosine = 1;
   uint64_t outliers = 0;
@@ -91,7 +92,7 @@ struct TensorReport {
 
 struct CompressReport {
   uint64_t parameters = 0;
-  uint64_t bytes = 0;          // whole archive: every file that decompress() needs, carried-over files left out
+  uint64_t bytes = 0;  // whole archive: every file that decompress() needs, carried-over files left out
   uint64_t carried_bytes = 0;  // of `bytes`: carried-over metadata that is no tensor (GGUF key-values)
   double bpw = 0, bpw_weights = 0;
   double relative_mse = 0, snr_db = 0;  // over the coded weights
@@ -117,8 +118,8 @@ Result<PlanReport> plan(const CompressOptions& options);
 struct DecompressOptions {
   std::string input;
   std::string output;
-  std::string dtype;    // "f32", "f16", "bf16", "q8_0"; empty: each tensor's own (F16 for GGUF block types)
-  std::string format;   // "safetensors", "gguf"; empty: that of the source
+  std::string dtype;   // "f32", "f16", "bf16", "q8_0"; empty: each tensor's own (F16 for GGUF block types)
+  std::string format;  // "safetensors", "gguf"; empty: that of the source
   uint64_t shard_bytes = 5'000'000'000;  // of a restored folder, as Hugging Face writes it
   Control control = {};
 };
@@ -141,7 +142,8 @@ struct InspectReport {
 };
 Result<InspectReport> inspect(const std::string& path);
 
-// Checks all checksums and decodes everything; with `against`, the original model, measures the error as well.
+// Checks all checksums and decodes everything; with `against`, the original model, measures the error as
+// well.
 struct VerifyOptions {
   std::string input;
   std::string against;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A plane: integer samples of one component, 8 to 16 bits in uint16_t, owned or viewed.
-// Plane x = matrix row (output), plane y = matrix column (input): codecs run top to bottom, so inputs are coded in
-// order and a closed loop can correct those still to come.
+// Plane x = matrix row (output), plane y = matrix column (input): codecs run top to bottom, so inputs are
+// coded in order and a closed loop can correct those still to come.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct PictureFormat {
   uint64_t samples() const { return uint64_t{width} * height; }
 };
 
-using PlaneView = MatrixView<const uint16_t>;     // rows = height, cols = width
+using PlaneView = MatrixView<const uint16_t>;  // rows = height, cols = width
 using MutablePlaneView = MatrixView<uint16_t>;
 
 // One picture that owns its samples.

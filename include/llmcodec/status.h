@@ -6,12 +6,13 @@
 //   Status load(const std::string& path) {
 //     LLMC_ASSIGN_OR_RETURN(Header header, read_header(path));
 //     if (header.size > kMaxHeaderBytes)
-//       return error(ErrorKind::kLimit, "header of {} bytes exceeds {}", header.size, kMaxHeaderBytes).in_file(path);
+//       return error(ErrorKind::kLimit, "header of {} bytes exceeds {}", header.size,
+//       kMaxHeaderBytes).in_file(path);
 //     return Status::ok();
 //   }
 //
-// Nothing here throws; no function of this project aborts because of its input. Context (file, tensor, byte offset)
-// is added on the way up by the caller that knows it; the innermost context wins.
+// Nothing here throws; no function of this project aborts because of its input. Context (file, tensor, byte
+// offset) is added on the way up by the caller that knows it; the innermost context wins.
 #pragma once
 
 #include <fmt/format.h>
@@ -107,11 +108,13 @@ class [[nodiscard]] Result {
 #define LLMC_CONCAT(a, b) LLMC_CONCAT_INNER(a, b)
 
 // Evaluates a Status or Result; on failure returns its Error from the enclosing function.
-#define LLMC_RETURN_IF_ERROR(expression) LLMC_RETURN_IF_ERROR_INNER(LLMC_CONCAT(llmc_status_, __LINE__), expression)
-#define LLMC_RETURN_IF_ERROR_INNER(status, expression)                   \
-  do {                                                                   \
-    auto status = (expression);                                          \
-    if (!status.is_ok()) [[unlikely]] return std::move(status).error();   \
+#define LLMC_RETURN_IF_ERROR(expression) \
+  LLMC_RETURN_IF_ERROR_INNER(LLMC_CONCAT(llmc_status_, __LINE__), expression)
+#define LLMC_RETURN_IF_ERROR_INNER(status, expression) \
+  do {                                                 \
+    auto status = (expression);                        \
+    if (!status.is_ok()) [[unlikely]]                  \
+      return std::move(status).error();                \
   } while (false)
 
 // LLMC_ASSIGN_OR_RETURN(auto x, f()): declares or assigns x from a Result, or returns its Error.
@@ -119,5 +122,6 @@ class [[nodiscard]] Result {
   LLMC_ASSIGN_OR_RETURN_INNER(LLMC_CONCAT(llmc_result_, __LINE__), declaration, expression)
 #define LLMC_ASSIGN_OR_RETURN_INNER(result, declaration, expression) \
   auto result = (expression);                                        \
-  if (!result.is_ok()) [[unlikely]] return std::move(result).error(); \
+  if (!result.is_ok()) [[unlikely]]                                  \
+    return std::move(result).error();                                \
   declaration = std::move(result).value()

@@ -22,7 +22,9 @@ std::string weights_path(const std::string& path) {
   return (std::filesystem::exists(index) ? index : folder / kSingleFileName).string();
 }
 
-bool is_index(const std::string& path) { return path.ends_with(".json"); }
+bool is_index(const std::string& path) {
+  return path.ends_with(".json");
+}
 
 }  // namespace
 
@@ -38,7 +40,8 @@ Result<std::unique_ptr<ArchiveReader>> ArchiveReader::open(const std::string& pa
     reader->files_ = {weights};
   }
   std::error_code ignored;
-  for (const std::string& file : reader->files_) reader->total_bytes_ += std::filesystem::file_size(file, ignored);
+  for (const std::string& file : reader->files_)
+    reader->total_bytes_ += std::filesystem::file_size(file, ignored);
   if (is_index(weights)) reader->total_bytes_ += std::filesystem::file_size(weights, ignored);
   LLMC_RETURN_IF_ERROR(reader->load_descriptions());
   LLMC_RETURN_IF_ERROR(reader->match_parts());
@@ -61,7 +64,8 @@ Status ArchiveReader::load_descriptions() {
     LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<SafetensorsFile> file, SafetensorsFile::open(path));
     const auto text = file->metadata().find(kMetadataKey);
     if (text == file->metadata().end())
-      return error(ErrorKind::kInvalidArgument, "is no llmcodec archive (its metadata has no '{}')", kMetadataKey)
+      return error(ErrorKind::kInvalidArgument, "is no llmcodec archive (its metadata has no '{}')",
+                   kMetadataKey)
           .in_file(path);
     auto description = parse_description(text->second);
     if (!description.is_ok()) return std::move(description).error().in_file(path);
@@ -80,7 +84,9 @@ Status ArchiveReader::match_parts() {
       const std::string full = name + "." + part;
       const auto found = index_.find(full);
       if (found == index_.end())
-        return error(ErrorKind::kCorrupt, "part '{}' is described but absent", part).in_file(files_[0]).in_tensor(name);
+        return error(ErrorKind::kCorrupt, "part '{}' is described but absent", part)
+            .in_file(files_[0])
+            .in_tensor(name);
       if (source_->bytes(found->second).size() != align_up(info.bytes, 8))
         return corrupt_part(name, part, found->second, "has another length than described");
       part_names.insert(full);
@@ -116,11 +122,14 @@ Result<std::span<const std::byte>> ArchiveReader::part(const std::string& tensor
                                                        bool verify) const {
   const auto record = description_.tensors.find(tensor);
   if (record == description_.tensors.end() || !record->second.parts.contains(part))
-    return error(ErrorKind::kCorrupt, "part '{}' is needed but absent", part).in_file(files_[0]).in_tensor(tensor);
+    return error(ErrorKind::kCorrupt, "part '{}' is needed but absent", part)
+        .in_file(files_[0])
+        .in_tensor(tensor);
   const size_t index = index_.at(tensor + "." + part);
   const PartRecord& info = record->second.parts.at(part);
   const std::span<const std::byte> bytes = source_->bytes(index).first(info.bytes);
-  if (verify && xxh3_128(bytes) != info.xxh3_128) return corrupt_part(tensor, part, index, "fails its checksum");
+  if (verify && xxh3_128(bytes) != info.xxh3_128)
+    return corrupt_part(tensor, part, index, "fails its checksum");
   return bytes;
 }
 

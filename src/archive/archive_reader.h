@@ -7,8 +7,8 @@
 //   LLMC_ASSIGN_OR_RETURN(auto bytes, archive->part(name, "bitstream"));       // checked, without padding
 #pragma once
 
-#include <memory>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -22,7 +22,8 @@ namespace llmcodec {
 
 class ArchiveReader {
  public:
-  // InvalidArgument for a safetensors file that is no archive; Corrupt when the description and the parts disagree.
+  // InvalidArgument for a safetensors file that is no archive; Corrupt when the description and the parts
+  // disagree.
   static Result<std::unique_ptr<ArchiveReader>> open(const std::string& path);
   // Whether `path` can be opened as an archive, without reading more than headers.
   static bool is_archive(const std::string& path);
@@ -34,8 +35,10 @@ class ArchiveReader {
   // The archive's own tensor; nullopt if there is none. Padding included.
   std::optional<std::span<const std::byte>> own(const std::string& name) const;
 
-  // True bytes of a part. Checked against its checksum when `verify`; Corrupt, with file and offset, otherwise.
-  Result<std::span<const std::byte>> part(const std::string& tensor, const std::string& part, bool verify = true) const;
+  // True bytes of a part. Checked against its checksum when `verify`; Corrupt, with file and offset,
+  // otherwise.
+  Result<std::span<const std::byte>> part(const std::string& tensor, const std::string& part,
+                                          bool verify = true) const;
   bool has_part(const std::string& tensor, const std::string& part) const;
   void release_part(const std::string& tensor, const std::string& part) const;
 
@@ -46,7 +49,8 @@ class ArchiveReader {
   ArchiveReader() = default;
   Status load_descriptions();
   Status match_parts();
-  Error corrupt_part(const std::string& tensor, const std::string& part, size_t index, const char* what) const;
+  Error corrupt_part(const std::string& tensor, const std::string& part, size_t index,
+                     const char* what) const;
 
   std::unique_ptr<TensorSource> source_;
   std::vector<std::string> files_;

@@ -18,7 +18,8 @@ json entry_to_json(const SafetensorsEntry& entry) {
   return {entry.info.name, dtype_info(entry.info.dtype).name, entry.info.shape, entry.begin, entry.end};
 }
 
-// The journal is our own and was checked line by line against the data, so a broken entry is the disk's fault.
+// The journal is our own and was checked line by line against the data, so a broken entry is the disk's
+// fault.
 Result<SafetensorsEntry> entry_from_json(const json& value) {
   const bool valid = value.is_array() && value.size() == 5 && value[0].is_string() && value[1].is_string() &&
                      value[2].is_array() && value[3].is_number_unsigned() && value[4].is_number_unsigned();
@@ -39,7 +40,8 @@ Result<SafetensorsEntry> entry_from_json(const json& value) {
 // Checksum of data bytes [begin, end) of a partial file.
 Result<std::string> checksum_of_range(const std::string& path, uint64_t begin, uint64_t end) {
   LLMC_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
-  if (end > file.bytes().size()) return error(ErrorKind::kIo, "partial file is shorter than recorded").in_file(path);
+  if (end > file.bytes().size())
+    return error(ErrorKind::kIo, "partial file is shorter than recorded").in_file(path);
   return xxh3_128(file.bytes().subspan(begin, end - begin));
 }
 
@@ -55,7 +57,8 @@ Result<ArchiveWriter> ArchiveWriter::open(ArchiveLayout layout) {
     return writer;
   }
   std::vector<json> lines;
-  LLMC_ASSIGN_OR_RETURN(writer.journal_, Journal::resume(writer.layout_.journal_path, writer.layout_.key, &lines));
+  LLMC_ASSIGN_OR_RETURN(writer.journal_,
+                        Journal::resume(writer.layout_.journal_path, writer.layout_.key, &lines));
   LLMC_RETURN_IF_ERROR(writer.replay(lines));
   return writer;
 }
@@ -65,7 +68,8 @@ Status ArchiveWriter::start() {
   return open_shard(0);
 }
 
-// Takes over entries as long as their bytes are really there: a power cut may have lost data that the journal names.
+// Takes over entries as long as their bytes are really there: a power cut may have lost data that the journal
+// names.
 Status ArchiveWriter::replay(const std::vector<json>& lines) {
   size_t good = 0;
   while (good < lines.size() && replay_line(lines[good]).is_ok()) ++good;
@@ -96,8 +100,9 @@ Status ArchiveWriter::replay_line(const json& line) {
   const uint64_t header = layout_.shards[shard].header_bytes;
   const std::string partial = AtomicFile::partial_path(layout_.shards[shard].path);
   if (!entries.empty()) {
-    LLMC_ASSIGN_OR_RETURN(const std::string present,
-                          checksum_of_range(partial, header + entries.front().begin, header + entries.back().end));
+    LLMC_ASSIGN_OR_RETURN(
+        const std::string present,
+        checksum_of_range(partial, header + entries.front().begin, header + entries.back().end));
     if (present != line.value("xxh3_128", "")) return error(ErrorKind::kCorrupt, "partial file lost data");
   }
   const std::string name = line["name"].get<std::string>();
@@ -183,7 +188,8 @@ Status ArchiveWriter::write_own(const std::string& name, std::span<const std::by
   return write_exact(info, padded, shard);
 }
 
-Status ArchiveWriter::journal_tensor(const std::string& name, const TensorRecord* record, size_t first_entry) {
+Status ArchiveWriter::journal_tensor(const std::string& name, const TensorRecord* record,
+                                     size_t first_entry) {
   const std::vector<SafetensorsEntry>& all = shards_[current_].entries;
   json entries = json::array();
   for (size_t i = first_entry; i < all.size(); ++i) entries.push_back(entry_to_json(all[i]));

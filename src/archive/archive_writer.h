@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Writes an archive (docs/format.md) in one pass: one or several safetensors files whose headers are reserved in
-// advance and filled in last. Nothing appears under its final name before everything is written; a killed run leaves
-// "FILE.partial" and a journal, from which open() goes on.
+// Writes an archive (docs/format.md) in one pass: one or several safetensors files whose headers are reserved
+// in advance and filled in last. Nothing appears under its final name before everything is written; a killed
+// run leaves "FILE.partial" and a journal, from which open() goes on.
 //
 //   LLMC_ASSIGN_OR_RETURN(ArchiveWriter writer, ArchiveWriter::open(layout));
 //   for (tensor ...) {
@@ -36,10 +36,10 @@ struct ArchiveShard {
 
 struct ArchiveLayout {
   std::vector<ArchiveShard> shards;
-  std::string index_path;     // written last when there are several shards; empty for one
+  std::string index_path;  // written last when there are several shards; empty for one
   std::string journal_path;
-  std::string key;            // of the plan and the source: a run resumes only what has the same key
-  bool restart = false;       // throw an interrupted run away instead of resuming it
+  std::string key;       // of the plan and the source: a run resumes only what has the same key
+  bool restart = false;  // throw an interrupted run away instead of resuming it
 };
 
 class ArchiveWriter {
@@ -57,11 +57,12 @@ class ArchiveWriter {
   Status end_tensor(TensorRecord record);
   // A tensor stored exactly, in one go.
   Status write_exact(const TensorInfo& info, std::span<const std::byte> bytes, size_t shard);
-  // A part of the archive itself ("llmcodec.gguf_header"), stored like an exact U8 tensor but padded to 8 bytes.
+  // A part of the archive itself ("llmcodec.gguf_header"), stored like an exact U8 tensor but padded to 8
+  // bytes.
   Status write_own(const std::string& name, std::span<const std::byte> bytes, size_t shard);
 
-  // Writes the headers (`description` without its tensors), moves the files to their names, removes the journal.
-  // Internal error when a header does not fit its reserved size.
+  // Writes the headers (`description` without its tensors), moves the files to their names, removes the
+  // journal. Internal error when a header does not fit its reserved size.
   Status finish(const Description& description);
   // Keeps what is written for a later run; to be called before giving up because of a signal.
   void keep_for_resume();
@@ -82,7 +83,9 @@ class ArchiveWriter {
   Status journal_tensor(const std::string& name, const TensorRecord* record, size_t first_entry);
   Status add_entry(TensorInfo info, uint64_t begin);
   AtomicFile& file() { return *shards_[current_].file; }
-  uint64_t data_size() const { return shards_[current_].file->size() - layout_.shards[current_].header_bytes; }
+  uint64_t data_size() const {
+    return shards_[current_].file->size() - layout_.shards[current_].header_bytes;
+  }
   Status write_shard_header(size_t shard, const Description& description);
 
   ArchiveLayout layout_;

@@ -25,7 +25,9 @@ struct Checksum::State {
   XXH3_state_t xxh;
 };
 
-Checksum::Checksum() : state_(std::make_unique<State>()) { XXH3_128bits_reset(&state_->xxh); }
+Checksum::Checksum() : state_(std::make_unique<State>()) {
+  XXH3_128bits_reset(&state_->xxh);
+}
 Checksum::~Checksum() = default;
 Checksum::Checksum(Checksum&&) noexcept = default;
 Checksum& Checksum::operator=(Checksum&&) noexcept = default;
@@ -34,7 +36,9 @@ void Checksum::update(std::span<const std::byte> bytes) {
   XXH3_128bits_update(&state_->xxh, bytes.data(), bytes.size());
 }
 
-std::string Checksum::hex() const { return to_hex(XXH3_128bits_digest(&state_->xxh)); }
+std::string Checksum::hex() const {
+  return to_hex(XXH3_128bits_digest(&state_->xxh));
+}
 
 std::string xxh3_128(std::span<const std::byte> bytes) {
   return to_hex(XXH3_128bits(bytes.data(), bytes.size()));

@@ -8,7 +8,9 @@ namespace {
 
 using nlohmann::json;
 
-Error missing(const char* field) { return error(ErrorKind::kCorrupt, "description lacks a valid '{}'", field); }
+Error missing(const char* field) {
+  return error(ErrorKind::kCorrupt, "description lacks a valid '{}'", field);
+}
 
 Result<const json*> member(const json& object, const char* field) {
   if (!object.is_object()) return missing(field);
@@ -121,8 +123,10 @@ std::string to_text(const Description& description) {
   if (!description.source_metadata.empty()) source["metadata"] = description.source_metadata;
   json tensors = json::object();
   for (const auto& [name, record] : description.tensors) tensors[name] = to_json(record);
-  const json root = {{"format_version", kFormatVersion}, {"writer", description.writer},
-                     {"command", description.command},   {"source", source},
+  const json root = {{"format_version", kFormatVersion},
+                     {"writer", description.writer},
+                     {"command", description.command},
+                     {"source", source},
                      {"tensors", tensors}};
   return root.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -132,8 +136,8 @@ Result<Description> parse_description(const std::string& text) {
   if (root.is_discarded()) return error(ErrorKind::kCorrupt, "description is not valid JSON");
   LLMC_ASSIGN_OR_RETURN(const json* version, member(root, "format_version"));
   if (*version != kFormatVersion)
-    return error(ErrorKind::kUnsupported, "archive has format version {}, this program reads {}", version->dump(),
-                 kFormatVersion);
+    return error(ErrorKind::kUnsupported, "archive has format version {}, this program reads {}",
+                 version->dump(), kFormatVersion);
   Description description;
   LLMC_ASSIGN_OR_RETURN(description.writer, string_member(root, "writer"));
   LLMC_ASSIGN_OR_RETURN(description.command, string_member(root, "command"));

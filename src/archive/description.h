@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The description of an archive (docs/format.md, section 2): what is written to __metadata__["llmcodec"], as structs.
-// Stages stay JSON here: the archive knows names and bytes, never what a stage means.
+// The description of an archive (docs/format.md, section 2): what is written to __metadata__["llmcodec"], as
+// structs. Stages stay JSON here: the archive knows names and bytes, never what a stage means.
 #pragma once
 
 #include <cstdint>

@@ -29,7 +29,8 @@ Status write_line(int descriptor, const std::string& path, const json& line) {
 
 Error other_key(const std::string& path) {
   return error(ErrorKind::kInvalidArgument,
-               "an interrupted run with other settings or another source left this; finish that run with its own "
+               "an interrupted run with other settings or another source left this; finish that run with its "
+               "own "
                "settings, or pass --restart to throw it away")
       .in_file(path);
 }
@@ -67,7 +68,9 @@ Result<Journal> Journal::resume(const std::string& path, const std::string& key,
   return journal;
 }
 
-Status Journal::append(const json& line) { return write_line(descriptor_, path_, line); }
+Status Journal::append(const json& line) {
+  return write_line(descriptor_, path_, line);
+}
 
 Status Journal::keep_only(size_t count) {
   if (::ftruncate(descriptor_, static_cast<off_t>(line_ends_[count])) != 0)
@@ -75,9 +78,13 @@ Status Journal::keep_only(size_t count) {
   return Status::ok();
 }
 
-void Journal::remove() { ::unlink(path_.c_str()); }
+void Journal::remove() {
+  ::unlink(path_.c_str());
+}
 
-Journal::Journal(Journal&& other) noexcept { *this = std::move(other); }
+Journal::Journal(Journal&& other) noexcept {
+  *this = std::move(other);
+}
 
 Journal& Journal::operator=(Journal&& other) noexcept {
   std::swap(path_, other.path_);

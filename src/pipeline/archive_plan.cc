@@ -37,8 +37,8 @@ std::vector<std::byte> bytes_of(const std::vector<T>& values) {
 }
 
 // The largest description and entries that the tensor can come to.
-Status add_largest(const ArchivePlanInput& input, const TensorJob& job, uint64_t total_bytes, Description* description,
-                   std::vector<SafetensorsEntry>* entries) {
+Status add_largest(const ArchivePlanInput& input, const TensorJob& job, uint64_t total_bytes,
+                   Description* description, std::vector<SafetensorsEntry>* entries) {
   const TensorInfo& info = input.model->source->tensors()[job.index];
   LLMC_ASSIGN_OR_RETURN(const Codec* codec, input.codecs->get(job.plan->codec));
   TensorPlan any = *job.plan;
@@ -52,13 +52,15 @@ Status add_largest(const ArchivePlanInput& input, const TensorJob& job, uint64_t
   const uint64_t segments = ceil_div(pictures, stages.codec.pictures_per_segment) * job.shape.matrices;
   const uint64_t raw = 4 * ceil_div(job.shape.weights(), segments) + 65536;
   stages.codec.segment_bytes.assign(segments, largest_like(raw));
-  TensorRecord record{dtype_info(info.dtype).name, info.shape, job.shape.matrices, job.shape.rows, job.shape.cols,
-                      stages_to_json(stages), {}, kAnyChecksum};
+  TensorRecord record{
+      dtype_info(info.dtype).name, info.shape, job.shape.matrices, job.shape.rows, job.shape.cols,
+      stages_to_json(stages),      {},         kAnyChecksum};
   std::vector<std::string> parts = {"bitstream", "outlier_index", "outlier_value"};
   for (const ScalePart& part : scale_parts(job)) parts.push_back(part.name);
   for (const std::string& part : parts) {
     record.parts[part] = {largest_like(raw * segments), kAnyChecksum};
-    TensorInfo entry{info.name + "." + part, part == "bitstream" ? Dtype::kU8 : Dtype::kBF16, {largest_like(total_bytes)}};
+    TensorInfo entry{
+        info.name + "." + part, part == "bitstream" ? Dtype::kU8 : Dtype::kBF16, {largest_like(total_bytes)}};
     entries->push_back({entry, largest_like(total_bytes), largest_like(total_bytes)});
   }
   description->tensors[info.name] = std::move(record);
@@ -72,13 +74,21 @@ void add_exact(const TensorInfo& info, uint64_t total_bytes, Description* descri
     entry.name += ".data";
     entry.dtype = Dtype::kU8;
     entry.shape = {largest_like(total_bytes)};
-    description->tensors[info.name] = {dtype_info(info.dtype).name, info.shape, 1, info.elements(), 1,
-                                       {verbatim_stage()}, {{"data", {largest_like(total_bytes), kAnyChecksum}}}, ""};
+    description->tensors[info.name] = {dtype_info(info.dtype).name,
+                                       info.shape,
+                                       1,
+                                       info.elements(),
+                                       1,
+                                       {verbatim_stage()},
+                                       {{"data", {largest_like(total_bytes), kAnyChecksum}}},
+                                       ""};
   }
   entries->push_back({entry, largest_like(total_bytes), largest_like(total_bytes)});
 }
 
-uint64_t tensor_bytes(const TensorInfo& info) { return *dtype_bytes(info.dtype, info.elements()); }
+uint64_t tensor_bytes(const TensorInfo& info) {
+  return *dtype_bytes(info.dtype, info.elements());
+}
 
 // Every name that will stand in the file, once.
 Status check_names(const std::vector<std::vector<SafetensorsEntry>>& entries) {
@@ -86,8 +96,8 @@ Status check_names(const std::vector<std::vector<SafetensorsEntry>>& entries) {
   for (const auto& shard : entries) {
     for (const SafetensorsEntry& entry : shard) {
       if (!seen.insert(entry.info.name).second)
-        return error(ErrorKind::kInvalidArgument, "two parts of the archive would be called '{}'; rename the tensor",
-                     entry.info.name);
+        return error(ErrorKind::kInvalidArgument,
+                     "two parts of the archive would be called '{}'; rename the tensor", entry.info.name);
     }
   }
   return Status::ok();
@@ -129,7 +139,9 @@ void name_files(const ArchivePlanInput& input, size_t shards, ArchiveLayout* lay
 
 }  // namespace
 
-bool needs_verbatim(Dtype dtype) { return dtype_info(dtype).block_elements > 1; }
+bool needs_verbatim(Dtype dtype) {
+  return dtype_info(dtype).block_elements > 1;
+}
 
 uint64_t exact_bytes(const Model& model, const std::vector<TensorJob>& jobs) {
   uint64_t bytes = 0;
@@ -187,12 +199,14 @@ Result<ArchivePlan> plan_archive(const ArchivePlanInput& input) {
   if (input.model->gguf != nullptr) {
     plan.gguf_header = compress_header(input.model->gguf->bytes());
     entries[0].push_back({{kGgufHeaderName, Dtype::kU8, {largest_like(plan.gguf_header.size() + 8)}},
-                          largest_like(total_bytes), largest_like(total_bytes)});
+                          largest_like(total_bytes),
+                          largest_like(total_bytes)});
   }
   LLMC_RETURN_IF_ERROR(check_names(entries));
   for (size_t i = 0; i < shards; ++i) {
-    LLMC_ASSIGN_OR_RETURN(const std::string header,
-                          safetensors_header(entries[i], {{"format", "llmcodec"}, {kMetadataKey, to_text(descriptions[i])}}));
+    LLMC_ASSIGN_OR_RETURN(
+        const std::string header,
+        safetensors_header(entries[i], {{"format", "llmcodec"}, {kMetadataKey, to_text(descriptions[i])}}));
     plan.layout.shards[i].header_bytes = header.size();
     plan.header_bytes += header.size();
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Where everything will stand in the archive, before anything is coded: which shard, and how large each header can get.
+// Where everything will stand in the archive, before anything is coded: which shard, and how large each
+// header can get.
 #pragma once
 
 #include <cstdint>
@@ -14,17 +15,18 @@ namespace llmcodec {
 
 struct ArchivePlan {
   ArchiveLayout layout;
-  std::vector<size_t> shard_of;       // per source tensor
-  std::vector<size_t> exact_order;    // source tensors stored exactly, by shard, then falling alignment, then position
-  std::vector<std::byte> gguf_header; // compressed; empty unless the source is GGUF
-  uint64_t header_bytes = 0;          // of all shards
+  std::vector<size_t> shard_of;  // per source tensor
+  std::vector<size_t>
+      exact_order;  // source tensors stored exactly, by shard, then falling alignment, then position
+  std::vector<std::byte> gguf_header;  // compressed; empty unless the source is GGUF
+  uint64_t header_bytes = 0;           // of all shards
 };
 
 struct ArchivePlanInput {
   const Model* model = nullptr;
   const std::vector<TensorJob>* jobs = nullptr;  // coded tensors; steps need not be known yet
   CodecSet* codecs = nullptr;
-  const Description* description = nullptr;      // without tensors
+  const Description* description = nullptr;  // without tensors
   std::string output;
   uint64_t shard_bytes = 0;
 };

@@ -45,10 +45,12 @@ Status copy_config(const fs::path& from, const fs::path& to, bool add) {
   } else {
     config.erase(kQuantisation);
   }
-  return write_text_file(to.string(), config.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  return write_text_file(to.string(),
+                         config.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n");
 }
 
-Status carry(const fs::path& from, const fs::path& to, const std::vector<std::string>& files, bool to_archive) {
+Status carry(const fs::path& from, const fs::path& to, const std::vector<std::string>& files,
+             bool to_archive) {
   for (const std::string& file : files) {
     if (file == kConfigName) {
       LLMC_RETURN_IF_ERROR(copy_config(from / file, to / file, to_archive));

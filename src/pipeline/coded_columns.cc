@@ -7,7 +7,9 @@
 namespace llmcodec {
 namespace {
 
-bool is_whole(const PictureRect& rect, uint64_t cols) { return rect.cols == 0 || rect.cols == cols; }
+bool is_whole(const PictureRect& rect, uint64_t cols) {
+  return rect.cols == 0 || rect.cols == cols;
+}
 
 // Matrix columns of the picture, ascending.
 std::vector<uint32_t> columns_of(const PictureRect& rect, std::span<const uint32_t> order) {
@@ -57,7 +59,8 @@ void keep_columns(const PictureRect& rect, uint64_t cols, std::span<const uint32
   const std::vector<uint32_t> columns = columns_of(rect, order);
   for (size_t i = 0; i < all->size(); ++i) {
     const auto column = static_cast<uint32_t>(all->indices[i] % cols);
-    if (is_whole(rect, cols) || std::ranges::binary_search(columns, column)) kept->add(all->indices[i], all->values[i]);
+    if (is_whole(rect, cols) || std::ranges::binary_search(columns, column))
+      kept->add(all->indices[i], all->values[i]);
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A picture holds coded positions [rect.first_col, + rect.cols) of the columns; which matrix columns these are depends on
-// the order. Helpers for matrices of more than one input cut; for one cut, every column belongs to the picture.
+// A picture holds coded positions [rect.first_col, + rect.cols) of the columns; which matrix columns these
+// are depends on the order. Helpers for matrices of more than one input cut; for one cut, every column
+// belongs to the picture.
 #pragma once
 
 #include <span>
@@ -18,7 +19,8 @@ void copy_columns(const PictureRect& rect, std::span<const uint32_t> order, Matr
 // Adds the picture's columns to `metrics`, row after row.
 void add_columns(const PictureRect& rect, std::span<const uint32_t> order, MatrixView<const float> original,
                  MatrixView<const float> restored, ErrorMetrics* metrics);
-// Appends those outliers of `all` (of a matrix of `cols` columns) that lie in the picture's columns to `kept`.
+// Appends those outliers of `all` (of a matrix of `cols` columns) that lie in the picture's columns to
+// `kept`.
 void keep_columns(const PictureRect& rect, uint64_t cols, std::span<const uint32_t> order, OutlierList* all,
                   OutlierList* kept);
 

@@ -117,7 +117,8 @@ class TensorWriter {
     metrics_ = {};
     outliers_ = {};
     LLMC_RETURN_IF_ERROR(writer_.begin_tensor(job.plan->name, plan_.shard_of[job.index]));
-    for (const ScalePart& part : scale_parts(job)) LLMC_RETURN_IF_ERROR(write_part(part.name, part.dtype, part.bytes));
+    for (const ScalePart& part : scale_parts(job))
+      LLMC_RETURN_IF_ERROR(write_part(part.name, part.dtype, part.bytes));
     return writer_.begin_part("bitstream", Dtype::kU8);
   }
 
@@ -131,8 +132,9 @@ class TensorWriter {
     LLMC_RETURN_IF_ERROR(writer_.end_part());
     const TensorInfo& info = run_.model.source->tensors()[job.index];
     if (!outliers_.empty()) LLMC_RETURN_IF_ERROR(write_outliers(info));
-    TensorRecord record{dtype_info(info.dtype).name, info.shape, job.shape.matrices, job.shape.rows, job.shape.cols,
-                        stages_to_json(stages_), {}, samples_->hex()};
+    TensorRecord record{
+        dtype_info(info.dtype).name, info.shape, job.shape.matrices, job.shape.rows, job.shape.cols,
+        stages_to_json(stages_),     {},         samples_->hex()};
     run_.measured[info.name] = {metrics_, outliers_.size()};
     return writer_.end_tensor(std::move(record));
   }
@@ -142,7 +144,8 @@ class TensorWriter {
     std::vector<std::byte> values(*dtype_bytes(dtype, outliers_.size()));
     LLMC_RETURN_IF_ERROR(from_f32(dtype, outliers_.values, values));
     if (info.elements() >> 32 != 0)
-      LLMC_RETURN_IF_ERROR(write_part("outlier_index", Dtype::kU64, std::as_bytes(std::span(outliers_.indices))));
+      LLMC_RETURN_IF_ERROR(
+          write_part("outlier_index", Dtype::kU64, std::as_bytes(std::span(outliers_.indices))));
     else {
       const std::vector<uint32_t> narrow(outliers_.indices.begin(), outliers_.indices.end());
       LLMC_RETURN_IF_ERROR(write_part("outlier_index", Dtype::kU32, std::as_bytes(std::span(narrow))));
@@ -208,8 +211,10 @@ Result<CompressReport> run_compress(const CompressOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   Status status = write_archive(*run, plan, writer);
   if (!status.is_ok()) {
-    if (status.error().kind == ErrorKind::kInterrupted) writer.keep_for_resume();
-    else std::filesystem::remove(plan.layout.journal_path);
+    if (status.error().kind == ErrorKind::kInterrupted)
+      writer.keep_for_resume();
+    else
+      std::filesystem::remove(plan.layout.journal_path);
     return std::move(status).error();
   }
   run->encode_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -47,14 +47,20 @@ PlanReport CompressRun::plan_report() const {
   report.plan = plan_to_text(plan);
   report.predicted_bytes = found.predicted_bytes;
   report.predicted_snr_db = found.predicted_snr_db;
-  report.predicted_seconds = found.seconds_per_weight * static_cast<double>(coded_weights()) /
-                             thread_count(options.control.threads);
+  report.predicted_seconds =
+      found.seconds_per_weight * static_cast<double>(coded_weights()) / thread_count(options.control.threads);
   for (const TensorPlan& tensor : plan.tensors) {
     const TensorInfo& info = model.source->tensors()[static_cast<size_t>(&tensor - plan.tensors.data())];
-    TensorReport entry{.name = tensor.name, .dtype = dtype_info(info.dtype).name, .shape = info.shape,
-                       .elements = info.elements(), .coded = tensor.code, .reason = tensor.reason};
+    TensorReport entry{.name = tensor.name,
+                       .dtype = dtype_info(info.dtype).name,
+                       .shape = info.shape,
+                       .elements = info.elements(),
+                       .coded = tensor.code,
+                       .reason = tensor.reason};
     entry.bytes = tensor.code ? tensor.predicted_bytes : *dtype_bytes(info.dtype, info.elements());
-    entry.bpw = entry.elements == 0 ? 0 : 8.0 * static_cast<double>(entry.bytes) / static_cast<double>(entry.elements);
+    entry.bpw = entry.elements == 0
+                    ? 0
+                    : 8.0 * static_cast<double>(entry.bytes) / static_cast<double>(entry.elements);
     entry.snr_db = tensor.predicted_snr_db;
     report.parameters += entry.elements;
     report.tensors.push_back(std::move(entry));

@@ -16,7 +16,9 @@ namespace {
 
 class Stopwatch {
  public:
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
 
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -26,7 +28,8 @@ class Stopwatch {
 Status resolve(const CodecInfo& codec, const Target& target, TensorPlan* plan) {
   if (plan->layout == "auto") plan->layout = codec.name == "vvc" ? "spectral" : "spatial";
   if (plan->layout != "spectral" && plan->layout != "spatial")
-    return error(ErrorKind::kInvalidArgument, "layout '{}' is not known (auto, spatial, spectral)", plan->layout);
+    return error(ErrorKind::kInvalidArgument, "layout '{}' is not known (auto, spatial, spectral)",
+                 plan->layout);
   if (plan->layout == "spectral" && codec.name != "vvc")
     return error(ErrorKind::kInvalidArgument, "the spectral layout needs codec vvc, not {}", codec.name);
   if (plan->bit_depth == 0) {
@@ -47,7 +50,8 @@ std::string default_command(const CompressOptions& options) {
 
 }  // namespace
 
-Result<const Feedback*> LazyFeedback::get(const TensorJob& job, uint64_t matrix, const InputMoments& moments) {
+Result<const Feedback*> LazyFeedback::get(const TensorJob& job, uint64_t matrix,
+                                          const InputMoments& moments) {
   const std::lock_guard lock(mutex_);
   if (!made_) {
     LLMC_ASSIGN_OR_RETURN(feedback_, make_feedback(job, matrix, moments));
@@ -91,7 +95,8 @@ Status CompressRun::load_plan() {
     return Status::ok();
   }
   if (!options.set.empty() || !options.keep.empty())
-    return error(ErrorKind::kInvalidArgument, "--set and --keep change a plan that is being made; edit the given plan instead");
+    return error(ErrorKind::kInvalidArgument,
+                 "--set and --keep change a plan that is being made; edit the given plan instead");
   LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(options.plan, kMaxJsonBytes));
   auto given = plan_from_text(text, model);
   if (!given.is_ok()) return std::move(given).error().in_file(options.plan);
@@ -109,8 +114,9 @@ Status CompressRun::resolve_codecs() {
   return Status::ok();
 }
 
-// Output heads (and embeddings, often the same tensor) read hidden states of which a few dimensions are hundreds of times
-// as strong as the rest; dual scales take just these for coarse ones. Row scales do not, until the inputs are known.
+// Output heads (and embeddings, often the same tensor) read hidden states of which a few dimensions are
+// hundreds of times as strong as the rest; dual scales take just these for coarse ones. Row scales do not,
+// until the inputs are known.
 Status CompressRun::choose_scales() {
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
     TensorPlan& tensor = plan.tensors[i];
@@ -166,8 +172,13 @@ Status CompressRun::fit_all() {
 Status CompressRun::choose_steps() {
   const Stopwatch watch;
   LLMC_ASSIGN_OR_RETURN(const ArchivePlan archive, archive_plan());
-  RateSearch search{.source = model.source.get(), .moments = &moments, .codecs = &codecs, .jobs = &jobs,
-                    .plans = &plan.tensors, .target = options.target, .control = &options.control};
+  RateSearch search{.source = model.source.get(),
+                    .moments = &moments,
+                    .codecs = &codecs,
+                    .jobs = &jobs,
+                    .plans = &plan.tensors,
+                    .target = options.target,
+                    .control = &options.control};
   for (const TensorInfo& info : model.source->tensors()) search.parameters += info.elements();
   search.fixed_bytes = archive.header_bytes + exact_bytes(model, jobs) + archive.gguf_header.size();
   for (const TensorJob& job : jobs) search.fixed_bytes += job.side_bytes();
@@ -182,11 +193,13 @@ Status CompressRun::choose_steps() {
   return Status::ok();
 }
 
-// 3 bits per weight, unless every codec is lossless: then the plane step at which (almost) nothing is clipped.
+// 3 bits per weight, unless every codec is lossless: then the plane step at which (almost) nothing is
+// clipped.
 Target CompressRun::default_target() {
   for (const TensorJob& job : jobs) {
     const Codec* codec = *codecs.get(job.plan->codec);
-    if (!codec->info().quality.lossless_only || job.plan->layout == "spectral") return {TargetKind::kBpw, 3.0};
+    if (!codec->info().quality.lossless_only || job.plan->layout == "spectral")
+      return {TargetKind::kBpw, 3.0};
   }
   return {TargetKind::kStep, jobs.empty() ? 1.0 : nominal_step(jobs[0].plan->bit_depth)};
 }

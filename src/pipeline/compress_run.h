@@ -16,8 +16,8 @@
 
 namespace llmcodec {
 
-// The closed loop's factors, computed by the first thread that needs them and kept while pictures of the matrix are
-// under way.
+// The closed loop's factors, computed by the first thread that needs them and kept while pictures of the
+// matrix are under way.
 class LazyFeedback {
  public:
   Result<const Feedback*> get(const TensorJob& job, uint64_t matrix, const InputMoments& moments);
@@ -34,7 +34,8 @@ struct MeasuredTensor {
 };
 
 struct CompressRun {
-  explicit CompressRun(const CompressOptions& options_in) : options(options_in), codecs(options.control.environment) {}
+  explicit CompressRun(const CompressOptions& options_in)
+      : options(options_in), codecs(options.control.environment) {}
 
   // Opens and checks everything, makes or reads the plan, fits all scales.
   static Result<std::unique_ptr<CompressRun>> prepare(const CompressOptions& options);

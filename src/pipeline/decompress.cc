@@ -17,12 +17,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// True for what --dtype changes among tensors stored exactly: safetensors users want one dtype throughout,
+// while the runners of GGUF files want norms and biases as they are.
+bool follows_dtype(const TensorInfo& info, const std::string& format) {
+  const DtypeInfo& dtype = dtype_info(info.dtype);
+  return format == "safetensors" && dtype.floating && dtype.block_elements == 1;
+}
+
 // One tensor of the restored model and where it is in the archive.
 struct Restored {
-  TensorInfo info;                  // with the dtype it gets
+  TensorInfo info;  // with the dtype it gets
   bool coded = false;
-  std::optional<size_t> exact;      // index in the archive's source
-  std::string verbatim;             // name of the record whose part `data` holds it
+  std::optional<size_t> exact;  // index in the archive's source
+  std::string verbatim;         // name of the record whose part `data` holds it
 };
 
 Result<Dtype> parse_dtype(const std::string& name) {
@@ -35,7 +42,8 @@ Result<Dtype> parse_dtype(const std::string& name) {
 
 Result<std::vector<std::byte>> gguf_header_bytes(const ArchiveReader& archive) {
   const auto packed = archive.own(kGgufHeaderName);
-  if (!packed) return error(ErrorKind::kCorrupt, "'{}' is absent", kGgufHeaderName).in_file(archive.files()[0]);
+  if (!packed)
+    return error(ErrorKind::kCorrupt, "'{}' is absent", kGgufHeaderName).in_file(archive.files()[0]);
   const auto broken = [&](const char* what) {
     return error(ErrorKind::kCorrupt, "'{}' {}", kGgufHeaderName, what).in_file(archive.files()[0]);
   };
@@ -43,15 +51,18 @@ Result<std::vector<std::byte>> gguf_header_bytes(const ArchiveReader& archive) {
   if (ZSTD_isError(frame)) return broken("is no zstd frame");
   const unsigned long long size = ZSTD_getFrameContentSize(packed->data(), frame);
   if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN) return broken("has no length");
-  if (size > kMaxGgufStringBytes) return error(ErrorKind::kLimit, "'{}' unpacks to {} bytes", kGgufHeaderName, size);
+  if (size > kMaxGgufStringBytes)
+    return error(ErrorKind::kLimit, "'{}' unpacks to {} bytes", kGgufHeaderName, size);
   std::vector<std::byte> header(size);
-  if (ZSTD_decompress(header.data(), header.size(), packed->data(), frame) != size) return broken("cannot be unpacked");
+  if (ZSTD_decompress(header.data(), header.size(), packed->data(), frame) != size)
+    return broken("cannot be unpacked");
   return header;
 }
 
 class Decompression {
  public:
-  explicit Decompression(const DecompressOptions& options) : options_(options), codecs_(options.control.environment) {}
+  explicit Decompression(const DecompressOptions& options)
+      : options_(options), codecs_(options.control.environment) {}
 
   Result<DecompressReport> run() {
     const auto start = std::chrono::steady_clock::now();
@@ -79,7 +90,8 @@ class Decompression {
       return error(ErrorKind::kInvalidArgument, "format '{}' is not one of safetensors, gguf", format_);
     if (format_ == "gguf" && native != "gguf")
       return error(ErrorKind::kUnsupported,
-                   "the archive was made from {}, which has no GGUF key-values; decompress to safetensors and use "
+                   "the archive was made from {}, which has no GGUF key-values; decompress to safetensors "
+                   "and use "
                    "llama.cpp's convert_hf_to_gguf.py",
                    kind)
           .in_file(options_.input);
@@ -104,7 +116,8 @@ class Decompression {
   Status list_tensors() {
     for (const auto& [name, record] : archive_->description().tensors) {
       const auto own = dtype_from_name(record.dtype);
-      if (!own) return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record.dtype).in_tensor(name);
+      if (!own)
+        return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record.dtype).in_tensor(name);
       Restored tensor;
       tensor.info = {name, *own, record.shape};
       tensor.coded = !is_verbatim(record);
@@ -120,6 +133,7 @@ class Decompression {
       Restored tensor;
       tensor.info = archive_->source().tensors()[index];
       tensor.exact = index;
+      if (dtype_ && follows_dtype(tensor.info, format_)) tensor.info.dtype = *dtype_;
       tensors_.push_back(std::move(tensor));
     }
     return format_ == "gguf" ? sort_like_gguf() : sort_by_name();
@@ -142,18 +156,21 @@ class Decompression {
     for (const TensorInfo& info : header_->tensors()) {
       const auto found = by_name.find(info.name);
       if (found == by_name.end() || found->second.info.shape != info.shape)
-        return error(ErrorKind::kCorrupt, "tensor of the GGUF header is not in the archive").in_tensor(info.name);
+        return error(ErrorKind::kCorrupt, "tensor of the GGUF header is not in the archive")
+            .in_tensor(info.name);
       tensors_.push_back(std::move(found->second));
     }
     if (tensors_.size() != by_name.size())
-      return error(ErrorKind::kCorrupt, "archive has tensors that its GGUF header has not").in_file(options_.input);
+      return error(ErrorKind::kCorrupt, "archive has tensors that its GGUF header has not")
+          .in_file(options_.input);
     return Status::ok();
   }
 
   Status create_sink() {
     std::error_code code;
     for (const std::string& file : archive_->files()) {
-      if (fs::equivalent(file, options_.output, code) || fs::equivalent(options_.input, options_.output, code))
+      if (fs::equivalent(file, options_.output, code) ||
+          fs::equivalent(options_.input, options_.output, code))
         return error(ErrorKind::kInvalidArgument, "output is the input").in_file(options_.output);
     }
     std::vector<TensorInfo> infos;
@@ -166,8 +183,10 @@ class Decompression {
       LLMC_ASSIGN_OR_RETURN(sink_, create_gguf(options_.output, *header_, infos));
     } else if (folder_) {
       fs::create_directories(options_.output, code);
-      if (code) return error(ErrorKind::kIo, "cannot create the folder: {}", code.message()).in_file(options_.output);
-      LLMC_ASSIGN_OR_RETURN(sink_, create_sharded_safetensors(options_.output, infos, metadata(), options_.shard_bytes));
+      if (code)
+        return error(ErrorKind::kIo, "cannot create the folder: {}", code.message()).in_file(options_.output);
+      LLMC_ASSIGN_OR_RETURN(
+          sink_, create_sharded_safetensors(options_.output, infos, metadata(), options_.shard_bytes));
     } else {
       LLMC_ASSIGN_OR_RETURN(sink_, create_safetensors(options_.output, infos, metadata()));
     }
@@ -179,7 +198,8 @@ class Decompression {
     return {source.begin(), source.end()};
   }
 
-  // The sink takes tensors in order: runs of coded ones are decoded together, so that threads work across tensors.
+  // The sink takes tensors in order: runs of coded ones are decoded together, so that threads work across
+  // tensors.
   Status write_tensors() {
     for (size_t i = 0; i < tensors_.size();) {
       size_t end = i;
@@ -210,7 +230,9 @@ class Decompression {
   Status write_floats(size_t index, std::span<const float> weights) {
     const Dtype dtype = tensors_[index].info.dtype;
     const auto bytes = dtype_bytes(dtype, weights.size());
-    if (!bytes) return error(ErrorKind::kInternal, "rows do not fill whole blocks").in_tensor(tensors_[index].info.name);
+    if (!bytes)
+      return error(ErrorKind::kInternal, "rows do not fill whole blocks")
+          .in_tensor(tensors_[index].info.name);
     buffer_.resize(*bytes);
     LLMC_RETURN_IF_ERROR(from_f32(dtype, weights, buffer_));
     return sink_->write(index, buffer_);
@@ -218,14 +240,22 @@ class Decompression {
 
   Status write_exact(size_t index) {
     const Restored& tensor = tensors_[index];
-    if (tensor.exact) return sink_->write(index, archive_->source().bytes(*tensor.exact));
+    if (tensor.exact && tensor.info.dtype == archive_->source().tensors()[*tensor.exact].dtype)
+      return sink_->write(index, archive_->source().bytes(*tensor.exact));
+    if (tensor.exact)
+      return write_converted(index, archive_->source().tensors()[*tensor.exact].dtype,
+                             archive_->source().bytes(*tensor.exact));
     LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->part(tensor.verbatim, "data"));
     const TensorRecord& record = archive_->description().tensors.at(tensor.verbatim);
     const Dtype own = *dtype_from_name(record.dtype);
     if (tensor.info.dtype == own) return sink_->write(index, bytes);
-    std::vector<float> weights(tensor.info.elements());
-    if (dtype_bytes(own, weights.size()) != bytes.size())
+    if (dtype_bytes(own, tensor.info.elements()) != bytes.size())
       return error(ErrorKind::kCorrupt, "part 'data' has {} bytes", bytes.size()).in_tensor(tensor.verbatim);
+    return write_converted(index, own, bytes);
+  }
+
+  Status write_converted(size_t index, Dtype own, std::span<const std::byte> bytes) {
+    std::vector<float> weights(tensors_[index].info.elements());
     LLMC_RETURN_IF_ERROR(to_f32(own, bytes, weights));
     return write_floats(index, weights);
   }
@@ -245,6 +275,8 @@ class Decompression {
 
 }  // namespace
 
-Result<DecompressReport> decompress(const DecompressOptions& options) { return Decompression(options).run(); }
+Result<DecompressReport> decompress(const DecompressOptions& options) {
+  return Decompression(options).run();
+}
 
 }  // namespace llmcodec

@@ -29,7 +29,8 @@ Status extract(const ExtractOptions& options) {
   LLMC_ASSIGN_OR_RETURN(AtomicFile out, AtomicFile::create(options.output));
   if (options.samples) {
     CodecSet codecs(options.control.environment);
-    LLMC_ASSIGN_OR_RETURN(const TensorDecoder tensor, TensorDecoder::open(*archive, options.tensor, codecs, true));
+    LLMC_ASSIGN_OR_RETURN(const TensorDecoder tensor,
+                          TensorDecoder::open(*archive, options.tensor, codecs, true));
     LLMC_RETURN_IF_ERROR(write_samples(tensor, out));
   } else {
     LLMC_ASSIGN_OR_RETURN(const auto stream, archive->part(options.tensor, "bitstream"));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Work on a sequence of items with several threads and bounded memory: items are made in order, worked on in any order,
-// and taken over in order, so that the result does not depend on the number of threads. The first error ends it all.
+// Work on a sequence of items with several threads and bounded memory: items are made in order, worked on in
+// any order, and taken over in order, so that the result does not depend on the number of threads. The first
+// error ends it all.
 #pragma once
 
 #include <oneapi/tbb/global_control.h>
@@ -48,9 +49,10 @@ struct OrderedRun {
       if (!failed_) note(take(*token));
     };
     arena.execute([&] {
-      tbb::parallel_pipeline(threads + 2, tbb::make_filter<void, Token>(tbb::filter_mode::serial_in_order, source) &
-                                              tbb::make_filter<Token, Token>(tbb::filter_mode::parallel, middle) &
-                                              tbb::make_filter<Token, void>(tbb::filter_mode::serial_in_order, sink));
+      tbb::parallel_pipeline(threads + 2,
+                             tbb::make_filter<void, Token>(tbb::filter_mode::serial_in_order, source) &
+                                 tbb::make_filter<Token, Token>(tbb::filter_mode::parallel, middle) &
+                                 tbb::make_filter<Token, void>(tbb::filter_mode::serial_in_order, sink));
     });
     if (first_error_) return std::move(*first_error_);
     return Status::ok();

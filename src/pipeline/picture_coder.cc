@@ -6,16 +6,18 @@
 
 namespace llmcodec {
 
-Result<CodedPictures> encode_pictures(const CodedTensor& tensor, const Codec* codec, const MatrixContext& matrix,
-                                      PictureRange range) {
-  return tensor.is_spectral() ? encode_spectral(tensor, matrix, range) : encode_spatial(tensor, *codec, matrix, range);
+Result<CodedPictures> encode_pictures(const CodedTensor& tensor, const Codec* codec,
+                                      const MatrixContext& matrix, PictureRange range) {
+  return tensor.is_spectral() ? encode_spectral(tensor, matrix, range)
+                              : encode_spatial(tensor, *codec, matrix, range);
 }
 
-Status decode_pictures(const CodedTensor& tensor, const Codec* codec, const MatrixContext& matrix, PictureRange range,
-                       std::span<const std::byte> stream, uint64_t first_row, MatrixView<float> rows,
-                       std::vector<std::byte>* samples) {
-  return tensor.is_spectral() ? decode_spectral(tensor, matrix, stream, range, first_row, rows, samples)
-                              : decode_spatial(tensor, *codec, matrix, range, stream, first_row, rows, samples);
+Status decode_pictures(const CodedTensor& tensor, const Codec* codec, const MatrixContext& matrix,
+                       PictureRange range, std::span<const std::byte> stream, uint64_t first_row,
+                       MatrixView<float> rows, std::vector<std::byte>* samples) {
+  return tensor.is_spectral()
+             ? decode_spectral(tensor, matrix, stream, range, first_row, rows, samples)
+             : decode_spatial(tensor, *codec, matrix, range, stream, first_row, rows, samples);
 }
 
 }  // namespace llmcodec

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Pictures of one matrix to bytes and back: scales, layout and codec put together for the two layouts. What encoding
-// returns was decoded again: samples, outliers and errors are those of the decoder.
+// Pictures of one matrix to bytes and back: scales, layout and codec put together for the two layouts. What
+// encoding returns was decoded again: samples, outliers and errors are those of the decoder.
 //
 //   MatrixContext matrix{.reader = &reader, .scales = &scales, .order = order};
 //   LLMC_ASSIGN_OR_RETURN(CodedPictures coded, encode_pictures(tensor, *codec, matrix, {first, count}));
@@ -23,11 +23,11 @@ namespace llmcodec {
 
 // A matrix, or some rows of one, as coder and decoder see it. Everything is borrowed.
 struct MatrixContext {
-  RowReader* reader = nullptr;            // thread-safe; encoding only
+  RowReader* reader = nullptr;  // thread-safe; encoding only
   const MatrixScales* scales = nullptr;
-  std::span<const uint32_t> order = {};   // coded position -> matrix column; empty: identity
-  const Feedback* feedback = nullptr;     // closed loop; spectral layout only
-  uint64_t first_row = 0;                 // row 0 of the layout is this row of reader and scales
+  std::span<const uint32_t> order = {};  // coded position -> matrix column; empty: identity
+  const Feedback* feedback = nullptr;    // closed loop; spectral layout only
+  uint64_t first_row = 0;                // row 0 of the layout is this row of reader and scales
 };
 
 struct PictureRange {
@@ -42,13 +42,14 @@ struct CodedPictures {
 };
 
 // `codec` is used for the spatial layout only.
-Result<CodedPictures> encode_pictures(const CodedTensor& tensor, const Codec* codec, const MatrixContext& matrix,
-                                      PictureRange range);
+Result<CodedPictures> encode_pictures(const CodedTensor& tensor, const Codec* codec,
+                                      const MatrixContext& matrix, PictureRange range);
 
-// Decodes `stream` into `rows`: whole matrix rows, the first being layout row `first_row`; only the columns that the
-// pictures hold are written. Outliers are the caller's. `samples` gets the bytes to be hashed, appended.
-Status decode_pictures(const CodedTensor& tensor, const Codec* codec, const MatrixContext& matrix, PictureRange range,
-                       std::span<const std::byte> stream, uint64_t first_row, MatrixView<float> rows,
-                       std::vector<std::byte>* samples);
+// Decodes `stream` into `rows`: whole matrix rows, the first being layout row `first_row`; only the columns
+// that the pictures hold are written. Outliers are the caller's. `samples` gets the bytes to be hashed,
+// appended.
+Status decode_pictures(const CodedTensor& tensor, const Codec* codec, const MatrixContext& matrix,
+                       PictureRange range, std::span<const std::byte> stream, uint64_t first_row,
+                       MatrixView<float> rows, std::vector<std::byte>* samples);
 
 }  // namespace llmcodec

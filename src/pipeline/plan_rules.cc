@@ -57,7 +57,8 @@ Status set_layout(const std::string& value, TensorPlan* tensor) {
 
 Status set_bit_depth(const std::string& value, TensorPlan* tensor) {
   LLMC_ASSIGN_OR_RETURN(const double depth, parse_number("bit_depth", value));
-  if (depth < 8 || depth > 16 || depth != static_cast<int>(depth)) return bad_value("bit_depth", value, "8 to 16");
+  if (depth < 8 || depth > 16 || depth != static_cast<int>(depth))
+    return bad_value("bit_depth", value, "8 to 16");
   tensor->bit_depth = static_cast<uint32_t>(depth);
   return Status::ok();
 }
@@ -68,10 +69,13 @@ Status set_step_octaves(const std::string& value, TensorPlan* tensor) {
 }
 
 const std::map<std::string, Setter>& setters() {
-  static const std::map<std::string, Setter> kSetters = {
-      {"action", set_action},   {"scales", set_scales}, {"asymmetric", set_symmetry},
-      {"codec", set_codec},     {"layout", set_layout}, {"bit_depth", set_bit_depth},
-      {"step_octaves", set_step_octaves}};
+  static const std::map<std::string, Setter> kSetters = {{"action", set_action},
+                                                         {"scales", set_scales},
+                                                         {"asymmetric", set_symmetry},
+                                                         {"codec", set_codec},
+                                                         {"layout", set_layout},
+                                                         {"bit_depth", set_bit_depth},
+                                                         {"step_octaves", set_step_octaves}};
   return kSetters;
 }
 
@@ -88,7 +92,8 @@ Result<PlanRules::Rule> PlanRules::parse_rule(const std::string& text, const std
   return rule;
 }
 
-Result<PlanRules> PlanRules::parse(const std::vector<std::string>& set, const std::vector<std::string>& keep) {
+Result<PlanRules> PlanRules::parse(const std::vector<std::string>& set,
+                                   const std::vector<std::string>& keep) {
   PlanRules rules;
   for (const std::string& text : set) {
     // The key holds neither '=' nor ':', so the first "=key:" splits the rule; values may hold both.
@@ -99,7 +104,8 @@ Result<PlanRules> PlanRules::parse(const std::vector<std::string>& set, const st
     LLMC_ASSIGN_OR_RETURN(Rule rule, parse_rule("--set " + text, match[1]));
     rule.key = match[2];
     rule.value = match[3];
-    if (!setters().contains(rule.key)) return error(ErrorKind::kInvalidArgument, "--set '{}': no key '{}'", text, rule.key);
+    if (!setters().contains(rule.key))
+      return error(ErrorKind::kInvalidArgument, "--set '{}': no key '{}'", text, rule.key);
     rules.rules_.push_back(std::move(rule));
   }
   for (const std::string& pattern : keep) {

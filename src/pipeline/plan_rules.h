@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// --set 'REGEX=key:value' and --keep REGEX: rules that change the plan of the tensors whose name the (ECMAScript)
-// expression matches anywhere in. Later rules win; a rule that matched nothing is an error.
+// --set 'REGEX=key:value' and --keep REGEX: rules that change the plan of the tensors whose name the
+// (ECMAScript) expression matches anywhere in. Later rules win; a rule that matched nothing is an error.
 #pragma once
 
 #include <regex>

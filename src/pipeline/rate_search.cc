@@ -65,14 +65,16 @@ std::vector<Sample> spread_samples(const std::vector<TensorJob>& jobs) {
     while (at >= begin + jobs[j].shape.weights()) begin += jobs[j++].shape.weights();
     const uint64_t inside = at - begin;
     const uint64_t matrix = jobs[j].shape.rows * jobs[j].shape.cols;
-    samples.push_back({j, inside / matrix, static_cast<double>(inside % matrix) / static_cast<double>(matrix)});
+    samples.push_back(
+        {j, inside / matrix, static_cast<double>(inside % matrix) / static_cast<double>(matrix)});
   }
   return samples;
 }
 
 class Evaluator {
  public:
-  Evaluator(const RateSearch& search, std::vector<Sample> samples) : search_(search), samples_(std::move(samples)) {}
+  Evaluator(const RateSearch& search, std::vector<Sample> samples)
+      : search_(search), samples_(std::move(samples)) {}
 
   Result<Evaluation> run(double log2_step, std::optional<double> base_quality) {
     for (TensorPlan& plan : *search_.plans) {
@@ -141,23 +143,28 @@ uint64_t coded_weights(const RateSearch& search) {
 // The target as bits per coded weight.
 double target_bits(const RateSearch& search) {
   double bytes = search.target.value;
-  if (search.target.kind == TargetKind::kBpw) bytes = search.target.value * static_cast<double>(search.parameters) / 8;
+  if (search.target.kind == TargetKind::kBpw)
+    bytes = search.target.value * static_cast<double>(search.parameters) / 8;
   return 8 * (bytes - static_cast<double>(search.fixed_bytes)) / static_cast<double>(coded_weights(search));
 }
 
 Error out_of_reach(const RateSearch& search, const StepFound& found) {
   if (search.target.kind == TargetKind::kSnr)
-    return error(ErrorKind::kInvalidArgument, "{} dB cannot be reached: this model and codec reach from {:.2f} to {:.2f} dB",
+    return error(ErrorKind::kInvalidArgument,
+                 "{} dB cannot be reached: this model and codec reach from {:.2f} to {:.2f} dB",
                  search.target.value, found.value_at_max, found.value_at_min);
   const double weights = static_cast<double>(coded_weights(search));
-  const auto bytes = [&](double bits) { return bits * weights / 8 + static_cast<double>(search.fixed_bytes); };
+  const auto bytes = [&](double bits) {
+    return bits * weights / 8 + static_cast<double>(search.fixed_bytes);
+  };
   const double parameters = static_cast<double>(search.parameters);
-  return error(ErrorKind::kInvalidArgument,
-               "the wanted size cannot be reached: this model and codec reach from {:.4g} to {:.4g} bits per weight "
-               "({:.0f} to {:.0f} bytes), of which {:.4g} are scales, headers and tensors stored exactly",
-               8 * bytes(found.value_at_max) / parameters, 8 * bytes(found.value_at_min) / parameters,
-               bytes(found.value_at_max), bytes(found.value_at_min),
-               8 * static_cast<double>(search.fixed_bytes) / parameters);
+  return error(
+      ErrorKind::kInvalidArgument,
+      "the wanted size cannot be reached: this model and codec reach from {:.4g} to {:.4g} bits per weight "
+      "({:.0f} to {:.0f} bytes), of which {:.4g} are scales, headers and tensors stored exactly",
+      8 * bytes(found.value_at_max) / parameters, 8 * bytes(found.value_at_min) / parameters,
+      bytes(found.value_at_max), bytes(found.value_at_min),
+      8 * static_cast<double>(search.fixed_bytes) / parameters);
 }
 
 // What every evaluation is reduced to: bits per coded weight, or the SNR.
@@ -283,8 +290,9 @@ class Search {
   }
 
   bool near_enough(const StepFound& found) const {
-    const double error = std::abs(found.value - (search_.target.kind == TargetKind::kSnr ? search_.target.value
-                                                                                         : target_bits(search_)));
+    const double error =
+        std::abs(found.value -
+                 (search_.target.kind == TargetKind::kSnr ? search_.target.value : target_bits(search_)));
     return error <= (search_.target.kind == TargetKind::kSnr ? 0.1 : 0.006 * target_bits(search_));
   }
 
@@ -292,7 +300,8 @@ class Search {
     predict(search_, last_, evaluator_.samples());
     RateFound found;
     found.predicted_bytes = search_.fixed_bytes;
-    for (const TensorJob& job : *search_.jobs) found.predicted_bytes += (*search_.plans)[job.index].predicted_bytes;
+    for (const TensorJob& job : *search_.jobs)
+      found.predicted_bytes += (*search_.plans)[job.index].predicted_bytes;
     found.predicted_snr_db = last_.metrics.snr_db();
     found.seconds_per_weight = last_.seconds_per_weight;
     return found;

@@ -29,14 +29,15 @@ struct Pictures {
 
 void append_samples(const Pictures& pictures, std::vector<std::byte>* out) {
   for (PlaneView view : pictures.views()) {
-    const auto bytes = std::as_bytes(std::span(view.data, view.size()));  // little-endian hosts only, checked in main
+    const auto bytes =
+        std::as_bytes(std::span(view.data, view.size()));  // little-endian hosts only, checked in main
     out->insert(out->end(), bytes.begin(), bytes.end());
   }
 }
 
 // Samples of one picture from its matrix rows; what is clipped goes to `outliers`.
-Status fill_picture(const SpatialStage& stage, const MatrixContext& matrix, uint64_t index, MutablePlaneView plane,
-                    OutlierList* outliers) {
+Status fill_picture(const SpatialStage& stage, const MatrixContext& matrix, uint64_t index,
+                    MutablePlaneView plane, OutlierList* outliers) {
   const PictureRect rect = stage.layout.picture(index);
   OwnedMatrix<float> source(rect.rows, stage.layout.cols);
   OwnedMatrix<float> u(rect.rows, stage.layout.cols);
@@ -52,8 +53,8 @@ Status fill_picture(const SpatialStage& stage, const MatrixContext& matrix, uint
 }
 
 // Weights of one decoded picture, into the columns that it holds.
-Status restore_picture(const SpatialStage& stage, const MatrixContext& matrix, uint64_t index, PlaneView plane,
-                       MatrixView<float> rows) {
+Status restore_picture(const SpatialStage& stage, const MatrixContext& matrix, uint64_t index,
+                       PlaneView plane, MatrixView<float> rows) {
   const PictureRect rect = stage.layout.picture(index);
   OwnedMatrix<uint16_t> q(rect.rows, stage.layout.cols);
   OwnedMatrix<float> x(rect.rows, stage.layout.cols);
@@ -64,8 +65,8 @@ Status restore_picture(const SpatialStage& stage, const MatrixContext& matrix, u
   return Status::ok();
 }
 
-Status measure(const SpatialStage& stage, const MatrixContext& matrix, const Pictures& decoded, PictureRange range,
-               CodedPictures* coded) {
+Status measure(const SpatialStage& stage, const MatrixContext& matrix, const Pictures& decoded,
+               PictureRange range, CodedPictures* coded) {
   for (uint64_t i = 0; i < range.count; ++i) {
     const PictureRect rect = stage.layout.picture(range.first + i);
     OwnedMatrix<float> source(rect.rows, stage.layout.cols);
@@ -73,7 +74,8 @@ Status measure(const SpatialStage& stage, const MatrixContext& matrix, const Pic
     const uint64_t row = matrix.first_row + rect.first_row;
     LLMC_RETURN_IF_ERROR(matrix.reader->read_rows(row, source.view()));
     copy_columns({}, {}, source.view(), restored.view());  // columns of other pictures count as exact here
-    LLMC_RETURN_IF_ERROR(restore_picture(stage, matrix, range.first + i, decoded.planes[i].view(), restored.view()));
+    LLMC_RETURN_IF_ERROR(
+        restore_picture(stage, matrix, range.first + i, decoded.planes[i].view(), restored.view()));
     apply_outliers(coded->outliers, row, restored.view());
     add_columns(rect, matrix.order, source.view(), restored.view(), &coded->metrics);
   }
@@ -82,13 +84,14 @@ Status measure(const SpatialStage& stage, const MatrixContext& matrix, const Pic
 
 }  // namespace
 
-Result<CodedPictures> encode_spatial(const CodedTensor& tensor, const Codec& codec, const MatrixContext& matrix,
-                                     PictureRange range) {
+Result<CodedPictures> encode_spatial(const CodedTensor& tensor, const Codec& codec,
+                                     const MatrixContext& matrix, PictureRange range) {
   const SpatialStage& stage = tensor.spatial();
   CodedPictures coded;
   Pictures pictures(stage, range.count);
   for (uint64_t i = 0; i < range.count; ++i)
-    LLMC_RETURN_IF_ERROR(fill_picture(stage, matrix, range.first + i, pictures.planes[i].view(), &coded.outliers));
+    LLMC_RETURN_IF_ERROR(
+        fill_picture(stage, matrix, range.first + i, pictures.planes[i].view(), &coded.outliers));
   sort_outliers(coded.outliers);
   LLMC_ASSIGN_OR_RETURN(coded.stream, codec.encode(pictures.views(), pictures.format, tensor.codec.quality));
   LLMC_RETURN_IF_ERROR(codec.decode(coded.stream, pictures.format, pictures.mutable_views()));
@@ -97,9 +100,9 @@ Result<CodedPictures> encode_spatial(const CodedTensor& tensor, const Codec& cod
   return coded;
 }
 
-Status decode_spatial(const CodedTensor& tensor, const Codec& codec, const MatrixContext& matrix, PictureRange range,
-                      std::span<const std::byte> stream, uint64_t first_row, MatrixView<float> rows,
-                      std::vector<std::byte>* samples) {
+Status decode_spatial(const CodedTensor& tensor, const Codec& codec, const MatrixContext& matrix,
+                      PictureRange range, std::span<const std::byte> stream, uint64_t first_row,
+                      MatrixView<float> rows, std::vector<std::byte>* samples) {
   const SpatialStage& stage = tensor.spatial();
   Pictures pictures(stage, range.count);
   LLMC_RETURN_IF_ERROR(codec.decode(stream, pictures.format, pictures.mutable_views()));

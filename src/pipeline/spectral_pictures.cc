@@ -99,7 +99,8 @@ Result<CodedPictures> encode_open(PictureCoding& coding, vvc::SpectralEncoder& e
       const Place place = place_of(layout, coding.rect, strip, position);
       if (place.padding) continue;
       const uint32_t column = coding.column_at(place.column);
-      coding.coded.outliers.add((coding.row + place.row) * layout.cols + column, coding.source.view().at(place.row, column));
+      coding.coded.outliers.add((coding.row + place.row) * layout.cols + column,
+                                coding.source.view().at(place.row, column));
     }
   }
   OwnedMatrix<float> restored(coding.rect.rows, layout.cols);
@@ -111,7 +112,8 @@ Result<CodedPictures> encode_open(PictureCoding& coding, vvc::SpectralEncoder& e
   return coding.finish(restored.view(), std::move(stream));
 }
 
-// Scales of coded columns [first, first + count) for the picture's rows, so that strips can be scaled on their own.
+// Scales of coded columns [first, first + count) for the picture's rows, so that strips can be scaled on
+// their own.
 MatrixScales strip_scales(const PictureCoding& coding, uint64_t first, uint64_t count) {
   const MatrixScales& all = *coding.matrix.scales;
   MatrixScales scales = all;
@@ -124,15 +126,16 @@ MatrixScales strip_scales(const PictureCoding& coding, uint64_t first, uint64_t 
   return scales;
 }
 
-// The closed loop: what a strip lost is made up for by the inputs still to come. Works in coding order of the columns
-// throughout; dual scales, one input cut.
+// The closed loop: what a strip lost is made up for by the inputs still to come. Works in coding order of the
+// columns throughout; dual scales, one input cut.
 Result<CodedPictures> encode_closed(PictureCoding& coding, vvc::SpectralEncoder& encoder) {
   const SpectralLayout& layout = coding.stage.layout;
   const uint64_t rows = coding.rect.rows;
   OwnedMatrix<float> wanted(rows, layout.cols);
   OwnedMatrix<float> restored(rows, layout.cols);  // source order
   for (uint64_t r = 0; r < rows; ++r) {
-    for (uint64_t k = 0; k < layout.cols; ++k) wanted.view().at(r, k) = coding.source.view().at(r, coding.column_at(k));
+    for (uint64_t k = 0; k < layout.cols; ++k)
+      wanted.view().at(r, k) = coding.source.view().at(r, coding.column_at(k));
   }
   const SpectralLayout strip_layout{rows, kStripInputs, layout.outputs_per_block, layout.blocks_x, 1, 1, 1};
   std::vector<float> coefficients(layout.strip_coefficients());
@@ -161,7 +164,8 @@ Result<CodedPictures> encode_closed(PictureCoding& coding, vvc::SpectralEncoder&
       if (place.padding) continue;
       const float value = target.at(place.row, place.column - first);
       coded.view().at(place.row, place.column - first) = value;
-      coding.coded.outliers.add((coding.row + place.row) * layout.cols + coding.column_at(place.column), value);
+      coding.coded.outliers.add((coding.row + place.row) * layout.cols + coding.column_at(place.column),
+                                value);
     }
     OwnedMatrix<float> error(rows, count);
     for (uint64_t r = 0; r < rows; ++r) {
@@ -170,18 +174,21 @@ Result<CodedPictures> encode_closed(PictureCoding& coding, vvc::SpectralEncoder&
         error.view().at(r, k) = target.at(r, k) - coded.view().at(r, k);
       }
     }
-    coding.matrix.feedback->correct(strip, error.view(), wanted.view().block(0, first + count, rows, layout.cols - first - count));
+    coding.matrix.feedback->correct(strip, error.view(),
+                                    wanted.view().block(0, first + count, rows, layout.cols - first - count));
   }
   LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> stream, encoder.finish());
   return coding.finish(restored.view(), std::move(stream));
 }
 
 // All indices of one picture; the stream must have the layout's size.
-Status decode_indices(const SpectralLayout& layout, std::span<const std::byte> stream, std::span<int32_t> indices) {
-  LLMC_ASSIGN_OR_RETURN(vvc::SpectralDecoder decoder, vvc::SpectralDecoder::open(stream, layout.block_coefficients()));
+Status decode_indices(const SpectralLayout& layout, std::span<const std::byte> stream,
+                      std::span<int32_t> indices) {
+  LLMC_ASSIGN_OR_RETURN(vvc::SpectralDecoder decoder,
+                        vvc::SpectralDecoder::open(stream, layout.block_coefficients()));
   if (decoder.format().blocks_x != layout.blocks_x || decoder.format().blocks_y != layout.strips)
-    return error(ErrorKind::kCorrupt, "stream has {}x{} blocks, the archive says {}x{}", decoder.format().blocks_x,
-                 decoder.format().blocks_y, layout.blocks_x, layout.strips);
+    return error(ErrorKind::kCorrupt, "stream has {}x{} blocks, the archive says {}x{}",
+                 decoder.format().blocks_x, decoder.format().blocks_y, layout.blocks_x, layout.strips);
   const size_t strip = layout.strip_coefficients();
   for (uint32_t i = 0; i < layout.strips; ++i)
     LLMC_RETURN_IF_ERROR(decoder.decode_strip(indices.subspan(i * strip, strip)));
@@ -190,16 +197,19 @@ Status decode_indices(const SpectralLayout& layout, std::span<const std::byte> s
 
 }  // namespace
 
-Result<CodedPictures> encode_spectral(const CodedTensor& tensor, const MatrixContext& matrix, PictureRange range) {
+Result<CodedPictures> encode_spectral(const CodedTensor& tensor, const MatrixContext& matrix,
+                                      PictureRange range) {
   PictureCoding coding(tensor.spectral(), matrix, range.first);
   LLMC_RETURN_IF_ERROR(matrix.reader->read_rows(coding.row, coding.source.view()));
-  LLMC_ASSIGN_OR_RETURN(vvc::SpectralEncoder encoder,
-                        vvc::SpectralEncoder::create(format_of(coding.stage.layout, tensor.codec.quality), {}));
+  LLMC_ASSIGN_OR_RETURN(
+      vvc::SpectralEncoder encoder,
+      vvc::SpectralEncoder::create(format_of(coding.stage.layout, tensor.codec.quality), {}));
   return matrix.feedback != nullptr ? encode_closed(coding, encoder) : encode_open(coding, encoder);
 }
 
-Status decode_spectral(const CodedTensor& tensor, const MatrixContext& matrix, std::span<const std::byte> stream,
-                       PictureRange range, uint64_t first_row, MatrixView<float> rows, std::vector<std::byte>* samples) {
+Status decode_spectral(const CodedTensor& tensor, const MatrixContext& matrix,
+                       std::span<const std::byte> stream, PictureRange range, uint64_t first_row,
+                       MatrixView<float> rows, std::vector<std::byte>* samples) {
   const SpectralStage& stage = tensor.spectral();
   const PictureRect rect = stage.layout.picture(range.first);
   std::vector<int32_t> indices(stage.layout.picture_coefficients());

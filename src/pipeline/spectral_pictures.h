@@ -6,10 +6,13 @@
 
 namespace llmcodec {
 
-// Range must be one picture. With matrix.feedback, the error of every strip is fed into the strips still to come.
-Result<CodedPictures> encode_spectral(const CodedTensor& tensor, const MatrixContext& matrix, PictureRange range);
-Status decode_spectral(const CodedTensor& tensor, const MatrixContext& matrix, std::span<const std::byte> stream,
-                       PictureRange range, uint64_t first_row, MatrixView<float> rows, std::vector<std::byte>* samples);
+// Range must be one picture. With matrix.feedback, the error of every strip is fed into the strips still to
+// come.
+Result<CodedPictures> encode_spectral(const CodedTensor& tensor, const MatrixContext& matrix,
+                                      PictureRange range);
+Status decode_spectral(const CodedTensor& tensor, const MatrixContext& matrix,
+                       std::span<const std::byte> stream, PictureRange range, uint64_t first_row,
+                       MatrixView<float> rows, std::vector<std::byte>* samples);
 
 // What suits unit-variance weights of a matrix with `rows` outputs at this log2 step.
 struct SpectralChoice {

@@ -15,8 +15,11 @@ using nlohmann::json;
 const std::map<ColumnOrder, std::string> kOrderNames = {{ColumnOrder::kColScale, "col_scale"},
                                                         {ColumnOrder::kColClass, "col_class"}};
 
-// Binary32 as the shortest decimal that reads back to it; nlohmann prints doubles, so the double must be that decimal.
-double shortest(float value) { return std::stod(fmt::format("{}", value)); }
+// Binary32 as the shortest decimal that reads back to it; nlohmann prints doubles, so the double must be that
+// decimal.
+double shortest(float value) {
+  return std::stod(fmt::format("{}", value));
+}
 
 json codes_to_json(const std::vector<LogCode>& codes) {
   json list = json::array();
@@ -30,13 +33,15 @@ Error bad(const char* stage, const char* field) {
 
 Result<double> number(const json& stage, const char* name, const char* field) {
   const auto found = stage.find(field);
-  if (found == stage.end() || !found->is_number() || !std::isfinite(found->get<double>())) return bad(name, field);
+  if (found == stage.end() || !found->is_number() || !std::isfinite(found->get<double>()))
+    return bad(name, field);
   return found->get<double>();
 }
 
 Result<uint32_t> small_integer(const json& stage, const char* name, const char* field, uint32_t max) {
   const auto found = stage.find(field);
-  if (found == stage.end() || !found->is_number_unsigned() || found->get<uint64_t>() > max) return bad(name, field);
+  if (found == stage.end() || !found->is_number_unsigned() || found->get<uint64_t>() > max)
+    return bad(name, field);
   return found->get<uint32_t>();
 }
 
@@ -48,9 +53,9 @@ Result<std::string> text(const json& stage, const char* name, const char* field)
 
 Result<std::pair<uint32_t, uint32_t>> pair(const json& stage, const char* name, const char* field) {
   const auto found = stage.find(field);
-  const bool valid = found != stage.end() && found->is_array() && found->size() == 2 && (*found)[0].is_number_unsigned() &&
-                     (*found)[1].is_number_unsigned() && (*found)[0].get<uint64_t>() <= UINT32_MAX &&
-                     (*found)[1].get<uint64_t>() <= UINT32_MAX;
+  const bool valid = found != stage.end() && found->is_array() && found->size() == 2 &&
+                     (*found)[0].is_number_unsigned() && (*found)[1].is_number_unsigned() &&
+                     (*found)[0].get<uint64_t>() <= UINT32_MAX && (*found)[1].get<uint64_t>() <= UINT32_MAX;
   if (!valid) return bad(name, field);
   return std::pair{(*found)[0].get<uint32_t>(), (*found)[1].get<uint32_t>()};
 }
@@ -209,7 +214,8 @@ json codec_to_json(const CodecStage& codec) {
           {"segments", codec.segment_bytes}};
 }
 
-Result<CodecStage> codec_from_json(const json& stage, uint64_t matrices, uint64_t pictures, uint64_t stream_bytes) {
+Result<CodecStage> codec_from_json(const json& stage, uint64_t matrices, uint64_t pictures,
+                                   uint64_t stream_bytes) {
   CodecStage codec;
   LLMC_ASSIGN_OR_RETURN(codec.name, text(stage, "codec", "name"));
   LLMC_ASSIGN_OR_RETURN(codec.spec, text(stage, "codec", "options"));
@@ -221,12 +227,14 @@ Result<CodecStage> codec_from_json(const json& stage, uint64_t matrices, uint64_
   if (segments == stage.end() || !segments->is_array()) return bad("codec", "segments");
   uint64_t total = 0;
   for (const json& bytes : *segments) {
-    if (!bytes.is_number_unsigned() || bytes.get<uint64_t>() > kMaxSegmentBytes) return bad("codec", "segments");
+    if (!bytes.is_number_unsigned() || bytes.get<uint64_t>() > kMaxSegmentBytes)
+      return bad("codec", "segments");
     codec.segment_bytes.push_back(bytes.get<uint64_t>());
     total += codec.segment_bytes.back();
   }
   const uint64_t per_segment = codec.pictures_per_segment;
-  if (per_segment == 0 || total != stream_bytes || codec.segment_bytes.size() != checked_mul(matrices, ceil_div(pictures, per_segment)))
+  if (per_segment == 0 || total != stream_bytes ||
+      codec.segment_bytes.size() != checked_mul(matrices, ceil_div(pictures, per_segment)))
     return bad("codec", "segments");
   return codec;
 }
@@ -249,9 +257,12 @@ Status check_known(const json& stage) {
 
 std::vector<uint32_t> coding_order(ColumnOrder order, std::span<const uint8_t> col_codes) {
   switch (order) {
-    case ColumnOrder::kColScale: return column_order(col_codes);
-    case ColumnOrder::kColClass: return class_order(col_codes);
-    case ColumnOrder::kNone: break;
+    case ColumnOrder::kColScale:
+      return column_order(col_codes);
+    case ColumnOrder::kColClass:
+      return class_order(col_codes);
+    case ColumnOrder::kNone:
+      break;
   }
   return {};
 }
@@ -284,9 +295,11 @@ Result<CodedTensor> stages_from_json(const TensorRecord& record) {
   }
   using Names = std::vector<std::string>;
   CodedTensor tensor;
-  if (names == Names{"scales", "affine", "layout", "codec"} && text_or_empty(record.stages[2], "kind") == "spatial") {
+  if (names == Names{"scales", "affine", "layout", "codec"} &&
+      text_or_empty(record.stages[2], "kind") == "spatial") {
     LLMC_ASSIGN_OR_RETURN(tensor.layout, spatial_from_json(record.stages[1], record.stages[2], record));
-  } else if (names == Names{"scales", "layout", "codec"} && text_or_empty(record.stages[1], "kind") == "spectral") {
+  } else if (names == Names{"scales", "layout", "codec"} &&
+             text_or_empty(record.stages[1], "kind") == "spectral") {
     LLMC_ASSIGN_OR_RETURN(tensor.layout, spectral_from_json(record.stages[1], record));
   } else {
     return error(ErrorKind::kUnsupported, "the chain of stages '{}' is not known", fmt::join(names, ", "));
@@ -294,8 +307,8 @@ Result<CodedTensor> stages_from_json(const TensorRecord& record) {
   LLMC_ASSIGN_OR_RETURN(tensor.scales, scales_from_json(record.stages[0], record.matrices));
   const auto stream = record.parts.find("bitstream");
   if (stream == record.parts.end()) return error(ErrorKind::kCorrupt, "part 'bitstream' is absent");
-  LLMC_ASSIGN_OR_RETURN(tensor.codec, codec_from_json(record.stages.back(), record.matrices, tensor.pictures_per_matrix(),
-                                                      stream->second.bytes));
+  LLMC_ASSIGN_OR_RETURN(tensor.codec, codec_from_json(record.stages.back(), record.matrices,
+                                                      tensor.pictures_per_matrix(), stream->second.bytes));
   return tensor;
 }
 
@@ -303,6 +316,8 @@ bool is_verbatim(const TensorRecord& record) {
   return record.stages.size() == 1 && text_or_empty(record.stages[0], "stage") == "verbatim";
 }
 
-json verbatim_stage() { return {{"stage", "verbatim"}}; }
+json verbatim_stage() {
+  return {{"stage", "verbatim"}};
+}
 
 }  // namespace llmcodec

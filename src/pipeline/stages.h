@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The stages of a coded tensor, typed, and their JSON in the archive (docs/format.md, section 2). What a stage does is in
-// quant/, plane/ and codec/; here is only what must be written down so that decoding never guesses.
+// The stages of a coded tensor, typed, and their JSON in the archive (docs/format.md, section 2). What a
+// stage does is in quant/, plane/ and codec/; here is only what must be written down so that decoding never
+// guesses.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -17,8 +18,8 @@
 
 namespace llmcodec {
 
-// In which order columns are coded, recomputed from the col_scale codes: as they stand, by code, or by the class that the
-// codes carry (closed loop).
+// In which order columns are coded, recomputed from the col_scale codes: as they stand, by code, or by the
+// class that the codes carry (closed loop).
 enum class ColumnOrder { kNone, kColScale, kColClass };
 std::vector<uint32_t> coding_order(ColumnOrder order, std::span<const uint8_t> col_codes);  // empty for kNone
 
@@ -27,8 +28,8 @@ struct ScalesStage {
   ScaleSpec spec;
   bool asymmetric = false;
   ColumnOrder order = ColumnOrder::kNone;
-  std::vector<float> tensor_scale;                       // kTensor: one per matrix
-  std::vector<LogCode> row_code, col_code, group_code;   // as the kind needs them: one per matrix
+  std::vector<float> tensor_scale;                      // kTensor: one per matrix
+  std::vector<LogCode> row_code, col_code, group_code;  // as the kind needs them: one per matrix
 };
 
 struct SpectralStage {

@@ -40,8 +40,8 @@ class MatrixParts {
 
 }  // namespace
 
-Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const std::string& name, CodecSet& codecs,
-                                          bool verify) {
+Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const std::string& name,
+                                          CodecSet& codecs, bool verify) {
   TensorDecoder tensor;
   tensor.name_ = name;
   tensor.record_ = &archive.description().tensors.at(name);
@@ -77,10 +77,13 @@ Status TensorDecoder::load_scales(const ArchiveReader& archive) {
     for (uint64_t m = 0; m < matrices; ++m) scales_[m].*member = parts.of(m);
     return Status::ok();
   };
-  if (!stage.row_code.empty()) LLMC_RETURN_IF_ERROR(load("row_scale", record_->rows, &MatrixScales::row_codes));
-  if (!stage.col_code.empty()) LLMC_RETURN_IF_ERROR(load("col_scale", record_->cols, &MatrixScales::col_codes));
+  if (!stage.row_code.empty())
+    LLMC_RETURN_IF_ERROR(load("row_scale", record_->rows, &MatrixScales::row_codes));
+  if (!stage.col_code.empty())
+    LLMC_RETURN_IF_ERROR(load("col_scale", record_->cols, &MatrixScales::col_codes));
   if (!stage.group_code.empty())
-    LLMC_RETURN_IF_ERROR(load("group_scale", record_->rows * scales_[0].groups(), &MatrixScales::group_codes));
+    LLMC_RETURN_IF_ERROR(
+        load("group_scale", record_->rows * scales_[0].groups(), &MatrixScales::group_codes));
   if (stage.asymmetric) LLMC_RETURN_IF_ERROR(load("zero", scales_[0].zero_count(), &MatrixScales::zeros));
   for (const MatrixScales& scales : scales_) {
     LLMC_RETURN_IF_ERROR(validate(scales));
@@ -119,7 +122,8 @@ void TensorDecoder::list_blocks() {
     segment_begin_.push_back(begin);
     begin += bytes;
   }
-  const bool whole_rows = (stages_.is_spectral() ? stages_.spectral().layout.col_cuts : stages_.spatial().layout.col_cuts) == 1;
+  const bool whole_rows =
+      (stages_.is_spectral() ? stages_.spectral().layout.col_cuts : stages_.spatial().layout.col_cuts) == 1;
   const uint64_t pictures = stages_.pictures_per_matrix();
   const uint64_t per_segment = stages_.codec.pictures_per_segment;
   uint64_t segment = 0;
@@ -129,7 +133,8 @@ void TensorDecoder::list_blocks() {
       RowBlock block{m, 0, record_->rows, segment, ceil_div(count, per_segment), {first, count}};
       if (whole_rows) {
         const auto rect_of = [&](uint64_t i) {
-          return stages_.is_spectral() ? stages_.spectral().layout.picture(i) : stages_.spatial().layout.picture(i);
+          return stages_.is_spectral() ? stages_.spectral().layout.picture(i)
+                                       : stages_.spatial().layout.picture(i);
         };
         const PictureRect last = rect_of(first + count - 1);
         block.first_row = rect_of(first).first_row;
@@ -146,16 +151,18 @@ std::span<const std::byte> TensorDecoder::segment(uint64_t index) const {
   return stream_.subspan(segment_begin_[index], stages_.codec.segment_bytes[index]);
 }
 
-Status TensorDecoder::decode(const RowBlock& block, std::vector<float>* weights, std::vector<std::byte>* samples) const {
+Status TensorDecoder::decode(const RowBlock& block, std::vector<float>* weights,
+                             std::vector<std::byte>* samples) const {
   weights->assign(block.rows * record_->cols, 0.0f);
   const MatrixView<float> rows(weights->data(), block.rows, record_->cols);
   const MatrixContext matrix{nullptr, &scales_[block.matrix], order_[block.matrix], nullptr, 0};
   const uint64_t per_segment = stages_.codec.pictures_per_segment;
   for (uint64_t s = 0; s < block.segments; ++s) {
     const uint64_t first = block.pictures.first + s * per_segment;
-    const PictureRange range{first, std::min(per_segment, block.pictures.first + block.pictures.count - first)};
-    Status status = decode_pictures(stages_, codec_, matrix, range, segment(block.first_segment + s), block.first_row,
-                                    rows, samples);
+    const PictureRange range{first,
+                             std::min(per_segment, block.pictures.first + block.pictures.count - first)};
+    Status status = decode_pictures(stages_, codec_, matrix, range, segment(block.first_segment + s),
+                                    block.first_row, rows, samples);
     if (!status.is_ok()) return std::move(status).error().in_tensor(name_);
   }
   add_outliers(block, weights);

@@ -34,7 +34,8 @@ class TensorDecoder {
   const std::vector<RowBlock>& blocks() const { return blocks_; }
   std::span<const std::byte> segment(uint64_t index) const;
 
-  // `weights`: block.rows x cols, outliers applied. `samples` gets the bytes that are hashed, in the order of segments.
+  // `weights`: block.rows x cols, outliers applied. `samples` gets the bytes that are hashed, in the order of
+  // segments.
   Status decode(const RowBlock& block, std::vector<float>* weights, std::vector<std::byte>* samples) const;
 
  private:

@@ -3,12 +3,11 @@
 
 #include <cmath>
 
-
 namespace llmcodec {
 namespace {
 
-// A tied embedding is looked up as well: a tenth of the mean diagonal stands for inputs that hit one dimension alone
-// (shared/design.md: measured at 3 bits).
+// A tied embedding is looked up as well: a tenth of the mean diagonal stands for inputs that hit one
+// dimension alone (shared/design.md: measured at 3 bits).
 FeedbackOptions loop_options(std::string_view name) {
   FeedbackOptions options;
   if (is_vocabulary(name)) options.damping = 0.1;
@@ -31,7 +30,8 @@ Result<ClosedLoopColumns> known_columns(const TensorInfo& info, const TensorJob&
   return ClosedLoopColumns{{}, std::move(steps)};
 }
 
-Result<MatrixScales> fit_matrix(const TensorSource& source, TensorJob& job, uint64_t m, const InputMoments& moments) {
+Result<MatrixScales> fit_matrix(const TensorSource& source, TensorJob& job, uint64_t m,
+                                const InputMoments& moments) {
   const TensorInfo& info = source.tensors()[job.index];
   LLMC_ASSIGN_OR_RETURN(const ClosedLoopColumns columns, known_columns(info, job, m, moments));
   TensorRowReader reader(source, job.index, job.shape, m);
@@ -41,8 +41,8 @@ Result<MatrixScales> fit_matrix(const TensorSource& source, TensorJob& job, uint
   options.column_steps = columns.steps;
   options.column_classes = columns.classes;
   LLMC_ASSIGN_OR_RETURN(MatrixScales scales, fit_scales(reader, options));
-  // Known inputs give columns of different size; sorted, neighbours in the scan are alike and contexts fit better. The
-  // closed loop has an order of its own.
+  // Known inputs give columns of different size; sorted, neighbours in the scan are alike and contexts fit
+  // better. The closed loop has an order of its own.
   if (!columns.steps.empty())
     job.column_order = columns.classes.empty() ? ColumnOrder::kColScale : ColumnOrder::kColClass;
   job.order.push_back(coding_order(job.column_order, scales.col_codes));
@@ -87,12 +87,14 @@ Result<bool> knows_inputs(const InputMoments& moments, const TensorInfo& info) {
   if (moments.hessian) return moments.hessian->find(info.name).has_value();
   if (!moments.importance) return false;
   const auto shape = matrix_shape(info.shape);
-  LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry, moments.importance->find(info.name, shape->cols, shape->matrices));
+  LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
+                        moments.importance->find(info.name, shape->cols, shape->matrices));
   return entry.found();
 }
 
 bool is_vocabulary(std::string_view name) {
-  for (const char* part : {"token_embd", "embed_tokens", "lm_head", "wte.", "word_embeddings", "tok_embeddings"}) {
+  for (const char* part :
+       {"token_embd", "embed_tokens", "lm_head", "wte.", "word_embeddings", "tok_embeddings"}) {
     if (name.find(part) != std::string_view::npos) return true;
   }
   return name == "output.weight";
@@ -126,12 +128,12 @@ Result<TensorJob> fit_tensor(const TensorSource& source, size_t index, const Ten
   return job;
 }
 
-Result<std::unique_ptr<Feedback>> make_feedback(const TensorJob& job, uint64_t m, const InputMoments& moments) {
+Result<std::unique_ptr<Feedback>> make_feedback(const TensorJob& job, uint64_t m,
+                                                const InputMoments& moments) {
   if (!job.hessian_group) return std::unique_ptr<Feedback>();
   LLMC_ASSIGN_OR_RETURN(const std::vector<float> h, moments.hessian->read(*job.hessian_group));
-  LLMC_ASSIGN_OR_RETURN(Feedback feedback,
-                        Feedback::create({h.data(), job.shape.cols, job.shape.cols}, job.order[m],
-                                         loop_options(job.plan->name)));
+  LLMC_ASSIGN_OR_RETURN(Feedback feedback, Feedback::create({h.data(), job.shape.cols, job.shape.cols},
+                                                            job.order[m], loop_options(job.plan->name)));
   return std::make_unique<Feedback>(std::move(feedback));
 }
 
@@ -139,7 +141,8 @@ Result<CodedTensor> make_stages(const TensorJob& job, uint64_t rows, const Codec
   const TensorPlan& plan = *job.plan;
   CodedTensor tensor;
   tensor.scales = scales_stage(job);
-  tensor.codec = {codec.info().name, codec.spec(), codec.info().version, codec.info().stream_format, plan.quality, 1, {}};
+  tensor.codec = {
+      codec.info().name, codec.spec(), codec.info().version, codec.info().stream_format, plan.quality, 1, {}};
   if (plan.layout == "spectral") {
     SpectralStage stage;
     LLMC_ASSIGN_OR_RETURN(stage.layout, SpectralLayout::make(rows, job.shape.cols, plan.outputs_per_block));

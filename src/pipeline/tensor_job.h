@@ -47,7 +47,7 @@ struct TensorJob {
   size_t index = 0;  // in the source
   const TensorPlan* plan = nullptr;
   MatrixShape shape;
-  std::vector<MatrixScales> scales;          // one per matrix
+  std::vector<MatrixScales> scales;  // one per matrix
   ColumnOrder column_order = ColumnOrder::kNone;
   std::vector<std::vector<uint32_t>> order;  // one per matrix; empty: identity
   std::optional<size_t> hessian_group;       // closed loop
@@ -59,10 +59,11 @@ Result<TensorJob> fit_tensor(const TensorSource& source, size_t index, const Ten
                              const InputMoments& moments);
 
 // The closed loop of matrix `m` of a job; nullptr when the job has none.
-Result<std::unique_ptr<Feedback>> make_feedback(const TensorJob& job, uint64_t m, const InputMoments& moments);
+Result<std::unique_ptr<Feedback>> make_feedback(const TensorJob& job, uint64_t m,
+                                                const InputMoments& moments);
 
-// The stages of the job's plan for a matrix of `rows` rows (the job's, or a sample's). InvalidArgument for a plan that
-// the layout or codec cannot follow.
+// The stages of the job's plan for a matrix of `rows` rows (the job's, or a sample's). InvalidArgument for a
+// plan that the layout or codec cannot follow.
 Result<CodedTensor> make_stages(const TensorJob& job, uint64_t rows, const Codec& codec);
 
 }  // namespace llmcodec

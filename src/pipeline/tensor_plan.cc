@@ -116,10 +116,12 @@ uint64_t rows_of(const TensorInfo& info) {
 Status check_against(const Model& model, Plan& plan) {
   const std::vector<TensorInfo>& tensors = model.source->tensors();
   if (plan.tensors.size() != tensors.size())
-    return error(ErrorKind::kInvalidArgument, "plan has {} tensors, the model {}", plan.tensors.size(), tensors.size());
+    return error(ErrorKind::kInvalidArgument, "plan has {} tensors, the model {}", plan.tensors.size(),
+                 tensors.size());
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (plan.tensors[i].name != tensors[i].name)
-      return error(ErrorKind::kInvalidArgument, "plan has '{}' where the model has this one", plan.tensors[i].name)
+      return error(ErrorKind::kInvalidArgument, "plan has '{}' where the model has this one",
+                   plan.tensors[i].name)
           .in_tensor(tensors[i].name);
     plan.tensors[i].rows = rows_of(tensors[i]);
     const std::string reason = obstacle(tensors[i]);
@@ -170,10 +172,12 @@ std::string plan_to_text(const Plan& plan) {
 
 Result<Plan> plan_from_text(const std::string& text, const Model& model) {
   const json root = json::parse(text, nullptr, false);
-  if (!root.is_object() || !root.contains("llmcodec_plan") || !root.contains("tensors") || !root["tensors"].is_array())
+  if (!root.is_object() || !root.contains("llmcodec_plan") || !root.contains("tensors") ||
+      !root["tensors"].is_array())
     return error(ErrorKind::kCorrupt, "is not a plan ('llmcodec_plan' and 'tensors' expected)");
   if (root["llmcodec_plan"] != 1)
-    return error(ErrorKind::kUnsupported, "plan has version {}, this program reads 1", root["llmcodec_plan"].dump());
+    return error(ErrorKind::kUnsupported, "plan has version {}, this program reads 1",
+                 root["llmcodec_plan"].dump());
   Plan plan;
   for (const json& value : root["tensors"]) {
     if (!value.is_object()) return error(ErrorKind::kCorrupt, "plan: a tensor is no JSON object");

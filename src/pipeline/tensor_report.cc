@@ -14,11 +14,14 @@ namespace {
 using nlohmann::json;
 
 // JSON has no infinity: an exact copy has an SNR of null.
-json finite(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
+json finite(double value) {
+  return std::isfinite(value) ? json(value) : json(nullptr);
+}
 
 json tensor_to_json(const TensorReport& tensor) {
-  json value = {{"name", tensor.name},   {"dtype", tensor.dtype}, {"shape", tensor.shape}, {"elements", tensor.elements},
-                {"coded", tensor.coded}, {"bytes", tensor.bytes}, {"bpw", finite(tensor.bpw)}};
+  json value = {{"name", tensor.name},         {"dtype", tensor.dtype}, {"shape", tensor.shape},
+                {"elements", tensor.elements}, {"coded", tensor.coded}, {"bytes", tensor.bytes},
+                {"bpw", finite(tensor.bpw)}};
   if (!tensor.coded) {
     value["reason"] = tensor.reason;
     return value;
@@ -37,7 +40,9 @@ json tensors_to_json(const std::vector<TensorReport>& tensors) {
   return list;
 }
 
-std::string text_of(const json& value) { return value.dump(1, ' ', false, json::error_handler_t::replace); }
+std::string text_of(const json& value) {
+  return value.dump(1, ' ', false, json::error_handler_t::replace);
+}
 
 TensorReport coded_tensor(const ArchiveReader& archive, const std::string& name, const TensorRecord& record) {
   TensorReport tensor{.name = name, .dtype = record.dtype, .shape = record.shape};
@@ -59,13 +64,16 @@ std::vector<TensorReport> describe_tensors(const ArchiveReader& archive) {
     tensors.push_back(coded_tensor(archive, name, record));
   for (size_t index : archive.exact_tensors()) {
     const TensorInfo& info = archive.source().tensors()[index];
-    TensorReport tensor{.name = info.name, .dtype = dtype_info(info.dtype).name, .shape = info.shape,
+    TensorReport tensor{.name = info.name,
+                        .dtype = dtype_info(info.dtype).name,
+                        .shape = info.shape,
                         .elements = info.elements()};
     tensor.bytes = archive.source().bytes(index).size();
     tensors.push_back(std::move(tensor));
   }
   for (TensorReport& tensor : tensors) {
-    if (tensor.elements > 0) tensor.bpw = 8.0 * static_cast<double>(tensor.bytes) / static_cast<double>(tensor.elements);
+    if (tensor.elements > 0)
+      tensor.bpw = 8.0 * static_cast<double>(tensor.bytes) / static_cast<double>(tensor.elements);
   }
   std::ranges::sort(tensors, {}, &TensorReport::name);
   return tensors;

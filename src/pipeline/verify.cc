@@ -11,7 +11,8 @@ namespace {
 
 class Verification {
  public:
-  explicit Verification(const VerifyOptions& options) : options_(options), codecs_(options.control.environment) {}
+  explicit Verification(const VerifyOptions& options)
+      : options_(options), codecs_(options.control.environment) {}
 
   Result<VerifyReport> run() {
     LLMC_ASSIGN_OR_RETURN(archive_, ArchiveReader::open(options_.input));
@@ -68,8 +69,9 @@ class Verification {
     if (!report_.compared) return Status::ok();
     LLMC_ASSIGN_OR_RETURN(const size_t index, original_.source->find(name));
     if (!std::ranges::equal(bytes, original_.source->bytes(index)))
-      return error(ErrorKind::kCorrupt, "stored exactly, but differs from the original").in_tensor(name).in_file(
-          options_.input);
+      return error(ErrorKind::kCorrupt, "stored exactly, but differs from the original")
+          .in_tensor(name)
+          .in_file(options_.input);
     return Status::ok();
   }
 
@@ -98,7 +100,9 @@ class Verification {
 
 }  // namespace
 
-Result<VerifyReport> verify(const VerifyOptions& options) { return Verification(options).run(); }
+Result<VerifyReport> verify(const VerifyOptions& options) {
+  return Verification(options).run();
+}
 
 Result<InspectReport> inspect(const std::string& path) {
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(path));

@@ -11,8 +11,8 @@ struct Point {
   double log2_step, bits, snr_db;
 };
 
-// Simulated with the exact VVC contexts, 32x32 blocks, lambda 0.45 step^2 (shared/vvc-brief.md, section 4): step over
-// deviation .08 .12 .18 .25 .33 .42 .50 .58 .70 .85 1.0.
+// Simulated with the exact VVC contexts, 32x32 blocks, lambda 0.45 step^2 (shared/vvc-brief.md, section 4):
+// step over deviation .08 .12 .18 .25 .33 .42 .50 .58 .70 .85 1.0.
 constexpr std::array<Point, 11> kPoints = {{{-3.644, 4.94, 27.7},
                                             {-3.059, 4.30, 24.2},
                                             {-2.474, 3.73, 20.7},
@@ -43,8 +43,12 @@ double gaussian_bits(double log2_step) {
   return bits > 0.02 ? bits : 0.02;
 }
 
-double gaussian_log2_step(double bits) { return interpolate<&Point::bits, &Point::log2_step>(bits); }
+double gaussian_log2_step(double bits) {
+  return interpolate<&Point::bits, &Point::log2_step>(bits);
+}
 
-double gaussian_snr_db(double log2_step) { return interpolate<&Point::log2_step, &Point::snr_db>(log2_step); }
+double gaussian_snr_db(double log2_step) {
+  return interpolate<&Point::log2_step, &Point::snr_db>(log2_step);
+}
 
 }  // namespace llmcodec

@@ -15,8 +15,8 @@ struct Sample {
 };
 
 // The next place to look: between the bracketing samples, or along the slope from the nearest one.
-double next_place(const StepSearch& search, const std::optional<Sample>& low, const std::optional<Sample>& high,
-                  const Sample& last) {
+double next_place(const StepSearch& search, const std::optional<Sample>& low,
+                  const std::optional<Sample>& high, const Sample& last) {
   double x = 0;
   if (low && high) {  // low.value >= target >= high.value
     const double fraction = (low->value - search.target) / (low->value - high->value);
@@ -55,7 +55,8 @@ Result<StepFound> search_step(const StepSearch& search, const StepFunction& valu
     x = next;
   }
   best.reached = std::abs(best.value - search.target) <= search.tolerance;
-  best.out_of_range = !best.reached && (!low || !high) && (best.log2_step == search.min || best.log2_step == search.max);
+  best.out_of_range =
+      !best.reached && (!low || !high) && (best.log2_step == search.min || best.log2_step == search.max);
   if (best.out_of_range) {
     LLMC_ASSIGN_OR_RETURN(best.value_at_min, value(search.min));
     LLMC_ASSIGN_OR_RETURN(best.value_at_max, value(search.max));
