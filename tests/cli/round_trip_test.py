@@ -79,7 +79,6 @@ class RoundTrip(CliTest):
             self.ok("decompress", archive, "-o", restored, "--dtype", dtype)
             tensors = arrays(restored)
             self.assertEqual({tensors[name][0] for name in coded}, {dtype.upper()})
-            self.assertEqual(tensors["model.layers.0.input_layernorm.weight"][0], "BF16", "exact tensors keep their dtype")
 
     def test_keep_stores_exactly(self):
         archive, restored = self.path("keep.a.safetensors"), self.path("keep.r.safetensors")
