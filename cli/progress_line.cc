@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "text_format.h"
@@ -40,6 +41,7 @@ void ProgressLine::update(const Progress& progress) {
   if (phase_ != progress.phase) {
     phase_ = progress.phase;
     phase_start_ = now;
+    done_at_start_ = progress.done;  // the first call comes after the first piece of work
   }
   if (now - last_shown_ < (terminal_ ? Clock::duration(kTerminalInterval) : Clock::duration(kPlainInterval)))
     return;
@@ -79,9 +81,10 @@ std::string ProgressLine::text_of(const Progress& progress, Clock::time_point no
   const double share =
       progress.total == 0 ? 0 : static_cast<double>(progress.done) / static_cast<double>(progress.total);
   std::string text = fmt::format("{} {:3.0f} %", progress.phase, 100 * share);
-  if (seconds > kWarmUpSeconds && share > 0) {
-    text += fmt::format("  {:.3g} Mw/s  {} left", static_cast<double>(progress.done) / seconds / 1e6,
-                        short_duration(seconds / share - seconds));
+  if (seconds > kWarmUpSeconds && progress.done > done_at_start_) {
+    const double rate = static_cast<double>(progress.done - done_at_start_) / seconds;
+    const double left = static_cast<double>(progress.total - std::min(progress.done, progress.total));
+    text += fmt::format("  {:.3g} Mw/s  {} left", rate / 1e6, short_duration(left / rate));
   }
   return text + fmt::format("  peak {}  {}", short_bytes(peak_memory_bytes()), progress.tensor);
 }

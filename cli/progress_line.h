@@ -36,6 +36,7 @@ class ProgressLine {
   size_t terminal_width_ = 0;
   bool shown_ = false;
   std::string phase_;
+  uint64_t done_at_start_ = 0;
   Clock::time_point phase_start_, last_shown_;
 };
 
