@@ -34,6 +34,28 @@ Result<ClosedLoopColumns> known_columns(const TensorInfo& info, const TensorJob&
   return ClosedLoopColumns{{}, std::move(steps)};
 }
 
+// Mean squares of u by strips of 32 coded columns; the largest one's root. Only dual scales without known
+// inputs make all strips alike.
+Result<double> loudest_strip(RowReader& reader, const MatrixScales& scales, std::span<const uint32_t> order) {
+  std::vector<double> column(scales.cols, 0.0);
+  LLMC_RETURN_IF_ERROR(for_each_row_block(reader, [&](size_t first_row, MatrixView<const float> x) {
+    OwnedMatrix<float> u(x.rows, x.cols);
+    normalise(scales, first_row, x, u.view());
+    for (size_t r = 0; r < x.rows; ++r) {
+      for (size_t c = 0; c < x.cols; ++c) column[c] += double{u.view().at(r, c)} * u.view().at(r, c);
+    }
+    return Status::ok();
+  }));
+  double loudest = 0;
+  for (size_t first = 0; first < column.size(); first += kStripInputs) {
+    const size_t count = std::min<size_t>(kStripInputs, column.size() - first);
+    double sum = 0;
+    for (size_t k = first; k < first + count; ++k) sum += column[order.empty() ? k : order[k]];
+    loudest = std::max(loudest, sum / static_cast<double>(count * scales.rows));
+  }
+  return std::sqrt(loudest);
+}
+
 Result<MatrixScales> fit_matrix(const TensorSource& source, TensorJob& job, uint64_t m,
                                 const InputMoments& moments) {
   const TensorInfo& info = source.tensors()[job.index];
@@ -55,28 +77,6 @@ Result<MatrixScales> fit_matrix(const TensorSource& source, TensorJob& job, uint
     job.loudest_strip = std::max(job.loudest_strip, loudest);
   }
   return scales;
-}
-
-// Mean squares of u by strips of 32 coded columns; the largest one's root. Only dual scales without known
-// inputs make all strips alike.
-Result<double> loudest_strip(RowReader& reader, const MatrixScales& scales, std::span<const uint32_t> order) {
-  std::vector<double> column(scales.cols, 0.0);
-  LLMC_RETURN_IF_ERROR(for_each_row_block(reader, [&](size_t first_row, MatrixView<const float> x) {
-    OwnedMatrix<float> u(x.rows, x.cols);
-    normalise(scales, first_row, x, u.view());
-    for (size_t r = 0; r < x.rows; ++r) {
-      for (size_t c = 0; c < x.cols; ++c) column[c] += double{u.view().at(r, c)} * u.view().at(r, c);
-    }
-    return Status::ok();
-  }));
-  double loudest = 0;
-  for (size_t first = 0; first < column.size(); first += kStripInputs) {
-    const size_t count = std::min<size_t>(kStripInputs, column.size() - first);
-    double sum = 0;
-    for (size_t k = first; k < first + count; ++k) sum += column[order.empty() ? k : order[k]];
-    loudest = std::max(loudest, sum / static_cast<double>(count * scales.rows));
-  }
-  return std::sqrt(loudest);
 }
 
 // Slice QP for the picture to hold the loudest strip as well: 6 steps halve the samples per index.
