@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <zstd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
+#include <limits>
 
 #include "archive/archive_reader.h"
 #include "base/limits.h"
@@ -16,6 +19,14 @@ namespace llmcodec {
 namespace {
 
 namespace fs = std::filesystem;
+
+float largest_finite(Dtype dtype) {
+  if (dtype == Dtype::kF16) return 65504.0f;
+  if (dtype == Dtype::kF8E5M2) return 57344.0f;
+  if (dtype == Dtype::kF8E4M3) return 448.0f;
+  if (dtype == Dtype::kBF16) return 3.3895314e38f;
+  return std::numeric_limits<float>::max();
+}
 
 // True for what --dtype changes among tensors stored exactly: safetensors users want one dtype throughout,
 // while the runners of GGUF files want norms and biases as they are.
@@ -227,7 +238,14 @@ class Decompression {
                           });
   }
 
-  Status write_floats(size_t index, std::span<const float> weights) {
+  // Coding noise can push a weight past the range of a narrow type; it stays finite.
+  Status write_floats(size_t index, std::span<const float> coded) {
+    const float largest = largest_finite(tensors_[index].info.dtype);
+    clipped_.assign(coded.begin(), coded.end());
+    for (float& weight : clipped_) {
+      if (std::isfinite(weight)) weight = std::clamp(weight, -largest, largest);
+    }
+    const std::span<const float> weights = clipped_;
     const Dtype dtype = tensors_[index].info.dtype;
     const auto bytes = dtype_bytes(dtype, weights.size());
     if (!bytes)
@@ -269,6 +287,7 @@ class Decompression {
   std::optional<GgufHeader> header_;
   std::vector<Restored> tensors_;
   std::unique_ptr<TensorSink> sink_;
+  std::vector<float> clipped_;
   std::vector<std::byte> buffer_;
   DecompressReport report_;
 };
