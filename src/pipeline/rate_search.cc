@@ -17,6 +17,7 @@ namespace {
 constexpr uint64_t kSampleWeights = 1 << 17;
 constexpr uint64_t kMinSamples = 8;
 constexpr uint64_t kMaxSamples = 128;
+constexpr uint64_t kOutlierBytes = 8;  // an index and a value; a little less for 16-bit sources
 constexpr uint64_t kSampledPart = 24;  // one weight in so many is coded per evaluation
 
 // Some rows of one matrix, standing for `weight` weights of the model.
@@ -122,7 +123,7 @@ class Evaluator {
     for (uint64_t picture = 0; picture < stages.pictures_per_matrix(); ++picture) {
       auto coded = encode_pictures(stages, codec, matrix, {picture, 1});
       if (!coded.is_ok()) return std::move(coded).error().in_tensor(plan.name);
-      result->bytes += coded->stream.size();
+      result->bytes += coded->stream.size() + coded->outliers.size() * kOutlierBytes;
       result->metrics.merge(coded->metrics);
     }
     result->weights = rows * job.shape.cols;

@@ -103,11 +103,13 @@ ScalesStage scales_stage(const TensorJob& job) {
   return stage;
 }
 
-// Pictures per segment: few enough for memory, enough that starting an encoder process does not matter.
+// Pictures per segment: few enough for memory, enough that starting an encoder process does not matter. Never more than
+// four: FFmpeg 8's libvvenc gives an empty stream, without an error, for 7 to 10 intra pictures (1 to 6 and 12 are right).
 uint32_t segment_pictures(const SpatialLayout& layout) {
-  constexpr uint64_t kSegmentWeights = 4 << 20;
+  constexpr uint64_t kSegmentWeights = 4 << 20, kMaxPictures = 4;
   const uint64_t picture = uint64_t{layout.width} * layout.height;
-  return static_cast<uint32_t>(std::clamp<uint64_t>(kSegmentWeights / picture, 1, layout.pictures()));
+  return static_cast<uint32_t>(
+      std::clamp<uint64_t>(kSegmentWeights / picture, 1, std::min(layout.pictures(), kMaxPictures)));
 }
 
 }  // namespace
