@@ -86,6 +86,7 @@ struct TensorReport {
   std::string reason = {};  // why it is stored exactly; empty for coded tensors
   uint64_t bytes = 0;       // in the archive, scales and outliers included, headers not
   double bpw = 0;
+  bool measured = false;  // the errors below were measured; false: snr_db is a prediction (plan) or nothing
   double relative_mse = 0, snr_db = 0, max_abs_error = 0, cosine = 1;
   uint64_t outliers = 0;
 };

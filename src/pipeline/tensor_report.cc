@@ -26,11 +26,12 @@ json tensor_to_json(const TensorReport& tensor) {
     value["reason"] = tensor.reason;
     return value;
   }
-  value["snr_db"] = finite(tensor.snr_db);
+  value["outliers"] = tensor.outliers;
+  if (tensor.measured || tensor.snr_db != 0) value["snr_db"] = finite(tensor.snr_db);
+  if (!tensor.measured) return value;
   value["relative_mse"] = finite(tensor.relative_mse);
   value["max_abs_error"] = finite(tensor.max_abs_error);
   value["cosine"] = finite(tensor.cosine);
-  value["outliers"] = tensor.outliers;
   return value;
 }
 
@@ -80,6 +81,7 @@ std::vector<TensorReport> describe_tensors(const ArchiveReader& archive) {
 }
 
 void set_errors(const ErrorMetrics& metrics, TensorReport* tensor) {
+  tensor->measured = true;
   tensor->relative_mse = metrics.relative_mse();
   tensor->snr_db = metrics.snr_db();
   tensor->max_abs_error = metrics.max_abs_error();
