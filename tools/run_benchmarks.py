@@ -27,8 +27,8 @@ import measure
 RATES = (2.0, 3.0, 4.0)
 # libvvenc's slower presets and libaom at cpu-used below 4 take hours for nothing new.
 ENCODERS = ("vvc:layout=spectral", "vvc:layout=spatial", "libvvenc:preset=faster", "libvvenc:preset=medium", "libx265:preset=medium",
-            "libx264:preset=medium", "libsvtav1:preset=8", "libaom-av1:cpu-used=6", "libkvazaar:preset=medium", "librav1e:speed=6",
-            "libvpx-vp9:cpu-used=2", "libjxl:effort=7", "libopenjpeg")
+            "libx264:preset=medium", "libsvtav1:preset=8", "libaom-av1:cpu-used=6", "libkvazaar", "librav1e:speed=6",
+            "libvpx-vp9:cpu-used=2", "libjxl:effort=4", "libopenjpeg")
 FAST_MWS = 0.3  # encoders above this many million weights per second also code the whole model
 QUICK = ("vvc:layout=spectral", "libvvenc:preset=faster", "libx265:preset=medium")
 TEXT_BYTES = 60000
