@@ -149,11 +149,12 @@ double target_bits(const RateSearch& search) {
   return 8 * (bytes - static_cast<double>(search.fixed_bytes)) / static_cast<double>(coded_weights(search));
 }
 
-Error out_of_reach(const RateSearch& search, const StepFound& found) {
+// at_finest, at_coarsest: what the ends of the step range give, as reduced() has it.
+Error out_of_reach(const RateSearch& search, double at_finest, double at_coarsest) {
   if (search.target.kind == TargetKind::kSnr)
     return error(ErrorKind::kInvalidArgument,
                  "{} dB cannot be reached: this model and codec reach from {:.2f} to {:.2f} dB",
-                 search.target.value, found.value_at_max, found.value_at_min);
+                 search.target.value, at_coarsest, at_finest);
   const double weights = static_cast<double>(coded_weights(search));
   const auto bytes = [&](double bits) {
     return bits * weights / 8 + static_cast<double>(search.fixed_bytes);
@@ -163,9 +164,8 @@ Error out_of_reach(const RateSearch& search, const StepFound& found) {
       ErrorKind::kInvalidArgument,
       "the wanted size cannot be reached: this model and codec reach from {:.4g} to {:.4g} bits per weight "
       "({:.0f} to {:.0f} bytes), of which {:.4g} are scales, headers and tensors stored exactly",
-      8 * bytes(found.value_at_max) / parameters, 8 * bytes(found.value_at_min) / parameters,
-      bytes(found.value_at_max), bytes(found.value_at_min),
-      8 * static_cast<double>(search.fixed_bytes) / parameters);
+      8 * bytes(at_coarsest) / parameters, 8 * bytes(at_finest) / parameters, bytes(at_coarsest),
+      bytes(at_finest), 8 * static_cast<double>(search.fixed_bytes) / parameters);
 }
 
 // What every evaluation is reduced to: bits per coded weight, or the SNR.
@@ -223,12 +223,9 @@ class Search {
                             return reduced(search_, last_);
                           }));
     if (found.out_of_range || !near_enough(found)) {
-      StepFound ends = found;
       LLMC_ASSIGN_OR_RETURN(const Evaluation fine, evaluator_.run(range.min, std::nullopt));
       LLMC_ASSIGN_OR_RETURN(const Evaluation coarse, evaluator_.run(range.max, std::nullopt));
-      ends.value_at_min = reduced(search_, fine);
-      ends.value_at_max = reduced(search_, coarse);
-      return out_of_reach(search_, ends);
+      return out_of_reach(search_, reduced(search_, fine), reduced(search_, coarse));
     }
     if (evaluated_at != found.log2_step) {
       LLMC_ASSIGN_OR_RETURN(last_, evaluator_.run(found.log2_step, base_quality));

@@ -57,10 +57,6 @@ Result<StepFound> search_step(const StepSearch& search, const StepFunction& valu
   best.reached = std::abs(best.value - search.target) <= search.tolerance;
   best.out_of_range =
       !best.reached && (!low || !high) && (best.log2_step == search.min || best.log2_step == search.max);
-  if (best.out_of_range) {
-    LLMC_ASSIGN_OR_RETURN(best.value_at_min, value(search.min));
-    LLMC_ASSIGN_OR_RETURN(best.value_at_max, value(search.max));
-  }
   return best;
 }
 

@@ -23,10 +23,9 @@ struct StepSearch {
 
 struct StepFound {
   double log2_step = 0;
-  double value = 0;                           // of the function there
-  bool reached = false;                       // within the tolerance
-  double value_at_min = 0, value_at_max = 0;  // set when the target lies outside the range
-  bool out_of_range = false;
+  double value = 0;           // of the function there
+  bool reached = false;       // within the tolerance
+  bool out_of_range = false;  // not reached, and the best step is an end of the range
 };
 
 using StepFunction = std::function<Result<double>(double log2_step)>;
