@@ -3,9 +3,11 @@
 """Takes about 5 million weights out of SmolLM2: every kind of tensor, from layers spread over the depth.
 
 usage: make_sample.py MODEL.gguf OUT.safetensors
+       make_sample.py --crops MODEL.gguf OUT.safetensors
 
 One whole matrix of each kind (Q, K, V, output, gate, up, down), each from another layer, and 2,560 rows of the embedding
-spread over the vocabulary: 5,013,504 weights, F16. Slow encoders are compared on it.
+spread over the vocabulary: 5,013,504 weights, F16. Encoders are compared on it.
+With --crops: ten tensors, of each the first 512 rows and 576 columns (2.6 million weights), for the slowest encoders.
 """
 import sys
 
@@ -16,19 +18,34 @@ import safetensors_stream as st
 
 LAYERS = {"attn_q": 3, "attn_k": 7, "attn_v": 11, "attn_output": 15, "ffn_gate": 19, "ffn_up": 23, "ffn_down": 27}
 EMBEDDING_ROWS = 2560
+CROP = (slice(512), slice(576))
+
+
+def whole_sample(tensors):
+    sample = {name: tensors[name] for name in block_names(LAYERS)}
+    embedding = tensors["token_embd.weight"]
+    sample["token_embd.weight"] = embedding[::len(embedding) // EMBEDDING_ROWS][:EMBEDDING_ROWS]
+    return sample
+
+
+def crops(tensors):
+    names = [*block_names(LAYERS), "blk.0.ffn_up.weight", "blk.14.ffn_down.weight", "token_embd.weight"]
+    return {name: tensors[name][CROP] for name in names}
+
+
+def block_names(layers):
+    return [f"blk.{layer}.{kind}.weight" for kind, layer in layers.items()]
 
 
 def main():
-    if len(sys.argv) != 3:
+    arguments = [a for a in sys.argv[1:] if a != "--crops"]
+    if len(arguments) != 2:
         raise SystemExit(__doc__)
-    tensors = {t.name: np.asarray(t.data) for t in GGUFReader(sys.argv[1]).tensors}
-    names = [f"blk.{layer}.{kind}.weight" for kind, layer in LAYERS.items()]
-    sample = {name: tensors[name] for name in names}
-    embedding = tensors["token_embd.weight"]
-    sample["token_embd.weight"] = embedding[::len(embedding) // EMBEDDING_ROWS][:EMBEDDING_ROWS]
+    tensors = {t.name: np.asarray(t.data) for t in GGUFReader(arguments[0]).tensors}
+    sample = (crops if "--crops" in sys.argv else whole_sample)(tensors)
     entries = [st.Entry(name, "F16", values.shape, np.ascontiguousarray(values, dtype=np.float16)) for name, values in sample.items()]
-    st.write(sys.argv[2], entries)
-    print(f"{sum(values.size for values in sample.values()):,} weights in {sys.argv[2]}")
+    st.write(arguments[1], entries)
+    print(f"{sum(values.size for values in sample.values()):,} weights in {arguments[1]}")
 
 
 if __name__ == "__main__":

@@ -84,14 +84,15 @@ class Lab:
         verified = run_json([self.program, "verify", archive, "--against", source, *self.thread_options()])
         row = {key: compressed[key] for key in ("parameters", "bytes", "bpw", "bpw_weights", "encode_seconds", "wall_seconds")}
         row.update(snr_db=verified["snr_db"], relative_mse=verified["relative_mse"], decode_seconds=verified["decode_seconds"],
-                   peak_bytes=compressed["peak_bytes"], archive=str(archive))
+                   compress_cpu=compressed["user_seconds"], peak_bytes=compressed["peak_bytes"], archive=str(archive))
         return row
 
     def score(self, source, codec, options, text, text_bytes):
         """code(), and the restored GGUF scored by llama.cpp."""
         row = self.code(source, codec, options)
         restored = pathlib.Path(row["archive"]).with_suffix(".gguf")
-        run_json([self.program, "decompress", row["archive"], "-o", restored, *self.thread_options()])
+        restoring = run_json([self.program, "decompress", row["archive"], "-o", restored, *self.thread_options()])
+        row["decompress_cpu"] = restoring["user_seconds"]
         report = run_json([self.program, "eval", restored, "--original", source, "--text", text, "--max-bytes", text_bytes,
                            "--cache", self.folder / "cache", *self.thread_options()])
         row.update({key: report[key] for key in ("perplexity", "original_perplexity", "kl", "kl_error", "kl_999", "top1_percent", "chunks")})

@@ -7,6 +7,7 @@ usage: ./dev bench [TABLE...] [--jobs N] [--quick] [--results DIR]
        (there)  cat DIR/piece.* | xz -d | tar x; bench/run [TABLE...] [--jobs N]
 
 tables: gaussian   llmcodec bench, iid Gaussian 1024x1024, one thread: gap to the bound and speed of every codec
+        tensors    llmcodec bench, crops of ten tensors of SmolLM2: SNR at equal bits, the mean over the ten
         encoders   SNR of a sample of 5 million weights from every kind of tensor of SmolLM2 at 2, 3 and 4 bits per weight
         models     the whole of SmolLM2 through the faster encoders: perplexity and KL divergence
         synthetic  a BF16 checkpoint of 4 billion parameters through --codec raw: time and peak memory (8 GB of disk
@@ -16,6 +17,7 @@ machine can be copied here to report it. Needs nothing but Python's standard lib
 """
 import argparse
 import functools
+import json
 import pathlib
 import re
 import shutil
@@ -30,8 +32,11 @@ ENCODERS = ("vvc:layout=spectral", "vvc:layout=spatial", "libvvenc:preset=faster
             "libx264:preset=medium", "libsvtav1:preset=8", "libaom-av1:cpu-used=6", "libkvazaar", "librav1e:speed=6",
             "libvpx-vp9:cpu-used=2", "libjxl:effort=4", "libopenjpeg")
 FAST_MWS = 0.3  # encoders above this many million weights per second also code the whole model
+# What `gaussian` and `tensors` compare: still pictures only, the slow presets included.
+STILL = (*ENCODERS[:4], "libvvenc:preset=slower", *ENCODERS[4:])
 QUICK = ("vvc:layout=spectral", "libvvenc:preset=faster", "libx265:preset=medium")
-TEXT_BYTES = 60000
+TEXT_BYTES = 20000
+BENCH_RATES = "1.5,2,2.3,3,4"
 MARK = "<!-- {} {} -->"
 
 
@@ -68,18 +73,43 @@ def models_table(lab, options):
     return measure.in_parallel(options.jobs, calls)
 
 
-def gaussian_table(lab, options):
+def bench_rows(lab, options, table, sources):
+    """Rows of llmcodec bench, one call (and one kept file) per codec. Speeds are per core: one at a time unless asked otherwise."""
     def bench(codec):
         spec = codec.replace(":layout=spatial", "")  # for bench the spectral layout is an option of the codec
-        report = measure.run_json([lab.program, "bench", "--codecs", spec, "--bpw", "1.5,2,2.3,3,4"])
-        return {"rows": report["rows"]}
+        calls = [argument for source in sources for argument in ("--source", source)]
+        return {"rows": measure.run_json([lab.program, "bench", "--codecs", spec, "--bpw", BENCH_RATES, *calls])["rows"]}
 
-    calls = [functools.partial(lab.row, {"table": "gaussian", "codec": codec}, functools.partial(bench, codec)) for codec in options.encoders]
-    # Speeds are stated per core: one at a time unless asked otherwise.
+    codecs = options.encoders if options.codecs or options.quick else STILL
+    calls = [functools.partial(lab.row, {"table": table, "codec": codec}, functools.partial(bench, codec)) for codec in codecs]
+    return measure.in_parallel(options.timing_jobs, calls)
+
+
+def gaussian_table(lab, options):
     rows = []
-    for result in measure.in_parallel(options.timing_jobs, calls):
+    for result in bench_rows(lab, options, "gaussian", ["gaussian"]):
         shared = {key: result[key] for key in ("date", "machine")}
         rows += [{**row, **shared, "codec": result["codec"]} for row in result.get("rows", [])] or [result]
+    return rows
+
+
+def tensors_table(lab, options):
+    """One row per codec and rate: means over the tensors."""
+    if not options.crops.exists():
+        subprocess.run([sys.executable, str(pathlib.Path(__file__).parent / "make_sample.py"), "--crops", str(options.model), str(options.crops)],
+                       check=True)
+    names = json.loads(subprocess.run([measure.find_program(), "plan", str(options.crops), "--json"], stdout=subprocess.PIPE, text=True,
+                                      check=True).stdout)["tensors"]
+    rows = []
+    for result in bench_rows(lab, options, "tensors", [f"{options.crops}:{tensor['name']}" for tensor in names]):
+        shared = {key: result[key] for key in ("codec", "date", "machine")}
+        measured = result.get("rows", [])
+        if not measured:
+            rows.append(result)
+        for target in sorted({row["target_bpw"] for row in measured}):
+            same = [row for row in measured if row["target_bpw"] == target]
+            mean = {key: sum(row[key] for row in same) / len(same) for key in ("bpw", "snr_db", "gap_db")}
+            rows.append({**shared, **mean, "tensors": len(same)})
     return rows
 
 
@@ -106,17 +136,19 @@ COLUMNS = {
     "encoders": RATE_COLUMNS + [("encode Mweights/s", lambda r: measure.mws(r, "encode_seconds")),
                                 ("decode Mweights/s", lambda r: measure.mws(r, "decode_seconds"))],
     "models": [("codec", lambda r: r["codec"]), ("bpw", lambda r: f"{r['bpw']:.3f}"), ("bpw weights", lambda r: f"{r['bpw_weights']:.3f}"),
-               ("SNR dB", lambda r: f"{r['snr_db']:.2f}"), ("encode s", lambda r: f"{r['encode_seconds']:.1f}"),
-               ("whole run s", lambda r: f"{r['wall_seconds']:.1f}"), ("decode s", lambda r: f"{r['decode_seconds']:.1f}"),
+               ("SNR dB", lambda r: f"{r['snr_db']:.2f}"), ("compress CPU s", lambda r: f"{r['compress_cpu']:.0f}"),
+               ("decompress CPU s", lambda r: f"{r['decompress_cpu']:.0f}"),
                ("perplexity", lambda r: f"{r['perplexity']:.2f}"), ("KL", lambda r: f"{r['kl']:.4f} ± {r['kl_error']:.4f}"),
                ("99.9 % KL", lambda r: f"{r['kl_999']:.2f}"), ("top-1", lambda r: f"{r['top1_percent']:.1f} %")],
+    "tensors": [("codec", lambda r: r["codec"]), ("tensors", lambda r: str(r["tensors"])), ("bpw", lambda r: f"{r['bpw']:.3f}"),
+                ("SNR dB", lambda r: f"{r['snr_db']:.2f}"), ("6.02 bpw - SNR", lambda r: f"{r['gap_db']:.2f}")],
     "gaussian": [("codec", lambda r: r["codec"]), ("bpw", lambda r: f"{r['bpw']:.3f}"), ("SNR dB", lambda r: f"{r['snr_db']:.2f}"),
                  ("gap dB", lambda r: f"{r['gap_db']:.2f}"), ("encode Mweights/s", lambda r: f"{r['encode_mws']:.3f}"),
                  ("decode Mweights/s", lambda r: f"{r['decode_mws']:.2f}")],
     "synthetic": [("parameters", lambda r: f"{r['parameters']:,}"), ("bpw", lambda r: f"{r['bpw']:.3f}"), ("SNR dB", lambda r: f"{r['snr_db']:.2f}"),
                   ("compress s", lambda r: f"{r['wall_seconds']:.0f}"), ("peak MB", lambda r: f"{r['peak_bytes'] / 1e6:.0f}"),
                   ("decompress s", lambda r: f"{r['decode_wall_seconds']:.0f}"), ("peak MB ", lambda r: f"{r['decode_peak_bytes'] / 1e6:.0f}")]}
-TABLES = {"gaussian": gaussian_table, "encoders": encoders_table, "models": models_table, "synthetic": synthetic_table}
+TABLES = {"gaussian": gaussian_table, "tensors": tensors_table, "encoders": encoders_table, "models": models_table, "synthetic": synthetic_table}
 
 
 def source_line(rows, name):
@@ -179,7 +211,7 @@ def pack(folder, program, tools):
 def parse():
     tools = measure.ROOT / "build/tools"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tables", nargs="*", metavar="TABLE", help="default: gaussian encoders models")
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help="default: gaussian tensors encoders models")
     parser.add_argument("--jobs", type=int, default=1, help="rows at a time")
     parser.add_argument("--timing-jobs", type=int, default=1, help="rows at a time of the table gaussian")
     parser.add_argument("--threads", type=int, default=0, help="threads of each run (default: all cores)")
@@ -188,6 +220,7 @@ def parse():
     parser.add_argument("--model", type=pathlib.Path, default=tools / "smollm2/smollm2-f16.gguf")
     parser.add_argument("--text", type=pathlib.Path, default=tools / "text/eval.txt")
     parser.add_argument("--sample", type=pathlib.Path, default=tools / "sample.safetensors")
+    parser.add_argument("--crops", type=pathlib.Path, default=tools / "crops.safetensors")
     parser.add_argument("--results", type=pathlib.Path, default=measure.ROOT / "build/bench")
     parser.add_argument("--document", type=pathlib.Path, default=measure.ROOT / "docs/benchmarks.md")
     parser.add_argument("--pack", type=pathlib.Path)
@@ -210,7 +243,7 @@ def main():
     lab = measure.Lab(measure.find_program(), options.results, options.threads)
     if not options.document.exists():
         options.document.write_text("# Benchmarks\n", encoding="utf-8")
-    for name in options.tables or ["gaussian", "encoders", "models"]:
+    for name in options.tables or ["gaussian", "tensors", "encoders", "models"]:
         rows = TABLES[name](lab, options)
         report(options.document, name, rows)
         print(f"{name}: {len(rows)} rows in {options.document}", flush=True)
