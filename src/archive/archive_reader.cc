@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "archive/archive_reader.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "archive/checksum.h"
@@ -13,6 +14,7 @@ namespace llmcodec {
 namespace {
 
 constexpr char kOwnPrefix[] = "llmcodec.";
+constexpr uint64_t kPieceBytes = 16 << 20;  // whole elements of every dtype
 
 // Where the weights of `path` are: the file itself, or what a folder holds.
 std::string weights_path(const std::string& path) {
@@ -20,6 +22,17 @@ std::string weights_path(const std::string& path) {
   const std::filesystem::path folder(path);
   const auto index = folder / kIndexFileName;
   return (std::filesystem::exists(index) ? index : folder / kSingleFileName).string();
+}
+
+// The dtype that docs/format.md gives a part; "" for a part that it does not know.
+std::string part_dtype(const TensorRecord& record, const std::string& part) {
+  const auto own = dtype_from_name(record.dtype);
+  const bool large = checked_product(record.shape).value_or(0) >> 32 != 0;
+  if (part == "zero") return "F16";
+  if (part == "outlier_index") return large ? "U64" : "U32";
+  if (part == "outlier_value") return own && dtype_info(*own).block_elements == 1 ? record.dtype : "F32";
+  const bool bytes = part == "bitstream" || part == "data" || part.ends_with("_scale");
+  return bytes ? "U8" : "";
 }
 
 bool is_index(const std::string& path) {
@@ -58,20 +71,22 @@ bool ArchiveReader::is_archive(const std::string& path) {
   return file.is_ok() && file.value()->metadata().contains(kMetadataKey);
 }
 
-// Each shard's JSON describes its own tensors; what is said of the source is the same in all.
+// Each shard's JSON describes its own tensors; what is said of the source is the same in all. No shard may be
+// missing: an index that lists fewer would give a smaller model.
 Status ArchiveReader::load_descriptions() {
+  std::set<uint64_t> shards;
   for (const std::string& path : files_) {
     LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<SafetensorsFile> file, SafetensorsFile::open(path));
-    const auto text = file->metadata().find(kMetadataKey);
-    if (text == file->metadata().end())
-      return error(ErrorKind::kInvalidArgument, "is no llmcodec archive (its metadata has no '{}')",
-                   kMetadataKey)
+    auto parsed = description_from_metadata(file->metadata());
+    if (!parsed.is_ok()) return std::move(parsed).error().in_file(path);
+    Description& description = parsed.value();
+    if (description.shards != files_.size() || !shards.insert(description.shard).second)
+      return error(ErrorKind::kCorrupt, "is shard {} of {}, but {} files were found", description.shard + 1,
+                   description.shards, files_.size())
           .in_file(path);
-    auto description = parse_description(text->second);
-    if (!description.is_ok()) return std::move(description).error().in_file(path);
-    description_.tensors.merge(description.value().tensors);
-    description.value().tensors = std::move(description_.tensors);
-    description_ = std::move(description).value();
+    description.tensors.merge(description_.tensors);
+    description.exact.merge(description_.exact);
+    description_ = std::move(description);
   }
   return Status::ok();
 }
@@ -89,12 +104,30 @@ Status ArchiveReader::match_parts() {
             .in_tensor(name);
       if (source_->bytes(found->second).size() != align_up(info.bytes, 8))
         return corrupt_part(name, part, found->second, "has another length than described");
+      if (part_dtype(record, part) != dtype_info(source_->tensors()[found->second].dtype).name)
+        return corrupt_part(name, part, found->second, "has another dtype than the format gives it");
       part_names.insert(full);
     }
   }
+  return match_exact(part_names);
+}
+
+// What is no part is a tensor of the description's list, as it is there, and the other way round.
+Status ArchiveReader::match_exact(const std::set<std::string>& part_names) {
   for (size_t i = 0; i < source_->tensors().size(); ++i) {
-    const std::string& name = source_->tensors()[i].name;
-    if (!part_names.contains(name) && !name.starts_with(kOwnPrefix)) exact_.push_back(i);
+    const TensorInfo& info = source_->tensors()[i];
+    if (part_names.contains(info.name)) continue;
+    const auto record = description_.exact.find(info.name);
+    if (record == description_.exact.end() || record->second.dtype != dtype_info(info.dtype).name ||
+        record->second.shape != info.shape)
+      return error(ErrorKind::kCorrupt, "is not what the description says, or not in it")
+          .in_file(source_->file(i))
+          .in_tensor(info.name);
+    if (!info.name.starts_with(kOwnPrefix)) exact_.push_back(i);
+  }
+  for (const auto& [name, record] : description_.exact) {
+    if (!index_.contains(name) || part_names.contains(name))
+      return error(ErrorKind::kCorrupt, "is described but absent").in_file(files_[0]).in_tensor(name);
   }
   return Status::ok();
 }
@@ -107,10 +140,30 @@ Error ArchiveReader::corrupt_part(const std::string& tensor, const std::string& 
       .at_offset(source_->offset(index));
 }
 
-std::optional<std::span<const std::byte>> ArchiveReader::own(const std::string& name) const {
+uint64_t ArchiveReader::own_bytes(const std::string& name) const {
   const auto found = index_.find(name);
-  if (found == index_.end()) return std::nullopt;
-  return source_->bytes(found->second);
+  return found == index_.end() ? 0 : source_->bytes(found->second).size();
+}
+
+Result<std::span<const std::byte>> ArchiveReader::exact(const std::string& name) const {
+  const auto found = description_.exact.find(name);
+  if (found == description_.exact.end())
+    return error(ErrorKind::kCorrupt, "is absent").in_file(files_[0]).in_tensor(name);
+  const size_t index = index_.at(name);
+  const std::span<const std::byte> bytes = source_->bytes(index);
+  const uint64_t element = dtype_info(source_->tensors()[index].dtype).block_bytes;
+  Checksum checksum;
+  for (uint64_t begin = 0; begin < bytes.size(); begin += kPieceBytes) {
+    const uint64_t size = std::min<uint64_t>(kPieceBytes, bytes.size() - begin);
+    checksum.update(bytes.subspan(begin, size));
+    if (bytes.size() > kPieceBytes) source_->release(index, begin / element, size / element);
+  }
+  if (checksum.hex() != found->second.xxh3_128)
+    return error(ErrorKind::kCorrupt, "fails its checksum")
+        .in_file(source_->file(index))
+        .in_tensor(name)
+        .at_offset(source_->offset(index));
+  return bytes;
 }
 
 bool ArchiveReader::has_part(const std::string& tensor, const std::string& part) const {
@@ -131,6 +184,11 @@ Result<std::span<const std::byte>> ArchiveReader::part(const std::string& tensor
   if (verify && xxh3_128(bytes) != info.xxh3_128)
     return corrupt_part(tensor, part, index, "fails its checksum");
   return bytes;
+}
+
+void ArchiveReader::release_exact(const std::string& name) const {
+  const size_t index = index_.at(name);
+  source_->release(index, 0, source_->tensors()[index].elements());
 }
 
 void ArchiveReader::release_part(const std::string& tensor, const std::string& part) const {

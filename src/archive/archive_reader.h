@@ -3,13 +3,12 @@
 //
 //   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(path));
 //   for (const auto& [name, record] : archive->description().tensors) ...      // coded tensors
-//   for (size_t index : archive->exact_tensors()) archive->source().bytes(index) ...
+//   for (size_t index : archive->exact_tensors()) archive->exact(archive->source().tensors()[index].name) ...
 //   LLMC_ASSIGN_OR_RETURN(auto bytes, archive->part(name, "bitstream"));       // checked, without padding
 #pragma once
 
 #include <map>
 #include <memory>
-#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -32,8 +31,11 @@ class ArchiveReader {
   const TensorSource& source() const { return *source_; }
   // Indices into source().tensors() of tensors stored exactly, the archive's own ("llmcodec.*") left out.
   const std::vector<size_t>& exact_tensors() const { return exact_; }
-  // The archive's own tensor; nullopt if there is none. Padding included.
-  std::optional<std::span<const std::byte>> own(const std::string& name) const;
+  // Bytes in the file of the archive's own tensor, padding included; 0 if there is none.
+  uint64_t own_bytes(const std::string& name) const;
+  // A tensor stored under its own name, the archive's own included, checked against its checksum. Corrupt if
+  // it is absent or changed. Large ones are read and given back in pieces, so that memory stays bounded.
+  Result<std::span<const std::byte>> exact(const std::string& name) const;
 
   // True bytes of a part. Checked against its checksum when `verify`; Corrupt, with file and offset,
   // otherwise.
@@ -41,6 +43,7 @@ class ArchiveReader {
                                           bool verify = true) const;
   bool has_part(const std::string& tensor, const std::string& part) const;
   void release_part(const std::string& tensor, const std::string& part) const;
+  void release_exact(const std::string& name) const;
 
   const std::vector<std::string>& files() const { return files_; }
   uint64_t total_bytes() const { return total_bytes_; }
@@ -49,6 +52,7 @@ class ArchiveReader {
   ArchiveReader() = default;
   Status load_descriptions();
   Status match_parts();
+  Status match_exact(const std::set<std::string>& part_names);
   Error corrupt_part(const std::string& tensor, const std::string& part, size_t index,
                      const char* what) const;
 

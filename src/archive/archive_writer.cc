@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 
@@ -18,8 +19,7 @@ json entry_to_json(const SafetensorsEntry& entry) {
   return {entry.info.name, dtype_info(entry.info.dtype).name, entry.info.shape, entry.begin, entry.end};
 }
 
-// The journal is our own and was checked line by line against the data, so a broken entry is the disk's
-// fault.
+// A broken line is the disk's fault: the run goes on from the last whole one.
 Result<SafetensorsEntry> entry_from_json(const json& value) {
   const bool valid = value.is_array() && value.size() == 5 && value[0].is_string() && value[1].is_string() &&
                      value[2].is_array() && value[3].is_number_unsigned() && value[4].is_number_unsigned();
@@ -40,7 +40,7 @@ Result<SafetensorsEntry> entry_from_json(const json& value) {
 // Checksum of data bytes [begin, end) of a partial file.
 Result<std::string> checksum_of_range(const std::string& path, uint64_t begin, uint64_t end) {
   LLMC_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
-  if (end > file.bytes().size())
+  if (begin > end || end > file.bytes().size())
     return error(ErrorKind::kIo, "partial file is shorter than recorded").in_file(path);
   return xxh3_128(file.bytes().subspan(begin, end - begin));
 }
@@ -97,21 +97,52 @@ Status ArchiveWriter::replay_line(const json& line) {
     LLMC_ASSIGN_OR_RETURN(SafetensorsEntry entry, entry_from_json(value));
     entries.push_back(std::move(entry));
   }
-  const uint64_t header = layout_.shards[shard].header_bytes;
-  const std::string partial = AtomicFile::partial_path(layout_.shards[shard].path);
-  if (!entries.empty()) {
-    LLMC_ASSIGN_OR_RETURN(
-        const std::string present,
-        checksum_of_range(partial, header + entries.front().begin, header + entries.back().end));
-    if (present != line.value("xxh3_128", "")) return error(ErrorKind::kCorrupt, "partial file lost data");
-  }
   const std::string name = line["name"].get<std::string>();
-  if (line.contains("record")) {
-    LLMC_ASSIGN_OR_RETURN(shards_[shard].records[name], tensor_record_from_json(line["record"]));
+  OpenShard replayed;
+  replayed.entries = entries;
+  LLMC_RETURN_IF_ERROR(replay_record(line, name, &replayed));
+  for (const SafetensorsEntry& entry : entries) {
+    if (replayed.exact.contains(entry.info.name)) {
+      LLMC_RETURN_IF_ERROR(
+          check_entry(shard, entry, entry.end - entry.begin, replayed.exact[entry.info.name].xxh3_128));
+      continue;
+    }
+    const std::string part = entry.info.name.substr(std::min(name.size() + 1, entry.info.name.size()));
+    const PartRecord& info = replayed.records[name].parts[part];
+    LLMC_RETURN_IF_ERROR(check_entry(shard, entry, info.bytes, info.xxh3_128));
   }
   current_ = shard;
   shards_[shard].entries.insert(shards_[shard].entries.end(), entries.begin(), entries.end());
+  shards_[shard].records.merge(replayed.records);
+  shards_[shard].exact.merge(replayed.exact);
+  if (line.contains("memo")) memos_[name] = line["memo"];
   done_.insert(name);
+  return Status::ok();
+}
+
+// The description of the tensor: a record, or of one stored exactly what its entry does not say.
+Status ArchiveWriter::replay_record(const json& line, const std::string& name, OpenShard* shard) {
+  if (line.contains("record")) {
+    LLMC_ASSIGN_OR_RETURN(shard->records[name], tensor_record_from_json(line["record"]));
+    return Status::ok();
+  }
+  if (shard->entries.size() != 1 || !line.contains("exact") || !line["exact"].is_string())
+    return error(ErrorKind::kCorrupt, "journal has a broken entry");
+  const TensorInfo& info = shard->entries[0].info;
+  shard->exact[name] = {dtype_info(info.dtype).name, info.shape, line["exact"].get<std::string>()};
+  return Status::ok();
+}
+
+// The entry's first `bytes` are in the partial file as they were written.
+Status ArchiveWriter::check_entry(size_t shard, const SafetensorsEntry& entry, uint64_t bytes,
+                                  const std::string& xxh3_128) const {
+  const uint64_t begin = layout_.shards[shard].header_bytes + entry.begin;
+  if (entry.end < entry.begin || bytes > entry.end - entry.begin)
+    return error(ErrorKind::kCorrupt, "journal has a broken entry");
+  LLMC_ASSIGN_OR_RETURN(
+      const std::string present,
+      checksum_of_range(AtomicFile::partial_path(layout_.shards[shard].path), begin, begin + bytes));
+  if (present != xxh3_128) return error(ErrorKind::kCorrupt, "partial file lost data");
   return Status::ok();
 }
 
@@ -154,62 +185,65 @@ Status ArchiveWriter::end_part() {
   info.dtype = part_dtype_;
   info.shape = {padded / dtype_info(part_dtype_).block_bytes};
   parts_[part_] = {part_bytes_, part_checksum_->hex()};
-  return add_entry(std::move(info), part_begin_);
-}
-
-Status ArchiveWriter::add_entry(TensorInfo info, uint64_t begin) {
-  shards_[current_].entries.push_back({std::move(info), begin, data_size()});
+  add_entry(std::move(info), part_begin_);
   return Status::ok();
 }
 
-Status ArchiveWriter::end_tensor(TensorRecord record) {
-  const size_t first = shards_[current_].entries.size() - parts_.size();
+void ArchiveWriter::add_entry(TensorInfo info, uint64_t begin) {
+  shards_[current_].entries.push_back({std::move(info), begin, data_size()});
+}
+
+Status ArchiveWriter::end_tensor(TensorRecord record, json memo) {
   record.parts = std::move(parts_);
-  LLMC_RETURN_IF_ERROR(journal_tensor(tensor_, &record, first));
+  json what = {{"record", to_json(record)}};
+  if (!memo.is_null()) what["memo"] = std::move(memo);
+  LLMC_RETURN_IF_ERROR(journal_tensor(tensor_, record.parts.size(), std::move(what)));
   shards_[current_].records[tensor_] = std::move(record);
   return Status::ok();
 }
 
-Status ArchiveWriter::write_exact(const TensorInfo& info, std::span<const std::byte> bytes, size_t shard) {
+Status ArchiveWriter::begin_exact(const TensorInfo& info, size_t shard) {
   LLMC_RETURN_IF_ERROR(begin_tensor(info.name, shard));
-  const uint64_t begin = data_size();
-  LLMC_RETURN_IF_ERROR(file().write(bytes));
-  LLMC_RETURN_IF_ERROR(add_entry(info, begin));
-  return journal_tensor(info.name, nullptr, shards_[current_].entries.size() - 1);
+  exact_ = info;
+  return begin_part("", info.dtype);
+}
+
+Status ArchiveWriter::end_exact() {
+  ExactRecord record{dtype_info(exact_.dtype).name, exact_.shape, part_checksum_->hex()};
+  add_entry(std::move(exact_), part_begin_);
+  LLMC_RETURN_IF_ERROR(journal_tensor(tensor_, 1, {{"exact", record.xxh3_128}}));
+  shards_[current_].exact[tensor_] = std::move(record);
+  return Status::ok();
 }
 
 Status ArchiveWriter::write_own(const std::string& name, std::span<const std::byte> bytes, size_t shard) {
   std::vector<std::byte> padded(bytes.begin(), bytes.end());
   padded.resize(align_up(bytes.size(), 8));
-  TensorInfo info;
-  info.name = name;
-  info.dtype = Dtype::kU8;
-  info.shape = {padded.size()};
-  return write_exact(info, padded, shard);
+  LLMC_RETURN_IF_ERROR(begin_exact({name, Dtype::kU8, {padded.size()}}, shard));
+  LLMC_RETURN_IF_ERROR(append(padded));
+  return end_exact();
 }
 
-Status ArchiveWriter::journal_tensor(const std::string& name, const TensorRecord* record,
-                                     size_t first_entry) {
+// One line for the last `entries` entries and `what` describes them.
+Status ArchiveWriter::journal_tensor(const std::string& name, size_t entries, json what) {
   const std::vector<SafetensorsEntry>& all = shards_[current_].entries;
-  json entries = json::array();
-  for (size_t i = first_entry; i < all.size(); ++i) entries.push_back(entry_to_json(all[i]));
-  json line = {{"name", name}, {"shard", current_}, {"entries", entries}};
-  if (record != nullptr) line["record"] = to_json(*record);
-  if (first_entry < all.size()) {
-    const uint64_t header = layout_.shards[current_].header_bytes;
-    LLMC_ASSIGN_OR_RETURN(line["xxh3_128"],
-                          checksum_of_range(AtomicFile::partial_path(layout_.shards[current_].path),
-                                            header + all[first_entry].begin, header + all.back().end));
-  }
+  json list = json::array();
+  for (size_t i = all.size() - entries; i < all.size(); ++i) list.push_back(entry_to_json(all[i]));
+  what["name"] = name;
+  what["shard"] = current_;
+  what["entries"] = std::move(list);
   done_.insert(name);
-  return journal_->append(line);
+  return journal_->append(what);
 }
 
 Status ArchiveWriter::write_shard_header(size_t shard, const Description& description) {
   Description own = description;
   own.tensors = shards_[shard].records;
-  SafetensorsMetadata metadata = {{"format", "llmcodec"}, {kMetadataKey, to_text(own)}};
-  auto header = safetensors_header(shards_[shard].entries, metadata, layout_.shards[shard].header_bytes);
+  own.exact = shards_[shard].exact;
+  own.shard = shard;
+  own.shards = shards_.size();
+  auto header =
+      safetensors_header(shards_[shard].entries, archive_metadata(own), layout_.shards[shard].header_bytes);
   if (!header.is_ok()) return std::move(header).error().in_file(layout_.shards[shard].path);
   return shards_[shard].file->write_at(0, std::as_bytes(std::span(*header)));
 }

@@ -10,7 +10,7 @@
 //     LLMC_RETURN_IF_ERROR(writer.begin_part("bitstream", Dtype::kU8));
 //     LLMC_RETURN_IF_ERROR(writer.append(bytes));            // any number of times
 //     LLMC_RETURN_IF_ERROR(writer.end_part());
-//     LLMC_RETURN_IF_ERROR(writer.end_tensor(record));       // the writer fills in record.parts
+//     LLMC_RETURN_IF_ERROR(writer.end_tensor(record, memo)); // the writer fills in record.parts
 //   }
 //   LLMC_RETURN_IF_ERROR(writer.finish(description));
 #pragma once
@@ -48,15 +48,19 @@ class ArchiveWriter {
   static Result<ArchiveWriter> open(ArchiveLayout layout);
 
   bool is_done(const std::string& tensor) const { return done_.contains(tensor); }
+  // What end_tensor() was given to remember of the tensors that an interrupted run finished.
+  const std::map<std::string, nlohmann::json>& memos() const { return memos_; }
 
   // Coded tensors: parts between begin_tensor() and end_tensor(). Shards must be used in rising order.
   Status begin_tensor(const std::string& name, size_t shard);
   Status begin_part(const std::string& part, Dtype dtype);
   Status append(std::span<const std::byte> bytes);
   Status end_part();  // pads to 8 bytes
-  Status end_tensor(TensorRecord record);
-  // A tensor stored exactly, in one go.
-  Status write_exact(const TensorInfo& info, std::span<const std::byte> bytes, size_t shard);
+  // `memo` goes to the journal alone, for the run that resumes.
+  Status end_tensor(TensorRecord record, nlohmann::json memo = nullptr);
+  // A tensor stored exactly, under its own name: append() between these.
+  Status begin_exact(const TensorInfo& info, size_t shard);
+  Status end_exact();
   // A part of the archive itself ("llmcodec.gguf_header"), stored like an exact U8 tensor but padded to 8
   // bytes.
   Status write_own(const std::string& name, std::span<const std::byte> bytes, size_t shard);
@@ -74,14 +78,18 @@ class ArchiveWriter {
     std::optional<AtomicFile> file;
     std::vector<SafetensorsEntry> entries;
     std::map<std::string, TensorRecord> records;
+    std::map<std::string, ExactRecord> exact;
   };
   ArchiveWriter() = default;
   Status start();
   Status replay(const std::vector<nlohmann::json>& lines);
   Status replay_line(const nlohmann::json& line);
   Status open_shard(size_t shard);
-  Status journal_tensor(const std::string& name, const TensorRecord* record, size_t first_entry);
-  Status add_entry(TensorInfo info, uint64_t begin);
+  Status replay_record(const nlohmann::json& line, const std::string& name, OpenShard* shard);
+  Status check_entry(size_t shard, const SafetensorsEntry& entry, uint64_t bytes,
+                     const std::string& xxh3_128) const;
+  Status journal_tensor(const std::string& name, size_t entries, nlohmann::json what);
+  void add_entry(TensorInfo info, uint64_t begin);
   AtomicFile& file() { return *shards_[current_].file; }
   uint64_t data_size() const {
     return shards_[current_].file->size() - layout_.shards[current_].header_bytes;
@@ -93,7 +101,9 @@ class ArchiveWriter {
   std::optional<Journal> journal_;
   std::set<std::string> done_;
   size_t current_ = 0;
+  std::map<std::string, nlohmann::json> memos_;
   std::string tensor_;  // being written
+  TensorInfo exact_;
   std::string part_;
   Dtype part_dtype_ = Dtype::kU8;
   uint64_t part_begin_ = 0;

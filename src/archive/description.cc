@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "archive/description.h"
 
+#include "archive/checksum.h"
 #include "base/checked_math.h"
 
 namespace llmcodec {
@@ -40,6 +41,37 @@ Result<PartRecord> part_from_json(const json& value) {
   if (!value.is_array() || value.size() != 2 || !value[0].is_number_unsigned() || !value[1].is_string())
     return missing("parts");
   return PartRecord{value[0].get<uint64_t>(), value[1].get<std::string>()};
+}
+
+Result<ExactRecord> exact_from_json(const json& value) {
+  if (!value.is_array() || value.size() != 3 || !value[0].is_string() || !value[1].is_array() ||
+      !value[2].is_string())
+    return missing("exact");
+  ExactRecord record{value[0].get<std::string>(), {}, value[2].get<std::string>()};
+  for (const json& side : value[1]) {
+    if (!side.is_number_unsigned()) return missing("exact");
+    record.shape.push_back(side.get<uint64_t>());
+  }
+  return record;
+}
+
+Status read_exact(const json& root, Description* description) {
+  LLMC_ASSIGN_OR_RETURN(const json* exact, member(root, "exact"));
+  if (!exact->is_object()) return missing("exact");
+  for (const auto& [name, value] : exact->items()) {
+    auto record = exact_from_json(value);
+    if (!record.is_ok()) return std::move(record).error().in_tensor(name);
+    description->exact.emplace(name, std::move(record).value());
+  }
+  return Status::ok();
+}
+
+Status read_shard(const json& root, Description* description) {
+  LLMC_ASSIGN_OR_RETURN(const std::vector<uint64_t> shard, sizes_member(root, "shard"));
+  if (shard.size() != 2 || shard[0] >= shard[1]) return missing("shard");
+  description->shard = shard[0];
+  description->shards = shard[1];
+  return Status::ok();
 }
 
 Status check_matrix(const TensorRecord& record) {
@@ -123,10 +155,15 @@ std::string to_text(const Description& description) {
   if (!description.source_metadata.empty()) source["metadata"] = description.source_metadata;
   json tensors = json::object();
   for (const auto& [name, record] : description.tensors) tensors[name] = to_json(record);
+  json exact = json::object();
+  for (const auto& [name, record] : description.exact)
+    exact[name] = {record.dtype, record.shape, record.xxh3_128};
   const json root = {{"format_version", kFormatVersion},
                      {"writer", description.writer},
                      {"command", description.command},
                      {"source", source},
+                     {"shard", {description.shard, description.shards}},
+                     {"exact", exact},
                      {"tensors", tensors}};
   return root.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -142,6 +179,8 @@ Result<Description> parse_description(const std::string& text) {
   LLMC_ASSIGN_OR_RETURN(description.writer, string_member(root, "writer"));
   LLMC_ASSIGN_OR_RETURN(description.command, string_member(root, "command"));
   LLMC_RETURN_IF_ERROR(read_source(root, &description));
+  LLMC_RETURN_IF_ERROR(read_shard(root, &description));
+  LLMC_RETURN_IF_ERROR(read_exact(root, &description));
   LLMC_ASSIGN_OR_RETURN(const json* tensors, member(root, "tensors"));
   if (!tensors->is_object()) return missing("tensors");
   for (const auto& [name, value] : tensors->items()) {
@@ -150,6 +189,25 @@ Result<Description> parse_description(const std::string& text) {
     description.tensors.emplace(name, std::move(record).value());
   }
   return description;
+}
+
+std::map<std::string, std::string> archive_metadata(const Description& description) {
+  std::string text = to_text(description);
+  std::string checksum = xxh3_128(std::as_bytes(std::span(text)));
+  return {{"format", "llmcodec"}, {kMetadataKey, std::move(text)}, {kChecksumKey, std::move(checksum)}};
+}
+
+Result<Description> description_from_metadata(const std::map<std::string, std::string>& metadata) {
+  const auto text = metadata.find(kMetadataKey);
+  if (text == metadata.end())
+    return error(ErrorKind::kInvalidArgument, "is no llmcodec archive (its metadata has no '{}')",
+                 kMetadataKey);
+  const auto checksum = metadata.find(kChecksumKey);
+  if (checksum == metadata.end())
+    return error(ErrorKind::kCorrupt, "the description's checksum '{}' is absent", kChecksumKey);
+  if (checksum->second != xxh3_128(std::as_bytes(std::span(text->second))))
+    return error(ErrorKind::kCorrupt, "the description fails its checksum");
+  return parse_description(text->second);
 }
 
 }  // namespace llmcodec

@@ -15,11 +15,19 @@ namespace llmcodec {
 
 inline constexpr int kFormatVersion = 1;
 inline constexpr char kMetadataKey[] = "llmcodec";
+inline constexpr char kChecksumKey[] = "llmcodec_xxh3_128";  // of the text under kMetadataKey
 inline constexpr char kGgufHeaderName[] = "llmcodec.gguf_header";
 
 struct PartRecord {
   uint64_t bytes = 0;  // true length, without the padding
   std::string xxh3_128;
+};
+
+// A tensor stored under its own name: what safetensors says of it as well, so that a changed header shows.
+struct ExactRecord {
+  std::string dtype;
+  std::vector<uint64_t> shape;
+  std::string xxh3_128;  // of its bytes in the file
 };
 
 struct TensorRecord {
@@ -44,6 +52,8 @@ struct Description {
   std::vector<SourceFileRecord> source_files;
   std::map<std::string, std::string> source_metadata;  // __metadata__ of a safetensors source
   std::map<std::string, TensorRecord> tensors;
+  std::map<std::string, ExactRecord> exact;  // the archive's own ("llmcodec.*") included
+  uint64_t shard = 0, shards = 1;            // which of how many files this one is
 };
 
 nlohmann::json to_json(const TensorRecord& record);
@@ -52,5 +62,11 @@ Result<TensorRecord> tensor_record_from_json(const nlohmann::json& json);
 
 std::string to_text(const Description& description);
 Result<Description> parse_description(const std::string& text);
+
+// __metadata__ of an archive: the description and its checksum.
+std::map<std::string, std::string> archive_metadata(const Description& description);
+// The inverse. InvalidArgument when there is no description at all; Corrupt when its checksum is absent or
+// another one.
+Result<Description> description_from_metadata(const std::map<std::string, std::string>& metadata);
 
 }  // namespace llmcodec

@@ -56,6 +56,33 @@ void ErrorMetrics::merge(const ErrorMetrics& other) {
   nonfinite_mismatches_ += other.nonfinite_mismatches_;
 }
 
+std::vector<double> ErrorMetrics::sums() const {
+  std::vector<double> all;
+  for (const Lanes* lanes : {&signal_, &restored_, &product_, &error_})
+    all.insert(all.end(), lanes->begin(), lanes->end());
+  for (const uint64_t count : {count_, nonfinite_, nonfinite_mismatches_})
+    all.push_back(static_cast<double>(count));  // far below 2^53
+  all.push_back(max_abs_error_);
+  return all;
+}
+
+std::optional<ErrorMetrics> ErrorMetrics::from_sums(std::span<const double> sums) {
+  if (sums.size() != 4 * kLanes + 4) return std::nullopt;
+  for (const double value : sums.last(4)) {
+    if (!(value >= 0 && value < 0x1p63)) return std::nullopt;
+  }
+  ErrorMetrics metrics;
+  for (Lanes* lanes : {&metrics.signal_, &metrics.restored_, &metrics.product_, &metrics.error_}) {
+    std::ranges::copy(sums.first(kLanes), lanes->begin());
+    sums = sums.subspan(kLanes);
+  }
+  metrics.count_ = static_cast<uint64_t>(sums[0]);
+  metrics.nonfinite_ = static_cast<uint64_t>(sums[1]);
+  metrics.nonfinite_mismatches_ = static_cast<uint64_t>(sums[2]);
+  metrics.max_abs_error_ = sums[3];
+  return metrics;
+}
+
 double ErrorMetrics::signal_energy() const {
   return sum(signal_);
 }

@@ -11,7 +11,9 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <vector>
 
 namespace llmcodec {
 
@@ -20,6 +22,10 @@ class ErrorMetrics {
   // Spans of equal length. Pairs with a NaN or infinity on either side are left out of the sums and counted.
   void add(std::span<const float> original, std::span<const float> restored);
   void merge(const ErrorMetrics& other);
+
+  // All sums, to be kept in a file and taken up again by from_sums(); nullopt for what is none of ours.
+  std::vector<double> sums() const;
+  static std::optional<ErrorMetrics> from_sums(std::span<const double> sums);
 
   uint64_t count() const { return count_; }          // all pairs seen
   uint64_t nonfinite() const { return nonfinite_; }  // pairs with a value that is not finite on either side

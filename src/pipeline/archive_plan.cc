@@ -82,6 +82,8 @@ void add_exact(const TensorInfo& info, uint64_t total_bytes, Description* descri
                                        {verbatim_stage()},
                                        {{"data", {largest_like(total_bytes), kAnyChecksum}}},
                                        ""};
+  } else {
+    description->exact[info.name] = {dtype_info(info.dtype).name, info.shape, kAnyChecksum};
   }
   entries->push_back({entry, largest_like(total_bytes), largest_like(total_bytes)});
 }
@@ -198,15 +200,15 @@ Result<ArchivePlan> plan_archive(const ArchivePlanInput& input) {
   });
   if (input.model->gguf != nullptr) {
     plan.gguf_header = compress_header(input.model->gguf->bytes());
-    entries[0].push_back({{kGgufHeaderName, Dtype::kU8, {largest_like(plan.gguf_header.size() + 8)}},
-                          largest_like(total_bytes),
-                          largest_like(total_bytes)});
+    const TensorInfo info{kGgufHeaderName, Dtype::kU8, {largest_like(plan.gguf_header.size() + 8)}};
+    add_exact(info, total_bytes, &descriptions[0], &entries[0]);
   }
   LLMC_RETURN_IF_ERROR(check_names(entries));
   for (size_t i = 0; i < shards; ++i) {
-    LLMC_ASSIGN_OR_RETURN(
-        const std::string header,
-        safetensors_header(entries[i], {{"format", "llmcodec"}, {kMetadataKey, to_text(descriptions[i])}}));
+    descriptions[i].shard = i;
+    descriptions[i].shards = shards;
+    LLMC_ASSIGN_OR_RETURN(const std::string header,
+                          safetensors_header(entries[i], archive_metadata(descriptions[i])));
     plan.layout.shards[i].header_bytes = header.size();
     plan.header_bytes += header.size();
   }

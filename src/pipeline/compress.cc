@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <set>
@@ -135,8 +136,8 @@ class TensorWriter {
     TensorRecord record{
         dtype_info(info.dtype).name, info.shape, job.shape.matrices, job.shape.rows, job.shape.cols,
         stages_to_json(stages_),     {},         samples_->hex()};
-    run_.measured[info.name] = {metrics_, outliers_.size()};
-    return writer_.end_tensor(std::move(record));
+    run_.measured[info.name] = metrics_;
+    return writer_.end_tensor(std::move(record), metrics_.sums());
   }
 
   Status write_outliers(const TensorInfo& info) {
@@ -172,6 +173,34 @@ Status encode_all(CompressRun& run, const ArchivePlan& plan, ArchiveWriter& writ
   return work.run(run.options.control.threads);
 }
 
+// In pieces that are given back at once: a tensor may be larger than the memory.
+Status append_all(const TensorSource& source, size_t index, ArchiveWriter& writer) {
+  constexpr uint64_t kPieceElements = 1 << 21;  // whole blocks of every dtype
+  const TensorInfo& info = source.tensors()[index];
+  for (uint64_t first = 0; first < info.elements(); first += kPieceElements) {
+    const uint64_t count = std::min(kPieceElements, info.elements() - first);
+    LLMC_ASSIGN_OR_RETURN(const ByteRange range, element_bytes(info, first, count));
+    LLMC_RETURN_IF_ERROR(writer.append(source.bytes(index).subspan(range.begin, range.size)));
+    source.release(index, first, count);
+  }
+  return Status::ok();
+}
+
+Status write_exact_tensor(const TensorSource& source, size_t index, size_t shard, ArchiveWriter& writer) {
+  const TensorInfo& info = source.tensors()[index];
+  if (!needs_verbatim(info.dtype)) {
+    LLMC_RETURN_IF_ERROR(writer.begin_exact(info, shard));
+    LLMC_RETURN_IF_ERROR(append_all(source, index, writer));
+    return writer.end_exact();
+  }
+  LLMC_RETURN_IF_ERROR(writer.begin_tensor(info.name, shard));
+  LLMC_RETURN_IF_ERROR(writer.begin_part("data", Dtype::kU8));
+  LLMC_RETURN_IF_ERROR(append_all(source, index, writer));
+  LLMC_RETURN_IF_ERROR(writer.end_part());
+  return writer.end_tensor(
+      {dtype_info(info.dtype).name, info.shape, 1, info.elements(), 1, {verbatim_stage()}, {}, ""});
+}
+
 Status write_exact_tensors(CompressRun& run, const ArchivePlan& plan, ArchiveWriter& writer) {
   const TensorSource& source = *run.model.source;
   if (!plan.gguf_header.empty() && !writer.is_done(kGgufHeaderName))
@@ -180,17 +209,7 @@ Status write_exact_tensors(CompressRun& run, const ArchivePlan& plan, ArchiveWri
     const TensorInfo& info = source.tensors()[index];
     if (writer.is_done(info.name)) continue;
     LLMC_RETURN_IF_ERROR(run.check_cancelled());
-    if (!needs_verbatim(info.dtype)) {
-      LLMC_RETURN_IF_ERROR(writer.write_exact(info, source.bytes(index), plan.shard_of[index]));
-    } else {
-      LLMC_RETURN_IF_ERROR(writer.begin_tensor(info.name, plan.shard_of[index]));
-      LLMC_RETURN_IF_ERROR(writer.begin_part("data", Dtype::kU8));
-      LLMC_RETURN_IF_ERROR(writer.append(source.bytes(index)));
-      LLMC_RETURN_IF_ERROR(writer.end_part());
-      LLMC_RETURN_IF_ERROR(writer.end_tensor(
-          {dtype_info(info.dtype).name, info.shape, 1, info.elements(), 1, {verbatim_stage()}, {}, ""}));
-    }
-    source.release(index, 0, info.elements());
+    LLMC_RETURN_IF_ERROR(write_exact_tensor(source, index, plan.shard_of[index], writer));
   }
   return Status::ok();
 }
@@ -198,6 +217,18 @@ Status write_exact_tensors(CompressRun& run, const ArchivePlan& plan, ArchiveWri
 Status write_archive(CompressRun& run, const ArchivePlan& plan, ArchiveWriter& writer) {
   LLMC_RETURN_IF_ERROR(encode_all(run, plan, writer));
   return write_exact_tensors(run, plan, writer);
+}
+
+// Errors of the tensors that an interrupted run had finished.
+void recall_metrics(const ArchiveWriter& writer, CompressRun& run) {
+  for (const auto& [name, memo] : writer.memos()) {
+    const bool numbers =
+        memo.is_array() && std::ranges::all_of(memo, [](const auto& v) { return v.is_number(); });
+    const auto metrics =
+        ErrorMetrics::from_sums(numbers ? memo.get<std::vector<double>>() : std::vector<double>());
+    if (metrics) run.measured[name] = *metrics;
+  }
+  run.resumed = !writer.memos().empty();
 }
 
 Result<CompressReport> run_compress(const CompressOptions& options) {
@@ -208,6 +239,7 @@ Result<CompressReport> run_compress(const CompressOptions& options) {
   plan.layout.restart = options.restart;
   plan.layout.key = run->key();
   LLMC_ASSIGN_OR_RETURN(ArchiveWriter writer, ArchiveWriter::open(plan.layout));
+  recall_metrics(writer, *run);
   const auto start = std::chrono::steady_clock::now();
   Status status = write_archive(*run, plan, writer);
   if (!status.is_ok()) {

@@ -26,8 +26,8 @@ CompressReport CompressRun::report(const ArchivePlan& archive) const {
     report.parameters += tensor.elements;
     const auto found_tensor = measured.find(tensor.name);
     if (found_tensor == measured.end()) continue;
-    set_errors(found_tensor->second.metrics, &tensor);
-    all.merge(found_tensor->second.metrics);
+    set_errors(found_tensor->second, &tensor);
+    all.merge(found_tensor->second);
   }
   for (const TensorPlan& tensor : plan.tensors) {
     if (tensor.code) continue;
@@ -35,7 +35,7 @@ CompressReport CompressRun::report(const ArchivePlan& archive) const {
       if (entry.name == tensor.name) entry.reason = tensor.reason;
     }
   }
-  for (const TensorJob& job : jobs) report.resumed = report.resumed || !measured.contains(job.plan->name);
+  report.resumed = resumed;
   report.relative_mse = all.relative_mse();
   report.snr_db = all.snr_db();
   set_bpw(report.bytes, report.carried_bytes, report.parameters, &report.bpw, &report.bpw_weights);

@@ -28,11 +28,6 @@ class LazyFeedback {
   std::unique_ptr<Feedback> feedback_;
 };
 
-struct MeasuredTensor {
-  ErrorMetrics metrics;
-  uint64_t outliers = 0;
-};
-
 struct CompressRun {
   explicit CompressRun(const CompressOptions& options_in)
       : options(options_in), codecs(options.control.environment) {}
@@ -58,7 +53,8 @@ struct CompressRun {
   std::vector<TensorJob> jobs;  // of coded tensors, in source order
   Description description;      // without tensors
   std::vector<std::string> notes;
-  std::map<std::string, MeasuredTensor> measured;
+  std::map<std::string, ErrorMetrics> measured;  // of coded tensors
+  bool resumed = false;
   RateFound found;
   double fit_seconds = 0, rate_seconds = 0, encode_seconds = 0;
   std::string progress_phase;

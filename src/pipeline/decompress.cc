@@ -52,9 +52,8 @@ Result<Dtype> parse_dtype(const std::string& name) {
 }
 
 Result<std::vector<std::byte>> gguf_header_bytes(const ArchiveReader& archive) {
-  const auto packed = archive.own(kGgufHeaderName);
-  if (!packed)
-    return error(ErrorKind::kCorrupt, "'{}' is absent", kGgufHeaderName).in_file(archive.files()[0]);
+  const auto packed = archive.exact(kGgufHeaderName);
+  if (!packed.is_ok()) return packed.error();
   const auto broken = [&](const char* what) {
     return error(ErrorKind::kCorrupt, "'{}' {}", kGgufHeaderName, what).in_file(archive.files()[0]);
   };
@@ -258,11 +257,7 @@ class Decompression {
 
   Status write_exact(size_t index) {
     const Restored& tensor = tensors_[index];
-    if (tensor.exact && tensor.info.dtype == archive_->source().tensors()[*tensor.exact].dtype)
-      return sink_->write(index, archive_->source().bytes(*tensor.exact));
-    if (tensor.exact)
-      return write_converted(index, archive_->source().tensors()[*tensor.exact].dtype,
-                             archive_->source().bytes(*tensor.exact));
+    if (tensor.exact) return write_stored(index, archive_->source().tensors()[*tensor.exact].dtype);
     LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->part(tensor.verbatim, "data"));
     const TensorRecord& record = archive_->description().tensors.at(tensor.verbatim);
     const Dtype own = *dtype_from_name(record.dtype);
@@ -272,8 +267,25 @@ class Decompression {
     return write_converted(index, own, bytes);
   }
 
+  // In pieces of whole elements that are given back at once: a tensor may be larger than the memory.
+  Status write_stored(size_t index, Dtype own) {
+    constexpr uint64_t kPieceElements = 1 << 21;
+    const size_t stored = *tensors_[index].exact;
+    LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->exact(tensors_[index].info.name));
+    const uint64_t element = dtype_info(own).block_bytes;
+    for (uint64_t first = 0; first * element < bytes.size(); first += kPieceElements) {
+      const uint64_t count = std::min(kPieceElements, bytes.size() / element - first);
+      const auto piece = bytes.subspan(first * element, count * element);
+      LLMC_RETURN_IF_ERROR(own == tensors_[index].info.dtype ? sink_->write(index, piece)
+                                                             : write_converted(index, own, piece));
+      archive_->source().release(stored, first, count);
+    }
+    return Status::ok();
+  }
+
   Status write_converted(size_t index, Dtype own, std::span<const std::byte> bytes) {
-    std::vector<float> weights(tensors_[index].info.elements());
+    const DtypeInfo& info = dtype_info(own);
+    std::vector<float> weights(bytes.size() / info.block_bytes * info.block_elements);
     LLMC_RETURN_IF_ERROR(to_f32(own, bytes, weights));
     return write_floats(index, weights);
   }

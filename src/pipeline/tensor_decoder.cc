@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/checked_math.h"
+#include "base/limits.h"
 
 namespace llmcodec {
 namespace {
@@ -38,6 +39,28 @@ class MatrixParts {
   uint64_t per_matrix_ = 0;
 };
 
+bool has_one_input_cut(const CodedTensor& stages) {
+  return (stages.is_spectral() ? stages.spectral().layout.col_cuts : stages.spatial().layout.col_cuts) == 1;
+}
+
+// What is decoded at once is taken before a byte of the stream is looked at, so that sizes that no writer
+// makes must fail here.
+Status check_block_size(const TensorRecord& record, const CodedTensor& stages) {
+  uint64_t rows = record.rows;
+  if (has_one_input_cut(stages)) {
+    const uint64_t picture_rows =
+        stages.is_spectral() ? stages.spectral().layout.picture(0).rows : stages.spatial().layout.width;
+    const uint64_t pictures =
+        std::min<uint64_t>(stages.codec.pictures_per_segment, stages.pictures_per_matrix());
+    rows = std::min(rows, checked_mul(picture_rows, pictures).value_or(rows));
+  }
+  const auto weights = checked_mul(rows, record.cols);
+  if (!weights || *weights > kMaxBlockWeights)
+    return error(ErrorKind::kLimit, "blocks of {} x {} weights, at most {} are decoded at once", rows,
+                 record.cols, kMaxBlockWeights);
+  return Status::ok();
+}
+
 }  // namespace
 
 Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const std::string& name,
@@ -49,6 +72,7 @@ Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const st
   if (!tensor.stages_.is_spectral()) {
     LLMC_ASSIGN_OR_RETURN(tensor.codec_, codecs.get(tensor.stages_.codec.spec));
   }
+  LLMC_RETURN_IF_ERROR(check_block_size(*tensor.record_, tensor.stages_));
   LLMC_RETURN_IF_ERROR(tensor.load_scales(archive));
   LLMC_RETURN_IF_ERROR(tensor.load_outliers(archive));
   LLMC_ASSIGN_OR_RETURN(tensor.stream_, archive.part(name, "bitstream", verify));
@@ -122,8 +146,7 @@ void TensorDecoder::list_blocks() {
     segment_begin_.push_back(begin);
     begin += bytes;
   }
-  const bool whole_rows =
-      (stages_.is_spectral() ? stages_.spectral().layout.col_cuts : stages_.spatial().layout.col_cuts) == 1;
+  const bool whole_rows = has_one_input_cut(stages_);
   const uint64_t pictures = stages_.pictures_per_matrix();
   const uint64_t per_segment = stages_.codec.pictures_per_segment;
   uint64_t segment = 0;

@@ -95,8 +95,7 @@ void set_bpw(uint64_t bytes, uint64_t carried, uint64_t parameters, double* bpw,
 }
 
 uint64_t carried_bytes(const ArchiveReader& archive) {
-  const auto header = archive.own(kGgufHeaderName);
-  return header ? header->size() : 0;
+  return archive.own_bytes(kGgufHeaderName);
 }
 
 std::string CompressReport::to_json() const {

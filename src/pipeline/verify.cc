@@ -60,8 +60,11 @@ class Verification {
       LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->part(name, "data"));
       LLMC_RETURN_IF_ERROR(compare_exact(name, bytes));
     }
-    for (size_t i : archive_->exact_tensors())
-      LLMC_RETURN_IF_ERROR(compare_exact(archive_->source().tensors()[i].name, archive_->source().bytes(i)));
+    for (const auto& [name, record] : archive_->description().exact) {
+      LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->exact(name));
+      if (!name.starts_with("llmcodec.")) LLMC_RETURN_IF_ERROR(compare_exact(name, bytes));
+      archive_->release_exact(name);
+    }
     return Status::ok();
   }
 

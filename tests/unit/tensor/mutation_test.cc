@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <random>
 
+#include "../../robustness/mutator.h"
 #include "tensor/model_source.h"
 #include "tensor_test_files.h"
 
@@ -17,59 +17,6 @@ int mutations() {
   const char* wanted = std::getenv("LLMCODEC_MUTATIONS");
   return wanted != nullptr ? std::atoi(wanted) : 10000;
 }
-
-// One to four changes, most of them in the first `hot_bytes` (the header): a bit, a byte, an extreme number,
-// a piece taken out, doubled or replaced by another.
-class Mutator {
- public:
-  Mutator(uint32_t seed, size_t hot_bytes) : random_(seed), hot_bytes_(hot_bytes) {}
-
-  std::string mutate(std::string bytes) {
-    for (uint32_t changes = 1 + random_() % 4; changes > 0; --changes) change(&bytes);
-    return bytes;
-  }
-
- private:
-  size_t position(const std::string& bytes) {
-    const size_t range = random_() % 8 != 0 ? std::min(hot_bytes_, bytes.size()) : bytes.size();
-    return random_() % std::max<size_t>(range, 1);
-  }
-  void change(std::string* bytes) {
-    if (bytes->empty()) return;
-    const size_t at = position(*bytes);
-    const size_t length = std::min<size_t>(1 + random_() % 16, bytes->size() - at);
-    switch (random_() % 7) {
-      case 0:
-        (*bytes)[at] = static_cast<char>((*bytes)[at] ^ (1 << random_() % 8));
-        break;
-      case 1:
-        (*bytes)[at] = static_cast<char>(random_());
-        break;
-      case 2:
-        (*bytes)[at] = "0123456789-.eE\"{}[],:\\"[random_() % 22];
-        break;
-      case 3:
-        bytes->replace(at, length, little_endian(extreme(), 8).substr(0, length));
-        break;
-      case 4:
-        bytes->erase(at, length);
-        break;
-      case 5:
-        bytes->insert(at, bytes->substr(position(*bytes), length));
-        break;
-      default:
-        bytes->replace(at, length, bytes->substr(position(*bytes), length));
-        break;
-    }
-  }
-  uint64_t extreme() {
-    const uint64_t kNumbers[] = {0,         1,          0x7fffffff, 0xffffffff, 1ull << 32,
-                                 INT64_MAX, 1ull << 63, UINT64_MAX, ~31ull};
-    return kNumbers[random_() % std::size(kNumbers)];
-  }
-  std::mt19937 random_;
-  size_t hot_bytes_;
-};
 
 // Reads every byte of every tensor.
 void read_all(const TensorSource& source) {
