@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "exit_code.h"
+#include "interrupt.h"
 
 namespace llmcodec::cli {
 namespace {
@@ -70,6 +71,7 @@ int run(int argc, const char* const* argv) {
 int main(int argc, char** argv) {
   // A file that grows past the limit of the system is then an error of write(), with a message.
   std::signal(SIGXFSZ, SIG_IGN);
+  llmcodec::cli::explain_bus_errors();
   try {
     return llmcodec::cli::run(argc, argv);
   } catch (const std::bad_alloc&) {

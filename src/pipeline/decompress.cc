@@ -208,33 +208,30 @@ class Decompression {
     return {source.begin(), source.end()};
   }
 
-  // The sink takes tensors in order: runs of coded ones are decoded together, so that threads work across
-  // tensors.
+  // The sink takes tensors in order: all coded ones are decoded in one run, so that threads work across
+  // tensors, and those stored exactly are written when their turn comes.
   Status write_tensors() {
-    for (size_t i = 0; i < tensors_.size();) {
-      size_t end = i;
-      while (end < tensors_.size() && tensors_[end].coded) ++end;
-      if (end > i) {
-        LLMC_RETURN_IF_ERROR(write_coded(i, end));
-        i = end;
-      } else {
-        LLMC_RETURN_IF_ERROR(write_exact(i++));
-      }
-    }
-    return Status::ok();
-  }
-
-  Status write_coded(size_t begin, size_t end) {
     std::vector<std::string> names;
     std::map<std::string, size_t> index;
-    for (size_t i = begin; i < end; ++i) {
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      if (!tensors_[i].coded) continue;
       names.push_back(tensors_[i].info.name);
       index[names.back()] = i;
     }
-    return decode_tensors(*archive_, names, codecs_, options_.control,
-                          [&](const TensorDecoder& tensor, uint64_t, std::span<const float> weights) {
-                            return write_floats(index.at(tensor.name()), weights);
-                          });
+    LLMC_RETURN_IF_ERROR(
+        decode_tensors(*archive_, names, codecs_, options_.control,
+                       [&](const TensorDecoder& tensor, uint64_t, std::span<const float> weights) -> Status {
+                         const size_t i = index.at(tensor.name());
+                         LLMC_RETURN_IF_ERROR(write_exact_before(i));
+                         next_ = i + 1;
+                         return write_floats(i, weights);
+                       }));
+    return write_exact_before(tensors_.size());
+  }
+
+  Status write_exact_before(size_t end) {
+    while (next_ < end) LLMC_RETURN_IF_ERROR(write_exact(next_++));
+    return Status::ok();
   }
 
   // Coding noise can push a weight past the range of a narrow type; it stays finite.
@@ -298,6 +295,7 @@ class Decompression {
   std::optional<Dtype> dtype_;
   std::optional<GgufHeader> header_;
   std::vector<Restored> tensors_;
+  size_t next_ = 0;  // to be written
   std::unique_ptr<TensorSink> sink_;
   std::vector<float> clipped_;
   std::vector<std::byte> buffer_;

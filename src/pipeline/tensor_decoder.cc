@@ -70,7 +70,13 @@ Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const st
   tensor.record_ = &archive.description().tensors.at(name);
   LLMC_ASSIGN_OR_RETURN(tensor.stages_, stages_from_json(*tensor.record_));
   if (!tensor.stages_.is_spectral()) {
-    LLMC_ASSIGN_OR_RETURN(tensor.codec_, codecs.get(tensor.stages_.codec.spec));
+    auto codec = codecs.get(tensor.stages_.codec.spec);
+    if (!codec.is_ok()) {
+      Error missing = std::move(codec).error();
+      missing.message = fmt::format("coded with {}: {}", tensor.stages_.codec.name, missing.message);
+      return missing;
+    }
+    tensor.codec_ = *codec;
   }
   LLMC_RETURN_IF_ERROR(check_block_size(*tensor.record_, tensor.stages_));
   LLMC_RETURN_IF_ERROR(tensor.load_scales(archive));

@@ -4,9 +4,14 @@ import os
 import resource
 import shutil
 import subprocess
+import time
 import unittest
 
+import numpy as np
+
 import cli_support
+import make_test_models
+import safetensors_stream
 from cli_support import CliTest, needs_ffmpeg, run
 
 
@@ -46,6 +51,14 @@ class Failures(CliTest):
         self.nothing_written()
 
     @needs_ffmpeg
+    def test_missing_decoder(self):
+        self.ok("compress", self.path("moe.safetensors"), "-o", self.out, "--codec", "libx265:preset=ultrafast", "--bpw", "4")
+        environment = {**os.environ, "LLMCODEC_FFMPEG": "/no/such/ffmpeg"}
+        for command in (["decompress", self.out, "-o", self.path("undecodable.safetensors")], ["verify", self.out]):
+            self.fails("unsupported", *command, naming=("ffmpeg", "libx265"), env=environment)
+        self.assertFalse(self.path("undecodable.safetensors").exists())
+
+    @needs_ffmpeg
     def test_encoder_that_ffmpeg_lacks(self):
         self.fails("unsupported", "compress", self.path("moe.safetensors"), "-o", self.out, "--codec", "libnosuch", "--bpw", "3",
                    naming="libnosuch")
@@ -58,18 +71,34 @@ class Failures(CliTest):
         self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
         self.nothing_written()
 
-    @unittest.skipUnless(os.geteuid() == 0, "mounting a small file system needs root")
-    def test_full_file_system(self):
-        mount = self.path("small")
+    def small_file_system(self, name):
+        """A folder that holds 200 kB, taken away at the end of the test."""
+        if os.geteuid() != 0:
+            self.skipTest("mounting a small file system needs root")
+        mount = self.path(name)
         mount.mkdir()
         if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", mount], stderr=subprocess.DEVNULL).returncode:
             self.skipTest("no mounts here")
-        try:
-            self.fails("io", "compress", self.path("moe.safetensors"), "-o", mount / "out.safetensors", "--codec", "raw",
-                       naming="No space left")
-            self.assertFalse((mount / "out.safetensors").exists())
-        finally:
-            subprocess.run(["umount", mount], check=True)
+        self.addCleanup(subprocess.run, ["umount", mount], check=True)
+        return mount
+
+    def test_full_file_system(self):
+        self.ok("compress", self.path("moe.safetensors"), "-o", self.out, "--codec", "vvc", "--step", "1")
+        name = next(t["name"] for t in self.json("inspect", self.out)["tensors"] if t["coded"])
+        mount = self.small_file_system("small")
+        for command in (["compress", self.path("moe.safetensors"), "--codec", "raw"], ["decompress", self.out],
+                        ["extract", self.out, name, "--samples"]):
+            with self.subTest(command[0]):
+                result = self.fails("io", *command, "-o", mount / "out.safetensors", naming=("No space left", mount))
+                self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+                self.assertEqual(list(mount.iterdir()), [])
+
+    def test_read_only_file_system(self):
+        mount = self.small_file_system("read_only_mount")
+        subprocess.run(["mount", "-o", "remount,ro", mount], check=True)
+        self.fails("io", "compress", self.path("conv.safetensors"), "-o", mount / "out.safetensors", "--codec", "raw",
+                   naming=("out.safetensors", "Read-only"))
+        self.fails("io", "compress", self.path("folder"), "-o", mount / "archive", "--codec", "raw", naming=(mount, "Read-only"))
 
     def test_read_only_folder(self):
         folder = self.path("read_only")
@@ -88,6 +117,30 @@ class Failures(CliTest):
         shard.unlink()
         self.fails("io", "compress", broken, "-o", self.path("broken_out"), "--codec", "raw", naming=shard.name)
         self.assertFalse(self.path("broken_out").exists())
+
+    def test_vanished_archive_shard(self):
+        archive = self.path("sharded_archive")
+        self.ok("compress", self.path("folder"), "-o", archive, "--codec", "raw", "--shard-size", "300K")
+        shard = sorted(archive.glob("model-*.safetensors"))[-1]
+        shard.unlink()
+        for command in (["decompress", archive, "-o", self.path("sharded_restored")], ["verify", archive]):
+            self.fails("io", *command, naming=shard.name)
+        self.assertFalse(self.path("sharded_restored").exists())
+
+    def test_input_that_shrinks_while_it_is_read(self):
+        source, folder = self.path("shrinking.safetensors"), self.path("shrinking")
+        entries = [make_test_models.entry(f"{i}.weight", "F32", np.random.default_rng(i).standard_normal((512, 640))) for i in range(8)]
+        safetensors_stream.write(str(source), entries)
+        folder.mkdir()
+        process = subprocess.Popen([cli_support.BINARY, "compress", source, "-o", folder / "out.safetensors", "--step", "0.1",
+                                    "--threads", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        while process.poll() is None and not (folder / "out.safetensors.journal").exists():
+            time.sleep(0.001)
+        os.truncate(source, 4096)
+        _, message = process.communicate(timeout=600)
+        self.assertEqual(process.returncode, cli_support.EXIT["io"], message)
+        self.assertIn("shorter", message)
+        self.assertFalse((folder / "out.safetensors").exists())
 
     def test_not_a_number_is_named(self):
         data = bytearray(self.path("conv.safetensors").read_bytes())
