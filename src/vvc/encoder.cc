@@ -2,15 +2,15 @@
 #include "vvc/encoder.h"
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 
+#include "vvc/block_quantizer.h"
 #include "vvc/cabac_encoder.h"
 #include "vvc/encoder_stream.h"
+#include "vvc/partition_search.h"
 #include "vvc/reconstruct.h"
+#include "vvc/residual_syntax.h"
 #include "vvc/slice_syntax.h"
-#include "vvc/transform.h"
-#include "vvc/trellis.h"
 
 namespace llmcodec::vvc {
 namespace {
@@ -46,6 +46,11 @@ Sps sps_of(const SpatialFormat& format) {
   sps.sps_conf_win_bottom_offset = sps.sps_pic_height_max_in_luma_samples - format.height;
   sps.sps_conformance_window_flag = sps.sps_conf_win_right_offset != 0 || sps.sps_conf_win_bottom_offset != 0;
   sps.sps_bitdepth_minus8 = static_cast<uint32_t>(format.bit_depth - 8);
+  sps.sps_log2_min_luma_coding_block_size_minus2 = PartitionSearch::kLog2MinBlock - 2;
+  sps.sps_log2_diff_min_qt_min_cb_intra_slice_luma =
+      PartitionSearch::kLog2Node - PartitionSearch::kLog2MinBlock;
+  sps.sps_log2_diff_min_qt_min_cb_inter_slice = sps.sps_log2_diff_min_qt_min_cb_intra_slice_luma;
+  sps.sps_max_mtt_hierarchy_depth_intra_slice_luma = 1;
   return sps;
 }
 
@@ -64,60 +69,49 @@ Pps pps_of(const SpatialFormat& format, const SpatialOptions& options) {
   return pps;
 }
 
-// Union step in samples (orthonormal domain), for every QP, without a power function.
-double union_step(int qp, int bit_depth) {
-  const Scaler scaler(qp + 6 * (bit_depth - 8), bit_depth, 5, 5);
-  int32_t probe = 1024;
-  while (probe > 1 && scaler(probe) == 32767) probe /= 2;
-  return static_cast<double>(scaler(probe)) / probe / (1 << (10 - bit_depth));
-}
-
 // The choices and the reconstruction that SliceSyntax asks for, while it writes.
 class EncoderBlocks {
  public:
-  EncoderBlocks(MutablePlaneView source, MutablePlaneView picture, const SpatialFormat& format,
-                Trellis& trellis, TraceSink* trace)
-      : source_(source),
-        picture_(picture),
+  EncoderBlocks(PlaneView source, MutablePlaneView picture, CuMap& map, const SpatialFormat& format,
+                const SpatialOptions& options)
+      : picture_(picture),
+        map_(map),
         reconstructor_(picture, format.bit_depth),
-        bit_depth_(format.bit_depth),
-        trellis_(trellis),
-        trace_(trace),
-        coefficients_(kSamples),
-        scanned_(kSamples) {
+        quantizer_(source, picture, {.bit_depth = format.bit_depth, .lambda = options.lambda}),
+        search_(source, quantizer_),
+        trace_(options.trace) {
     set_qp(format.qp);
   }
 
-  void start_slice(const CuMap& map, uint16_t slice, CabacEncoder& cabac) {
-    scope_ = {.map = &map, .slice = slice, .right_limit = static_cast<int>(picture_.cols)};
+  void start_slice(uint16_t slice, CabacEncoder& cabac) {
+    scope_ = {.map = &map_, .slice = slice, .right_limit = static_cast<int>(picture_.cols)};
     cabac_ = &cabac;
   }
-  void set_qp(int qp) {
-    if (qp == qp_) return;
-    qp_ = qp;
-    to_steps_ = static_cast<float>((1 << kCoefficientFraction) / union_step(qp, bit_depth_));
-  }
+  void set_qp(int qp) { quantizer_.set_qp(qp); }
 
-  Split split(const CodingNode& node, const AllowedSplits&) {
-    return node.log2_width > 5 ? Split::kQuad : Split::kNone;
+  Split split(const CodingNode& node, const AllowedSplits& allowed) {
+    if (node.log2_width > PartitionSearch::kLog2Node) return Split::kQuad;
+    if (!allowed.binary_horizontal) return Split::kNone;
+    return search_.choose(node, {picture_, &map_, scope_, &cabac_->contexts(), kCtuSize});
   }
 
   void coding_unit(CodingUnit& cu) {
-    // Planar instead, where it leaves less energy in a CTU's first row, gains 0.001 dB on noise: not worth a
-    // choice.
-    cu.ref_idx = cu.y % kCtuSize == 0 ? 0 : 1;
+    cu.ref_idx = noise_reference_line(cu.y, kCtuSize);
     cu.mode = kIntraDc;
-    cu.qp = qp_;
+    cu.qp = quantizer_.qp();
   }
 
   void transform_unit(const CodingUnit& cu, TransformUnit& tu) {
-    reconstructor_.predict({.x = tu.x, .y = tu.y, .ref_idx = cu.ref_idx}, cu.mode, scope_);
-    transform_residual(tu.x, tu.y);
-    trellis_.set_rates(cabac_->contexts());
-    const TrellisResult result = trellis_.quantize(coefficients_, scanned_);
+    const TrellisResult result = quantizer_.quantize({.x = tu.x,
+                                                      .y = tu.y,
+                                                      .log2_width = tu.log2_width,
+                                                      .log2_height = tu.log2_height,
+                                                      .ref_idx = cu.ref_idx},
+                                                     scope_, cabac_->contexts());
     std::fill(levels_, levels_ + kSamples, 0);
-    const ScanOrder& scan = scan_order(5, 5);
-    for (int n = 0; n <= result.last; ++n) levels_[scan[n].raster] = scanned_[n];
+    const ScanOrder& scan = scan_order(tu.log2_width, tu.log2_height);
+    for (int n = 0; n <= result.last; ++n)
+      levels_[scan[n].raster] = quantizer_.levels()[static_cast<size_t>(n)];
     tu.levels = levels_;
     tu.last = result.last;
     tu.coded = result.last >= 0;
@@ -126,7 +120,7 @@ class EncoderBlocks {
   void finish(const CodingUnit& cu, const TransformUnit& tu) {
     if (trace_ != nullptr) trace_transform_unit(*trace_, cu, tu);
     if (tu.coded)
-      reconstructor_.add_residual({.x = tu.x, .y = tu.y, .levels = tu.levels, .last = tu.last, .qp = cu.qp});
+      reconstructor_.add_residual({tu.x, tu.y, tu.log2_width, tu.log2_height, tu.levels, tu.last, cu.qp});
   }
 
   void element(const char* name, int value) {
@@ -134,33 +128,15 @@ class EncoderBlocks {
   }
 
  private:
-  // Source minus prediction, as coefficients in scan order and 2^-8 steps.
-  void transform_residual(int x0, int y0) {
-    for (int y = 0; y < kSide; ++y) {
-      const uint16_t* source = &source_.at(static_cast<size_t>(y0 + y), static_cast<size_t>(x0));
-      const uint16_t* prediction = &picture_.at(static_cast<size_t>(y0 + y), static_cast<size_t>(x0));
-      for (int x = 0; x < kSide; ++x)
-        residual_[kSide * y + x] = static_cast<int16_t>(source[x] - prediction[x]);
-    }
-    forward_dct(residual_, 5, 5, transformed_);
-    const ScanOrder& scan = scan_order(5, 5);
-    for (int n = 0; n < kSamples; ++n)
-      coefficients_[n] = static_cast<int32_t>(std::lrintf(transformed_[scan[n].raster] * to_steps_));
-  }
-
-  MutablePlaneView source_, picture_;
+  MutablePlaneView picture_;
+  CuMap& map_;
   BlockReconstructor reconstructor_;
-  int bit_depth_;
-  Trellis& trellis_;
+  BlockQuantizer quantizer_;
+  PartitionSearch search_;
   TraceSink* trace_;
   NeighbourScope scope_;
   CabacEncoder* cabac_ = nullptr;
-  int qp_ = INT32_MIN;
-  float to_steps_ = 0;
-  alignas(32) int16_t residual_[kSamples];
-  alignas(32) float transformed_[kSamples];
   alignas(32) int32_t levels_[kSamples];
-  std::vector<int32_t> coefficients_, scanned_;
 };
 
 using Syntax = SliceSyntax<CabacEncoder, EncoderBlocks>;
@@ -183,7 +159,6 @@ struct SpatialEncoder::State {
   SpatialOptions options;
   EncoderStream stream;
   uint32_t columns, rows;
-  Trellis trellis;
   Plane source, picture;  // coded size
   CuMap cu_map;
   CabacEncoder cabac;
@@ -200,18 +175,22 @@ SpatialEncoder::State::State(const SpatialFormat& format_in, const SpatialOption
       stream(std::move(stream_in)),
       columns(round_up(format.width, kCtuSize) / kCtuSize),
       rows(round_up(format.height, kCtuSize) / kCtuSize),
-      trellis(5, 5, {.lambda = options.lambda}),
       source(round_up(format.width, kSide), round_up(format.height, kSide)),
       picture(round_up(format.width, kSide), round_up(format.height, kSide)),
       cu_map(static_cast<int>(round_up(format.width, kSide)),
              static_cast<int>(round_up(format.height, kSide))),
       cabac(initial_contexts(format.qp)),
-      blocks(source.view(), picture.view(), format, trellis, options.trace) {}
+      blocks(source.view(), picture.view(), cu_map, format, options) {}
 
 SliceHeader SpatialEncoder::State::slice_header() const {
   SliceHeader header;
   header.sh_picture_header_in_slice_header_flag = stream.pps().num_slices() == 1;
   header.sh_slice_address = slice;
+  const Sps& sps = stream.sps();
+  header.picture.ph_log2_diff_min_qt_min_cb_intra_slice_luma =
+      sps.sps_log2_diff_min_qt_min_cb_intra_slice_luma;
+  header.picture.ph_max_mtt_hierarchy_depth_intra_slice_luma =
+      sps.sps_max_mtt_hierarchy_depth_intra_slice_luma;
   return header;
 }
 
@@ -240,7 +219,7 @@ Status SpatialEncoder::State::begin_slice() {
   parameters = slice_parameters(stream.sps(), pps, header);
   parameters.slice = static_cast<uint16_t>(slice + 1);
   cabac.contexts() = initial_contexts(format.qp);
-  blocks.start_slice(cu_map, parameters.slice, cabac);
+  blocks.start_slice(parameters.slice, cabac);
   syntax.emplace(cabac, parameters, cu_map, blocks);
   syntax->start_substream();
   return stream.begin_slice(header);

@@ -171,9 +171,15 @@ TEST(SpatialEncoder, finest_qp_is_nearly_lossless) {
   const MutablePlaneView out[] = {decoded.view()};
   ASSERT_TRUE(
       encode_spatial(pictures, {.width = 128, .height = 128, .bit_depth = 10, .qp = -12}, {}, out).is_ok());
+  // A third of a sample of step: what is left is the transform's own rounding.
+  double energy = 0;
   for (size_t y = 0; y < 128; ++y)
-    for (size_t x = 0; x < 128; ++x)
-      ASSERT_LE(std::abs(decoded.view().at(y, x) - picture.view().at(y, x)), 4);
+    for (size_t x = 0; x < 128; ++x) {
+      const int difference = decoded.view().at(y, x) - picture.view().at(y, x);
+      ASSERT_LE(std::abs(difference), 6);
+      energy += difference * difference;
+    }
+  EXPECT_LT(std::sqrt(energy / (128 * 128)), 1.0);
 }
 
 TEST(SpatialEncoder, gap_on_noise) {
@@ -204,7 +210,7 @@ TEST(SpatialEncoder, gap_on_noise) {
   const double bits = 8.0 * static_cast<double>(stream->size()) / (kSize * kSize);
   const double gap = 6.0206 * bits - 10 * std::log10(energy / error);
   std::printf("%.3f bits, gap %.3f dB\n", bits, gap);
-  EXPECT_LT(gap, 1.30);
+  EXPECT_LT(gap, 1.24);
 }
 
 TEST(SpatialEncoder, misuse_is_an_error) {
