@@ -145,13 +145,23 @@ def coefficient_unit(qp, depth):
     return 16 * ([40, 45, 51, 57, 64, 72][scaled % 6] << (scaled // 6)) / 2 ** (depth + 1)
 
 
-def block_indices(picture, m, qp, depth):
-    """The indices of one picture as (outputs, inputs)."""
+STRIP_QP_UUID = bytes.fromhex("6c6c6d636f644563ae73747269705150")
+
+
+def strip_qps(stream, strips, slice_qp):
+    """The QP of every row of blocks: from the SEI message with this UUID, or that of the slice where there is none."""
+    at = stream.find(STRIP_QP_UUID)
+    return np.full(strips, slice_qp) if at < 0 else np.frombuffer(stream, np.uint8, strips, at + 16).astype(np.int64) - 64
+
+
+def block_indices(picture, m, qps, depth):
+    """The indices of one picture as (outputs, inputs); qps: one QP per row of blocks."""
     down, across = picture.shape[0] // 32, picture.shape[1] // 32
     inverse = np.linalg.inv(dct_matrix().T)
     blocks = picture.reshape(down, 32, across, 32).swapaxes(1, 2) - dc_prediction(picture, depth)
     coefficients = (inverse @ blocks @ inverse.T * 2.0 ** (27 - depth)).reshape(down, across, 1024)
-    index = np.rint(coefficients[:, :, scan_32()[1:1 + 32 * m]] / coefficient_unit(qp, depth)).astype(np.int64)
+    units = np.array([coefficient_unit(int(qp), depth) for qp in qps]).reshape(down, 1, 1)
+    index = np.rint(coefficients[:, :, scan_32()[1:1 + 32 * m]] / units).astype(np.int64)
     return index.reshape(down, across, 32, m).transpose(1, 3, 0, 2).reshape(across * m, down * 32)
 
 
@@ -160,7 +170,9 @@ def spectral(stages, bitstream, matrices, rows, cols):
     (wide, high), (across, down) = layout["blocks"], layout["cuts"]
     m = layout["coefficients"] // 32
     pictures = all_pictures(codec, bitstream, matrices, across * down, (32 * wide, 32 * high), depth)
-    indices = [block_indices(picture, m, int(codec["quality"]), depth) for picture in pictures]
+    ends = np.cumsum(codec["segments"])  # a segment is one picture
+    streams = [bitstream[end - size:end].tobytes() for end, size in zip(ends, codec["segments"])]
+    indices = [block_indices(picture, m, strip_qps(stream, high, int(codec["quality"])), depth) for picture, stream in zip(pictures, streams)]
     return matrices_of(indices, layout, matrices, wide * m, high * 32)[:, :rows, :cols].astype(f32) * f32(layout["step"])
 
 
@@ -177,6 +189,7 @@ def scale_values(codes, parameters):
 
 
 def undo_order(u, column_codes):
+    """Columns were coded by rising code."""
     for matrix, codes in enumerate(column_codes):
         order = np.argsort(codes, kind="stable")
         restored = np.empty_like(u[matrix])
@@ -194,6 +207,8 @@ def undo_scales(stage, part, u):
 
     if stage.get("order") == "col_scale":
         undo_order(u, codes("col_scale", cols))
+    elif stage.get("order") == "col_class":
+        undo_order(u, codes("col_scale", cols) % 8)
     if stage.get("zero"):
         zero = part("zero").view(np.float16).astype(f32)
         u = u + {"tensor": lambda: zero.reshape(-1, 1, 1), "column": lambda: zero.reshape(matrices, 1, cols),

@@ -2,10 +2,6 @@
 #include "pipeline/tensor_job.h"
 
 #include <algorithm>
-#include <cmath>
-
-#include "pipeline/owned_matrix.h"
-#include "quant/portable_math.h"
 
 namespace llmcodec {
 namespace {
@@ -34,28 +30,6 @@ Result<ClosedLoopColumns> known_columns(const TensorInfo& info, const TensorJob&
   return ClosedLoopColumns{{}, std::move(steps)};
 }
 
-// Mean squares of u by strips of 32 coded columns; the largest one's root. Only dual scales without known
-// inputs make all strips alike.
-Result<double> loudest_strip(RowReader& reader, const MatrixScales& scales, std::span<const uint32_t> order) {
-  std::vector<double> column(scales.cols, 0.0);
-  LLMC_RETURN_IF_ERROR(for_each_row_block(reader, [&](size_t first_row, MatrixView<const float> x) {
-    OwnedMatrix<float> u(x.rows, x.cols);
-    normalise(scales, first_row, x, u.view());
-    for (size_t r = 0; r < x.rows; ++r) {
-      for (size_t c = 0; c < x.cols; ++c) column[c] += double{u.view().at(r, c)} * u.view().at(r, c);
-    }
-    return Status::ok();
-  }));
-  double loudest = 0;
-  for (size_t first = 0; first < column.size(); first += kStripInputs) {
-    const size_t count = std::min<size_t>(kStripInputs, column.size() - first);
-    double sum = 0;
-    for (size_t k = first; k < first + count; ++k) sum += column[order.empty() ? k : order[k]];
-    loudest = std::max(loudest, sum / static_cast<double>(count * scales.rows));
-  }
-  return std::sqrt(loudest);
-}
-
 Result<MatrixScales> fit_matrix(const TensorSource& source, TensorJob& job, uint64_t m,
                                 const InputMoments& moments) {
   const TensorInfo& info = source.tensors()[job.index];
@@ -72,20 +46,7 @@ Result<MatrixScales> fit_matrix(const TensorSource& source, TensorJob& job, uint
   if (!columns.steps.empty())
     job.column_order = columns.classes.empty() ? ColumnOrder::kColScale : ColumnOrder::kColClass;
   job.order.push_back(coding_order(job.column_order, scales.col_codes));
-  if (job.plan->layout == "spectral" && (options.spec.kind != ScaleKind::kDual || !columns.steps.empty())) {
-    LLMC_ASSIGN_OR_RETURN(const double loudest, loudest_strip(reader, scales, job.order.back()));
-    job.loudest_strip = std::max(job.loudest_strip, loudest);
-  }
   return scales;
-}
-
-// Slice QP for the picture to hold the loudest strip as well: 6 steps halve the samples per index.
-double quality_for(const TensorJob& job) {
-  constexpr double kHeadroom = 2.5;  // the QP by rate leaves room for strips so many times as loud as all
-  constexpr double kMinQuality = 4;  // below, indices drown in the rounding to samples
-  if (job.loudest_strip <= kHeadroom) return job.plan->quality;
-  const double steps = std::ceil(6 * portable_log2(job.loudest_strip / kHeadroom));
-  return std::max(kMinQuality, job.plan->quality - steps);
 }
 
 ScalesStage scales_stage(const TensorJob& job) {
@@ -103,8 +64,9 @@ ScalesStage scales_stage(const TensorJob& job) {
   return stage;
 }
 
-// Pictures per segment: few enough for memory, enough that starting an encoder process does not matter. Never more than
-// four: FFmpeg 8's libvvenc gives an empty stream, without an error, for 7 to 10 intra pictures (1 to 6 and 12 are right).
+// Pictures per segment: few enough for memory, enough that starting an encoder process does not matter. Never
+// more than four: FFmpeg 8's libvvenc gives an empty stream, without an error, for 7 to 10 intra pictures (1
+// to 6 and 12 are right).
 uint32_t segment_pictures(const SpatialLayout& layout) {
   constexpr uint64_t kSegmentWeights = 4 << 20, kMaxPictures = 4;
   const uint64_t picture = uint64_t{layout.width} * layout.height;
@@ -188,7 +150,6 @@ Result<CodedTensor> make_stages(const TensorJob& job, uint64_t rows, const Codec
     SpectralStage stage;
     LLMC_ASSIGN_OR_RETURN(stage.layout, SpectralLayout::make(rows, job.shape.cols, plan.outputs_per_block));
     stage.step = static_cast<float>(plan.step);
-    tensor.codec.quality = quality_for(job);
     tensor.layout = stage;
   } else {
     SpatialStage stage;

@@ -50,8 +50,7 @@ struct TensorJob {
   std::vector<MatrixScales> scales;  // one per matrix
   ColumnOrder column_order = ColumnOrder::kNone;
   std::vector<std::vector<uint32_t>> order;  // one per matrix; empty: identity
-  double loudest_strip = 1;             // largest RMS of u over 32 inputs in coding order; 1 = that of all
-  std::optional<size_t> hessian_group;  // closed loop
+  std::optional<size_t> hessian_group;       // closed loop
   uint64_t side_bytes() const;
 };
 

@@ -45,6 +45,10 @@ void EncoderStream::end_slice(std::span<const uint8_t> data) {
 void EncoderStream::add_hash(PlaneView picture, int bit_depth) {
   const std::vector<std::byte> rbsp =
       write_picture_hash(picture_hash(HashType::kMd5, picture, bit_depth), trace_);
+  add_suffix_sei(rbsp);
+}
+
+void EncoderStream::add_suffix_sei(std::span<const std::byte> rbsp) {
   append_nal(bytes_, NalType::kSuffixSei, rbsp, StartCode::kShort);
 }
 

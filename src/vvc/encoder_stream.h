@@ -35,6 +35,8 @@ class EncoderStream {
   void end_slice(std::span<const uint8_t> data);
   // Hash SEI message: the MD5 of the picture just coded (its whole coded size).
   void add_hash(PlaneView picture, int bit_depth);
+  // SEI message about the picture just coded.
+  void add_suffix_sei(std::span<const std::byte> rbsp);
 
   const Sps& sps() const { return *sets_.sps[0]; }
   const Pps& pps() const { return *sets_.pps[0]; }

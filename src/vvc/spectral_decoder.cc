@@ -56,8 +56,7 @@ bool is_spectral(const SpectralSlice& s) {
   return s.sps.ctb_log2() == 5 && partition.min_qt_log2 == 5 && partition.max_mtt_depth == 0 &&
          s.pps.num_slices() == 1 && !s.sps.sps_entropy_coding_sync_enabled_flag &&
          s.sps.sps_pic_width_max_in_luma_samples % 32 == 0 &&
-         s.sps.sps_pic_height_max_in_luma_samples % 32 == 0 && !s.sps.sps_conformance_window_flag &&
-         !s.pps.pps_cu_qp_delta_enabled_flag;
+         s.sps.sps_pic_height_max_in_luma_samples % 32 == 0 && !s.sps.sps_conformance_window_flag;
 }
 
 // What SliceSyntax calls: room for levels, and taking them in scan order.

@@ -12,6 +12,7 @@
 #include "vvc/residual_syntax.h"
 #include "vvc/slice_syntax.h"
 #include "vvc/spectral_readback.h"
+#include "vvc/strip_qp_message.h"
 #include "vvc/trellis.h"
 
 namespace llmcodec::vvc {
@@ -35,6 +36,15 @@ int32_t to_fixed(float value) {
   return static_cast<int32_t>(std::lrintf(std::clamp(value, -kLimit, kLimit) * (1 << kCoefficientFraction)));
 }
 
+// Without the weights that become outliers at any QP, lest one of them should silence all others.
+double rms(std::span<const float> values) {
+  constexpr float kMonster = 512;
+  double squares = 0;
+  for (float value : values)
+    if (std::abs(value) < kMonster) squares += double{value} * value;
+  return std::sqrt(squares / static_cast<double>(values.size()));
+}
+
 // One block under construction.
 struct BlockWork {
   std::vector<int32_t> input;                 // scan positions 0..K, fixed point
@@ -51,6 +61,7 @@ struct BlockWork {
 struct SpectralEncoder::State {
   State(const SpectralFormat& format_in, const SpectralOptions& options, EncoderStream stream_in);
 
+  void set_qp(int qp);
   void encode_block(uint32_t bx, std::span<const float> coefficients, std::span<int32_t> indices,
                     std::vector<uint32_t>& outliers);
   void predict(uint32_t bx);
@@ -63,7 +74,7 @@ struct SpectralEncoder::State {
   Split split(const CodingNode&, const AllowedSplits&) { return Split::kNone; }
   void coding_unit(CodingUnit& cu) {
     cu.mode = kIntraDc;
-    cu.qp = format.qp;
+    cu.qp = strip_qp.back();
   }
   void transform_unit(const CodingUnit&, TransformUnit& tu) {
     tu.levels = block.levels;
@@ -85,7 +96,8 @@ struct SpectralEncoder::State {
   CuMap cu_map;
   ReferenceSamples references;
   BlockWork block;
-  int32_t probe = 1024;  // a level that scales without clipping, to learn the step from
+  std::vector<int> strip_qp;  // of the strips begun
+  int32_t probe = 1;          // a level that scales without clipping, to learn the step from
   SpectralReadback readback{1, 10};
   TraceSink* trace;
   SliceParameters parameters;
@@ -108,7 +120,12 @@ SpectralEncoder::State::State(const SpectralFormat& format_in, const SpectralOpt
   syntax.start_substream();
   block.input.resize(format.coefficients + 1);
   block.scanned.resize(format.coefficients + 1);
-  while (probe > 1 && scaler(probe) == 32767) probe /= 2;
+}
+
+void SpectralEncoder::State::set_qp(int qp) {
+  strip_qp.push_back(qp);
+  scaler = Scaler(qp + 6 * (format.bit_depth - 8), format.bit_depth, 5, 5);
+  for (probe = 1024; probe > 1 && scaler(probe) == 32767;) probe /= 2;
   readback = SpectralReadback(static_cast<double>(scaler(probe)) / probe, format.bit_depth);
 }
 
@@ -175,7 +192,7 @@ void SpectralEncoder::State::drop_until_inside(std::span<const float> coefficien
 
 // Weights that a reader of the picture would take for others join the outliers.
 void SpectralEncoder::State::check_readback(std::vector<uint32_t>& outliers) {
-  if (block.last < 0 || SpectralReadback::is_busy(block.residual)) return;
+  if (block.last < 0 || readback.is_safe(block.residual)) return;
   std::vector<uint32_t> positions;
   readback.find_misread(block.residual, block.scanned.data(), format.coefficients, positions);
   for (uint32_t position : positions) outliers.push_back(position - 1);
@@ -241,6 +258,7 @@ Status SpectralEncoder::encode_strip(std::span<const float> coefficients, std::s
   for (size_t i = 0; i < size; ++i)
     if (!std::isfinite(coefficients[i]))
       return error(ErrorKind::kInvalidArgument, "weight {} of strip {} is not finite", i, s.strip);
+  s.set_qp(s.format.bit_depth == 10 ? spectral_strip_qp(s.format, rms(coefficients)) : s.format.qp);
   std::vector<uint32_t> of_block;
   for (uint32_t bx = 0; bx < s.format.blocks_x; ++bx) {
     const size_t first = size_t{bx} * s.format.coefficients;
@@ -269,6 +287,8 @@ Result<std::vector<std::byte>> SpectralEncoder::finish() {
     return error(ErrorKind::kInvalidArgument, "{} of {} strips coded", s.strip, s.format.blocks_y);
   s.cabac.terminate(1);  // end_of_slice_one_bit
   s.stream.end_slice(s.cabac.finish());
+  if (std::ranges::any_of(s.strip_qp, [&](int qp) { return qp != s.format.qp; }))
+    s.stream.add_suffix_sei(strip_qp_message(s.strip_qp, s.trace));
   return s.stream.take();
 }
 

@@ -13,8 +13,9 @@
 // prediction leaves mid-grey by more than kSteerThreshold, the coefficient at position 0 pulls it back. And a
 // sample that leaves its range would be clipped, and foreign decoders could no longer find the coefficients:
 // such a block loses its largest weights, which are reported as outliers for the caller to store exactly.
-// (Nearly empty blocks are also checked for weights that sample rounding makes unreadable, see
-// spectral_readback.h: outliers too.)
+// Strips that are much louder or quieter than the format's QP expects get a QP of their own, which the stream
+// tells foreign readers in a SEI message (strip_qp_message.h). (Nearly empty blocks are also checked for
+// weights that sample rounding makes unreadable, see spectral_readback.h: outliers too.)
 //
 // One encoder makes one picture. Not thread-safe; use one per thread. Deterministic: same input, same bytes.
 #pragma once

@@ -2,6 +2,7 @@
 #include "vvc/spectral_format.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace llmcodec::vvc {
 
@@ -35,6 +36,7 @@ Pps spectral_pps(const SpectralFormat& format) {
   pps.pps_pic_width_in_luma_samples = format.width();
   pps.pps_pic_height_in_luma_samples = format.height();
   pps.pps_init_qp_minus26 = format.qp - 26;
+  pps.pps_cu_qp_delta_enabled_flag = true;
   return pps;
 }
 
@@ -74,6 +76,25 @@ uint32_t spectral_outputs_for_rate(double bits, uint64_t outputs) {
 int spectral_qp_for_rate(double bits) {
   // Deviation in samples: 37 at 1.4 bits and QP 28, 49 at 2.3 and 25, 47 at 3.0 and 22, 42 at 4.0 and 16.
   return bits <= 1.4 ? 28 : bits <= 2.3 ? 25 : bits <= 3.1 ? 22 : bits <= 3.6 ? 19 : 16;
+}
+
+int spectral_strip_qp(const SpectralFormat& format, double rms) {
+  // Samples at 10 bits. Clipping starts at 512; 70 leaves more than seven deviations.
+  constexpr double kQuietStrip = 15, kLoudStrip = 70;
+  // Below a QP of 7 an index is worth less than 3.2 samples and drowns in their rounding; above 37 one is
+  // worth 100.
+  constexpr int kLadder = 3, kMinQp = 7, kMaxStripQp = 37;
+  constexpr double kSixths[] = {1.0,      1.122462, 1.259921,
+                                1.414214, 1.587401, 1.781797};  // powers of 2: no libm
+  const double spread = rms * std::sqrt(static_cast<double>(format.coefficients)) / 32;  // samples at Du = 1
+  const auto deviation = [&](int qp) {
+    const int sixths = qp + 3 + 36;
+    return spread * std::ldexp(kSixths[sixths % 6], sixths / 6 - 6);
+  };
+  int qp = format.qp;
+  while (deviation(qp) > kLoudStrip && qp - kLadder >= kMinQp) qp -= kLadder;
+  while (rms > 0 && deviation(qp) < kQuietStrip && qp + kLadder <= kMaxStripQp) qp += kLadder;
+  return qp;
 }
 
 }  // namespace llmcodec::vvc

@@ -25,7 +25,8 @@ struct SpectralFormat {
   int bit_depth = 10;                   // 8 or 10
   // Slice QP, which sets how many samples a level is worth (Du = 2^((qp + 12 - 9) / 6) at 10 bits: 8.98 at
   // 16) and nothing else. Large keeps indices readable from the picture, small keeps the picture away from
-  // its limits; 16 suits any rate up to 4.5 bits, spectral_qp_for_rate() is better below.
+  // its limits; 16 suits any rate up to 4.5 bits, spectral_qp_for_rate() is better below. Strips much louder
+  // or quieter than the rate promises get a QP of their own (cu_qp_delta), see spectral_strip_qp().
   int qp = 16;
 
   uint32_t width() const { return 32 * blocks_x; }
@@ -51,5 +52,10 @@ uint32_t spectral_outputs_for_rate(double bits, uint64_t outputs);
 // The QP at 10 bits that keeps the pixel deviation of Gaussian weights at `bits` per weight at 30 to 50
 // samples: far from clipping (10 deviations), and busy enough that sparse blocks too are read back exactly.
 int spectral_qp_for_rate(double bits);
+
+// The QP of a strip whose weights have this RMS, in steps: format.qp while that leaves the samples a
+// deviation of kQuietStrip..kLoudStrip, else the nearest in steps of 3 that does. Louder strips would clip,
+// quieter ones could not be read back from the picture.
+int spectral_strip_qp(const SpectralFormat& format, double rms);
 
 }  // namespace llmcodec::vvc

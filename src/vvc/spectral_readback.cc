@@ -48,9 +48,11 @@ const Matrix& inverse_matrix() {
 }  // namespace
 
 // The two stages of the inverse transform shift by 7 and by 20 - bit_depth.
-SpectralReadback::SpectralReadback(double step, int bit_depth) : scale_((1 << (27 - bit_depth)) / step) {}
+SpectralReadback::SpectralReadback(double step, int bit_depth)
+    : scale_((1 << (27 - bit_depth)) / step), step_(std::ldexp(step, bit_depth - 10)) {}
 
-bool SpectralReadback::is_busy(const int16_t* residual) {
+bool SpectralReadback::is_safe(const int16_t* residual) const {
+  if (step_ < kFineStep) return false;
   int64_t energy = 0;
   for (int i = 0; i < kSide * kSide; ++i) energy += residual[i] * residual[i];
   return energy >= kBusyEnergy * kSide * kSide;

@@ -23,7 +23,10 @@ class SpectralReadback {
   // error at a step of 9 was 0.61 at a deviation of 0.5 samples, 0.26 at 1, 0.17 at 1.5, below 0.15 from 2
   // on.
   static constexpr int kBusyEnergy = 9;
-  static bool is_busy(const int16_t* residual);
+  // Samples. Below, rounding (0.4 samples a coefficient) reaches half a step once in a million.
+  static constexpr double kFineStep = 5;
+  // True where the residual cannot hide an index: busy, and not at a step so small that rounding alone may.
+  bool is_safe(const int16_t* residual) const;
 
   // Appends the scan positions 1..count whose coefficient, read back from the residual (32x32, row-major), is
   // further than kTolerance from its level (`levels` in scan order).
@@ -33,6 +36,7 @@ class SpectralReadback {
  private:
   static constexpr double kTolerance = 0.4;  // of a step; 0.5 would still round to the level
   double scale_;
+  double step_;  // in samples
 };
 
 }  // namespace llmcodec::vvc

@@ -14,6 +14,7 @@
 #include "vvc/intra_pred.h"
 #include "vvc/residual_syntax.h"
 #include "vvc/scaling.h"
+#include "vvc/strip_qp_message.h"
 #include "vvc/transform.h"
 
 namespace llmcodec::vvc {
@@ -99,17 +100,30 @@ std::array<std::array<double, 32>, 32> inverse_matrix() {
   return inverse;
 }
 
+// From the SEI message, as a foreign reader finds it: by its UUID. The format's QP where there is none.
+std::vector<int> strip_qp_of_stream(const Coded& coded) {
+  std::vector<int> qps(coded.format.blocks_y, coded.format.qp);
+  const auto uuid = std::as_bytes(std::span(kStripQpUuid));
+  const auto found = std::search(coded.stream.begin(), coded.stream.end(), uuid.begin(), uuid.end());
+  if (found == coded.stream.end()) return qps;
+  for (size_t i = 0; i < qps.size(); ++i)
+    qps[i] = static_cast<int>(found[static_cast<ptrdiff_t>(uuid.size() + i)]) - kStripQpOffset;
+  return qps;
+}
+
 // The indices that a reader finds who knows only the picture: docs/format.md's way. Also the largest rounding
 // error.
 struct FromPicture {
   std::vector<int32_t> indices;
   double largest_error = 0;
 };
-FromPicture indices_of_picture(const SpectralFormat& format, std::vector<uint16_t> samples) {
+FromPicture indices_of_picture(const Coded& coded) {
+  const SpectralFormat& format = coded.format;
+  std::vector<uint16_t> samples = coded.picture;
+  const std::vector<int> strip_qp = strip_qp_of_stream(coded);
   static const auto kInverse = inverse_matrix();
   const MutablePlaneView picture(samples.data(), format.height(), format.width());
   const ScanOrder& scan = scan_order(5, 5);
-  const Scaler scaler(format.qp + 12, 10, 5, 5);
   CuMap map(static_cast<int>(format.width()), static_cast<int>(format.height()));
   ReferenceSamples references;
   FromPicture result;
@@ -133,7 +147,7 @@ FromPicture indices_of_picture(const SpectralFormat& format, std::vector<uint16_
       for (uint32_t n = 1; n <= format.coefficients; ++n) {
         const ScanEntry& place = scan[static_cast<int>(n)];
         // Undo the shifts of both stages (7 and 20 - 10) and the scaling.
-        const double step = scaler(64) / 64.0;
+        const double step = Scaler(strip_qp[by] + 12, 10, 5, 5)(64) / 64.0;
         const double index = full[place.y][place.x] * (1 << 17) / step;
         result.indices.push_back(static_cast<int32_t>(std::lround(index)));
         result.largest_error = std::max(result.largest_error, std::abs(index - std::round(index)));
@@ -171,7 +185,7 @@ TEST(SpectralEncoder, foreign_decoder_agrees_at_every_qp_and_depth) {
 TEST(SpectralEncoder, picture_gives_the_indices_back_exactly) {
   for (float sigma : {1.0f, 2.3f, 3.6f, 6.5f}) {
     const Coded coded = encode_noise({.blocks_x = 6, .blocks_y = 4, .coefficients = 576}, sigma, 3);
-    const FromPicture read = indices_of_picture(coded.format, coded.picture);
+    const FromPicture read = indices_of_picture(coded);
     EXPECT_EQ(read.indices, coded.indices);
     EXPECT_LT(read.largest_error, 0.25) << sigma;
     EXPECT_TRUE(coded.outliers.empty());
@@ -189,7 +203,7 @@ TEST(SpectralEncoder, sparse_blocks_are_read_back_or_reported) {
       for (size_t i = 0; i <= block % 3; ++i)
         u[block * 992 + random() % 992] = 4.0f + static_cast<float>(random() % 5);
     const Coded coded = encode(format, u);
-    const FromPicture read = indices_of_picture(format, coded.picture);
+    const FromPicture read = indices_of_picture(coded);
     for (size_t i = 0; i < u.size(); ++i)
       if (read.indices[i] != coded.indices[i]) {
         ASSERT_TRUE(std::binary_search(coded.outliers.begin(), coded.outliers.end(), i)) << i;
@@ -206,7 +220,7 @@ TEST(SpectralEncoder, means_do_not_wander_off_in_wide_pictures) {
     const Coded coded =
         encode_noise({.blocks_x = 512, .blocks_y = 1, .coefficients = sigma < 3 ? 736u : 448u}, sigma, 5);
     EXPECT_TRUE(coded.outliers.empty()) << coded.outliers.size();
-    EXPECT_EQ(indices_of_picture(coded.format, coded.picture).indices, coded.indices);
+    EXPECT_EQ(indices_of_picture(coded).indices, coded.indices);
     expect_foreign_agrees(coded);
   }
 }
@@ -224,12 +238,34 @@ TEST(SpectralEncoder, monstrous_weights_become_outliers_and_nothing_else_suffers
     EXPECT_TRUE(std::find(coded.outliers.begin(), coded.outliers.end(), place) != coded.outliers.end())
         << place;
   EXPECT_LE(coded.outliers.size(), 2 * places.size());
-  EXPECT_EQ(indices_of_picture(format, coded.picture).indices, coded.indices);
+  EXPECT_EQ(indices_of_picture(coded).indices, coded.indices);
   for (size_t i = 0; i < u.size(); ++i)
     if (std::find(coded.outliers.begin(), coded.outliers.end(), i) == coded.outliers.end()) {
       ASSERT_LE(std::abs(u[i] - static_cast<float>(coded.indices[i])), 8.0f) << i;
     }
   expect_foreign_agrees(coded);
+}
+
+TEST(SpectralEncoder, loud_and_quiet_strips_have_their_own_qp) {
+  // Strips from 20 times as loud as the first to nearly empty ones, in no order.
+  const SpectralFormat format{.blocks_x = 6, .blocks_y = 8, .coefficients = 736, .bit_depth = 10, .qp = 25};
+  const float sigma[] = {2.0f, 20.0f, 0.4f, 32.0f, 2.0f, 0.2f, 8.0f, 40.0f};
+  std::mt19937 random(11);
+  std::vector<float> u(format.strip_coefficients() * 8);
+  for (size_t i = 0; i < u.size(); ++i) u[i] = noise(random, sigma[i / format.strip_coefficients()]);
+  const Coded coded = encode(format, u);
+  const std::vector<int> qps = strip_qp_of_stream(coded);
+  EXPECT_EQ(qps[0], 25);
+  EXPECT_LT(qps[1], 25);
+  EXPECT_GT(qps[2], 25);
+  EXPECT_EQ(qps[4], 25);
+  expect_foreign_agrees(coded);
+  const std::vector<int32_t> read = indices_of_picture(coded).indices;
+  for (size_t i = 0; i < u.size(); ++i)
+    if (read[i] != coded.indices[i]) {
+      ASSERT_TRUE(std::binary_search(coded.outliers.begin(), coded.outliers.end(), i)) << i;
+    }
+  EXPECT_LE(coded.outliers.size(), u.size() / 1000);
 }
 
 TEST(SpectralEncoder, adversarial_blocks_stay_inside_the_samples) {
@@ -245,7 +281,7 @@ TEST(SpectralEncoder, adversarial_blocks_stay_inside_the_samples) {
   }
   const Coded coded = encode(format, u);
   expect_foreign_agrees(coded);
-  EXPECT_EQ(indices_of_picture(format, coded.picture).indices, coded.indices);
+  EXPECT_EQ(indices_of_picture(coded).indices, coded.indices);
 }
 
 TEST(SpectralEncoder, trace_is_that_of_the_decoder) {
@@ -299,7 +335,7 @@ TEST(SpectralEncoder, bytes_never_change) {
   const Coded coded = encode_noise({.blocks_x = 5, .blocks_y = 3, .coefficients = 736}, 2.3f, 42);
   uint64_t fnv = 14695981039346656037u;
   for (std::byte b : coded.stream) fnv = (fnv ^ static_cast<uint8_t>(b)) * 1099511628211u;
-  EXPECT_EQ(fnv, 672963786712471367u);
+  EXPECT_EQ(fnv, 11698775816592385763u);
   expect_foreign_agrees(coded);
 }
 
