@@ -243,6 +243,9 @@ void slice_header(Coder& c, SliceHeader& h, const SliceContext& context) {
       return c.fail(error(ErrorKind::kCorrupt, "picture header inside one of several slices"));
     c.u(LLMC_NAMED(h, sh_slice_address), ceil_log2(p.num_slices()), 0, p.num_slices() - 1);
   }
+  if (h.sh_picture_header_in_slice_header_flag &&
+      (p.pps_qp_delta_info_in_ph_flag || p.pps_sao_info_in_ph_flag || p.pps_alf_info_in_ph_flag))
+    return c.fail(error(ErrorKind::kCorrupt, "picture header inside a slice that the PPS needs outside"));
   c.flag(LLMC_NAMED(h, sh_no_output_of_prior_pics_flag));
   if (!is_idr(context.nal_type) || s.inter.sps_idr_rpl_present_flag) ref_pic_lists(c, s, p);
   if (!p.pps_qp_delta_info_in_ph_flag) c.se(LLMC_NAMED(h, sh_qp_delta), -128, 128);

@@ -199,12 +199,17 @@ class Generator {
   }
 
   // FFmpeg 8.0 finds substreams by entry points only. In pictures one CTU wide it now and then predicts a CTU
-  // before the one above it is reconstructed, even with one thread. VVC allows both.
-  std::string foreign_trouble() const {
+  // before the one above it is reconstructed, even with one thread. VVdeC 3.3 counts the units of the
+  // conformance window as those of 4:2:0 when it checks that something is left. VVC allows all of them.
+  std::map<std::string, std::string> foreign_trouble() const {
+    std::map<std::string, std::string> trouble;
     if (sps_.sps_entropy_coding_sync_enabled_flag && !sps_.sps_entry_point_offsets_present_flag)
-      return "wavefronts without entry points";
-    if (sps_.width_in_ctbs() == 1) return "one CTU wide";
-    return {};
+      trouble["ffmpeg"] = "wavefronts without entry points";
+    if (sps_.width_in_ctbs() == 1) trouble["ffmpeg"] = "one CTU wide";
+    if (2 * sps_.output_width() < sps_.sps_pic_width_max_in_luma_samples ||
+        2 * sps_.output_height() < sps_.sps_pic_height_max_in_luma_samples)
+      trouble["vvdec"] = "the window cuts more than half";
+    return trouble;
   }
 
   std::string describe() const {
@@ -250,7 +255,7 @@ class Generator {
     sets.sps[0] = sps_;
     sets.pps[0] = pps_;
     const PictureHeader header = draw_picture_header(index);
-    const bool own_unit = pps_.num_slices() > 1 || random_.one_in(4);
+    const bool own_unit = pps_.num_slices() > 1 || random_.one_in(4) || pps_.pps_qp_delta_info_in_ph_flag;
     if (own_unit)
       append_nal(bytes_, NalType::kPictureHeader, write_picture_header(header, sets, trace_).value(),
                  StartCode::kLong);

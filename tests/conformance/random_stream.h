@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,8 @@ struct RandomStream {
   PictureFormat format;     // after the conformance window
   std::vector<std::byte> bytes;
   std::vector<Plane> pictures;  // after the conformance window
-  // Empty, or why FFmpeg 8.0 does not decode it although it is valid.
-  std::string foreign_trouble;
+  // Judge ("ffmpeg", "vvdec") to why it does not decode this stream although it is valid.
+  std::map<std::string, std::string> foreign_trouble;
 };
 
 // The same seed gives the same stream on every machine. `trace` gets every syntax element in stream order.

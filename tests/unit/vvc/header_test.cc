@@ -159,6 +159,24 @@ TEST(Header, PictureHeaderUnitAndEntryPoints) {
   EXPECT_EQ(back->picture.ph_pic_order_cnt_lsb, 9u);
 }
 
+// 7.4.8: a PPS that moves information into the picture header needs that header outside the slice (found by
+// VVdeC, which refuses such streams).
+TEST(Header, PictureHeaderOutsideTheSliceWhereThePpsNeedsIt) {
+  Pps pps = small_pps();
+  pps.pps_no_pic_partition_flag = false;
+  pps.slice_height_in_ctus = {4};
+  pps.pps_qp_delta_info_in_ph_flag = true;
+  const ParameterSets sets = sets_of(small_sps(), pps);
+  SliceHeader header;
+  BitWriter out;
+  EXPECT_EQ(write_slice_header(out, header, {NalType::kIdrNoLp, &sets, nullptr}).error().kind,
+            ErrorKind::kCorrupt);
+  const PictureHeader picture;
+  header.sh_picture_header_in_slice_header_flag = false;
+  BitWriter good;
+  EXPECT_TRUE(write_slice_header(good, header, {NalType::kIdrNoLp, &sets, &picture}).is_ok());
+}
+
 TEST(Header, UnsupportedFlagsAreNamed) {
   const auto stream = load(LLMCODEC_TEST_DATA "/vvc/gauss_8b_q0_ctu32.266");
   const Rbsp rbsp = unescape(split_annexb(stream).value()[0].payload);
