@@ -204,12 +204,17 @@ class PictureWriter {
   Status take(const vvc::DecodedPicture& picture) {
     LLMC_RETURN_IF_ERROR(check_cancelled(options_.control));
     LLMC_RETURN_IF_ERROR(check_format(picture.format));
+    const double start = processor_seconds();
     if (out_ || options_.md5) LLMC_RETURN_IF_ERROR(write(picture));
+    seconds_ += processor_seconds() - start;
     ++report_.pictures;
     report_.samples += picture.format.samples();
     report_.hashes_checked += picture.hash_checked ? 1 : 0;
     return Status::ok();
   }
+
+  // Processor time spent in here, which is not the decoder's.
+  double seconds() const { return seconds_; }
 
   Result<VvcDecodeReport> finish() {
     if (report_.pictures == 0)
@@ -245,6 +250,7 @@ class PictureWriter {
   VvcDecodeReport report_;
   vvc::Md5 hash_;
   std::vector<std::byte> bytes_;
+  double seconds_ = 0;
 };
 
 }  // namespace
@@ -280,7 +286,7 @@ Result<VvcDecodeReport> vvc_decode(const VvcDecodeOptions& options) {
   Status status = vvc::decode_each(file.bytes(), {.limits = {}, .check_hash = true, .trace = trace.sink()},
                                    [&](const vvc::DecodedPicture& picture) { return writer.take(picture); });
   if (!status.is_ok()) return std::move(std::move(status).error()).in_file(options.input);
-  const double seconds = processor_seconds() - start;
+  const double seconds = processor_seconds() - start - writer.seconds();
   LLMC_RETURN_IF_ERROR(trace.close());
   LLMC_ASSIGN_OR_RETURN(VvcDecodeReport report, writer.finish());
   report.bytes = file.bytes().size();
