@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Whole byte streams through both decoders. The last byte chooses options; the rest is the stream.
-// Seeds: tests/data/vvc/*.266 (a zero byte appended is not needed).
+// Seeds: corpus/vvc_stream_fuzzer, made by vvc_fuzz_seeds.
 #include <cstdint>
 #include <span>
 #include <vector>
