@@ -13,11 +13,9 @@ Result<CodedPictures> encode_pictures(const CodedTensor& tensor, const Codec* co
 }
 
 Status decode_pictures(const CodedTensor& tensor, const Codec* codec, const MatrixContext& matrix,
-                       PictureRange range, std::span<const std::byte> stream, uint64_t first_row,
-                       MatrixView<float> rows, std::vector<std::byte>* samples) {
-  return tensor.is_spectral()
-             ? decode_spectral(tensor, matrix, stream, range, first_row, rows, samples)
-             : decode_spatial(tensor, *codec, matrix, range, stream, first_row, rows, samples);
+                       PictureRange range, std::span<const std::byte> stream, const DecodedRows& out) {
+  return tensor.is_spectral() ? decode_spectral(tensor, matrix, range, stream, out)
+                              : decode_spatial(tensor, *codec, matrix, range, stream, out);
 }
 
 }  // namespace llmcodec

@@ -4,7 +4,8 @@
 //
 //   MatrixContext matrix{.reader = &reader, .scales = &scales, .order = order};
 //   LLMC_ASSIGN_OR_RETURN(CodedPictures coded, encode_pictures(tensor, *codec, matrix, {first, count}));
-//   LLMC_RETURN_IF_ERROR(decode_pictures(tensor, codec, matrix, {first, count}, coded.stream, rows));
+//   LLMC_RETURN_IF_ERROR(decode_pictures(tensor, codec, matrix, {first, count}, coded.stream, {first_row,
+//   rows}));
 #pragma once
 
 #include <cstddef>
@@ -41,15 +42,24 @@ struct CodedPictures {
   ErrorMetrics metrics;            // of the weights in these pictures, outliers applied
 };
 
+// Where decoded pictures go. `rows`: whole matrix rows, the first being layout row `first_row`; only the
+// columns that the pictures hold are written. Outliers are the caller's. `samples` (not null) gets the bytes
+// to be hashed, appended.
+struct DecodedRows {
+  uint64_t first_row = 0;
+  MatrixView<float> rows;
+  std::vector<std::byte>* samples = nullptr;
+
+  MatrixView<float> of(const PictureRect& rect) const {
+    return rows.block(rect.first_row - first_row, 0, rect.rows, rows.cols);
+  }
+};
+
 // `codec` is used for the spatial layout only.
 Result<CodedPictures> encode_pictures(const CodedTensor& tensor, const Codec* codec,
                                       const MatrixContext& matrix, PictureRange range);
 
-// Decodes `stream` into `rows`: whole matrix rows, the first being layout row `first_row`; only the columns
-// that the pictures hold are written. Outliers are the caller's. `samples` gets the bytes to be hashed,
-// appended.
 Status decode_pictures(const CodedTensor& tensor, const Codec* codec, const MatrixContext& matrix,
-                       PictureRange range, std::span<const std::byte> stream, uint64_t first_row,
-                       MatrixView<float> rows, std::vector<std::byte>* samples);
+                       PictureRange range, std::span<const std::byte> stream, const DecodedRows& out);
 
 }  // namespace llmcodec

@@ -101,15 +101,13 @@ Result<CodedPictures> encode_spatial(const CodedTensor& tensor, const Codec& cod
 }
 
 Status decode_spatial(const CodedTensor& tensor, const Codec& codec, const MatrixContext& matrix,
-                      PictureRange range, std::span<const std::byte> stream, uint64_t first_row,
-                      MatrixView<float> rows, std::vector<std::byte>* samples) {
+                      PictureRange range, std::span<const std::byte> stream, const DecodedRows& out) {
   const SpatialStage& stage = tensor.spatial();
   Pictures pictures(stage, range.count);
   LLMC_RETURN_IF_ERROR(codec.decode(stream, pictures.format, pictures.mutable_views()));
-  append_samples(pictures, samples);
+  append_samples(pictures, out.samples);
   for (uint64_t i = 0; i < range.count; ++i) {
-    const PictureRect rect = stage.layout.picture(range.first + i);
-    const MatrixView<float> own = rows.block(rect.first_row - first_row, 0, rect.rows, rows.cols);
+    const MatrixView<float> own = out.of(stage.layout.picture(range.first + i));
     LLMC_RETURN_IF_ERROR(restore_picture(stage, matrix, range.first + i, pictures.planes[i].view(), own));
   }
   return Status::ok();

@@ -9,7 +9,6 @@ namespace llmcodec {
 Result<CodedPictures> encode_spatial(const CodedTensor& tensor, const Codec& codec,
                                      const MatrixContext& matrix, PictureRange range);
 Status decode_spatial(const CodedTensor& tensor, const Codec& codec, const MatrixContext& matrix,
-                      PictureRange range, std::span<const std::byte> stream, uint64_t first_row,
-                      MatrixView<float> rows, std::vector<std::byte>* samples);
+                      PictureRange range, std::span<const std::byte> stream, const DecodedRows& out);
 
 }  // namespace llmcodec

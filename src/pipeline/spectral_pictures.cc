@@ -2,6 +2,7 @@
 #include "pipeline/spectral_pictures.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "pipeline/coded_columns.h"
 #include "pipeline/owned_matrix.h"
@@ -81,6 +82,21 @@ struct PictureCoding {
   }
 };
 
+// One strip through the encoder; its indices join the samples. Calls take(row of the picture, coded column)
+// for weights that the picture cannot carry.
+template <class Take>
+Status encode_strip(PictureCoding& coding, vvc::SpectralEncoder& encoder, uint32_t strip,
+                    std::span<const float> coefficients, std::span<int32_t> indices, Take take) {
+  std::vector<uint32_t> escaped;
+  LLMC_RETURN_IF_ERROR(encoder.encode_strip(coefficients, indices, &escaped));
+  coding.append_samples(indices);
+  for (uint32_t position : escaped) {
+    const Place place = place_of(coding.stage.layout, coding.rect, strip, position);
+    if (!place.padding) take(place.row, place.column);
+  }
+  return Status::ok();
+}
+
 Result<CodedPictures> encode_open(PictureCoding& coding, vvc::SpectralEncoder& encoder) {
   const SpectralLayout& layout = coding.stage.layout;
   OwnedMatrix<float> u(coding.rect.rows, layout.cols);
@@ -91,17 +107,13 @@ Result<CodedPictures> encode_open(PictureCoding& coding, vvc::SpectralEncoder& e
   std::vector<int32_t> indices(layout.strip_coefficients());
   for (uint32_t strip = 0; strip < layout.strips; ++strip) {
     gather_strip<float>(layout, coding.picture, strip, u.view(), coding.matrix.order, coefficients);
-    std::vector<uint32_t> escaped;
-    LLMC_RETURN_IF_ERROR(encoder.encode_strip(coefficients, indices, &escaped));
-    coding.append_samples(indices);
+    LLMC_RETURN_IF_ERROR(
+        encode_strip(coding, encoder, strip, coefficients, indices, [&](uint64_t row, uint64_t position) {
+          const uint32_t column = coding.column_at(position);
+          coding.coded.outliers.add((coding.row + row) * layout.cols + column,
+                                    coding.source.view().at(row, column));
+        }));
     scatter_strip<int32_t>(layout, coding.picture, strip, indices, coding.matrix.order, index.view());
-    for (uint32_t position : escaped) {
-      const Place place = place_of(layout, coding.rect, strip, position);
-      if (place.padding) continue;
-      const uint32_t column = coding.column_at(place.column);
-      coding.coded.outliers.add((coding.row + place.row) * layout.cols + column,
-                                coding.source.view().at(place.row, column));
-    }
   }
   OwnedMatrix<float> restored(coding.rect.rows, layout.cols);
   scale_indices(index.view(), coding.stage.step, restored.view());
@@ -126,6 +138,35 @@ MatrixScales strip_scales(const PictureCoding& coding, uint64_t first, uint64_t 
   return scales;
 }
 
+// Codes strip `strip` of what is wanted (columns in coding order); returns it as decoders get it.
+Result<OwnedMatrix<float>> encode_wanted_strip(PictureCoding& coding, vvc::SpectralEncoder& encoder,
+                                               uint32_t strip, MatrixView<const float> wanted) {
+  const SpectralLayout& layout = coding.stage.layout;
+  const uint64_t rows = wanted.rows, count = wanted.cols, first = uint64_t{strip} * kStripInputs;
+  const SpectralLayout alone{rows, count, layout.outputs_per_block, layout.blocks_x, 1, 1, 1};
+  const MatrixScales scales = strip_scales(coding, first, count);
+  OwnedMatrix<float> u(rows, count), decoded(rows, count);
+  normalise(scales, 0, wanted, u.view());
+  to_steps(coding.stage.step, u.view());
+  std::vector<float> coefficients(layout.strip_coefficients());
+  std::vector<int32_t> indices(layout.strip_coefficients());
+  gather_strip<float>(alone, 0, 0, u.view(), {}, coefficients);
+  std::vector<std::pair<uint64_t, uint64_t>> exact;
+  LLMC_RETURN_IF_ERROR(
+      encode_strip(coding, encoder, strip, coefficients, indices,
+                   [&](uint64_t row, uint64_t position) { exact.emplace_back(row, position); }));
+  OwnedMatrix<int32_t> index(rows, count);
+  scatter_strip<int32_t>(alone, 0, 0, indices, {}, index.view());
+  scale_indices(index.view(), coding.stage.step, decoded.view());
+  denormalise(scales, 0, decoded.view(), decoded.view());
+  for (const auto& [row, position] : exact) {
+    const float value = wanted.at(row, position - first);
+    decoded.view().at(row, position - first) = value;
+    coding.coded.outliers.add((coding.row + row) * layout.cols + coding.column_at(position), value);
+  }
+  return decoded;
+}
+
 // The closed loop: what a strip lost is made up for by the inputs still to come. Works in coding order of the
 // columns throughout; dual scales, one input cut.
 Result<CodedPictures> encode_closed(PictureCoding& coding, vvc::SpectralEncoder& encoder) {
@@ -137,41 +178,16 @@ Result<CodedPictures> encode_closed(PictureCoding& coding, vvc::SpectralEncoder&
     for (uint64_t k = 0; k < layout.cols; ++k)
       wanted.view().at(r, k) = coding.source.view().at(r, coding.column_at(k));
   }
-  const SpectralLayout strip_layout{rows, kStripInputs, layout.outputs_per_block, layout.blocks_x, 1, 1, 1};
-  std::vector<float> coefficients(layout.strip_coefficients());
-  std::vector<int32_t> indices(layout.strip_coefficients());
   for (uint32_t strip = 0; strip < layout.strips; ++strip) {
     const uint64_t first = uint64_t{strip} * kStripInputs;
     const uint64_t count = std::min<uint64_t>(kStripInputs, layout.cols - first);
-    SpectralLayout own_layout = strip_layout;
-    own_layout.cols = count;
-    const MatrixScales scales = strip_scales(coding, first, count);
     const MatrixView<float> target = wanted.view().block(0, first, rows, count);
-    OwnedMatrix<float> u(rows, count);
-    OwnedMatrix<int32_t> index(rows, count);
-    normalise(scales, 0, target, u.view());
-    to_steps(coding.stage.step, u.view());
-    gather_strip<float>(own_layout, 0, 0, u.view(), {}, coefficients);
-    std::vector<uint32_t> escaped;
-    LLMC_RETURN_IF_ERROR(encoder.encode_strip(coefficients, indices, &escaped));
-    coding.append_samples(indices);
-    scatter_strip<int32_t>(own_layout, 0, 0, indices, {}, index.view());
-    OwnedMatrix<float> coded(rows, count);
-    scale_indices(index.view(), coding.stage.step, coded.view());
-    denormalise(scales, 0, coded.view(), coded.view());
-    for (uint32_t position : escaped) {
-      const Place place = place_of(layout, coding.rect, strip, position);
-      if (place.padding) continue;
-      const float value = target.at(place.row, place.column - first);
-      coded.view().at(place.row, place.column - first) = value;
-      coding.coded.outliers.add((coding.row + place.row) * layout.cols + coding.column_at(place.column),
-                                value);
-    }
+    LLMC_ASSIGN_OR_RETURN(OwnedMatrix<float> decoded, encode_wanted_strip(coding, encoder, strip, target));
     OwnedMatrix<float> error(rows, count);
     for (uint64_t r = 0; r < rows; ++r) {
       for (uint64_t k = 0; k < count; ++k) {
-        restored.view().at(r, coding.column_at(first + k)) = coded.view().at(r, k);
-        error.view().at(r, k) = target.at(r, k) - coded.view().at(r, k);
+        restored.view().at(r, coding.column_at(first + k)) = decoded.view().at(r, k);
+        error.view().at(r, k) = target.at(r, k) - decoded.view().at(r, k);
       }
     }
     coding.matrix.feedback->correct(strip, error.view(),
@@ -207,21 +223,20 @@ Result<CodedPictures> encode_spectral(const CodedTensor& tensor, const MatrixCon
   return matrix.feedback != nullptr ? encode_closed(coding, encoder) : encode_open(coding, encoder);
 }
 
-Status decode_spectral(const CodedTensor& tensor, const MatrixContext& matrix,
-                       std::span<const std::byte> stream, PictureRange range, uint64_t first_row,
-                       MatrixView<float> rows, std::vector<std::byte>* samples) {
+Status decode_spectral(const CodedTensor& tensor, const MatrixContext& matrix, PictureRange range,
+                       std::span<const std::byte> stream, const DecodedRows& out) {
   const SpectralStage& stage = tensor.spectral();
   const PictureRect rect = stage.layout.picture(range.first);
   std::vector<int32_t> indices(stage.layout.picture_coefficients());
   LLMC_RETURN_IF_ERROR(decode_indices(stage.layout, stream, indices));
   const auto bytes = std::as_bytes(std::span(indices));
-  samples->insert(samples->end(), bytes.begin(), bytes.end());
+  out.samples->insert(out.samples->end(), bytes.begin(), bytes.end());
   OwnedMatrix<int32_t> index(rect.rows, stage.layout.cols);
   scatter_picture<int32_t>(stage.layout, range.first, indices, matrix.order, index.view());
   OwnedMatrix<float> x(rect.rows, stage.layout.cols);
   scale_indices(index.view(), stage.step, x.view());
   denormalise(*matrix.scales, matrix.first_row + rect.first_row, x.view(), x.view());
-  copy_columns(rect, matrix.order, x.view(), rows.block(rect.first_row - first_row, 0, rect.rows, rows.cols));
+  copy_columns(rect, matrix.order, x.view(), out.of(rect));
   return Status::ok();
 }
 

@@ -10,9 +10,8 @@ namespace llmcodec {
 // come.
 Result<CodedPictures> encode_spectral(const CodedTensor& tensor, const MatrixContext& matrix,
                                       PictureRange range);
-Status decode_spectral(const CodedTensor& tensor, const MatrixContext& matrix,
-                       std::span<const std::byte> stream, PictureRange range, uint64_t first_row,
-                       MatrixView<float> rows, std::vector<std::byte>* samples);
+Status decode_spectral(const CodedTensor& tensor, const MatrixContext& matrix, PictureRange range,
+                       std::span<const std::byte> stream, const DecodedRows& out);
 
 // What suits unit-variance weights of a matrix with `rows` outputs at this log2 step.
 struct SpectralChoice {

@@ -191,7 +191,7 @@ Status TensorDecoder::decode(const RowBlock& block, std::vector<float>* weights,
     const PictureRange range{first,
                              std::min(per_segment, block.pictures.first + block.pictures.count - first)};
     Status status = decode_pictures(stages_, codec_, matrix, range, segment(block.first_segment + s),
-                                    block.first_row, rows, samples);
+                                    {block.first_row, rows, samples});
     if (!status.is_ok()) return std::move(status).error().in_tensor(name_);
   }
   add_outliers(block, weights);

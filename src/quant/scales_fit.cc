@@ -91,15 +91,19 @@ Status for_each_row(RowReader& reader, bool check, Visit visit) {
   });
 }
 
-// Divides the positive entries by their geometric mean.
-void normalise_geometric_mean(std::vector<double>& values) {
+// Geometric mean of the positive entries; 1 when there are none.
+double geometric_mean(const std::vector<double>& values) {
   double sum = 0, count = 0;
   for (double v : values) {
     if (v > 0) sum += portable_log2(v), ++count;
   }
-  if (count == 0) return;
-  const double factor = portable_exp2(-sum / count);
-  for (double& v : values) v *= factor;
+  return count > 0 ? portable_exp2(sum / count) : 1;
+}
+
+// Divides the positive entries by their geometric mean.
+void normalise_geometric_mean(std::vector<double>& values) {
+  const double mean = geometric_mean(values);
+  for (double& v : values) v /= mean;
 }
 
 uint16_t zero_bits(double mean, float scale) {
@@ -132,12 +136,29 @@ Status fit_tensor(RowReader& reader, MatrixScales& scales) {
   return Status::ok();
 }
 
+// Row scales by a power of the rows' own RMS, then by the caller's factors; dead rows stay dead.
+void shape_rows(const std::vector<double>& rms, const ScaleOptions& options, std::vector<Unit>& units) {
+  if (options.row_exponent != 1) {
+    std::vector<double> fitted(units.size()), powers(units.size());
+    for (size_t i = 0; i < units.size(); ++i) {
+      fitted[i] = units[i].scale;
+      powers[i] = units[i].scale > 0 ? portable_pow(rms[i], options.row_exponent) : 0;
+    }
+    const double factor = geometric_mean(fitted) / geometric_mean(powers);
+    for (size_t i = 0; i < units.size(); ++i) units[i].scale = powers[i] * factor;
+  }
+  for (size_t i = 0; i < options.row_factors.size(); ++i) units[i].scale *= options.row_factors[i];
+}
+
 Status fit_rows(RowReader& reader, const ScaleOptions& options, MatrixScales& scales) {
   std::vector<Unit> units(scales.rows);
+  std::vector<double> rms(scales.rows);
   LLMC_RETURN_IF_ERROR(for_each_row(reader, true, [&](size_t i, std::span<const float> row) {
-    units[i] = unit_of(sum_up(0, row.size(), [&](size_t j) { return double{row[j]}; }), scales.asymmetric);
-    if (!options.row_factors.empty()) units[i].scale *= options.row_factors[i];
+    const Sums sums = sum_up(0, row.size(), [&](size_t j) { return double{row[j]}; });
+    units[i] = unit_of(sums, scales.asymmetric);
+    rms[i] = unit_of(sums, false).scale;
   }));
+  shape_rows(rms, options, units);
   code_units(units, options.per_octave, scales.row_code, scales.row_codes, scales);
   return Status::ok();
 }
@@ -244,6 +265,7 @@ Result<std::vector<double>> dual_columns(RowReader& reader, bool asymmetric) {
 // is returned.
 struct RowFit {
   std::vector<Sums> rows;
+  std::vector<double> rms;  // of the matrix itself
   double live_cols = 0;
 };
 Result<RowFit> fit_rows_behind(RowReader& reader, MatrixScales& scales, bool check) {
@@ -252,8 +274,10 @@ Result<RowFit> fit_rows_behind(RowReader& reader, MatrixScales& scales, bool che
   std::vector<uint8_t> live(scales.cols, 0);
   RowFit fit;
   fit.rows.resize(scales.rows);
+  fit.rms.resize(scales.rows);
   LLMC_RETURN_IF_ERROR(for_each_row(reader, check, [&](size_t i, std::span<const float> row) {
     fit.rows[i] = scaled_sums(row, inverse_cols, 0);
+    fit.rms[i] = unit_of(sum_up(0, row.size(), [&](size_t j) { return double{row[j]}; }), false).scale;
     for (size_t j = 0; j < row.size(); ++j) live[j] |= row[j] != 0;
   }));
   for (size_t j = 0; j < live.size(); ++j) {
@@ -294,8 +318,8 @@ Status fit_dual(RowReader& reader, const ScaleOptions& options, MatrixScales& sc
   for (size_t i = 0; i < units.size(); ++i) {
     fit.rows[i].count = fit.live_cols;
     units[i] = unit_of(fit.rows[i], scales.asymmetric);
-    if (!options.row_factors.empty()) units[i].scale *= options.row_factors[i];
   }
+  shape_rows(fit.rms, options, units);
   code_units(units, options.per_octave, scales.row_code, scales.row_codes, scales);
   return Status::ok();
 }
@@ -346,6 +370,8 @@ Status check_options(const RowReader& reader, const ScaleOptions& options) {
   const bool dual = kind == ScaleKind::kDual;
   LLMC_RETURN_IF_ERROR(check_factors("column steps", options.column_steps, reader.cols(), dual));
   LLMC_RETURN_IF_ERROR(check_classes(options));
+  if (!(options.row_exponent >= 0 && options.row_exponent <= 1))
+    return error(ErrorKind::kInvalidArgument, "row exponent {} is not in [0, 1]", options.row_exponent);
   return check_factors("row factors", options.row_factors, reader.rows(), dual || kind == ScaleKind::kRow);
 }
 

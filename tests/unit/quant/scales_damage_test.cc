@@ -178,8 +178,8 @@ TEST(ScalesDamage, OptionsThatDoNotFitAreErrors) {
        {ScaleOptions{.spec = {ScaleKind::kGroup, 0}}, ScaleOptions{.spec = {ScaleKind::kRow, 4}},
         ScaleOptions{.per_octave = 3}, ScaleOptions{.per_octave = 0}, ScaleOptions{.column_steps = seven},
         ScaleOptions{.column_steps = bad}, ScaleOptions{.spec = {ScaleKind::kRow}, .column_steps = eight},
-        ScaleOptions{.spec = {ScaleKind::kColumn}, .row_factors = eight},
-        ScaleOptions{.row_factors = seven}}) {
+        ScaleOptions{.spec = {ScaleKind::kColumn}, .row_factors = eight}, ScaleOptions{.row_factors = seven},
+        ScaleOptions{.row_exponent = 1.5}, ScaleOptions{.row_exponent = std::nan("")}}) {
     MemoryRowReader reader(matrix.view());
     const auto scales = fit_scales(reader, options);
     ASSERT_FALSE(scales.is_ok());

@@ -140,6 +140,29 @@ TEST(Scales, RowFactorsMultiplyTheFittedRows) {
   }
 }
 
+TEST(Scales, RowExponentFollowsTheMatrixNotItsScaledColumns) {
+  OwnedMatrix matrix = testing::gaussian(24, 64, 9, 0);
+  for (size_t r = 0; r < 24; ++r)
+    for (size_t c = 0; c < 64; ++c) matrix.at(r, c) *= std::exp2(static_cast<float>(r) / 4);
+  std::vector<float> steps(64);
+  for (size_t j = 0; j < 64; ++j) steps[j] = std::exp2(static_cast<float>(j % 8) / 2);
+  for (const double exponent : {1.0, 0.5, 0.0}) {
+    const MatrixScales scales =
+        fitted(matrix, {.spec = {ScaleKind::kDual}, .column_steps = steps, .row_exponent = exponent});
+    const MatrixScales unit = fitted(matrix, {.spec = {ScaleKind::kDual}, .column_steps = steps});
+    const auto rows = decode_all(scales.row_code, scales.row_codes);
+    const auto unit_rows = decode_all(unit.row_code, unit.row_codes);
+    double octaves = 0;
+    for (size_t r = 0; r < 24; ++r) {
+      octaves += std::log2(rows[r] / unit_rows[r]) / 24;
+      if (exponent == 1) continue;  // unit RMS of x / col
+      const double expected = exponent * std::log2(rms(matrix, r, 1, 0, 64) / rms(matrix, 0, 1, 0, 64));
+      EXPECT_NEAR(std::log2(rows[r] / rows[0]), expected, 1.0 / 16) << exponent << ' ' << r;
+    }
+    EXPECT_NEAR(octaves, 0, 1.0 / 16);
+  }
+}
+
 TEST(Scales, ImportanceStepsFollowTheExponent) {
   const std::vector<float> moments = {1.0f, 16.0f, 4.0f};
   const auto flat = importance_column_steps(moments, {.exponent = 0, .damping = 0.01});
