@@ -23,13 +23,6 @@ uint64_t largest_like(uint64_t bytes) {  // 999..9 with as many digits
   return nines;
 }
 
-std::vector<std::byte> compress_header(std::span<const std::byte> header) {
-  std::vector<std::byte> out(ZSTD_compressBound(header.size()));
-  const size_t size = ZSTD_compress(out.data(), out.size(), header.data(), header.size(), 19);
-  out.resize(ZSTD_isError(size) ? 0 : size);
-  return out;
-}
-
 template <class T>
 std::vector<std::byte> bytes_of(const std::vector<T>& values) {
   const auto bytes = std::as_bytes(std::span(values));
@@ -145,6 +138,13 @@ bool needs_verbatim(Dtype dtype) {
   return dtype_info(dtype).block_elements > 1;
 }
 
+std::vector<std::byte> pack_gguf_header(std::span<const std::byte> header) {
+  std::vector<std::byte> out(ZSTD_compressBound(header.size()));
+  const size_t size = ZSTD_compress(out.data(), out.size(), header.data(), header.size(), 19);
+  out.resize(ZSTD_isError(size) ? 0 : size);
+  return out;
+}
+
 uint64_t exact_bytes(const Model& model, const std::vector<TensorJob>& jobs) {
   uint64_t bytes = 0;
   for (const TensorInfo& info : model.source->tensors()) bytes += tensor_bytes(info);
@@ -198,9 +198,8 @@ Result<ArchivePlan> plan_archive(const ArchivePlanInput& input) {
     };
     return alignment(a) > alignment(b);
   });
-  if (input.model->gguf != nullptr) {
-    plan.gguf_header = compress_header(input.model->gguf->bytes());
-    const TensorInfo info{kGgufHeaderName, Dtype::kU8, {largest_like(plan.gguf_header.size() + 8)}};
+  if (input.gguf_header_bytes > 0) {
+    const TensorInfo info{kGgufHeaderName, Dtype::kU8, {largest_like(input.gguf_header_bytes + 8)}};
     add_exact(info, total_bytes, &descriptions[0], &entries[0]);
   }
   LLMC_RETURN_IF_ERROR(check_names(entries));

@@ -18,8 +18,7 @@ struct ArchivePlan {
   std::vector<size_t> shard_of;  // per source tensor
   std::vector<size_t>
       exact_order;  // source tensors stored exactly, by shard, then falling alignment, then position
-  std::vector<std::byte> gguf_header;  // compressed; empty unless the source is GGUF
-  uint64_t header_bytes = 0;           // of all shards
+  uint64_t header_bytes = 0;  // of all shards
 };
 
 struct ArchivePlanInput {
@@ -27,10 +26,14 @@ struct ArchivePlanInput {
   const std::vector<TensorJob>* jobs = nullptr;  // coded tensors; steps need not be known yet
   CodecSet* codecs = nullptr;
   const Description* description = nullptr;  // without tensors
+  uint64_t gguf_header_bytes = 0;            // packed; 0 unless the source is GGUF
   std::string output;
   uint64_t shard_bytes = 0;
 };
 Result<ArchivePlan> plan_archive(const ArchivePlanInput& input);
+
+// The beginning of a GGUF file, as one zstd frame.
+std::vector<std::byte> pack_gguf_header(std::span<const std::byte> header);
 
 // Bytes of the tensors stored exactly.
 uint64_t exact_bytes(const Model& model, const std::vector<TensorJob>& jobs);

@@ -203,8 +203,8 @@ Status write_exact_tensor(const TensorSource& source, size_t index, size_t shard
 
 Status write_exact_tensors(CompressRun& run, const ArchivePlan& plan, ArchiveWriter& writer) {
   const TensorSource& source = *run.model.source;
-  if (!plan.gguf_header.empty() && !writer.is_done(kGgufHeaderName))
-    LLMC_RETURN_IF_ERROR(writer.write_own(kGgufHeaderName, plan.gguf_header, 0));
+  if (!run.gguf_header.empty() && !writer.is_done(kGgufHeaderName))
+    LLMC_RETURN_IF_ERROR(writer.write_own(kGgufHeaderName, run.gguf_header, 0));
   for (size_t index : plan.exact_order) {
     const TensorInfo& info = source.tensors()[index];
     if (writer.is_done(info.name)) continue;

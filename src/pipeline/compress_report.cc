@@ -13,7 +13,7 @@ CompressReport CompressRun::report(const ArchivePlan& archive) const {
   report.fit_seconds = fit_seconds;
   report.rate_seconds = rate_seconds;
   report.encode_seconds = encode_seconds;
-  report.carried_bytes = align_up(archive.gguf_header.size(), 8);
+  report.carried_bytes = align_up(gguf_header.size(), 8);
   report.notes = notes;
   ErrorMetrics all;
   auto reader = ArchiveReader::open(archive.layout.index_path.empty() ? archive.layout.shards[0].path
@@ -47,8 +47,7 @@ PlanReport CompressRun::plan_report() const {
   report.plan = plan_to_text(plan);
   report.predicted_bytes = found.predicted_bytes;
   report.predicted_snr_db = found.predicted_snr_db;
-  report.predicted_seconds =
-      found.seconds_per_weight * static_cast<double>(coded_weights()) / thread_count(options.control.threads);
+  report.predicted_seconds = found.predicted_seconds;
   for (const TensorPlan& tensor : plan.tensors) {
     const TensorInfo& info = model.source->tensors()[static_cast<size_t>(&tensor - plan.tensors.data())];
     TensorReport entry{.name = tensor.name,

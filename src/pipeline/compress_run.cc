@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "archive/checksum.h"
+#include "base/checked_math.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "pipeline/ordered_run.h"
@@ -141,6 +142,7 @@ Status CompressRun::describe_source() {
     LLMC_ASSIGN_OR_RETURN(file.xxh3_128, xxh3_128_of_file(model.weight_files[i]));
     return Status::ok();
   }));
+  if (model.gguf != nullptr) gguf_header = pack_gguf_header(model.gguf->bytes());
   for (const std::string& skipped : model.skipped_files) notes.push_back("not carried over: " + skipped);
   return Status::ok();
 }
@@ -171,26 +173,33 @@ Status CompressRun::fit_all() {
 
 Status CompressRun::choose_steps() {
   const Stopwatch watch;
-  LLMC_ASSIGN_OR_RETURN(const ArchivePlan archive, archive_plan());
   RateSearch search{.source = model.source.get(),
                     .moments = &moments,
                     .codecs = &codecs,
                     .jobs = &jobs,
                     .plans = &plan.tensors,
+                    .fixed_bytes = [this] { return fixed_bytes(); },
                     .target = options.target,
                     .control = &options.control};
   for (const TensorInfo& info : model.source->tensors()) search.parameters += info.elements();
-  search.fixed_bytes = archive.header_bytes + exact_bytes(model, jobs) + archive.gguf_header.size();
-  for (const TensorJob& job : jobs) search.fixed_bytes += job.side_bytes();
   if (search.target.kind == TargetKind::kDefault) search.target = default_target();
   if (plan_given) {
-    found.predicted_bytes = search.fixed_bytes;
+    LLMC_ASSIGN_OR_RETURN(found.predicted_bytes, fixed_bytes());
     for (const TensorJob& job : jobs) found.predicted_bytes += job.plan->predicted_bytes;
   } else {
     LLMC_ASSIGN_OR_RETURN(found, find_steps(search));
   }
   rate_seconds = watch.seconds();
   return Status::ok();
+}
+
+Result<uint64_t> CompressRun::fixed_bytes() {
+  LLMC_ASSIGN_OR_RETURN(const ArchivePlan archive, archive_plan());
+  uint64_t bytes = archive.header_bytes + exact_bytes(model, jobs) + align_up(gguf_header.size(), 8);
+  for (const TensorJob& job : jobs) {
+    for (const ScalePart& part : scale_parts(job)) bytes += align_up(part.bytes.size(), 8);
+  }
+  return bytes;
 }
 
 // 3 bits per weight, unless every codec is lossless: then the plane step at which (almost) nothing is
@@ -205,7 +214,8 @@ Target CompressRun::default_target() {
 }
 
 Result<ArchivePlan> CompressRun::archive_plan() {
-  return plan_archive({&model, &jobs, &codecs, &description, options.output, options.shard_bytes});
+  return plan_archive(
+      {&model, &jobs, &codecs, &description, gguf_header.size(), options.output, options.shard_bytes});
 }
 
 std::string CompressRun::key() const {

@@ -36,7 +36,7 @@ struct CompressRun {
   static Result<std::unique_ptr<CompressRun>> prepare(const CompressOptions& options);
   // Rate search, unless the plan came from a file.
   Status choose_steps();
-  Result<ArchivePlan> archive_plan();
+  Result<ArchivePlan> archive_plan();  // for the steps as they are
   // Checksum of plan and source: what a resumed run must share.
   std::string key() const;
   Status check_cancelled() const;
@@ -50,8 +50,9 @@ struct CompressRun {
   Plan plan;
   bool plan_given = false;
   InputMoments moments;
-  std::vector<TensorJob> jobs;  // of coded tensors, in source order
-  Description description;      // without tensors
+  std::vector<TensorJob> jobs;         // of coded tensors, in source order
+  Description description;             // without tensors
+  std::vector<std::byte> gguf_header;  // packed; empty unless the source is GGUF
   std::vector<std::string> notes;
   std::map<std::string, ErrorMetrics> measured;  // of coded tensors
   bool resumed = false;
@@ -68,6 +69,7 @@ struct CompressRun {
   Status describe_source();
   Status fit_all();
   Target default_target();
+  Result<uint64_t> fixed_bytes();
   uint64_t coded_weights() const;
 };
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// From a target (bits per weight, bytes, SNR, step) to the step and quality of every tensor: codes samples
-// spread evenly over all weights of the model, at a few steps.
+// From a target (bits per weight, bytes, SNR, step) to the step and quality of every tensor: a coarse search
+// on few samples, then a correction or two on many (pipeline/rate_samples.h). The model is never coded whole
+// unless it is small.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "pipeline/codec_set.h"
@@ -17,7 +19,8 @@ struct RateSearch {
   std::vector<TensorJob>* jobs = nullptr;    // coded tensors, scales fitted
   std::vector<TensorPlan>* plans = nullptr;  // jobs point into it; step, quality, predictions are set here
   uint64_t parameters = 0;                   // of the whole model
-  uint64_t fixed_bytes = 0;                  // of the archive, whatever the step
+  // Bytes of the archive besides streams and outliers, for the plans as they are: headers depend on them.
+  std::function<Result<uint64_t>()> fixed_bytes;
   Target target;
   const Control* control = nullptr;
 };
@@ -25,10 +28,11 @@ struct RateSearch {
 struct RateFound {
   uint64_t predicted_bytes = 0;  // whole archive
   double predicted_snr_db = 0;
-  double seconds_per_weight = 0;  // of encoding, one thread
+  double predicted_seconds = 0;  // of encoding
 };
 
-// InvalidArgument, with the reachable range, for a target out of reach.
+// InvalidArgument, with the reachable range, for a target out of reach. control->progress hears of phase
+// "rate"; its total is an estimate.
 Result<RateFound> find_steps(RateSearch search);
 
 }  // namespace llmcodec

@@ -11,8 +11,9 @@ struct Point {
   double log2_step, bits, snr_db;
 };
 
-// Simulated with the exact VVC contexts, 32x32 blocks, lambda 0.45 step^2 (docs/decisions/010-spectral-layout.md has measured points):
-// step over deviation .08 .12 .18 .25 .33 .42 .50 .58 .70 .85 1.0.
+// Simulated with the exact VVC contexts, 32x32 blocks, lambda 0.45 step^2
+// (docs/decisions/010-spectral-layout.md has measured points): step over deviation .08 .12 .18 .25 .33 .42
+// .50 .58 .70 .85 1.0.
 constexpr std::array<Point, 11> kPoints = {{{-3.644, 4.94, 27.7},
                                             {-3.059, 4.30, 24.2},
                                             {-2.474, 3.73, 20.7},

@@ -54,6 +54,7 @@ Result<StepFound> search_step(const StepSearch& search, const StepFunction& valu
     if (next == x) break;  // at an end of the range, or the grid is exhausted
     x = next;
   }
+  best.slope = state.slope;
   best.reached = std::abs(best.value - search.target) <= search.tolerance;
   best.out_of_range =
       !best.reached && (!low || !high) && (best.log2_step == search.min || best.log2_step == search.max);

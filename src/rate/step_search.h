@@ -24,6 +24,7 @@ struct StepSearch {
 struct StepFound {
   double log2_step = 0;
   double value = 0;           // of the function there
+  double slope = 0;           // d value / d log2 step, as far as it was seen; negative
   bool reached = false;       // within the tolerance
   bool out_of_range = false;  // not reached, and the best step is an end of the range
 };

@@ -24,7 +24,7 @@ int setting(const char* name, int otherwise) {
   return text != nullptr ? std::max(1, std::atoi(text)) : otherwise;
 }
 int mutations() {
-  return setting("LLMCODEC_MUTATIONS", 1000);
+  return setting("LLMCODEC_MUTATIONS", 400);
 }
 
 class ArchiveRobustness : public testing::TestWithParam<std::string> {

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pipeline/rate_samples.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "base/checked_math.h"
+#include "pipeline/archive_plan.h"
+#include "pipeline/ordered_run.h"
+
+namespace llmcodec {
+namespace {
+
+constexpr uint64_t kWholeWeights = 4 << 20;  // up to so many, everything is coded
+constexpr uint64_t kStripWeights = 1 << 17, kMinStripWeights = 1 << 14;
+constexpr uint64_t kSampledPart = 16;  // one weight in so many is coded for a fine estimate
+constexpr uint64_t kMinStrips = 32, kMaxStrips = 160;
+constexpr uint64_t kCoarsePart =
+    4;  // one fine strip, and at most one weight, in so many is coded for a coarse one
+constexpr uint64_t kMinCoarseStrips = 6;
+constexpr uint64_t kMaxLoopBytes = 256 << 20;  // of closed-loop factors kept between evaluations
+
+uint64_t total_weights(const std::vector<TensorJob>& jobs) {
+  uint64_t weights = 0;
+  for (const TensorJob& job : jobs) weights += job.shape.weights();
+  return weights;
+}
+
+// Bytes of an outlier: its index and its exact value.
+uint64_t outlier_bytes(const TensorInfo& info) {
+  const DtypeInfo& dtype = dtype_info(info.dtype);
+  return (info.elements() >> 32 != 0 ? 8 : 4) + (dtype.block_elements == 1 ? dtype.block_bytes : 4);
+}
+
+// Rows of zeros, to see what a stream costs that says nothing.
+class ZeroRows final : public RowReader {
+ public:
+  ZeroRows(size_t rows, size_t cols) : rows_(rows), cols_(cols) {}
+  size_t rows() const override { return rows_; }
+  size_t cols() const override { return cols_; }
+  Status read_rows(size_t, MatrixView<float> out) override {
+    for (size_t r = 0; r < out.rows; ++r) std::ranges::fill(out.row(r), 0.0f);
+    return Status::ok();
+  }
+
+ private:
+  size_t rows_, cols_;
+};
+
+}  // namespace
+
+struct RateSamples::Piece {
+  size_t job = 0;
+  const Codec* codec = nullptr;
+  std::shared_ptr<const CodedTensor> stages;
+  uint64_t matrix = 0, first_row = 0;
+  PictureRange range;
+  uint64_t weights = 0;
+  // Results:
+  uint64_t stream_bytes = 0, outliers = 0;
+  ErrorMetrics metrics;
+  double seconds = 0;
+};
+
+struct RateSamples::Totals {
+  double weights = 0, bytes = 0;
+  ErrorMetrics metrics;
+  void add(const Piece& piece, double piece_bytes) {
+    weights += static_cast<double>(piece.weights);
+    bytes += piece_bytes;
+    metrics.merge(piece.metrics);
+  }
+};
+
+struct RateSamples::JobFacts {
+  double overhead = 0;  // bytes of a stream that are not there for its weights; 0 when everything is coded
+  double outlier_bytes = 0;
+  uint64_t streams = 0;  // in the archive
+};
+
+RateSamples::RateSamples(const RateSearch& search, SampleDensity density) : search_(search) {
+  const std::vector<TensorJob>& jobs = *search.jobs;
+  const uint64_t total = total_weights(jobs);
+  const bool coarse = density == SampleDensity::kCoarse;
+  whole_ = total <= (coarse ? kMinStripWeights * kMinCoarseStrips : kWholeWeights);
+  if (whole_) {
+    for (size_t j = 0; j < jobs.size(); ++j) {
+      for (uint64_t m = 0; m < jobs[j].shape.matrices; ++m) strips_.push_back({j, m, 0, jobs[j].shape.rows});
+    }
+  } else {
+    uint64_t count = std::clamp(total / kSampledPart / kStripWeights, kMinStrips, kMaxStrips);
+    if (coarse) count = std::max(kMinCoarseStrips, count / kCoarsePart);
+    spread_strips(count, std::clamp(total / kCoarsePart / count, kMinStripWeights, kStripWeights));
+  }
+  for (const Strip& strip : strips_) weights_ += strip.rows * jobs[strip.job].shape.cols;
+}
+
+// Evenly spaced over all coded weights, so that every weight counts alike and no strip needs a factor.
+void RateSamples::spread_strips(uint64_t count, uint64_t strip_weights) {
+  const std::vector<TensorJob>& jobs = *search_.jobs;
+  const double spacing = static_cast<double>(total_weights(jobs)) / static_cast<double>(count);
+  uint64_t begin = 0;
+  size_t j = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    const auto at = static_cast<uint64_t>((static_cast<double>(i) + 0.5) * spacing);
+    while (at >= begin + jobs[j].shape.weights()) begin += jobs[j++].shape.weights();
+    const MatrixShape& shape = jobs[j].shape;
+    const uint64_t rows = std::min(align_up(ceil_div(strip_weights, shape.cols), 32), shape.rows);
+    const uint64_t inside = at - begin, matrix = shape.rows * shape.cols;
+    const uint64_t row = std::min(inside % matrix / shape.cols, shape.rows - rows);
+    strips_.push_back({j, inside / matrix, row, rows});
+  }
+}
+
+Status RateSamples::add_pieces(const Strip& strip, std::vector<Piece>* pieces) const {
+  const TensorJob& job = (*search_.jobs)[strip.job];
+  LLMC_ASSIGN_OR_RETURN(const Codec* codec, search_.codecs->get(job.plan->codec));
+  // Whole blocks, so that a strip has no other edges than its picture would have.
+  Strip own = strip;
+  const uint64_t unit = job.plan->layout == "spectral" ? std::max(1u, job.plan->outputs_per_block) : 1;
+  if (own.rows < job.shape.rows) own.rows = std::min(align_up(own.rows, unit), job.shape.rows);
+  own.first_row = std::min(own.first_row, job.shape.rows - own.rows);
+  LLMC_ASSIGN_OR_RETURN(CodedTensor made, make_stages(job, own.rows, *codec));
+  const auto stages = std::make_shared<const CodedTensor>(std::move(made));
+  const uint64_t count = stages->pictures_per_matrix();
+  for (uint64_t first = 0; first < count; first += stages->codec.pictures_per_segment) {
+    Piece piece{strip.job, codec, stages, own.matrix, own.first_row, {first, 0}, 0, 0, 0, {}, 0};
+    piece.range.count = std::min<uint64_t>(stages->codec.pictures_per_segment, count - first);
+    pieces->push_back(std::move(piece));
+  }
+  return Status::ok();
+}
+
+Result<const Feedback*> RateSamples::feedback(const TensorJob& job, uint64_t matrix,
+                                              std::unique_ptr<Feedback>* own) {
+  if (!job.hessian_group) return static_cast<const Feedback*>(nullptr);
+  const std::pair key{job.index, matrix};
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = loops_.find(key);
+    if (found != loops_.end()) return static_cast<const Feedback*>(found->second.get());
+  }
+  LLMC_ASSIGN_OR_RETURN(*own, make_feedback(job, matrix, *search_.moments));
+  const Feedback* made = own->get();
+  const uint64_t bytes = 4 * job.shape.cols * job.shape.cols;
+  const std::lock_guard lock(mutex_);
+  if (loop_bytes_ + bytes <= kMaxLoopBytes && !loops_.contains(key)) {
+    loop_bytes_ += bytes;
+    loops_[key] = std::move(*own);
+  }
+  return made;
+}
+
+Status RateSamples::code(Piece& piece) {
+  if (search_.control->cancelled && search_.control->cancelled())
+    return error(ErrorKind::kInterrupted, "interrupted");
+  const TensorJob& job = (*search_.jobs)[piece.job];
+  TensorRowReader reader(*search_.source, job.index, job.shape, piece.matrix);
+  std::unique_ptr<Feedback> own;
+  LLMC_ASSIGN_OR_RETURN(const Feedback* loop, feedback(job, piece.matrix, &own));
+  const MatrixContext matrix{&reader, &job.scales[piece.matrix], job.order[piece.matrix], loop,
+                             piece.first_row};
+  const auto start = std::chrono::steady_clock::now();
+  auto coded = encode_pictures(*piece.stages, piece.codec, matrix, piece.range);
+  if (!coded.is_ok()) return std::move(coded).error().in_tensor(job.plan->name);
+  piece.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  piece.stream_bytes = coded->stream.size();
+  piece.outliers = coded->outliers.size();
+  piece.metrics = coded->metrics;
+  piece.weights = coded->metrics.count();
+  return Status::ok();
+}
+
+Result<RateEstimate> RateSamples::evaluate(const std::function<void(uint64_t)>& progress) {
+  std::vector<Piece> pieces;
+  for (const Strip& strip : strips_) LLMC_RETURN_IF_ERROR(add_pieces(strip, &pieces));
+  OrderedRun<Piece*> run;
+  size_t next = 0;
+  run.make = [&]() -> Result<std::optional<Piece*>> {
+    return next < pieces.size() ? std::optional<Piece*>(&pieces[next++]) : std::nullopt;
+  };
+  run.work = [&](Piece*& piece) { return code(*piece); };
+  run.take = [&](Piece*& piece) {
+    progress(piece->weights);
+    return Status::ok();
+  };
+  LLMC_RETURN_IF_ERROR(run.run(search_.control->threads));
+  return extrapolate(pieces);
+}
+
+// What a stream costs beside its weights: parameter sets, headers, an encoder's signature. From a picture of
+// zeros; strips have more streams per weight than the archive will have.
+Result<double> RateSamples::overhead(const TensorJob& job, const Codec* codec) {
+  const std::string key = job.plan->codec + job.plan->layout + std::to_string(job.plan->bit_depth);
+  const auto found = overheads_.find(key);
+  if (found != overheads_.end()) return found->second;
+  constexpr uint64_t kSide = 128;
+  TensorJob blank;
+  blank.plan = job.plan;
+  blank.shape = {1, kSide, kSide};
+  MatrixScales scales;
+  scales.spec = {ScaleKind::kTensor, 0};
+  scales.rows = scales.cols = kSide;
+  blank.scales = {scales};
+  blank.order = {{}};
+  LLMC_ASSIGN_OR_RETURN(CodedTensor stages, make_stages(blank, kSide, *codec));
+  stages.scales.spec = scales.spec;
+  ZeroRows zeros(kSide, kSide);
+  const MatrixContext matrix{&zeros, &blank.scales[0], {}, nullptr, 0};
+  const auto coded = encode_pictures(stages, codec, matrix, {0, 1});
+  // A codec of fixed rate has no picture for nothing; neither has one that refuses flat pictures.
+  const bool meaningful = coded.is_ok() && !codec->info().quality.fixed_rate &&
+                          !(codec->info().quality.lossless_only && !stages.is_spectral());
+  return overheads_[key] = meaningful ? static_cast<double>(coded->stream.size()) : 0.0;
+}
+
+Result<std::vector<RateSamples::JobFacts>> RateSamples::facts() {
+  std::vector<JobFacts> all;
+  for (const TensorJob& job : *search_.jobs) {
+    JobFacts facts;
+    facts.outlier_bytes = static_cast<double>(outlier_bytes(search_.source->tensors()[job.index]));
+    if (!whole_) {
+      LLMC_ASSIGN_OR_RETURN(const Codec* codec, search_.codecs->get(job.plan->codec));
+      LLMC_ASSIGN_OR_RETURN(facts.overhead, overhead(job, codec));
+      LLMC_ASSIGN_OR_RETURN(const CodedTensor stages, make_stages(job, job.shape.rows, *codec));
+      facts.streams =
+          job.shape.matrices * ceil_div(stages.pictures_per_matrix(), stages.codec.pictures_per_segment);
+    }
+    all.push_back(facts);
+  }
+  return all;
+}
+
+Result<RateEstimate> RateSamples::extrapolate(const std::vector<Piece>& pieces) {
+  LLMC_ASSIGN_OR_RETURN(const std::vector<JobFacts> facts, this->facts());
+  RateEstimate estimate;
+  std::vector<Totals> own(facts.size());
+  Totals all;
+  double seconds = 0;
+  for (const Piece& piece : pieces) {
+    const JobFacts& f = facts[piece.job];
+    const double content = std::max(0.0, static_cast<double>(piece.stream_bytes) - f.overhead) +
+                           static_cast<double>(piece.outliers) * f.outlier_bytes;
+    own[piece.job].add(piece, content);
+    all.add(piece, content);
+    seconds += piece.seconds;
+  }
+  estimate.metrics = all.metrics;
+  estimate.seconds_per_weight = seconds / all.weights;
+  std::vector<double> bytes = whole_ ? exact_bytes_of(own) : spread_bytes(own, all, facts);
+  LLMC_ASSIGN_OR_RETURN(const uint64_t fixed, search_.fixed_bytes());
+  estimate.bytes = static_cast<double>(fixed);
+  for (size_t j = 0; j < bytes.size(); ++j) {
+    estimate.bytes += bytes[j];
+    estimate.tensor_bytes.push_back(static_cast<uint64_t>(std::llround(bytes[j])));
+    estimate.tensor_errors.push_back(own[j].metrics);
+  }
+  return estimate;
+}
+
+std::vector<double> RateSamples::exact_bytes_of(const std::vector<Totals>& own) const {
+  std::vector<double> bytes;
+  for (const Totals& totals : own)
+    bytes.push_back(static_cast<double>(align_up(std::llround(totals.bytes), 8)));
+  return bytes;
+}
+
+// All strips count alike for the whole; tensors with strips of their own differ by what these say, and all
+// are scaled to agree with the whole.
+std::vector<double> RateSamples::spread_bytes(const std::vector<Totals>& own, const Totals& all,
+                                              const std::vector<JobFacts>& facts) const {
+  const std::vector<TensorJob>& jobs = *search_.jobs;
+  double octaves = 0, sum = 0;
+  for (size_t j = 0; j < jobs.size(); ++j) octaves += jobs[j].plan->step_octaves * own[j].weights;
+  const double mean = all.bytes / all.weights, mean_octaves = octaves / all.weights;
+  std::vector<double> bytes;
+  for (size_t j = 0; j < jobs.size(); ++j) {
+    const double moved = std::max(0.001, mean - (jobs[j].plan->step_octaves - mean_octaves) / 8);
+    const double per_weight = own[j].weights > 0 ? own[j].bytes / own[j].weights : moved;
+    bytes.push_back(per_weight * static_cast<double>(jobs[j].shape.weights()));
+    sum += bytes.back();
+  }
+  const double scale = sum > 0 ? mean * static_cast<double>(total_weights(jobs)) / sum : 1;
+  constexpr double kMeanPadding = 3.5;
+  for (size_t j = 0; j < jobs.size(); ++j)
+    bytes[j] = bytes[j] * scale + facts[j].overhead * static_cast<double>(facts[j].streams) + kMeanPadding;
+  return bytes;
+}
+
+double predicted_seconds(const RateSearch& search, double seconds_per_weight, unsigned threads) {
+  double largest = 0;  // segment: it is coded by one thread
+  for (const TensorJob& job : *search.jobs) {
+    const double matrix = static_cast<double>(job.shape.rows * job.shape.cols);
+    largest = std::max(largest, std::min(matrix, 4.0 * (1 << 20)));
+  }
+  const double weights = static_cast<double>(total_weights(*search.jobs));
+  return seconds_per_weight * std::max(weights / threads, largest);
+}
+
+}  // namespace llmcodec
