@@ -192,7 +192,8 @@ void SpectralEncoder::State::drop_until_inside(std::span<const float> coefficien
 
 // Weights that a reader of the picture would take for others join the outliers.
 void SpectralEncoder::State::check_readback(std::vector<uint32_t>& outliers) {
-  if (block.last < 0 || readback.is_safe(block.residual)) return;
+  if (block.last < 0) return;
+  if (readback.is_safe(block.residual, block.scanned.data(), format.coefficients)) return;
   std::vector<uint32_t> positions;
   readback.find_misread(block.residual, block.scanned.data(), format.coefficients, positions);
   for (uint32_t position : positions) outliers.push_back(position - 1);

@@ -51,8 +51,11 @@ const Matrix& inverse_matrix() {
 SpectralReadback::SpectralReadback(double step, int bit_depth)
     : scale_((1 << (27 - bit_depth)) / step), step_(std::ldexp(step, bit_depth - 10)) {}
 
-bool SpectralReadback::is_safe(const int16_t* residual) const {
+bool SpectralReadback::is_safe(const int16_t* residual, const int32_t* levels, uint32_t count) const {
   if (step_ < kFineStep) return false;
+  uint32_t coded = 0;
+  for (uint32_t n = 1; n <= count; ++n) coded += levels[n] != 0;
+  if (coded < kBusyLevels) return false;
   int64_t energy = 0;
   for (int i = 0; i < kSide * kSide; ++i) energy += residual[i] * residual[i];
   return energy >= kBusyEnergy * kSide * kSide;
