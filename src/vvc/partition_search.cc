@@ -4,15 +4,16 @@
 #include <algorithm>
 
 #include "vvc/cabac_cost.h"
+#include "vvc/trellis_rates.h"
 
 namespace llmcodec::vvc {
 namespace {
 
 // intra_luma_ref_idx or intra_luma_mpm_flag, which are learned, and intra_luma_mpm_idx, one bypass bin.
-constexpr int64_t kModeCost = kBit + kBit / 4;
+constexpr int64_t kModeCost = kRateBit + kRateBit / 4;
 
 int64_t flag_cost(const ContextSet& contexts, int context, int value) {
-  return bin_cost(contexts[static_cast<size_t>(context)].slow_probability(), value);
+  return to_rate(bin_cost(contexts[static_cast<size_t>(context)].slow_probability(), value));
 }
 
 // split_cu_flag with four choices (third set); the neighbours' sizes, which choose among its three models,

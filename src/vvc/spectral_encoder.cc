@@ -14,6 +14,7 @@
 #include "vvc/spectral_readback.h"
 #include "vvc/strip_qp_message.h"
 #include "vvc/trellis.h"
+#include "vvc/trellis_batch.h"
 
 namespace llmcodec::vvc {
 namespace {
@@ -47,8 +48,9 @@ double rms(std::span<const float> values) {
 
 // One block under construction.
 struct BlockWork {
-  std::vector<int32_t> input;                 // scan positions 0..K, fixed point
+  std::span<const int32_t> input;             // scan positions 0..K, fixed point
   std::vector<int32_t> scanned;               // levels in scan order
+  int final_state = 0;                        // of the trellis, before position 0
   alignas(32) int32_t levels[kBlockSamples];  // in raster order, as residual_coding takes them
   int last = -1;
   alignas(32) uint16_t prediction[kBlockSamples];
@@ -62,8 +64,9 @@ struct SpectralEncoder::State {
   State(const SpectralFormat& format_in, const SpectralOptions& options, EncoderStream stream_in);
 
   void set_qp(int qp);
-  void encode_block(uint32_t bx, std::span<const float> coefficients, std::span<int32_t> indices,
-                    std::vector<uint32_t>& outliers);
+  void encode_batch(uint32_t first, std::span<const float> coefficients, std::span<int32_t> indices,
+                    std::vector<uint32_t>* outliers);
+  void encode_block(uint32_t bx, std::span<const float> coefficients, std::vector<uint32_t>& outliers);
   void predict(uint32_t bx);
   void choose_levels(bool steer);
   bool reconstructs_inside();
@@ -89,7 +92,11 @@ struct SpectralEncoder::State {
   SpectralFormat format;
   EncoderStream stream;
   CabacEncoder cabac;
-  Trellis trellis;
+  BatchTrellis batch;
+  std::vector<int32_t> batch_input, batch_levels;  // blocks of positions 0..K
+  uint32_t batch_size =
+      1;            // doubles up to kMaxBlocks: the first blocks' contexts, and so prices, change fast
+  Trellis trellis;  // for blocks that lose weights
   Scaler scaler;
   const ScanOrder& scan = scan_order(5, 5);
   Plane picture;
@@ -110,6 +117,7 @@ SpectralEncoder::State::State(const SpectralFormat& format_in, const SpectralOpt
     : format(format_in),
       stream(std::move(stream_in)),
       cabac(initial_contexts(format.qp)),
+      batch(5, 5, {.lambda = options.lambda}),
       trellis(5, 5, {.lambda = options.lambda}),
       scaler(format.qp + 6 * (format.bit_depth - 8), format.bit_depth, 5, 5),
       picture(format.width(), format.height()),
@@ -118,7 +126,8 @@ SpectralEncoder::State::State(const SpectralFormat& format_in, const SpectralOpt
       parameters(slice_parameters(stream.sps(), stream.pps(), SliceHeader{})),
       syntax(cabac, parameters, cu_map, *this) {
   syntax.start_substream();
-  block.input.resize(format.coefficients + 1);
+  batch_input.resize(size_t{BatchTrellis::kMaxBlocks} * (format.coefficients + 1));
+  batch_levels.resize(batch_input.size());
   block.scanned.resize(format.coefficients + 1);
 }
 
@@ -138,21 +147,19 @@ void SpectralEncoder::State::predict(uint32_t bx) {
   block.prediction_sum = std::accumulate(block.prediction, block.prediction + kBlockSamples, 0);
 }
 
-// Trellis, then position 0: zero, or the level that brings the block's mean back to mid-grey.
+// Position 0 of the trellis's levels: zero, or the level that brings the block's mean back to mid-grey.
 void SpectralEncoder::State::choose_levels(bool steer) {
-  block.input[0] = 0;
-  const TrellisResult result = trellis.quantize(block.input, block.scanned);
   block.scanned[0] = 0;
   if (steer) {
     // In units of transform coefficients: the mean's distance times 32 (orthonormal), times 2^(15 - depth -
     // 5).
     const int64_t excess = (int64_t{1} << (format.bit_depth - 1)) * kBlockSamples - block.prediction_sum;
     const int64_t coefficient = (excess << (10 - format.bit_depth)) / kBlockSide;
-    block.scanned[0] = nearest_level(coefficient * probe / scaler(probe), result.final_state);
+    block.scanned[0] = nearest_level(coefficient * probe / scaler(probe), block.final_state);
   }
   block.last = -1;
   std::fill(block.levels, block.levels + kBlockSamples, 0);
-  for (int n = 0; n <= std::max(result.last, 0); ++n) {
+  for (int n = 0; n < static_cast<int>(block.scanned.size()); ++n) {
     if (block.scanned[n] == 0) continue;
     block.levels[scan[n].raster] = block.scanned[n];
     block.last = n;
@@ -180,10 +187,13 @@ void SpectralEncoder::State::drop_until_inside(std::span<const float> coefficien
   std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
     return std::abs(coefficients[a]) > std::abs(coefficients[b]);
   });
+  std::vector<int32_t> input(block.input.begin(), block.input.end());
+  trellis.set_rates(cabac.contexts());
   size_t dropped = 0;
   for (size_t step = 1; dropped < order.size(); step *= 2) {
     for (size_t end = std::min(dropped + step, order.size()); dropped < end; ++dropped)
-      block.input[order[dropped] + 1] = 0;
+      input[order[dropped] + 1] = 0;
+    block.final_state = trellis.quantize(input, block.scanned).final_state;
     choose_levels(dropped < order.size());
     if (reconstructs_inside()) break;
   }
@@ -209,12 +219,11 @@ void SpectralEncoder::State::finish(const CodingUnit& cu, const TransformUnit& t
           static_cast<uint16_t>(block.prediction[y * kBlockSide + x] + block.residual[y * kBlockSide + x]);
 }
 
+// A block whose levels the trellis has found: block.input, block.scanned, block.final_state.
 void SpectralEncoder::State::encode_block(uint32_t bx, std::span<const float> coefficients,
-                                          std::span<int32_t> indices, std::vector<uint32_t>& outliers) {
+                                          std::vector<uint32_t>& outliers) {
   outliers.clear();
   predict(bx);
-  for (size_t k = 0; k < coefficients.size(); ++k) block.input[k + 1] = to_fixed(coefficients[k]);
-  trellis.set_rates(cabac.contexts());
   const int off_grey = block.prediction_sum / kBlockSamples - (1 << (format.bit_depth - 1));
   const bool steer = std::abs(off_grey) << (10 - format.bit_depth) > kSteerThreshold;
   choose_levels(steer);
@@ -228,7 +237,35 @@ void SpectralEncoder::State::encode_block(uint32_t bx, std::span<const float> co
   std::sort(outliers.begin(), outliers.end());
   outliers.erase(std::unique(outliers.begin(), outliers.end()), outliers.end());
   syntax.coding_tree_unit(static_cast<int>(bx), static_cast<int>(strip));
-  std::copy(block.scanned.begin() + 1, block.scanned.end(), indices.begin());
+}
+
+// Blocks of the strip from `first` on, at most kMaxBlocks of them. All are searched before the first is
+// written, with the prices of that moment. Arrays are those of these blocks.
+void SpectralEncoder::State::encode_batch(uint32_t first, std::span<const float> coefficients,
+                                          std::span<int32_t> indices, std::vector<uint32_t>* outliers) {
+  const size_t weights = format.coefficients, blocks = coefficients.size() / weights;
+  for (size_t b = 0; b < blocks; ++b) {
+    int32_t* input = &batch_input[b * (weights + 1)];
+    input[0] = 0;
+    for (size_t k = 0; k < weights; ++k) input[k + 1] = to_fixed(coefficients[b * weights + k]);
+  }
+  TrellisResult results[BatchTrellis::kMaxBlocks];
+  batch.set_rates(cabac.contexts());
+  batch.quantize(std::span(batch_input).first(blocks * (weights + 1)), static_cast<int>(weights) + 1,
+                 std::span(batch_levels).first(blocks * (weights + 1)), std::span(results, blocks));
+  std::vector<uint32_t> of_block;
+  for (size_t b = 0; b < blocks; ++b) {
+    const auto levels = std::span(batch_levels).subspan(b * (weights + 1), weights + 1);
+    block.input = std::span(batch_input).subspan(b * (weights + 1), weights + 1);
+    block.final_state = results[b].final_state;
+    std::copy(levels.begin(), levels.end(), block.scanned.begin());
+    encode_block(first + static_cast<uint32_t>(b), coefficients.subspan(b * weights, weights), of_block);
+    std::copy(block.scanned.begin() + 1, block.scanned.end(),
+              indices.begin() + static_cast<ptrdiff_t>(b * weights));
+    if (outliers == nullptr) continue;
+    for (uint32_t position : of_block)
+      outliers->push_back(static_cast<uint32_t>((first + b) * weights + position));
+  }
 }
 
 SpectralEncoder::SpectralEncoder(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -260,13 +297,13 @@ Status SpectralEncoder::encode_strip(std::span<const float> coefficients, std::s
     if (!std::isfinite(coefficients[i]))
       return error(ErrorKind::kInvalidArgument, "weight {} of strip {} is not finite", i, s.strip);
   s.set_qp(s.format.bit_depth == 10 ? spectral_strip_qp(s.format, rms(coefficients)) : s.format.qp);
-  std::vector<uint32_t> of_block;
-  for (uint32_t bx = 0; bx < s.format.blocks_x; ++bx) {
-    const size_t first = size_t{bx} * s.format.coefficients;
-    s.encode_block(bx, coefficients.subspan(first, s.format.coefficients),
-                   indices.subspan(first, s.format.coefficients), of_block);
-    if (outliers != nullptr)
-      for (uint32_t position : of_block) outliers->push_back(static_cast<uint32_t>(first + position));
+  for (uint32_t first = 0; first < s.format.blocks_x;) {
+    const size_t at = size_t{first} * s.format.coefficients;
+    const uint32_t count = std::min(s.batch_size, s.format.blocks_x - first);
+    s.encode_batch(first, coefficients.subspan(at, size_t{count} * s.format.coefficients),
+                   indices.subspan(at, size_t{count} * s.format.coefficients), outliers);
+    s.batch_size = std::min<uint32_t>(2 * s.batch_size, BatchTrellis::kMaxBlocks);
+    first += count;
   }
   ++s.strip;
   return Status::ok();

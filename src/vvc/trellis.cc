@@ -17,8 +17,10 @@ constexpr int kStarted = 4;  // predecessor of a path that begins here; node of 
 constexpr int64_t kImpossible = int64_t{1} << 58;  // a factor of 16 must fit
 constexpr int kMaxSubblocks = 64;
 constexpr int kOne = 1 << kCoefficientFraction;
-// Distances are clipped here, so that no sum of costs can overflow; such a level costs a million bits anyway.
+// Distances and distortions are clipped here, so that sums of costs fit: the latter to 16 bits for
+// trellis_lanes.cc. No level saves 256 bits.
 constexpr int64_t kMaxDistance = int64_t{4096} << kCoefficientFraction;
+constexpr int64_t kMaxDistortion = 0xffff;
 
 // A path up to some coefficient, with what its further rates depend on.
 struct Survivor {
@@ -81,6 +83,8 @@ TemplateMasks template_masks() {
   return masks;
 }
 
+static_assert(kCoefficientFraction == kLog2RateBit);  // distortion() relies on it
+
 uint16_t packed_level(int level) {
   return residual_detail::pack_full(residual_detail::pack_pass1(level < 4 ? level : 4 + (level & 1)), level);
 }
@@ -100,6 +104,10 @@ void add_masked(const uint16_t* source, const uint16_t* mask, uint16_t packed, u
 
 }  // namespace
 
+int64_t inverse_lambda_of(const TrellisOptions& options) {
+  return static_cast<int64_t>(65536.0 / std::max(options.lambda, 1e-3) + 0.5);
+}
+
 struct Trellis::Work {
   Work(int log2_width_in, int log2_height_in, const TrellisOptions& options);
 
@@ -107,7 +115,7 @@ struct Trellis::Work {
   Candidates candidates(int32_t coefficient) const;
   int64_t distortion(int64_t distance) const {
     const int64_t d = std::min(std::abs(distance), kMaxDistance);
-    return d * d * inverse_lambda >> 12;
+    return std::min((d * d >> kCoefficientFraction) * inverse_lambda >> 16, kMaxDistortion);
   }
   void begin_subblock(int i);
   void end_subblock(int i);
@@ -122,7 +130,7 @@ struct Trellis::Work {
 
   const ScanOrder& scan;
   int log2_width, log2_height, subblocks_x, subblocks_y;
-  int64_t inverse_lambda;  // 2^-15 bit per squared 2^-8 Du, times 2^12
+  int64_t inverse_lambda;  // 2^16 / lambda: bits per squared Du
   TemplateMasks masks;
   std::array<std::array<uint8_t, 8>, 8> subblock_at{};  // scan index by [y][x]
   TrellisRates rates;
@@ -150,8 +158,7 @@ Trellis::Work::Work(int log2_width_in, int log2_height_in, const TrellisOptions&
       subblocks_x(1 << (std::min(log2_width, 5) - 2)),
       subblocks_y(1 << (std::min(log2_height, 5) - 2)),
       masks(template_masks()) {
-  const double per_lambda = double{kBit} / (kOne * kOne) * 4096.0 / std::max(options.lambda, 1e-3);
-  inverse_lambda = static_cast<int64_t>(per_lambda + 0.5);
+  inverse_lambda = inverse_lambda_of(options);
   for (int i = 0; i < scan.count / 16; ++i)
     subblock_at[scan.subblock_y[i]][scan.subblock_x[i]] = static_cast<uint8_t>(i);
   for (auto& node : nodes) node[kStarted].fill(0);
@@ -289,7 +296,7 @@ void Trellis::Work::extend_bypass(int state, int n, const Candidates& candidates
   cost[0] = survivor.cost + rice_rate(zero, rice) + candidates.zero_distortion;
   for (int parity = 0; parity < 2; ++parity) {
     const int level = candidates.level[state >> 1][parity];
-    cost[1 + parity] = survivor.cost + candidates.distortion[state >> 1][parity] + kBit +
+    cost[1 + parity] = survivor.cost + candidates.distortion[state >> 1][parity] + kRateBit +
                        rice_rate(level <= zero ? level - 1 : level, rice);
   }
 }

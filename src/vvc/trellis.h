@@ -10,7 +10,7 @@
 // Probabilities are frozen for the block. Approximations: four survivors only (contexts make the true state
 // larger), and two non-zero candidates a state, the nearest of each parity.
 //
-// All arithmetic is integer: coefficients in 2^-8 of the union step Du, costs in 2^-15 bit; the same input
+// All arithmetic is integer: coefficients in 2^-8 of the union step Du, costs in 2^-8 bit; the same input
 // gives the same levels on every machine.
 //
 //   Trellis trellis(5, 5, {.lambda = 0.45});
@@ -39,10 +39,13 @@ struct TrellisOptions {
   double lambda = 0.45;
 };
 
+// 2^16 / lambda, rounded: the factor of distortions.
+int64_t inverse_lambda_of(const TrellisOptions& options);
+
 struct TrellisResult {
   int last = -1;        // scan position of the last non-zero level, -1: empty block
   int final_state = 0;  // QState before position 0, for a caller that replaces its level
-  int64_t cost = 0;     // distortion / lambda + rate, 2^-15 bit; tu_y_coded_flag included
+  int64_t cost = 0;     // distortion / lambda + rate, 2^-8 bit; tu_y_coded_flag included
 };
 
 class Trellis {

@@ -4,22 +4,26 @@
 namespace llmcodec::vvc {
 namespace {
 
-// By the slow average: the fast one remembers the last few dozen bins only, and a whole block is priced with it. Worth
-// 0.01 dB at 2.3 bits and 0.025 at 4.
-uint32_t price(const ContextSet& contexts, int index, int bin) {
+// By the slow average: the fast one remembers the last few dozen bins only, and a whole block is priced with
+// it. Worth 0.01 dB at 2.3 bits and 0.025 at 4.
+uint32_t fine_price(const ContextSet& contexts, int index, int bin) {
   return bin_cost(contexts[index].slow_probability(), bin);
+}
+uint32_t price(const ContextSet& contexts, int index, int bin) {
+  return to_rate(fine_price(contexts, index, bin));
 }
 
 // Sign included.
 void level_prices(const ContextSet& contexts, int inc, uint32_t* out) {
   const int gt1 = ctx::kAbsLevelGt1Flag + inc, par = ctx::kParLevelFlag + inc,
             gt3 = ctx::kAbsLevelGt3Flag + inc;
-  const uint32_t above_1 = kBit + price(contexts, gt1, 1);
+  const uint32_t above_1 = kBit + fine_price(contexts, gt1, 1);
   out[0] = 0;
-  out[1] = kBit + price(contexts, gt1, 0);
+  out[1] = to_rate(kBit + fine_price(contexts, gt1, 0));
   for (int parity = 0; parity < 2; ++parity)
     for (int above_3 = 0; above_3 < 2; ++above_3)
-      out[2 + parity + 2 * above_3] = above_1 + price(contexts, par, parity) + price(contexts, gt3, above_3);
+      out[2 + parity + 2 * above_3] =
+          to_rate(above_1 + fine_price(contexts, par, parity) + fine_price(contexts, gt3, above_3));
 }
 
 template <class Price>
@@ -46,7 +50,7 @@ TrellisRates trellis_rates(const ContextSet& contexts, int log2_width, int log2_
           CabacCost cost(contexts);
           last_sig_coeff_prefix(cost, last_prefix_of(position), first_context, log2_size);
           last_sig_coeff_suffix(cost, position, last_prefix_of(position));
-          return static_cast<uint32_t>(cost.bits());
+          return to_rate(cost.bits());
         },
         out, 1 << std::min(log2_size, 5));
   };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Prices that the trellis looks up: every bin and combination of bins of residual_coding() for the models as
-// they stand, in 2^-15 bit.
+// they stand, in 2^-8 bit: fine enough not to matter, coarse enough for 16-bit sums (trellis_lanes.h).
 #pragma once
 
 #include <array>
@@ -11,6 +11,16 @@
 #include "vvc/residual_syntax.h"
 
 namespace llmcodec::vvc {
+
+// One bit, in the unit of the trellis.
+inline constexpr int kLog2RateBit = 8;
+inline constexpr uint32_t kRateBit = 1u << kLog2RateBit;
+
+// From the unit of CabacCost.
+constexpr uint32_t to_rate(uint64_t cost) {
+  constexpr int kShift = kLog2Bit - kLog2RateBit;
+  return static_cast<uint32_t>((cost + (1u << (kShift - 1))) >> kShift);
+}
 
 struct TrellisRates {
   uint32_t sig[3][12][2];  // by max(0, QState - 1), ctxInc, sig_coeff_flag
@@ -56,7 +66,7 @@ inline constexpr auto kRiceLengths = [] {
 }();
 
 inline int64_t rice_rate(int value, int rice) {
-  return int64_t{kBit} * (value < 64 ? kRiceLengths[rice][value] : rice_length(value, rice));
+  return int64_t{kRateBit} * (value < 64 ? kRiceLengths[rice][value] : rice_length(value, rice));
 }
 
 // Price of abs_remainder for `level`, zero below 4.
@@ -69,7 +79,8 @@ inline constexpr auto kRemainderLengths = [] {
 }();
 
 inline int64_t remainder_rate(int level, int rice) {
-  return int64_t{kBit} * (level < 64 ? kRemainderLengths[rice][level] : rice_length((level - 4) >> 1, rice));
+  return int64_t{kRateBit} *
+         (level < 64 ? kRemainderLengths[rice][level] : rice_length((level - 4) >> 1, rice));
 }
 
 }  // namespace llmcodec::vvc

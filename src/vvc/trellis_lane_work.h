@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Working memory of the kernel in trellis_lanes.cc, and its tables that need no vectors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace llmcodec::vvc {
+
+constexpr int kStates = 4;
+constexpr int kStarted = 4;
+constexpr int kMaxSubblocks = 64;
+constexpr uint16_t kDead = 0xffff;
+
+// Scan index inside a sub-block by [y][x].
+constexpr uint8_t kAt[4][4] = {{0, 2, 5, 9}, {1, 4, 8, 12}, {3, 7, 11, 14}, {6, 10, 13, 15}};
+
+// What one step does to the slots, by the position that it decides: `added` have it in their template; `kept`
+// are only carried over. Levels in the lower right quarter are of no use to other sub-blocks and are dropped.
+struct SlotLists {
+  uint8_t added[16][8], kept[16][16];
+  uint8_t added_count[16], kept_count[16];
+};
+
+constexpr SlotLists make_slot_lists() {
+  SlotLists lists{};
+  int x_of[16] = {}, y_of[16] = {};
+  for (int y = 0; y < 4; ++y)
+    for (int x = 0; x < 4; ++x) x_of[kAt[y][x]] = x, y_of[kAt[y][x]] = y;
+  for (int p = 0; p < 16; ++p)
+    for (int q = 0; q < 16; ++q) {
+      const int dx = x_of[p] - x_of[q], dy = y_of[p] - y_of[q];
+      const bool in_template = dx >= 0 && dy >= 0 && (dx + dy == 1 || dx + dy == 2);
+      const bool useful = q < p || x_of[q] < 2 || y_of[q] < 2;
+      if (in_template)
+        lists.added[p][lists.added_count[p]++] = static_cast<uint8_t>(q);
+      else if (q != p && useful)
+        lists.kept[p][lists.kept_count[p]++] = static_cast<uint8_t>(q);
+    }
+  return lists;
+}
+constexpr SlotLists kSlots = make_slot_lists();
+
+// Working memory for vectors of kN lanes.
+
+template <size_t kN>
+struct LaneWork {
+  using Lanes = uint16_t[kN];
+  alignas(64) Lanes cost[kStates];
+  Lanes budget[kStates];
+  Lanes any[kStates];     // all ones: a level of this sub-block is not zero
+  Lanes origin[kStates];  // state at the start of this sub-block, kStarted if the path began in it
+  Lanes slots[16][kStates];
+  Lanes skip_cost[kStates];
+  Lanes skip_budget[kStates];
+  Lanes zero_tail;
+  // By state and row of sub-blocks: end states (kStarted: no levels) of the two latest sub-blocks, the latest
+  // in bits 0-2, the one right of it in bits 3-5.
+  Lanes row_nodes[kStates][9];
+  // What sub-block (x, y), for each end state, adds to template sums of its neighbours: [y][x & 1][state].
+  Lanes to_left[8][2][kStates][8];
+  Lanes to_above[8][2][kStates][8];
+  Lanes corner[8][2][kStates];
+  Lanes skipped[kMaxSubblocks][kStates];
+  Lanes decisions[1024][kStates];  // level | state before << 8
+  uint32_t base[kN];               // what was subtracted from costs
+  Lanes valid;                     // all ones: no cost rose too far
+};
+
+}  // namespace llmcodec::vvc
