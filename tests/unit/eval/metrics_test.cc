@@ -107,6 +107,21 @@ TEST_F(RandomPairs, merge_to_the_whole) {
   EXPECT_EQ(merged.max_abs_error(), whole.max_abs_error());
 }
 
+TEST_F(RandomPairs, sums_kept_in_a_file_are_taken_up_again) {
+  ErrorMetrics part =
+      measure({original_.begin(), original_.begin() + 300}, {restored_.begin(), restored_.begin() + 300});
+  const auto back = ErrorMetrics::from_sums(part.sums());
+  ASSERT_TRUE(back.has_value());
+  EXPECT_EQ(back->snr_db(), part.snr_db());
+  EXPECT_EQ(back->cosine(), part.cosine());
+  EXPECT_EQ(back->max_abs_error(), part.max_abs_error());
+  EXPECT_EQ(back->count(), part.count());
+  EXPECT_FALSE(ErrorMetrics::from_sums(std::vector<double>(5)).has_value());
+  std::vector<double> negative = part.sums();
+  negative[32] = -1;  // the count
+  EXPECT_FALSE(ErrorMetrics::from_sums(negative).has_value());
+}
+
 TEST(Gap, of_the_bound_itself_is_zero) {
   EXPECT_NEAR(gap_db(2, 12.0412), 0, 1e-4);
   EXPECT_NEAR(gap_db(2.3, 12.9), 0.947, 1e-3);

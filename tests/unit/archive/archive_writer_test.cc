@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "archive/archive_writer.h"
+
+#include "../tensor/tensor_test_files.h"
+#include "archive/archive_reader.h"
+
+namespace llmcodec {
+namespace {
+
+TensorRecord record_of(uint64_t elements) {
+  TensorRecord record;
+  record.dtype = "F32";
+  record.shape = {elements};
+  record.rows = elements;
+  record.cols = 1;
+  record.stages = {{{"stage", "verbatim"}}};
+  return record;
+}
+
+class ArchiveWriterTest : public testing::Test {
+ protected:
+  ArchiveLayout layout(size_t shards = 1) {
+    ArchiveLayout layout;
+    for (size_t i = 0; i < shards; ++i)
+      layout.shards.push_back({folder_.file(fmt::format("s{}.safetensors", i)), 4096});
+    if (shards > 1) layout.index_path = folder_.file("model.safetensors.index.json");
+    layout.journal_path = folder_.file("journal");
+    layout.key = "key";
+    return layout;
+  }
+  static Status coded(ArchiveWriter& writer, const std::string& name, const std::string& bytes,
+                      size_t shard) {
+    LLMC_RETURN_IF_ERROR(writer.begin_tensor(name, shard));
+    LLMC_RETURN_IF_ERROR(writer.begin_part("data", Dtype::kU8));
+    LLMC_RETURN_IF_ERROR(writer.append(as_bytes(bytes)));
+    LLMC_RETURN_IF_ERROR(writer.end_part());
+    return writer.end_tensor(record_of(bytes.size()), {1.5, name});
+  }
+  static Status exact(ArchiveWriter& writer, const std::string& name, const std::string& bytes,
+                      size_t shard) {
+    LLMC_RETURN_IF_ERROR(writer.begin_exact({name, Dtype::kU8, {bytes.size()}}, shard));
+    LLMC_RETURN_IF_ERROR(writer.append(as_bytes(bytes)));
+    return writer.end_exact();
+  }
+  // Everything that is not done yet.
+  static Status write_rest(ArchiveWriter& writer, size_t last_shard = 0) {
+    if (!writer.is_done("a")) LLMC_RETURN_IF_ERROR(coded(writer, "a", "coded bytes", 0));
+    if (!writer.is_done("b")) LLMC_RETURN_IF_ERROR(coded(writer, "b", "more of them", last_shard));
+    if (!writer.is_done("x")) LLMC_RETURN_IF_ERROR(exact(writer, "x", "exact", last_shard));
+    return writer.finish({});
+  }
+  std::string undisturbed() {
+    auto writer = ArchiveWriter::open(layout());
+    EXPECT_EQ(message_of(writer), "");
+    EXPECT_EQ(message_of(write_rest(*writer)), "");
+    std::string bytes = read_bytes(folder_.file("s0.safetensors"));
+    std::filesystem::remove(folder_.file("s0.safetensors"));
+    return bytes;
+  }
+  // A run that ends inside tensor "b", as a kill leaves it.
+  void interrupt() {
+    auto writer = ArchiveWriter::open(layout());
+    ASSERT_OK(writer);
+    ASSERT_OK(coded(*writer, "a", "coded bytes", 0));
+    ASSERT_OK(writer->begin_tensor("b", 0));
+    ASSERT_OK(writer->begin_part("data", Dtype::kU8));
+    ASSERT_OK(writer->append(as_bytes("more")));
+    writer->keep_for_resume();
+  }
+  TempFolder folder_;
+};
+
+TEST_F(ArchiveWriterTest, what_was_written_is_read_and_nothing_is_left_over) {
+  undisturbed();
+  auto writer = ArchiveWriter::open(layout(2));
+  ASSERT_OK(writer);
+  ASSERT_OK(write_rest(*writer, 1));
+  const auto archive = ArchiveReader::open(folder_.path());
+  ASSERT_OK(archive);
+  const auto part = (*archive)->part("b", "data");
+  ASSERT_OK(part);
+  EXPECT_TRUE(std::ranges::equal(*part, as_bytes("more of them")));
+  ASSERT_OK((*archive)->exact("x"));
+  EXPECT_EQ((*archive)->exact_tensors().size(), 1u);
+  size_t files = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder_.path())) ++files;
+  EXPECT_EQ(files, 3u);  // two shards, the index; no journal, no partial file
+}
+
+TEST_F(ArchiveWriterTest, a_resumed_run_gives_the_same_bytes_and_remembers_memos) {
+  const std::string expected = undisturbed();
+  interrupt();
+  auto writer = ArchiveWriter::open(layout());
+  ASSERT_OK(writer);
+  EXPECT_TRUE(writer->is_done("a"));
+  EXPECT_FALSE(writer->is_done("b"));
+  EXPECT_EQ(writer->memos().at("a"), nlohmann::json({1.5, "a"}));
+  ASSERT_OK(write_rest(*writer));
+  EXPECT_EQ(read_bytes(folder_.file("s0.safetensors")), expected);
+}
+
+TEST_F(ArchiveWriterTest, data_that_a_power_cut_lost_is_written_again) {
+  const std::string expected = undisturbed();
+  const std::string partial = AtomicFile::partial_path(folder_.file("s0.safetensors"));
+  for (const bool shortened : {false, true}) {
+    interrupt();
+    std::string bytes = read_bytes(partial);
+    bytes[4096] ^= 1;
+    write_bytes(partial, shortened ? bytes.substr(0, 4100) : bytes);
+    auto writer = ArchiveWriter::open(layout());
+    ASSERT_OK(writer);
+    EXPECT_FALSE(writer->is_done("a"));
+    EXPECT_TRUE(writer->memos().empty());
+    ASSERT_OK(write_rest(*writer));
+    EXPECT_EQ(read_bytes(folder_.file("s0.safetensors")), expected);
+  }
+}
+
+TEST_F(ArchiveWriterTest, another_key_is_refused_until_restarted) {
+  interrupt();
+  ArchiveLayout other = layout();
+  other.key = "other";
+  expect_error(ArchiveWriter::open(other), ErrorKind::kInvalidArgument, "--restart");
+  other.restart = true;
+  auto writer = ArchiveWriter::open(other);
+  ASSERT_OK(writer);
+  EXPECT_FALSE(writer->is_done("a"));
+}
+
+TEST_F(ArchiveWriterTest, given_up_without_a_word_it_leaves_no_broken_archive) {
+  {
+    auto writer = ArchiveWriter::open(layout());
+    ASSERT_OK(writer);
+    ASSERT_OK(coded(*writer, "a", "coded bytes", 0));
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_.file("s0.safetensors")));
+  EXPECT_FALSE(std::filesystem::exists(AtomicFile::partial_path(folder_.file("s0.safetensors"))));
+}
+
+TEST_F(ArchiveWriterTest, a_header_without_room_is_our_own_mistake) {
+  ArchiveLayout tight = layout();
+  tight.shards[0].header_bytes = 64;
+  auto writer = ArchiveWriter::open(tight);
+  ASSERT_OK(writer);
+  const Status status = write_rest(*writer);
+  ASSERT_FALSE(status.is_ok());
+  EXPECT_FALSE(std::filesystem::exists(tight.shards[0].path));
+}
+
+TEST_F(ArchiveWriterTest, a_missing_shard_is_noticed_even_when_the_index_hides_it) {
+  auto writer = ArchiveWriter::open(layout(2));
+  ASSERT_OK(writer);
+  ASSERT_OK(write_rest(*writer, 1));
+  write_bytes(folder_.file("model.safetensors.index.json"),
+              R"({"weight_map": {"a.data": "s0.safetensors"}})");
+  expect_error(ArchiveReader::open(folder_.path()), ErrorKind::kCorrupt, "shard 1 of 2");
+}
+
+}  // namespace
+}  // namespace llmcodec

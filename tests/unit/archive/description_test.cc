@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "archive/description.h"
+
+#include "../tensor/tensor_test_files.h"
+
+namespace llmcodec {
+namespace {
+
+using nlohmann::json;
+
+Description example() {
+  Description description;
+  description.writer = "w";
+  description.command = "c";
+  description.source_kind = "gguf";
+  description.source_files = {{"m.gguf", 17, "00"}};
+  description.source_metadata = {{"format", "pt"}};
+  TensorRecord record;
+  record.dtype = "F16";
+  record.shape = {2, 3, 4};
+  record.matrices = 2;
+  record.rows = 3;
+  record.cols = 4;
+  record.stages = {{{"stage", "verbatim"}}};
+  record.parts = {{"data", {48, "11"}}};
+  description.tensors = {{"t", record}};
+  description.exact = {{"norm", {"F32", {7}, "22"}}};
+  description.shard = 1;
+  description.shards = 3;
+  return description;
+}
+
+TEST(Description, comes_back_as_it_was) {
+  const auto back = parse_description(to_text(example()));
+  ASSERT_OK(back);
+  EXPECT_EQ(to_text(*back), to_text(example()));
+  EXPECT_EQ(back->exact.at("norm").shape, std::vector<uint64_t>{7});
+  EXPECT_EQ(back->shard, 1u);
+}
+
+// Every member of every object removed, and replaced by something of another type.
+void for_each_damage(json& root, json& value, const std::function<void()>& check) {
+  if (!value.is_structured()) return;
+  for (auto it = value.begin(); it != value.end(); ++it) {
+    for_each_damage(root, *it, check);
+    const json kept = *it;
+    *it = kept.is_boolean() ? json("text") : json(true);
+    check();
+    *it = kept;
+  }
+}
+
+TEST(Description, a_field_of_another_type_is_corrupt_or_unsupported) {
+  json root = json::parse(to_text(example()));
+  int checked = 0;
+  for_each_damage(root, root, [&] {
+    const auto parsed = parse_description(root.dump());
+    EXPECT_FALSE(parsed.is_ok()) << root.dump();
+    ++checked;
+  });
+  EXPECT_GT(checked, 20);
+}
+
+TEST(Description, an_absent_field_is_corrupt) {
+  for (const char* field : {"writer", "command", "source", "tensors", "exact", "shard"}) {
+    json root = json::parse(to_text(example()));
+    root.erase(field);
+    expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, field);
+  }
+}
+
+TEST(Description, a_shape_whose_product_overflows_or_differs_is_corrupt) {
+  json root = json::parse(to_text(example()));
+  root["tensors"]["t"]["matrix"] = {2, 3, 5};
+  expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "matrix");
+  root["tensors"]["t"]["matrix"] = {1ull << 40, 1ull << 40, 4};
+  root["tensors"]["t"]["shape"] = {1ull << 40, 1ull << 40, 4};
+  expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "matrix");
+}
+
+TEST(Description, another_format_version_is_unsupported) {
+  json root = json::parse(to_text(example()));
+  root["format_version"] = 2;
+  expect_error(parse_description(root.dump()), ErrorKind::kUnsupported, "version 2");
+}
+
+TEST(Description, a_changed_or_missing_checksum_is_corrupt) {
+  auto metadata = archive_metadata(example());
+  ASSERT_OK(description_from_metadata(metadata));
+  auto changed = metadata;
+  changed[kMetadataKey][20] ^= 1;
+  expect_error(description_from_metadata(changed), ErrorKind::kCorrupt, "checksum");
+  metadata.erase(kChecksumKey);
+  expect_error(description_from_metadata(metadata), ErrorKind::kCorrupt, kChecksumKey);
+  expect_error(description_from_metadata({}), ErrorKind::kInvalidArgument, "no llmcodec archive");
+}
+
+}  // namespace
+}  // namespace llmcodec
