@@ -80,6 +80,7 @@ Result<std::string> gguf_of(Session& session, const EvalArguments& arguments, co
 Status run_eval(Session& session, const EvalArguments& arguments) {
   EvalOptions options = arguments.options;
   options.threads = static_cast<int>(session.threads());
+  options.cancelled = session.control().cancelled;
   for (const std::string& file : arguments.tasks) {
     options.tasks.push_back(eval_task_from_file(file));
     options.tasks.back().max_tasks = arguments.max_tasks;

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
 #include "commands.h"
 
 namespace llmcodec::cli {
@@ -11,7 +14,12 @@ constexpr const char* kExamples =
 Status run_extract(Session& session, ExtractOptions options) {
   options.control = session.control();
   LLMC_RETURN_IF_ERROR(extract(options));
-  if (session.json()) session.print_json("{}");
+  if (!session.json()) return Status::ok();
+  std::error_code ignored;
+  const nlohmann::json report = {{"tensor", options.tensor},
+                                 {"output", options.output},
+                                 {"bytes", std::filesystem::file_size(options.output, ignored)}};
+  session.print_json(report.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   return Status::ok();
 }
 

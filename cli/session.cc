@@ -64,6 +64,11 @@ void Session::add_shared_options(CLI::App& command, SharedOptions shared) {
         ->type_name("N")
         ->check(integer_between(0, 4096))
         ->group(kGroup);
+  } else {
+    command.add_option("--threads", threads_, "taken as by every command; this one works with one thread")
+        ->type_name("N")
+        ->check(integer_between(0, 4096))
+        ->group(kGroup);
   }
   if (shared.ffmpeg) {
     command.add_option("--ffmpeg", environment_.ffmpeg, "ffmpeg program; else $LLMCODEC_FFMPEG, then PATH")

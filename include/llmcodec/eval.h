@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -56,6 +57,8 @@ struct EvalOptions {
   std::string cache_dir;
   int threads = 0;                     // 0: what llama.cpp takes
   double timeout_seconds = 24 * 3600;  // of one run
+  // Looked at while llama.cpp runs; true kills it and ends the call with an Interrupted error.
+  std::function<bool()> cancelled = {};
 };
 
 struct Measured {

@@ -208,11 +208,12 @@ class Exchange {
       const auto left =
           std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
       if (left <= 0) return timeout_error();
+      if (options_.cancelled && options_.cancelled()) return error(ErrorKind::kInterrupted, "interrupted");
       // poll() skips negative descriptors, so closed streams need no bookkeeping.
       std::array<pollfd, 3> polled{pollfd{input_.get(), POLLOUT, 0}, pollfd{output_.get(), POLLIN, 0},
                                    pollfd{error_.get(), POLLIN, 0}};
-      const int ready =
-          ::poll(polled.data(), polled.size(), static_cast<int>(std::min<int64_t>(left, 60'000)));
+      const int ready = ::poll(polled.data(), polled.size(),
+                               static_cast<int>(std::min<int64_t>(left, options_.cancelled ? 200 : 60'000)));
       if (ready < 0 && errno != EINTR) return errno_error("cannot wait for a child process");
       if (ready <= 0) continue;
       if (polled[0].revents != 0) LLMC_RETURN_IF_ERROR(send());

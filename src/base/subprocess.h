@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Runs one program to its end: bytes in on its standard input, bytes out from its standard output, no shell, no
-// temporary file. The child is killed (and reaped) on time-out, on too much output, and when this process dies.
+// Runs one program to its end: bytes in on its standard input, bytes out from its standard output, no shell,
+// no temporary file. The child is killed (and reaped) on time-out, on too much output, and when this process
+// dies.
 //
 //   LLMC_ASSIGN_OR_RETURN(ProcessResult result, run_process({.arguments = {"ffmpeg", "-version"}}));
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <utility>
@@ -17,11 +19,13 @@
 namespace llmcodec {
 
 struct ProcessOptions {
-  std::vector<std::string> arguments;     // [0] is the program: a path, or a name looked up in PATH
-  std::span<const std::byte> input = {};  // written to its standard input, then closed
-  double timeout_seconds = 3600;          // Limit error when passed
-  uint64_t max_output_bytes = 1ull << 32; // Limit error when passed
+  std::vector<std::string> arguments;      // [0] is the program: a path, or a name looked up in PATH
+  std::span<const std::byte> input = {};   // written to its standard input, then closed
+  double timeout_seconds = 3600;           // Limit error when passed
+  uint64_t max_output_bytes = 1ull << 32;  // Limit error when passed
   std::vector<std::pair<std::string, std::string>> environment = {};  // added to ours
+  // Asked a few times a second; true kills the child and gives an Interrupted error.
+  std::function<bool()> cancelled = {};
 };
 
 struct ProcessResult {
@@ -32,8 +36,8 @@ struct ProcessResult {
   double wall_seconds = 0;
 };
 
-// Errors: Unsupported when the program does not exist or cannot be run, Limit as above, Io for pipes and forks.
-// A non-zero exit code is NOT an error here: the caller knows what it means.
+// Errors: Unsupported when the program does not exist or cannot be run, Limit as above, Io for pipes and
+// forks. A non-zero exit code is NOT an error here: the caller knows what it means.
 Result<ProcessResult> run_process(const ProcessOptions& options);
 
 // The path of program `name` as run_process() would find it; empty if there is none.

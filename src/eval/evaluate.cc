@@ -217,7 +217,8 @@ Result<EvalReport> evaluate(const EvalOptions& options) {
                                                                .context = options.context,
                                                                .max_chunks = options.max_chunks,
                                                                .threads = options.threads,
-                                                               .timeout_seconds = options.timeout_seconds}));
+                                                               .timeout_seconds = options.timeout_seconds,
+                                                               .cancelled = options.cancelled}));
   LLMC_ASSIGN_OR_RETURN(TemporaryFolder folder, TemporaryFolder::create());
   EvalReport report;
   report.candidate = options.candidate;

@@ -66,8 +66,9 @@ Result<std::string> LlamaRunner::run(std::vector<std::string> arguments) const {
     arguments.push_back("-t");
     arguments.push_back(std::to_string(settings_.threads));
   }
-  LLMC_ASSIGN_OR_RETURN(ProcessResult result,
-                        run_process({.arguments = arguments, .timeout_seconds = settings_.timeout_seconds}));
+  LLMC_ASSIGN_OR_RETURN(ProcessResult result, run_process({.arguments = arguments,
+                                                           .timeout_seconds = settings_.timeout_seconds,
+                                                           .cancelled = settings_.cancelled}));
   std::string text = text_of(result);
   if (result.exit_code != 0) {
     return error(ErrorKind::kUnsupported, "llama-perplexity failed (exit code {}): {}", result.exit_code,

@@ -9,6 +9,7 @@
 // time-out.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct LlamaSettings {
   int max_chunks = 0;  // 0: all
   int threads = 0;     // 0: llama.cpp's choice
   double timeout_seconds = 24 * 3600;
+  std::function<bool()> cancelled = {};  // true ends a run with an Interrupted error
 };
 
 struct PerplexityRun {

@@ -2,6 +2,9 @@
 """eval on a tiny random model, with the real llama.cpp: a restored GGUF must load, run and score as the original does."""
 import json
 import os
+import signal
+import subprocess
+import time
 
 import cli_support
 from cli_support import CliTest, needs_llama
@@ -37,6 +40,31 @@ class Eval(CliTest):
         self.ok("compress", self.path("llama.gguf"), "-o", archive, "--codec", "raw")
         report = self.json("eval", archive, "--task", tasks, "--threads", "1")
         self.assertEqual(report["tasks"][0]["tasks"], 8)
+
+    def test_a_signal_ends_llama_cpp_and_leaves_nothing_behind(self):
+        # A stand-in that would run for an hour and shows by a file that it does.
+        tools, temporary = self.path("tools"), self.path("temporary")
+        tools.mkdir()
+        temporary.mkdir()
+        program = tools / "llama-perplexity"
+        program.write_text(f'#!/bin/sh\n[ "$1" = --version ] && {{ echo "version: 1 (x)"; exit 0; }}\n'
+                           f'echo $$ > {tools}/pid.partial && mv {tools}/pid.partial {tools}/pid\nexec sleep 3600\n')
+        program.chmod(0o755)
+        archive = self.path("interrupted.safetensors")
+        self.ok("compress", self.path("llama.gguf"), "-o", archive, "--codec", "raw")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(number.name):
+                process = subprocess.Popen([cli_support.BINARY, "eval", archive, "--text", self.text, "--tools-dir", tools], text=True,
+                                           stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(temporary)})
+                while process.poll() is None and not (tools / "pid").exists():
+                    time.sleep(0.01)
+                process.send_signal(number)
+                _, message = process.communicate(timeout=60)
+                self.assertEqual(process.returncode, cli_support.EXIT["interrupted"], message)
+                self.assertEqual(list(temporary.iterdir()), [])
+                with self.assertRaises(ProcessLookupError):
+                    os.kill(int((tools / "pid").read_text()), 0)
+                (tools / "pid").unlink()
 
     def test_without_llama_cpp_the_error_says_what_to_do(self):
         archive = self.path("no_tools.safetensors")

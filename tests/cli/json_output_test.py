@@ -41,6 +41,15 @@ class JsonOutput(CliTest):
                 made = self.json("compress", self.path("moe.safetensors"), "-o", self.path(f"planned.{codec}.safetensors"), *options)
                 self.assertLess(abs(planned["predicted_bytes"] / made["bytes"] - 1), 0.05)
 
+    def test_extract_and_threads_of_every_command(self):
+        self.ok("compress", self.path("moe.safetensors"), "-o", self.out, "--step", "1", "--threads", "1")
+        name = next(t["name"] for t in self.json("inspect", self.out, "--threads", "2")["tensors"] if t["coded"])
+        for options in ([], ["--samples"]):
+            sizes = [self.json("extract", self.out, name, "-o", self.path("part"), "--threads", threads, *options)["bytes"]
+                     for threads in ("1", "3")]
+            self.assertEqual(sizes, [self.path("part").stat().st_size] * 2)
+        self.ok("codecs", "--threads", "1")
+
     def test_codecs(self):
         rows = self.json("codecs")
         rows = rows["codecs"] if isinstance(rows, dict) else rows

@@ -47,7 +47,7 @@ class Resume(CliTest):
 
     def run_to_end(self, folder, *more):
         command, options = self.command(folder, *more)
-        done = subprocess.run(command, **options, timeout=600)
+        done = subprocess.run(command, **options, timeout=3600)
         self.assertEqual(done.returncode, 0, done.stderr.decode())
         self.report = json.loads(done.stdout)
         return (folder / "out.safetensors").read_bytes()
@@ -63,7 +63,7 @@ class Resume(CliTest):
         time.sleep(seconds)
         running = process.poll() is None
         process.send_signal(number) if running else None
-        process.communicate(timeout=600)
+        process.communicate(timeout=3600)
         return running
 
     def test_killed_at_random_moments(self):
@@ -115,10 +115,10 @@ class Resume(CliTest):
             self.fail("no kill came while the archive was being written")
         command, options = self.command(folder)
         command[command.index("0.4")] = "0.5"
-        refused = subprocess.run(command, **options, timeout=600)
+        refused = subprocess.run(command, **options, timeout=3600)
         self.assertEqual(refused.returncode, cli_support.EXIT["invalid_argument"], refused.stderr.decode())
         self.assertFalse((folder / "out.safetensors").exists())
-        subprocess.run(command + ["--restart"], **options, check=True, timeout=600)
+        subprocess.run(command + ["--restart"], **options, check=True, timeout=3600)
         self.assertTrue((folder / "out.safetensors").exists())
 
 
