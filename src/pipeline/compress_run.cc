@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "pipeline/ordered_run.h"
 #include "pipeline/step_choice.h"
+#include "quant/tensor_names.h"
 
 namespace llmcodec {
 namespace {

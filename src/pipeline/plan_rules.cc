@@ -33,8 +33,22 @@ Status set_action(const std::string& value, TensorPlan* tensor) {
 Status set_scales(const std::string& value, TensorPlan* tensor) {
   tensor->auto_scales = value == "auto";
   if (tensor->auto_scales) return Status::ok();
+  tensor->row_exponent = 1;  // the plain kind, as asked for
+  tensor->token_rank = 0;
   LLMC_ASSIGN_OR_RETURN(tensor->scales, parse_scale_spec(value));
   return Status::ok();
+}
+
+Status set_unit_number(const std::string& key, const std::string& value, double* number) {
+  LLMC_ASSIGN_OR_RETURN(*number, parse_number(key, value));
+  if (!(*number >= 0 && *number <= 1)) return bad_value(key, value, "0 to 1");
+  return Status::ok();
+}
+Status set_row_exponent(const std::string& value, TensorPlan* tensor) {
+  return set_unit_number("row_exponent", value, &tensor->row_exponent);
+}
+Status set_token_rank(const std::string& value, TensorPlan* tensor) {
+  return set_unit_number("token_rank", value, &tensor->token_rank);
 }
 
 Status set_symmetry(const std::string& value, TensorPlan* tensor) {
@@ -69,13 +83,10 @@ Status set_step_octaves(const std::string& value, TensorPlan* tensor) {
 }
 
 const std::map<std::string, Setter>& setters() {
-  static const std::map<std::string, Setter> kSetters = {{"action", set_action},
-                                                         {"scales", set_scales},
-                                                         {"asymmetric", set_symmetry},
-                                                         {"codec", set_codec},
-                                                         {"layout", set_layout},
-                                                         {"bit_depth", set_bit_depth},
-                                                         {"step_octaves", set_step_octaves}};
+  static const std::map<std::string, Setter> kSetters = {
+      {"action", set_action},         {"scales", set_scales},       {"row_exponent", set_row_exponent},
+      {"token_rank", set_token_rank}, {"asymmetric", set_symmetry}, {"codec", set_codec},
+      {"layout", set_layout},         {"bit_depth", set_bit_depth}, {"step_octaves", set_step_octaves}};
   return kSetters;
 }
 

@@ -3,15 +3,16 @@
 
 #include <algorithm>
 
+#include "quant/tensor_names.h"
+#include "quant/token_rank.h"
+
 namespace llmcodec {
 namespace {
 
-// A tied embedding is looked up as well: a tenth of the mean diagonal stands for inputs that hit one
-// dimension alone (measured at 3 bits).
-FeedbackOptions loop_options(std::string_view name) {
-  FeedbackOptions options;
-  if (is_vocabulary(name)) options.damping = 0.1;
-  return options;
+// What is added to the second moments, of their mean. A tied embedding is looked up as well: a tenth stands
+// for inputs that hit one dimension alone (measured at 3 bits).
+double damping_of(std::string_view name) {
+  return is_vocabulary(name) ? 0.1 : 0.01;
 }
 
 // What is known about the inputs of a matrix, as the scales need it; empty vectors when nothing is.
@@ -20,13 +21,15 @@ Result<ClosedLoopColumns> known_columns(const TensorInfo& info, const TensorJob&
   if (job.plan->scales.kind != ScaleKind::kDual) return ClosedLoopColumns();
   if (job.hessian_group) {
     LLMC_ASSIGN_OR_RETURN(const std::vector<float> h, moments.hessian->read(*job.hessian_group));
-    return closed_loop_columns({h.data(), job.shape.cols, job.shape.cols}, loop_options(info.name));
+    return closed_loop_columns({h.data(), job.shape.cols, job.shape.cols},
+                               {.damping = damping_of(info.name)});
   }
   if (!moments.importance) return ClosedLoopColumns();
   LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
                         moments.importance->find(info.name, job.shape.cols, job.shape.matrices));
   if (!entry.found()) return ClosedLoopColumns();
-  LLMC_ASSIGN_OR_RETURN(std::vector<float> steps, importance_column_steps(entry.matrix(m), {}));
+  LLMC_ASSIGN_OR_RETURN(std::vector<float> steps,
+                        importance_column_steps(entry.matrix(m), {.damping = damping_of(info.name)}));
   return ClosedLoopColumns{{}, std::move(steps)};
 }
 
@@ -40,6 +43,12 @@ Result<MatrixScales> fit_matrix(const TensorSource& source, TensorJob& job, uint
   options.asymmetric = job.plan->asymmetric;
   options.column_steps = columns.steps;
   options.column_classes = columns.classes;
+  if (options.spec.kind == ScaleKind::kRow || options.spec.kind == ScaleKind::kDual)
+    options.row_exponent = job.plan->row_exponent;
+  const std::vector<float> rank_factors =
+      job.plan->token_rank > 0 ? token_rank_factors(job.shape.rows, {.exponent = job.plan->token_rank})
+                               : std::vector<float>();
+  options.row_factors = rank_factors;
   LLMC_ASSIGN_OR_RETURN(MatrixScales scales, fit_scales(reader, options));
   // Known inputs give columns of different size; sorted, neighbours in the scan are alike and contexts fit
   // better. The closed loop has an order of its own.
@@ -95,14 +104,6 @@ Result<bool> knows_inputs(const InputMoments& moments, const TensorInfo& info) {
   return entry.found();
 }
 
-bool is_vocabulary(std::string_view name) {
-  for (const char* part :
-       {"token_embd", "embed_tokens", "lm_head", "wte.", "word_embeddings", "tok_embeddings"}) {
-    if (name.find(part) != std::string_view::npos) return true;
-  }
-  return name == "output.weight";
-}
-
 uint64_t TensorJob::side_bytes() const {
   uint64_t bytes = 0;
   for (const MatrixScales& matrix : scales) bytes += matrix.side_bytes();
@@ -135,8 +136,9 @@ Result<std::unique_ptr<Feedback>> make_feedback(const TensorJob& job, uint64_t m
                                                 const InputMoments& moments) {
   if (!job.hessian_group) return std::unique_ptr<Feedback>();
   LLMC_ASSIGN_OR_RETURN(const std::vector<float> h, moments.hessian->read(*job.hessian_group));
-  LLMC_ASSIGN_OR_RETURN(Feedback feedback, Feedback::create({h.data(), job.shape.cols, job.shape.cols},
-                                                            job.order[m], loop_options(job.plan->name)));
+  LLMC_ASSIGN_OR_RETURN(Feedback feedback,
+                        Feedback::create({h.data(), job.shape.cols, job.shape.cols}, job.order[m],
+                                         {.damping = damping_of(job.plan->name)}));
   return std::make_unique<Feedback>(std::move(feedback));
 }
 

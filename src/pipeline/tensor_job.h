@@ -40,8 +40,6 @@ struct InputMoments {
 
 // Whether anything is known about the inputs of a codable tensor.
 Result<bool> knows_inputs(const InputMoments& moments, const TensorInfo& info);
-// Token embeddings and output heads, by the names that GGUF and Hugging Face give them.
-bool is_vocabulary(std::string_view name);
 
 struct TensorJob {
   size_t index = 0;  // in the source

@@ -7,6 +7,7 @@
 #include "pipeline/plan_rules.h"
 #include "plane/matrix_shape.h"
 #include "plane/spectral_layout.h"
+#include "quant/tensor_names.h"
 
 namespace llmcodec {
 namespace {
@@ -39,6 +40,8 @@ json tensor_to_json(const TensorPlan& tensor) {
                 {"predicted_bytes", tensor.predicted_bytes},
                 {"predicted_snr_db", tensor.predicted_snr_db}};
   if (tensor.asymmetric) value["asymmetric"] = true;
+  if (tensor.row_exponent != 1) value["row_exponent"] = tensor.row_exponent;
+  if (tensor.token_rank != 0) value["token_rank"] = tensor.token_rank;
   value["quality"] = tensor.quality;
   if (tensor.layout == "spectral") {
     value["outputs_per_block"] = tensor.outputs_per_block;
@@ -77,6 +80,10 @@ class Fields {
   std::string bad_field_;
 };
 
+bool in_unit_range(double value) {
+  return value >= 0 && value <= 1;
+}
+
 Result<TensorPlan> tensor_from_json(const json& value) {
   Fields fields(value);
   TensorPlan tensor;
@@ -87,6 +94,8 @@ Result<TensorPlan> tensor_from_json(const json& value) {
     auto scales = parse_scale_spec(fields.text("scales", "dual"));
     if (!scales.is_ok()) return std::move(scales).error().in_tensor(tensor.name);
     tensor.scales = *scales;
+    tensor.row_exponent = fields.number("row_exponent", 1);
+    tensor.token_rank = fields.number("token_rank", 0);
     tensor.asymmetric = value.contains("asymmetric") && value["asymmetric"] == true;
     tensor.codec = fields.text("codec", "vvc");
     tensor.layout = fields.text("layout", "spectral");
@@ -98,6 +107,8 @@ Result<TensorPlan> tensor_from_json(const json& value) {
     tensor.predicted_bytes = fields.count("predicted_bytes", uint64_t{1} << 50);
     tensor.predicted_snr_db = fields.number("predicted_snr_db", 0);
     if (!(tensor.step > 0)) fields.fail("step");
+    if (!in_unit_range(tensor.row_exponent)) fields.fail("row_exponent");
+    if (!in_unit_range(tensor.token_rank)) fields.fail("token_rank");
     if (tensor.layout != "spectral" && tensor.layout != "spatial") fields.fail("layout");
     if (tensor.layout == "spectral" && tensor.outputs_per_block == 0) fields.fail("outputs_per_block");
   }
@@ -105,6 +116,13 @@ Result<TensorPlan> tensor_from_json(const json& value) {
     return error(ErrorKind::kInvalidArgument, "plan: '{}' is absent or out of range", fields.bad_field())
         .in_tensor(tensor.name);
   return tensor;
+}
+
+// Scales as we choose them when nobody asks for others; docs/decisions/021-row-scales.md has the
+// measurements.
+void choose_row_scales(TensorPlan& tensor) {
+  tensor.row_exponent = 0.5;
+  tensor.token_rank = is_vocabulary(tensor.name) ? 0.75 : 0;
 }
 
 uint64_t rows_of(const TensorInfo& info) {
@@ -150,6 +168,7 @@ Result<Plan> draft_plan(const Model& model, const CompressOptions& options) {
   for (const TensorInfo& info : model.source->tensors()) {
     TensorPlan tensor = defaults;
     tensor.name = info.name;
+    if (tensor.auto_scales) choose_row_scales(tensor);
     tensor.reason = default_reason(info);
     tensor.code = tensor.reason.empty();
     tensor.rows = rows_of(info);

@@ -20,6 +20,9 @@ struct TensorPlan {
   uint64_t rows = 0;         // of the tensor's matrices
   bool auto_scales = false;  // scales are still to be chosen
   ScaleSpec scales;
+  double row_exponent = 1;  // row scales go with this power of the rows' RMS; row and dual scales only
+  double token_rank =
+      0;  // exponent of token frequencies, guessed from ranks, in an embedding's row scales; 0: none
   bool asymmetric = false;
   std::string codec = "vvc";
   std::string layout = "spectral";  // or "spatial"

@@ -144,4 +144,12 @@ std::optional<std::string> hf_name(std::string_view gguf, std::optional<uint32_t
   return fmt::format("model.layers.{}.mlp.experts.{}.{}{}", *layer, *expert, *inner, suffix);
 }
 
+bool is_vocabulary(std::string_view name) {
+  for (const char* part :
+       {"token_embd", "embed_tokens", "lm_head", "wte.", "word_embeddings", "tok_embeddings"}) {
+    if (name.find(part) != std::string_view::npos) return true;
+  }
+  return name == "output.weight";
+}
+
 }  // namespace llmcodec

@@ -25,4 +25,7 @@ std::optional<GgufName> gguf_name(std::string_view name);
 // unknown.
 std::optional<std::string> hf_name(std::string_view gguf, std::optional<uint32_t> expert = std::nullopt);
 
+// Token embeddings and output heads (one row per token), by the names that GGUF and Hugging Face give them.
+bool is_vocabulary(std::string_view name);
+
 }  // namespace llmcodec
