@@ -11,11 +11,14 @@ void CabacEncoder::flush_bytes() {
     }
     low_ &= (uint64_t{1} << (9 + pending_)) - 1;
   }
-  while (pending_ >= 8) {
-    bytes_.push_back(static_cast<uint8_t>(low_ >> (1 + pending_)));
-    pending_ -= 8;
-    low_ &= (uint64_t{1} << (9 + pending_)) - 1;
-  }
+  const int bytes = pending_ >> 3, kept = 9 + (pending_ & 7);
+  uint64_t code = low_ >> kept;
+  const size_t size = bytes_.size();
+  bytes_.resize(size + static_cast<size_t>(bytes));
+  for (size_t i = size + static_cast<size_t>(bytes); i > size; code >>= 8)
+    bytes_[--i] = static_cast<uint8_t>(code);
+  low_ &= (uint64_t{1} << kept) - 1;
+  pending_ &= 7;
 }
 
 // H.266 9.3.4.3.5 (range is 2 after the terminating bin, so 8 bits of low_ are free: the first of them

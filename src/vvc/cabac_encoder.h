@@ -20,6 +20,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -36,8 +37,7 @@ class CabacEncoder {
     ContextModel& model = contexts_[context];
     const int probability = model.probability();
     const int mps = probability >> 14;
-    const uint32_t q = static_cast<uint32_t>((mps ? 32767 - probability : probability) >> 9);
-    const uint32_t lps = lps_range(q, range_);
+    const uint32_t lps = lps_range(lps_index(probability), range_);
     range_ -= lps;
     if (value != mps) {
       low_ += range_;
@@ -88,6 +88,21 @@ class CabacEncoder {
 
   // Bits produced up to now, to a fraction of a bin: for rate control.
   uint64_t bits_so_far() const { return 8 * uint64_t{bytes_.size()} + static_cast<uint64_t>(pending_); }
+
+  // The arithmetic coder's state, for a loop that keeps it in registers (residual_encoder.cc): between its
+  // start and its end it may hand back the state to have pending bits moved out.
+  struct Registers {
+    uint64_t low;
+    uint32_t range;  // 256..510
+    int pending;     // below 32 between calls; move_out() takes up to 54
+  };
+  Registers registers() const { return {low_, range_, pending_}; }
+  void set_registers(const Registers& r) { low_ = r.low, range_ = r.range, pending_ = r.pending; }
+  Registers move_out(const Registers& r) {
+    set_registers(r);
+    flush_bytes();
+    return registers();
+  }
 
   ContextSet& contexts() { return contexts_; }
   const ContextSet& contexts() const { return contexts_; }

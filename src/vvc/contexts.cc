@@ -14,10 +14,10 @@ ContextModel initial_model(int init_value, int shift_idx, int qp) {
   const int offset = (init_value & 7) * 18 + 1;
   const int pre_ctx_state = std::clamp(((slope * (qp - 16)) >> 1) + offset, 1, 127);
   ContextModel model;
-  model.p_state_idx0 = static_cast<uint16_t>(pre_ctx_state << 3);
-  model.p_state_idx1 = static_cast<uint16_t>(pre_ctx_state << 7);
+  model.states = static_cast<uint32_t>(pre_ctx_state) << 19 | static_cast<uint32_t>(pre_ctx_state) << 7;
   model.shift0 = static_cast<uint8_t>((shift_idx >> 2) + 2);
   model.shift1 = static_cast<uint8_t>((shift_idx & 3) + 3 + model.shift0);
+  model.rise = 1023u >> model.shift0 << 16 | 16383u >> model.shift1;
   return model;
 }
 

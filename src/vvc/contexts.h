@@ -39,23 +39,25 @@ inline constexpr int kCount = kAbsLevelGt3Flag + 21;
 }  // namespace ctx
 
 // One adaptive probability that the next bin is 1, kept twice: a fast and a slow average. Their sum decides.
-struct ContextModel {
-  uint16_t p_state_idx0;  // 10 bits, pStateIdx0
-  uint16_t p_state_idx1;  // 14 bits, pStateIdx1
-  uint8_t shift0;         // 2..5: window of 4 to 32 bins
-  uint8_t shift1;         // 5..11
+// Both in one word, so that one chain of instructions adapts them.
+struct alignas(16) ContextModel {
+  uint32_t states = 0;  // pStateIdx0, 10 bits, from bit 16 on; pStateIdx1, 14 bits, from bit 0 on
+  uint32_t rise = 0;    // 1023 >> shift0 and 16383 >> shift1, likewise
+  uint8_t shift0 = 0;   // 2..5: window of 4 to 32 bins
+  uint8_t shift1 = 0;   // 5..11
 
+  constexpr int p_state_idx0() const { return static_cast<int>(states >> 16); }
+  constexpr int p_state_idx1() const { return static_cast<int>(states & 0xffff); }
   // P(bin = 1) in 2^-15, as the arithmetic coder uses it.
-  int probability() const { return 16 * p_state_idx0 + p_state_idx1; }
+  int probability() const { return 16 * p_state_idx0() + p_state_idx1(); }
   // The slow average alone, likewise: steadier, for decisions that outlast a few bins.
-  int slow_probability() const { return 2 * p_state_idx1; }
+  int slow_probability() const { return 2 * p_state_idx1(); }
 
   // H.266 9.3.4.3.2.2 State transition process
-  void update(int bin) {
-    const int target0 = bin ? 1023 : 0;
-    const int target1 = bin ? 16383 : 0;
-    p_state_idx0 = static_cast<uint16_t>(p_state_idx0 - (p_state_idx0 >> shift0) + (target0 >> shift0));
-    p_state_idx1 = static_cast<uint16_t>(p_state_idx1 - (p_state_idx1 >> shift1) + (target1 >> shift1));
+  void update(int bin) { adapt(0u - static_cast<uint32_t>(bin)); }
+  // The same, `ones` having all bits equal to the bin.
+  void adapt(uint32_t ones) {
+    states = states - ((states >> shift0) & 0xffff0000) - ((states & 0xffff) >> shift1) + (rise & ones);
   }
 };
 
@@ -66,6 +68,11 @@ ContextSet initial_contexts(int slice_qp);
 
 // H.266 name of the syntax element that model `index` belongs to, for traces; "?" outside [0, kCount).
 const char* context_name(int index);
+
+// q of lps_range() for a model's probability(); its MPS is probability >> 14.
+constexpr uint32_t lps_index(int probability) {
+  return static_cast<uint32_t>((probability >> 14 ? 32767 - probability : probability) >> 9);
+}
 
 // Width of the least probable symbol's part of `range` (256..510), for an MPS probability index
 // q = 0..31, that is (P of the less probable value, in 2^-15) >> 9.

@@ -9,6 +9,7 @@
 #include "vvc/encoder_stream.h"
 #include "vvc/partition_search.h"
 #include "vvc/reconstruct.h"
+#include "vvc/residual_encoder.h"
 #include "vvc/residual_syntax.h"
 #include "vvc/slice_syntax.h"
 
@@ -113,8 +114,14 @@ class EncoderBlocks {
     for (int n = 0; n <= result.last; ++n)
       levels_[scan[n].raster] = quantizer_.levels()[static_cast<size_t>(n)];
     tu.levels = levels_;
-    tu.last = result.last;
+    tu.last = last_ = result.last;
     tu.coded = result.last >= 0;
+  }
+
+  ResidualInfo code_residual(CabacEncoder& bins, const TransformBlock& block) const {
+    encode_residual_in_scan_order(bins, block.log2_width, block.log2_height, quantizer_.levels().data(),
+                                  last_);
+    return {.last_scan_position = last_};
   }
 
   void finish(const CodingUnit& cu, const TransformUnit& tu) {
@@ -136,7 +143,8 @@ class EncoderBlocks {
   TraceSink* trace_;
   NeighbourScope scope_;
   CabacEncoder* cabac_ = nullptr;
-  alignas(32) int32_t levels_[kSamples];
+  int last_ = -1;                         // of the block at hand, with quantizer_.levels()
+  alignas(32) int32_t levels_[kSamples];  // the same in raster order
 };
 
 using Syntax = SliceSyntax<CabacEncoder, EncoderBlocks>;

@@ -4,6 +4,15 @@
 // bit window, what is left over is handed back; contexts of a coefficient come from one table look-up.
 #include "vvc/residual_decoder.h"
 
+// Compiled twice for x86: shifts by a variable amount cost a third with BMI2, which comes with AVX2.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "vvc/residual_decoder.cc"
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3 | HWY_AVX3_DL)
+// clang-format off
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// clang-format on
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -11,7 +20,8 @@
 
 #define LLMC_INLINE [[gnu::always_inline]] inline
 
-namespace llmcodec::vvc {
+HWY_BEFORE_NAMESPACE();
+namespace llmcodec::vvc::HWY_NAMESPACE {
 namespace {
 
 // ceil(2^40 / range), range 256..511: exact quotients for dividends below 2^25.
@@ -52,16 +62,13 @@ class Engine {
   // As CabacDecoder::bin(). What can be computed before the outcome is known stands before it: consecutive
   // bins often share a model, and then this is one long chain of dependent steps.
   LLMC_INLINE int bin(ContextModel& model) {
-    const uint32_t p0 = model.p_state_idx0, p1 = model.p_state_idx1;
-    const uint32_t probability = 16 * p0 + p1;
+    const auto probability = static_cast<uint32_t>(model.probability());
     const uint32_t lps = kLpsRange[(probability >> 9) * 8 + ((range_ >> 5) & 7)];
     // All ones for the more probable value: offset < range - lps. A branch would often be mispredicted.
     const int32_t distance = static_cast<int32_t>(value_ >> 55) - static_cast<int32_t>(range_);
     const auto is_mps = static_cast<uint32_t>((distance + static_cast<int32_t>(lps)) >> 31);
     const uint32_t ones = is_mps ^ ((probability >> 14) - 1);
-    const uint32_t shift0 = model.shift0, shift1 = model.shift1;
-    model.p_state_idx0 = static_cast<uint16_t>(p0 - (p0 >> shift0) + ((1023u >> shift0) & ones));
-    model.p_state_idx1 = static_cast<uint16_t>(p1 - (p1 >> shift1) + ((16383u >> shift1) & ones));
+    model.adapt(ones);
     const uint32_t mps_range = range_ - lps;
     value_ -= (uint64_t{mps_range & ~is_mps}) << 55;
     range_ = lps + ((mps_range - lps) & is_mps);
@@ -347,13 +354,31 @@ class BlockReader {
 
 }  // namespace
 
-ResidualInfo decode_residual(CabacDecoder& bins, const TransformBlock& block) {
+ResidualInfo decode_here(CabacDecoder& bins, const TransformBlock& block) {
   return BlockReader<true>(bins, block.log2_width, block.log2_height, block.trans_coeff_level).read();
+}
+
+ResidualInfo decode_in_scan_order_here(CabacDecoder& bins, int log2_width, int log2_height, int32_t* levels) {
+  return BlockReader<false>(bins, log2_width, log2_height, levels).read();
+}
+
+}  // namespace llmcodec::vvc::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace llmcodec::vvc {
+
+HWY_EXPORT(decode_here);
+HWY_EXPORT(decode_in_scan_order_here);
+
+ResidualInfo decode_residual(CabacDecoder& bins, const TransformBlock& block) {
+  return HWY_DYNAMIC_DISPATCH(decode_here)(bins, block);
 }
 
 ResidualInfo decode_residual_in_scan_order(CabacDecoder& bins, int log2_width, int log2_height,
                                            int32_t* levels) {
-  return BlockReader<false>(bins, log2_width, log2_height, levels).read();
+  return HWY_DYNAMIC_DISPATCH(decode_in_scan_order_here)(bins, log2_width, log2_height, levels);
 }
 
 }  // namespace llmcodec::vvc
+#endif

@@ -22,7 +22,7 @@ class DecoderBlocks {
   // levels_ is all zero between transform units.
   void transform_unit(const CodingUnit&, TransformUnit& tu) { tu.levels = levels_; }
 
-  ResidualInfo read_residual(CabacDecoder& bins, const TransformBlock& block) const {
+  ResidualInfo code_residual(CabacDecoder& bins, const TransformBlock& block) const {
     return decode_residual(bins, block);
   }
 

@@ -15,7 +15,7 @@
 //                                      that are 0
 //   void finish(const CodingUnit&, const TransformUnit&)   after its syntax: reconstruct
 //   void element(const char* name, int value)              trace; empty when not wanted
-//   ResidualInfo read_residual(Bins&, const TransformBlock&)   optional: stands in for residual_coding()
+//   ResidualInfo code_residual(Bins&, const TransformBlock&)   optional: stands in for residual_coding()
 //
 // After each CTU look at error(): a reader meets values that no conforming stream has.
 #pragma once
@@ -306,8 +306,8 @@ class SliceSyntax {
   }
 
   ResidualInfo residual(const TransformBlock& block, int last) {
-    if constexpr (requires { blocks_.read_residual(bins_, block); }) {
-      return blocks_.read_residual(bins_, block);
+    if constexpr (requires { blocks_.code_residual(bins_, block); }) {
+      return blocks_.code_residual(bins_, block);
     } else {
       return residual_coding(bins_, block, last);
     }

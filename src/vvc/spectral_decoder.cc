@@ -72,7 +72,7 @@ class IndexBlocks {
   void transform_unit(const CodingUnit&, TransformUnit& tu) { tu.levels = levels_; }
   void element(const char*, int) const {}
 
-  ResidualInfo read_residual(CabacDecoder& bins, const TransformBlock& block) const {
+  ResidualInfo code_residual(CabacDecoder& bins, const TransformBlock& block) const {
     return decode_residual_in_scan_order(bins, block.log2_width, block.log2_height, block.trans_coeff_level);
   }
 

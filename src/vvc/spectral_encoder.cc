@@ -9,6 +9,7 @@
 #include "vvc/cabac_encoder.h"
 #include "vvc/encoder_stream.h"
 #include "vvc/intra_pred.h"
+#include "vvc/residual_encoder.h"
 #include "vvc/residual_syntax.h"
 #include "vvc/slice_syntax.h"
 #include "vvc/spectral_readback.h"
@@ -83,6 +84,10 @@ struct SpectralEncoder::State {
     tu.levels = block.levels;
     tu.last = block.last;
     tu.coded = block.last >= 0;
+  }
+  ResidualInfo code_residual(CabacEncoder& bins, const TransformBlock&) const {
+    encode_residual_in_scan_order(bins, 5, 5, block.scanned.data(), block.last);
+    return {.last_scan_position = block.last};
   }
   void finish(const CodingUnit& cu, const TransformUnit& tu);
   void element(const char* name, int value) {

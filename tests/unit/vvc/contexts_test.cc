@@ -34,8 +34,8 @@ TEST(Contexts, table_checksum) {
 TEST(Contexts, initial_state_by_qp) {
   // initValue 25 of intra_luma_ref_idx: slope -1, offset 19; at QP 26: (-10 >> 1) + 19 = 14.
   const ContextModel model = initial_contexts(26)[ctx::kIntraLumaRefIdx];
-  EXPECT_EQ(model.p_state_idx0, 14 << 3);
-  EXPECT_EQ(model.p_state_idx1, 14 << 7);
+  EXPECT_EQ(model.p_state_idx0(), 14 << 3);
+  EXPECT_EQ(model.p_state_idx1(), 14 << 7);
   EXPECT_EQ(model.shift0, 3);
   EXPECT_EQ(model.shift1, 7);
   EXPECT_EQ(model.probability(), 14 << 8);
@@ -52,8 +52,8 @@ TEST(Contexts, update_saturates_inside_range) {
   for (int bin : {0, 1}) {
     for (ContextModel model : initial_contexts(32)) {
       for (int i = 0; i < 100000; ++i) model.update(bin);
-      EXPECT_LE(model.p_state_idx0, 1023);
-      EXPECT_LE(model.p_state_idx1, 16383);
+      EXPECT_LE(model.p_state_idx0(), 1023);
+      EXPECT_LE(model.p_state_idx1(), 16383);
       EXPECT_EQ(model.probability() >> 14, bin);
     }
   }
