@@ -74,13 +74,15 @@ Status ArchiveWriter::replay(const std::vector<json>& lines) {
   size_t good = 0;
   while (good < lines.size() && replay_line(lines[good]).is_ok()) ++good;
   LLMC_RETURN_IF_ERROR(journal_->keep_only(good));
-  for (size_t i = 0; i <= current_; ++i) {
+  const size_t opened = std::max<size_t>(opened_, 1);
+  for (opened_ = 0; opened_ < opened; ++opened_) {
+    const size_t i = opened_;
     const uint64_t data = shards_[i].entries.empty() ? 0 : shards_[i].entries.back().end;
     auto file = AtomicFile::resume(layout_.shards[i].path, layout_.shards[i].header_bytes + data);
     if (file.is_ok()) {
       shards_[i].file = std::move(file).value();
     } else if (data == 0) {
-      LLMC_RETURN_IF_ERROR(open_shard(i));
+      LLMC_RETURN_IF_ERROR(create_shard(i));
     } else {
       return std::move(file).error();
     }
@@ -90,7 +92,7 @@ Status ArchiveWriter::replay(const std::vector<json>& lines) {
 
 Status ArchiveWriter::replay_line(const json& line) {
   const size_t shard = line.value("shard", size_t{0});
-  if (!line.contains("name") || !line.contains("entries") || shard >= shards_.size() || shard < current_)
+  if (!line.contains("name") || !line.contains("entries") || shard >= shards_.size())
     return error(ErrorKind::kCorrupt, "journal has a broken entry");
   std::vector<SafetensorsEntry> entries;
   for (const json& value : line["entries"]) {
@@ -111,7 +113,7 @@ Status ArchiveWriter::replay_line(const json& line) {
     const PartRecord& info = replayed.records[name].parts[part];
     LLMC_RETURN_IF_ERROR(check_entry(shard, entry, info.bytes, info.xxh3_128));
   }
-  current_ = shard;
+  opened_ = std::max(opened_, shard + 1);
   shards_[shard].entries.insert(shards_[shard].entries.end(), entries.begin(), entries.end());
   shards_[shard].records.merge(replayed.records);
   shards_[shard].exact.merge(replayed.exact);
@@ -146,16 +148,20 @@ Status ArchiveWriter::check_entry(size_t shard, const SafetensorsEntry& entry, u
   return Status::ok();
 }
 
-Status ArchiveWriter::open_shard(size_t shard) {
+Status ArchiveWriter::create_shard(size_t shard) {
   LLMC_ASSIGN_OR_RETURN(shards_[shard].file, AtomicFile::create(layout_.shards[shard].path));
   const std::vector<std::byte> blank(layout_.shards[shard].header_bytes);
-  LLMC_RETURN_IF_ERROR(shards_[shard].file->write(blank));
+  return shards_[shard].file->write(blank);
+}
+
+Status ArchiveWriter::open_shard(size_t shard) {
+  for (; opened_ <= shard; ++opened_) LLMC_RETURN_IF_ERROR(create_shard(opened_));
   current_ = shard;
   return Status::ok();
 }
 
 Status ArchiveWriter::begin_tensor(const std::string& name, size_t shard) {
-  while (current_ < shard) LLMC_RETURN_IF_ERROR(open_shard(current_ + 1));
+  LLMC_RETURN_IF_ERROR(open_shard(shard));
   tensor_ = name;
   parts_.clear();
   return Status::ok();
@@ -249,7 +255,7 @@ Status ArchiveWriter::write_shard_header(size_t shard, const Description& descri
 }
 
 Status ArchiveWriter::finish(const Description& description) {
-  while (current_ + 1 < shards_.size()) LLMC_RETURN_IF_ERROR(open_shard(current_ + 1));
+  LLMC_RETURN_IF_ERROR(open_shard(shards_.size() - 1));
   std::vector<TensorInfo> infos;
   std::vector<Shard> shards;
   for (size_t i = 0; i < shards_.size(); ++i) {

@@ -51,7 +51,7 @@ class ArchiveWriter {
   // What end_tensor() was given to remember of the tensors that an interrupted run finished.
   const std::map<std::string, nlohmann::json>& memos() const { return memos_; }
 
-  // Coded tensors: parts between begin_tensor() and end_tensor(). Shards must be used in rising order.
+  // Coded tensors: parts between begin_tensor() and end_tensor(). Shards may be written to in any order.
   Status begin_tensor(const std::string& name, size_t shard);
   Status begin_part(const std::string& part, Dtype dtype);
   Status append(std::span<const std::byte> bytes);
@@ -84,7 +84,8 @@ class ArchiveWriter {
   Status start();
   Status replay(const std::vector<nlohmann::json>& lines);
   Status replay_line(const nlohmann::json& line);
-  Status open_shard(size_t shard);
+  Status create_shard(size_t shard);
+  Status open_shard(size_t shard);  // to be written to; all before it exist then
   Status replay_record(const nlohmann::json& line, const std::string& name, OpenShard* shard);
   Status check_entry(size_t shard, const SafetensorsEntry& entry, uint64_t bytes,
                      const std::string& xxh3_128) const;
@@ -100,7 +101,8 @@ class ArchiveWriter {
   std::vector<OpenShard> shards_;
   std::optional<Journal> journal_;
   std::set<std::string> done_;
-  size_t current_ = 0;
+  size_t opened_ = 0;   // shards [0, opened_) have files
+  size_t current_ = 0;  // the one that is written to
   std::map<std::string, nlohmann::json> memos_;
   std::string tensor_;  // being written
   TensorInfo exact_;

@@ -132,6 +132,23 @@ void name_files(const ArchivePlanInput& input, size_t shards, ArchiveLayout* lay
   layout->journal_path = folder ? (base / ".llmcodec-journal").string() : input.output + ".journal";
 }
 
+// What the index will have, most likely: few tensors have outliers.
+uint64_t index_bytes(const ArchiveLayout& layout, const std::vector<std::vector<SafetensorsEntry>>& entries,
+                     uint64_t total_bytes) {
+  std::vector<TensorInfo> infos;
+  std::vector<Shard> shards;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const size_t first = infos.size();
+    for (const SafetensorsEntry& entry : entries[i]) {
+      const std::string& name = entry.info.name;
+      if (!name.ends_with(".outlier_index") && !name.ends_with(".outlier_value")) infos.push_back(entry.info);
+    }
+    shards.push_back({fs::path(layout.shards[i].path).filename().string(), first, infos.size() - first,
+                      total_bytes / entries.size()});
+  }
+  return safetensors_index(infos, shards).size();
+}
+
 }  // namespace
 
 bool needs_verbatim(Dtype dtype) {
@@ -211,6 +228,7 @@ Result<ArchivePlan> plan_archive(const ArchivePlanInput& input) {
     plan.layout.shards[i].header_bytes = header.size();
     plan.header_bytes += header.size();
   }
+  if (shards > 1) plan.header_bytes += index_bytes(plan.layout, entries, total_bytes);
   return plan;
 }
 

@@ -18,7 +18,7 @@ struct ArchivePlan {
   std::vector<size_t> shard_of;  // per source tensor
   std::vector<size_t>
       exact_order;  // source tensors stored exactly, by shard, then falling alignment, then position
-  uint64_t header_bytes = 0;  // of all shards
+  uint64_t header_bytes = 0;  // of all shards, and of their index
 };
 
 struct ArchivePlanInput {

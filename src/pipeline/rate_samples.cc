@@ -249,6 +249,10 @@ Result<RateEstimate> RateSamples::extrapolate(const std::vector<Piece>& pieces) 
   estimate.metrics = all.metrics;
   estimate.seconds_per_weight = seconds / all.weights;
   std::vector<double> bytes = whole_ ? exact_bytes_of(own) : spread_bytes(own, all, facts);
+  // The number of shards, and with it the headers, follows from what tensors come to.
+  for (size_t j = 0; j < bytes.size(); ++j)
+    (*search_.plans)[(*search_.jobs)[j].index].predicted_bytes =
+        static_cast<uint64_t>(std::llround(bytes[j]));
   LLMC_ASSIGN_OR_RETURN(const uint64_t fixed, search_.fixed_bytes());
   estimate.bytes = static_cast<double>(fixed);
   for (size_t j = 0; j < bytes.size(); ++j) {

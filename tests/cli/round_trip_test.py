@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Checkpoints of every kind through compress, verify and decompress."""
 import json
+import subprocess
+import sys
 
 import numpy as np
 from gguf import GGUFReader
 
 import cli_support
+import gguf_to_hf
 from cli_support import CliTest, arrays, as_floats, needs_ffmpeg, snr_db
 
 
@@ -56,6 +59,21 @@ class RoundTrip(CliTest):
             self.assertEqual((restored / file).read_bytes(), (self.path("folder") / file).read_bytes())
         self.assertEqual(json.loads((archive / "config.json").read_text())["quantization_config"]["quant_method"], "llmcodec")
         self.assertNotIn("quantization_config", json.loads((restored / "config.json").read_text()))
+
+    def test_sharded_folder_to_sharded_archive_and_back(self):
+        # What the user of a Hugging Face model does: a folder of shards (made from a GGUF), an archive of shards, a folder.
+        source, archive, restored = self.path("hf"), self.path("hf.archive"), self.path("hf.restored")
+        subprocess.run([sys.executable, gguf_to_hf.__file__, self.path("llama.gguf"), source, "--shard-size", "200000"], check=True)
+        self.assertGreater(len(list(source.glob("model-*.safetensors"))), 2)
+        report = self.json("compress", source, "-o", archive, "--bpw", "4", "--shard-size", "50K")
+        self.assertGreater(len(list(archive.glob("model-*.safetensors"))), 2)
+        self.assertLess(abs(report["bpw"] / 4 - 1), 0.01)
+        checked = self.json("verify", archive, "--against", source)
+        self.assertAlmostEqual(checked["snr_db"], report["snr_db"], places=3)
+        self.ok("decompress", archive, "-o", restored)
+        coded = {t["name"] for t in report["tensors"] if t["coded"]}
+        self.compare(source, restored, coded, 12)
+        self.assertEqual(json.loads((restored / "config.json").read_text()), json.loads((source / "config.json").read_text()))
 
     def test_gguf_restores_as_gguf_with_all_key_values(self):
         archive, restored = self.path("llama.archive.safetensors"), self.path("llama.restored.gguf")

@@ -147,6 +147,36 @@ TEST_F(ArchiveWriterTest, a_header_without_room_is_our_own_mistake) {
   EXPECT_FALSE(std::filesystem::exists(tight.shards[0].path));
 }
 
+TEST_F(ArchiveWriterTest, shards_are_written_in_any_order_also_after_a_kill) {
+  const auto write = [&](ArchiveWriter& writer, size_t last) {
+    for (size_t i = 0; i < last; ++i) {
+      const std::string name = fmt::format("t{}", i);
+      if (!writer.is_done(name)) ASSERT_OK(exact(writer, name, name + " bytes", (2 * i + 2) % 3));
+    }
+  };
+  std::vector<std::string> expected;
+  for (size_t cut = 0; cut <= 5; ++cut) {
+    {
+      auto writer = ArchiveWriter::open(layout(3));
+      ASSERT_OK(writer);
+      write(*writer, cut);
+      writer->keep_for_resume();
+    }
+    auto writer = ArchiveWriter::open(layout(3));
+    ASSERT_OK(writer);
+    write(*writer, 6);
+    ASSERT_OK(writer->finish({}));
+    const auto archive = ArchiveReader::open(folder_.path());
+    ASSERT_OK(archive);
+    EXPECT_EQ((*archive)->exact_tensors().size(), 6u);
+    for (size_t i = 0; i < 3; ++i) {
+      const std::string bytes = read_bytes(folder_.file(fmt::format("s{}.safetensors", i)));
+      if (cut == 0) expected.push_back(bytes);
+      EXPECT_EQ(bytes, expected[i]);
+    }
+  }
+}
+
 TEST_F(ArchiveWriterTest, a_missing_shard_is_noticed_even_when_the_index_hides_it) {
   auto writer = ArchiveWriter::open(layout(2));
   ASSERT_OK(writer);
