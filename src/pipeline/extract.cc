@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <span>
+
 #include "base/file.h"
 #include "llmcodec/model.h"
 #include "pipeline/decode_run.h"
@@ -29,6 +32,22 @@ Status write_samples(const TensorDecoder& tensor, const Control& control, Atomic
   return run.run(control.threads);
 }
 
+// The segments as one stream that players take. Most formats may simply follow each other; IVF has a file
+// header (of which bytes 6 and 7 give the length), which only the first segment may keep.
+Status write_stream(std::span<const std::byte> stream, const CodecStage& codec, AtomicFile& out) {
+  if (codec.stream != "ivf") return out.write(stream);
+  for (uint64_t offset = 0; const uint64_t bytes : codec.segment_bytes) {
+    std::span<const std::byte> segment = stream.subspan(offset, bytes);
+    if (offset > 0 && bytes >= 8) {
+      const auto header = std::to_integer<size_t>(segment[6]) | std::to_integer<size_t>(segment[7]) << 8;
+      segment = segment.subspan(std::min<size_t>(header, bytes));
+    }
+    LLMC_RETURN_IF_ERROR(out.write(segment));
+    offset += bytes;
+  }
+  return Status::ok();
+}
+
 }  // namespace
 
 Status extract(const ExtractOptions& options) {
@@ -46,7 +65,8 @@ Status extract(const ExtractOptions& options) {
     LLMC_RETURN_IF_ERROR(write_samples(tensor, options.control, out));
   } else {
     LLMC_ASSIGN_OR_RETURN(const auto stream, archive->part(options.tensor, "bitstream"));
-    LLMC_RETURN_IF_ERROR(out.write(stream));
+    LLMC_ASSIGN_OR_RETURN(const CodedTensor coded, stages_from_json(record->second));
+    LLMC_RETURN_IF_ERROR(write_stream(stream, coded.codec, out));
   }
   return out.commit();
 }

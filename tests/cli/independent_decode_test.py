@@ -93,7 +93,7 @@ def hard_tensors(rng):
                "alternating": np.where(np.indices((96, 128)).sum(axis=0) % 2, 1, -1) * 3.0, "smallest": normal(8, 8),
                "odd": normal(333, 77), "thin": normal(16, 100000 if FULL else 20000), "deep": normal(96 if FULL else 24, 16384)}
     if FULL:  # pictures of 512 blocks across: 24 outputs a block at 2 bits, 14 at 4
-        tensors |= {"tall": normal(100000, 16), "wide_2": normal(512 * 24, 96), "wide_4": normal(512 * 14, 96),
+        tensors |= {"tall": normal(100000, 16), "wide_2": normal(512 * 24, 32), "wide_4": normal(512 * 14, 96),
                     "wide_one_sided": np.abs(normal(512 * 24, 64)), "deep_one_sided": np.abs(normal(64, 16384))}
     return tensors
 
