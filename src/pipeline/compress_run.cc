@@ -118,13 +118,17 @@ Status CompressRun::resolve_codecs() {
 
 // Output heads (and embeddings, often the same tensor) read hidden states of which a few dimensions are
 // hundreds of times as strong as the rest; dual scales take just these for coarse ones. Row scales do not,
-// until the inputs are known.
+// until the inputs are known. Then most of a head's columns are nearly empty, and at the step of the others
+// it would get a bit less than it is worth (docs/decisions/022-embedding-bits.md).
 Status CompressRun::choose_scales() {
+  constexpr double kKnownHeadOctaves = -0.5;
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
     TensorPlan& tensor = plan.tensors[i];
     if (!tensor.code || !tensor.auto_scales) continue;
     LLMC_ASSIGN_OR_RETURN(const bool known, knows_inputs(moments, model.source->tensors()[i]));
-    tensor.scales = {is_vocabulary(tensor.name) && !known ? ScaleKind::kRow : ScaleKind::kDual, 0};
+    const bool vocabulary = is_vocabulary(tensor.name);
+    tensor.scales = {vocabulary && !known ? ScaleKind::kRow : ScaleKind::kDual, 0};
+    if (vocabulary && known && tensor.auto_octaves) tensor.step_octaves = kKnownHeadOctaves;
   }
   return Status::ok();
 }

@@ -79,6 +79,7 @@ Status set_bit_depth(const std::string& value, TensorPlan* tensor) {
 
 Status set_step_octaves(const std::string& value, TensorPlan* tensor) {
   LLMC_ASSIGN_OR_RETURN(tensor->step_octaves, parse_number("step_octaves", value));
+  tensor->auto_octaves = false;
   return Status::ok();
 }
 

@@ -16,7 +16,7 @@ namespace {
 
 constexpr double kCoarseTolerance = 0.005, kFineTolerance = 0.002;  // of the wanted bytes
 constexpr double kCoarseDecibels = 0.1, kFineDecibels = 0.03;
-constexpr int kFineEvaluations = 3;
+constexpr int kFineEvaluations = 8;  // two or three, but for models whose few samples misled
 // What counts as hit in the end; codecs whose rate jumps get the wider one.
 constexpr double kHit = 0.008, kHitWithJumps = 0.018, kHitDecibels = 0.1;
 
@@ -139,30 +139,25 @@ class Search {
     return found;
   }
 
-  // The samples of the coarse search are few: what many say moves the step by the slope already known.
+  // The samples of the coarse search are few: what many say moves the step, by the slope already known at
+  // first.
   Result<RateFound> correct(const StepFound& found) {
-    double x = found.log2_step, slope = found.slope, best_x = x;
+    LLMC_ASSIGN_OR_RETURN(StepSearch fine, numbers());
+    fine.guess = found.log2_step;
+    fine.slope = found.slope;
+    fine.tolerance = by_snr() ? kFineDecibels : kFineTolerance * target();
+    fine.max_evaluations = kFineEvaluations;
     std::optional<RateEstimate> best;
-    const auto miss = [&](const RateEstimate& estimate) { return reduced(estimate) - target(); };
-    for (int i = 0; i < kFineEvaluations; ++i) {
-      LLMC_ASSIGN_OR_RETURN(RateEstimate estimate, evaluate(fine_, x));
-      const double missed = miss(estimate);
-      if (best) {
-        const double secant = (missed - miss(*best)) / (x - best_x);
-        if (secant < slope / 3 && secant > slope * 3) slope = secant;
-      }
-      if (!best || std::abs(missed) < std::abs(miss(*best))) {
-        best = std::move(estimate);
-        best_x = x;
-      }
-      if (std::abs(missed) <= (by_snr() ? kFineDecibels : kFineTolerance * target())) break;
-      const double next = std::clamp(best_x - miss(*best) / slope, range_.min, range_.max);
-      if (next == x) break;
-      x = next;
-    }
+    LLMC_ASSIGN_OR_RETURN(const StepFound corrected, search_step(fine, [&](double x) -> Result<double> {
+                            LLMC_ASSIGN_OR_RETURN(RateEstimate estimate, evaluate(fine_, x));
+                            const double value = reduced(estimate);
+                            if (!best || std::abs(value - target()) < std::abs(reduced(*best) - target()))
+                              best = std::move(estimate);
+                            return value;
+                          }));
     const double hit = by_snr() ? kHitDecibels : (range_.continuous ? kHit : kHitWithJumps) * target();
-    if (std::abs(miss(*best)) > hit) return out_of_reach();
-    LLMC_RETURN_IF_ERROR(choose(best_x));
+    if (std::abs(reduced(*best) - target()) > hit) return out_of_reach();
+    LLMC_RETURN_IF_ERROR(choose(corrected.log2_step));
     return finish(*best);
   }
 

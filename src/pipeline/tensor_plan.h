@@ -27,7 +27,8 @@ struct TensorPlan {
   std::string codec = "vvc";
   std::string layout = "spectral";  // or "spatial"
   uint32_t bit_depth = 10;          // spatial
-  double step_octaves = 0;  // step of this tensor relative to the others, in octaves: bits it gives up
+  double step_octaves = 0;   // step of this tensor relative to the others, in octaves: bits it gives up
+  bool auto_octaves = true;  // step_octaves is still to be chosen
   // Found by the rate search (or edited):
   double step = 0;                 // u per sample step (spatial) or per index (spectral); 0: not yet known
   double quality = 0;              // of the codec; spectral: the slice QP
