@@ -26,6 +26,12 @@ void* operator new(size_t bytes) {
 void* operator new[](size_t bytes) {
   return counted_allocation(bytes);
 }
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  return bytes <= llmcodec::kHardAllocationLimit ? std::malloc(bytes > 0 ? bytes : 1) : nullptr;
+}
+void* operator new[](size_t bytes, const std::nothrow_t& tag) noexcept {
+  return operator new(bytes, tag);
+}
 void operator delete(void* place) noexcept {
   std::free(place);
 }
