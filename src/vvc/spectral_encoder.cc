@@ -2,6 +2,7 @@
 #include "vvc/spectral_encoder.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <numeric>
@@ -46,6 +47,30 @@ double rms(std::span<const float> values) {
     if (std::abs(value) < kMonster) squares += double{value} * value;
   return std::sqrt(squares / static_cast<double>(values.size()));
 }
+
+// Models for pricing: the slow average of each, averaged once more over some blocks, so that no single odd
+// block (the padded end of a strip) sets the prices of a whole batch.
+class SteadyContexts {
+ public:
+  explicit SteadyContexts(const ContextSet& contexts) : contexts_(contexts) {}
+
+  // Once for every block coded.
+  void add(const ContextSet& contexts) {
+    const int span = std::min(1 + blocks_++ / 4, kBlocks);  // short at first, when the models move fast
+    for (size_t i = 0; i < contexts.size(); ++i) {
+      sums_[i] += (contexts[i].p_state_idx1() << kFraction) / span - sums_[i] / span;
+      const auto slow = static_cast<uint32_t>(sums_[i] >> kFraction);
+      contexts_[i].states = slow >> 4 << 16 | slow;
+    }
+  }
+  const ContextSet& contexts() const { return contexts_; }
+
+ private:
+  static constexpr int kBlocks = 8, kFraction = 8;
+  ContextSet contexts_;
+  std::array<int, ctx::kCount> sums_{};
+  int blocks_ = 0;
+};
 
 // One block under construction.
 struct BlockWork {
@@ -97,6 +122,7 @@ struct SpectralEncoder::State {
   SpectralFormat format;
   EncoderStream stream;
   CabacEncoder cabac;
+  SteadyContexts prices{cabac.contexts()};
   BatchTrellis batch;
   std::vector<int32_t> batch_input, batch_levels;  // blocks of positions 0..K
   uint32_t batch_size =
@@ -242,6 +268,7 @@ void SpectralEncoder::State::encode_block(uint32_t bx, std::span<const float> co
   std::sort(outliers.begin(), outliers.end());
   outliers.erase(std::unique(outliers.begin(), outliers.end()), outliers.end());
   syntax.coding_tree_unit(static_cast<int>(bx), static_cast<int>(strip));
+  prices.add(cabac.contexts());
 }
 
 // Blocks of the strip from `first` on, at most kMaxBlocks of them. All are searched before the first is
@@ -255,7 +282,7 @@ void SpectralEncoder::State::encode_batch(uint32_t first, std::span<const float>
     for (size_t k = 0; k < weights; ++k) input[k + 1] = to_fixed(coefficients[b * weights + k]);
   }
   TrellisResult results[BatchTrellis::kMaxBlocks];
-  batch.set_rates(cabac.contexts());
+  batch.set_rates(prices.contexts());
   batch.quantize(std::span(batch_input).first(blocks * (weights + 1)), static_cast<int>(weights) + 1,
                  std::span(batch_levels).first(blocks * (weights + 1)), std::span(results, blocks));
   std::vector<uint32_t> of_block;
