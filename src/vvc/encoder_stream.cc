@@ -62,19 +62,4 @@ void trace_transform_unit(TraceSink& trace, const CodingUnit& cu, const Transfor
     trace.element("TransCoeffLevel", tu.levels[scan[n].raster]);
 }
 
-void residual_of_levels(const int32_t* levels, int last, const Scaler& scaler, int bit_depth,
-                        int16_t* residual) {
-  const ScanOrder& scan = scan_order(5, 5);
-  alignas(32) int32_t coefficients[32 * 32] = {};
-  TransformSize size{.log2_width = 5, .log2_height = 5, .columns = 1, .rows = 1};
-  for (int n = 0; n <= last; ++n) {
-    const ScanEntry& place = scan[n];
-    if (levels[place.raster] == 0) continue;
-    coefficients[place.raster] = scaler(levels[place.raster]);
-    size.columns = std::max(size.columns, place.x + 1);
-    size.rows = std::max(size.rows, place.y + 1);
-  }
-  inverse_dct(coefficients, size, bit_depth, residual);
-}
-
 }  // namespace llmcodec::vvc

@@ -54,9 +54,4 @@ class EncoderStream {
 // The lines that the decoder's trace has for a transform unit, besides its syntax elements.
 void trace_transform_unit(TraceSink& trace, const CodingUnit& cu, const TransformUnit& tu);
 
-// Levels of a 32x32 block (raster) to its residual in samples (row-major, stride 32). `last` bounds the scan
-// positions that may be non-zero; -1 gives zeros.
-void residual_of_levels(const int32_t* levels, int last, const Scaler& scaler, int bit_depth,
-                        int16_t* residual);
-
 }  // namespace llmcodec::vvc

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <numeric>
 
+#include "vvc/block_residual.h"
 #include "vvc/cabac_encoder.h"
 #include "vvc/encoder_stream.h"
 #include "vvc/intra_pred.h"
@@ -34,9 +36,12 @@ int32_t nearest_level(int64_t target, int state) {
   return static_cast<int32_t>(target < 0 ? -level : level);
 }
 
+// Rounds to nearest, ties to even, by adding a number whose last bit is worth one: no library call, and
+// vectors.
 int32_t to_fixed(float value) {
   constexpr float kLimit = 1 << 22;  // far beyond the largest level, far below overflow
-  return static_cast<int32_t>(std::lrintf(std::clamp(value, -kLimit, kLimit) * (1 << kCoefficientFraction)));
+  const double scaled = std::clamp(value, -kLimit, kLimit) * (1 << kCoefficientFraction);
+  return static_cast<int32_t>(std::bit_cast<int64_t>(scaled + 0x1.8p52));
 }
 
 // Without the weights that become outliers at any QP, lest one of them should silence all others.
@@ -74,13 +79,13 @@ class SteadyContexts {
 
 // One block under construction.
 struct BlockWork {
-  std::span<const int32_t> input;             // scan positions 0..K, fixed point
-  std::vector<int32_t> scanned;               // levels in scan order
-  int final_state = 0;                        // of the trellis, before position 0
-  alignas(32) int32_t levels[kBlockSamples];  // in raster order, as residual_coding takes them
+  std::span<const int32_t> input;      // scan positions 0..K, fixed point
+  std::vector<int32_t> scanned;        // levels in scan order
+  int final_state = 0;                 // of the trellis, before position 0
+  int32_t levels[kBlockSamples] = {};  // in raster order, filled for traces only
   int last = -1;
   alignas(32) uint16_t prediction[kBlockSamples];
-  alignas(32) int16_t residual[kBlockSamples];
+  alignas(64) int16_t residual[kBlockSamples];
   int prediction_sum = 0;
 };
 
@@ -95,6 +100,7 @@ struct SpectralEncoder::State {
   void encode_block(uint32_t bx, std::span<const float> coefficients, std::vector<uint32_t>& outliers);
   void predict(uint32_t bx);
   void choose_levels(bool steer);
+  void fill_raster();
   bool reconstructs_inside();
   void drop_until_inside(std::span<const float> coefficients, std::vector<uint32_t>& outliers);
   void check_readback(std::vector<uint32_t>& outliers);
@@ -106,6 +112,7 @@ struct SpectralEncoder::State {
     cu.qp = strip_qp.back();
   }
   void transform_unit(const CodingUnit&, TransformUnit& tu) {
+    if (trace != nullptr) fill_raster();
     tu.levels = block.levels;
     tu.last = block.last;
     tu.coded = block.last >= 0;
@@ -129,6 +136,7 @@ struct SpectralEncoder::State {
       1;            // doubles up to kMaxBlocks: the first blocks' contexts, and so prices, change fast
   Trellis trellis;  // for blocks that lose weights
   Scaler scaler;
+  BlockResidual residual_of;
   const ScanOrder& scan = scan_order(5, 5);
   Plane picture;
   CuMap cu_map;
@@ -151,6 +159,7 @@ SpectralEncoder::State::State(const SpectralFormat& format_in, const SpectralOpt
       batch(5, 5, {.lambda = options.lambda}),
       trellis(5, 5, {.lambda = options.lambda}),
       scaler(format.qp + 6 * (format.bit_depth - 8), format.bit_depth, 5, 5),
+      residual_of(scaler, format.bit_depth),
       picture(format.width(), format.height()),
       cu_map(static_cast<int>(format.width()), static_cast<int>(format.height())),
       trace(options.trace),
@@ -165,6 +174,7 @@ SpectralEncoder::State::State(const SpectralFormat& format_in, const SpectralOpt
 void SpectralEncoder::State::set_qp(int qp) {
   strip_qp.push_back(qp);
   scaler = Scaler(qp + 6 * (format.bit_depth - 8), format.bit_depth, 5, 5);
+  residual_of = BlockResidual(scaler, format.bit_depth);
   for (probe = 1024; probe > 1 && scaler(probe) == 32767;) probe /= 2;
   readback = SpectralReadback(static_cast<double>(scaler(probe)) / probe, format.bit_depth);
 }
@@ -189,17 +199,18 @@ void SpectralEncoder::State::choose_levels(bool steer) {
     block.scanned[0] = nearest_level(coefficient * probe / scaler(probe), block.final_state);
   }
   block.last = -1;
+  for (size_t n = 0; n < block.scanned.size(); ++n)
+    if (block.scanned[n] != 0) block.last = static_cast<int>(n);
+}
+
+void SpectralEncoder::State::fill_raster() {
   std::fill(block.levels, block.levels + kBlockSamples, 0);
-  for (int n = 0; n < static_cast<int>(block.scanned.size()); ++n) {
-    if (block.scanned[n] == 0) continue;
-    block.levels[scan[n].raster] = block.scanned[n];
-    block.last = n;
-  }
+  for (int n = 0; n <= block.last; ++n) block.levels[scan[n].raster] = block.scanned[static_cast<size_t>(n)];
 }
 
 // True if no sample of the reconstruction needs clipping.
 bool SpectralEncoder::State::reconstructs_inside() {
-  residual_of_levels(block.levels, block.last, scaler, format.bit_depth, block.residual);
+  residual_of(block.scanned.data(), block.last, block.residual);
   const int largest = (1 << format.bit_depth) - 1;
   int low = largest, high = 0;
   for (int i = 0; i < kBlockSamples; ++i) {
