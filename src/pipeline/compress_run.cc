@@ -121,13 +121,14 @@ Status CompressRun::resolve_codecs() {
 // until the inputs are known. Then most of a head's columns are nearly empty, and at the step of the others
 // it would get a bit less than it is worth (docs/decisions/022-embedding-bits.md).
 Status CompressRun::choose_scales() {
-  constexpr double kKnownHeadOctaves = -0.5;
+  constexpr double kKnownHeadOctaves = -0.5, kRowExponent = 0.5;  // docs/decisions/021-row-scales.md
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
     TensorPlan& tensor = plan.tensors[i];
     if (!tensor.code || !tensor.auto_scales) continue;
     LLMC_ASSIGN_OR_RETURN(const bool known, knows_inputs(moments, model.source->tensors()[i]));
     const bool vocabulary = is_vocabulary(tensor.name);
     tensor.scales = {vocabulary && !known ? ScaleKind::kRow : ScaleKind::kDual, 0};
+    if (tensor.row_exponent < 0) tensor.row_exponent = vocabulary && !known ? 1 : kRowExponent;
     if (vocabulary && known && tensor.auto_octaves) tensor.step_octaves = kKnownHeadOctaves;
   }
   return Status::ok();

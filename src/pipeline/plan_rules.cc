@@ -34,6 +34,7 @@ Status set_scales(const std::string& value, TensorPlan* tensor) {
   tensor->auto_scales = value == "auto";
   if (tensor->auto_scales) return Status::ok();
   tensor->row_exponent = 1;  // the plain kind, as asked for
+  tensor->column_exponent = 1;
   tensor->token_rank = 0;
   LLMC_ASSIGN_OR_RETURN(tensor->scales, parse_scale_spec(value));
   return Status::ok();
@@ -46,6 +47,9 @@ Status set_unit_number(const std::string& key, const std::string& value, double*
 }
 Status set_row_exponent(const std::string& value, TensorPlan* tensor) {
   return set_unit_number("row_exponent", value, &tensor->row_exponent);
+}
+Status set_column_exponent(const std::string& value, TensorPlan* tensor) {
+  return set_unit_number("column_exponent", value, &tensor->column_exponent);
 }
 Status set_token_rank(const std::string& value, TensorPlan* tensor) {
   return set_unit_number("token_rank", value, &tensor->token_rank);
@@ -84,10 +88,16 @@ Status set_step_octaves(const std::string& value, TensorPlan* tensor) {
 }
 
 const std::map<std::string, Setter>& setters() {
-  static const std::map<std::string, Setter> kSetters = {
-      {"action", set_action},         {"scales", set_scales},       {"row_exponent", set_row_exponent},
-      {"token_rank", set_token_rank}, {"asymmetric", set_symmetry}, {"codec", set_codec},
-      {"layout", set_layout},         {"bit_depth", set_bit_depth}, {"step_octaves", set_step_octaves}};
+  static const std::map<std::string, Setter> kSetters = {{"action", set_action},
+                                                         {"scales", set_scales},
+                                                         {"row_exponent", set_row_exponent},
+                                                         {"column_exponent", set_column_exponent},
+                                                         {"token_rank", set_token_rank},
+                                                         {"asymmetric", set_symmetry},
+                                                         {"codec", set_codec},
+                                                         {"layout", set_layout},
+                                                         {"bit_depth", set_bit_depth},
+                                                         {"step_octaves", set_step_octaves}};
   return kSetters;
 }
 

@@ -19,6 +19,9 @@ constexpr uint64_t kMinStrips = 32, kMaxStrips = 160;
 constexpr uint64_t kCoarsePart =
     4;  // one fine strip, and at most one weight, in so many is coded for a coarse one
 constexpr uint64_t kMinCoarseStrips = 6;
+// What contexts cost until they know the weights: 1,400 to 2,300 bits a picture
+// (docs/decisions/010-spectral-layout.md).
+constexpr double kLearningBytes = 230;
 constexpr uint64_t kMaxLoopBytes = 256 << 20;  // of closed-loop factors kept between evaluations
 
 uint64_t total_weights(const std::vector<TensorJob>& jobs) {
@@ -189,8 +192,8 @@ Result<RateEstimate> RateSamples::evaluate(const std::function<void(uint64_t)>& 
   return extrapolate(pieces);
 }
 
-// What a stream costs beside its weights: parameter sets, headers, an encoder's signature. From a picture of
-// zeros; strips have more streams per weight than the archive will have.
+// What a stream costs beside its weights: parameter sets, headers, an encoder's signature, contexts that have
+// to learn. From a picture of zeros; strips have more streams per weight than the archive will have.
 Result<double> RateSamples::overhead(const TensorJob& job, const Codec* codec) {
   const std::string key = job.plan->codec + job.plan->layout + std::to_string(job.plan->bit_depth);
   const auto found = overheads_.find(key);
@@ -212,7 +215,8 @@ Result<double> RateSamples::overhead(const TensorJob& job, const Codec* codec) {
   // A codec of fixed rate has no picture for nothing; neither has one that refuses flat pictures.
   const bool meaningful = coded.is_ok() && !codec->info().quality.fixed_rate &&
                           !(codec->info().quality.lossless_only && !stages.is_spectral());
-  return overheads_[key] = meaningful ? static_cast<double>(coded->stream.size()) : 0.0;
+  const double learning = codec->info().name == "vvc" ? kLearningBytes : 0;
+  return overheads_[key] = meaningful ? static_cast<double>(coded->stream.size()) + learning : 0.0;
 }
 
 Result<std::vector<RateSamples::JobFacts>> RateSamples::facts() {

@@ -45,6 +45,8 @@ Result<MatrixScales> fit_matrix(const TensorSource& source, TensorJob& job, uint
   options.column_classes = columns.classes;
   if (options.spec.kind == ScaleKind::kRow || options.spec.kind == ScaleKind::kDual)
     options.row_exponent = job.plan->row_exponent;
+  if (options.spec.kind == ScaleKind::kDual && columns.steps.empty())
+    options.column_exponent = job.plan->column_exponent;
   const std::vector<float> rank_factors =
       job.plan->token_rank > 0 ? token_rank_factors(job.shape.rows, {.exponent = job.plan->token_rank})
                                : std::vector<float>();

@@ -41,6 +41,7 @@ json tensor_to_json(const TensorPlan& tensor) {
                 {"predicted_snr_db", tensor.predicted_snr_db}};
   if (tensor.asymmetric) value["asymmetric"] = true;
   if (tensor.row_exponent != 1) value["row_exponent"] = tensor.row_exponent;
+  if (tensor.column_exponent != 1) value["column_exponent"] = tensor.column_exponent;
   if (tensor.token_rank != 0) value["token_rank"] = tensor.token_rank;
   value["quality"] = tensor.quality;
   if (tensor.layout == "spectral") {
@@ -95,6 +96,7 @@ Result<TensorPlan> tensor_from_json(const json& value) {
     if (!scales.is_ok()) return std::move(scales).error().in_tensor(tensor.name);
     tensor.scales = *scales;
     tensor.row_exponent = fields.number("row_exponent", 1);
+    tensor.column_exponent = fields.number("column_exponent", 1);
     tensor.token_rank = fields.number("token_rank", 0);
     tensor.asymmetric = value.contains("asymmetric") && value["asymmetric"] == true;
     tensor.codec = fields.text("codec", "vvc");
@@ -108,6 +110,7 @@ Result<TensorPlan> tensor_from_json(const json& value) {
     tensor.predicted_snr_db = fields.number("predicted_snr_db", 0);
     if (!(tensor.step > 0)) fields.fail("step");
     if (!in_unit_range(tensor.row_exponent)) fields.fail("row_exponent");
+    if (!in_unit_range(tensor.column_exponent)) fields.fail("column_exponent");
     if (!in_unit_range(tensor.token_rank)) fields.fail("token_rank");
     if (tensor.layout != "spectral" && tensor.layout != "spatial") fields.fail("layout");
     if (tensor.layout == "spectral" && tensor.outputs_per_block == 0) fields.fail("outputs_per_block");
@@ -121,7 +124,8 @@ Result<TensorPlan> tensor_from_json(const json& value) {
 // Scales as we choose them when nobody asks for others; docs/decisions/021-row-scales.md has the
 // measurements.
 void choose_row_scales(TensorPlan& tensor) {
-  tensor.row_exponent = 0.5;
+  tensor.row_exponent = -1;  // once it is known what is known of the inputs
+  tensor.column_exponent = 0.8;
   tensor.token_rank = is_vocabulary(tensor.name) ? 0.75 : 0;
 }
 

@@ -20,9 +20,11 @@ struct TensorPlan {
   uint64_t rows = 0;         // of the tensor's matrices
   bool auto_scales = false;  // scales are still to be chosen
   ScaleSpec scales;
-  double row_exponent = 1;  // row scales go with this power of the rows' RMS; row and dual scales only
-  double token_rank =
-      0;  // exponent of token frequencies, guessed from ranks, in an embedding's row scales; 0: none
+  // Of row and dual scales, docs/plan.md. Row scales go with this power of the rows' RMS; negative: to be
+  // chosen.
+  double row_exponent = 1;
+  double column_exponent = 1;  // dual column scales go with this power of what unit RMS asks for
+  double token_rank = 0;  // exponent of token frequencies, guessed from ranks, in an embedding's row scales
   bool asymmetric = false;
   std::string codec = "vvc";
   std::string layout = "spectral";  // or "spatial"

@@ -81,9 +81,12 @@ struct ScaleOptions {
   // are rounded to the nearest code with code mod kColumnClasses == class (at most 1/8 octave away), so that
   // class_order() of the codes is the coding order and needs no storage. Dead columns have code 0, class 0.
   std::span<const uint8_t> column_classes = {};
-  // kRow and kDual. Below 1, loud rows get finer steps than their RMS asks for: row[i] is proportional to (RMS of row
-  // i of the matrix itself, not of x / col) ^ row_exponent, with the geometric mean of rows that have unit RMS. 0..1.
+  // kRow and kDual. Below 1, loud rows get finer steps than their RMS asks for: row[i] is proportional to
+  // (RMS of row i of the matrix itself, not of x / col) ^ row_exponent, with the geometric mean of rows that
+  // have unit RMS. 0..1.
   double row_exponent = 1;
+  // kDual without column_steps: col[j] is the fixed point's to this power. 0..1.
+  double column_exponent = 1;
   // kRow and kDual. Given (one per row, > 0, finite): the fitted row scale is multiplied by row_factors[i],
   // e.g. to give the embeddings of rare tokens coarser steps.
   std::span<const float> row_factors = {};

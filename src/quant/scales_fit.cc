@@ -306,6 +306,9 @@ Status fit_dual(RowReader& reader, const ScaleOptions& options, MatrixScales& sc
     normalise_geometric_mean(cols);
   } else {
     LLMC_ASSIGN_OR_RETURN(cols, dual_columns(reader, scales.asymmetric));
+    if (options.column_exponent != 1) {
+      for (double& c : cols) c = c > 0 ? portable_pow(c, options.column_exponent) : 0;
+    }
   }
   const bool classed = !options.column_classes.empty();
   scales.col_code = fit_log_code(cols, classed ? kClassedPerOctave : options.per_octave);
@@ -370,8 +373,9 @@ Status check_options(const RowReader& reader, const ScaleOptions& options) {
   const bool dual = kind == ScaleKind::kDual;
   LLMC_RETURN_IF_ERROR(check_factors("column steps", options.column_steps, reader.cols(), dual));
   LLMC_RETURN_IF_ERROR(check_classes(options));
-  if (!(options.row_exponent >= 0 && options.row_exponent <= 1))
-    return error(ErrorKind::kInvalidArgument, "row exponent {} is not in [0, 1]", options.row_exponent);
+  for (double exponent : {options.row_exponent, options.column_exponent})
+    if (!(exponent >= 0 && exponent <= 1))
+      return error(ErrorKind::kInvalidArgument, "exponent {} of scales is not in [0, 1]", exponent);
   return check_factors("row factors", options.row_factors, reader.rows(), dual || kind == ScaleKind::kRow);
 }
 

@@ -179,7 +179,8 @@ TEST(ScalesDamage, OptionsThatDoNotFitAreErrors) {
         ScaleOptions{.per_octave = 3}, ScaleOptions{.per_octave = 0}, ScaleOptions{.column_steps = seven},
         ScaleOptions{.column_steps = bad}, ScaleOptions{.spec = {ScaleKind::kRow}, .column_steps = eight},
         ScaleOptions{.spec = {ScaleKind::kColumn}, .row_factors = eight}, ScaleOptions{.row_factors = seven},
-        ScaleOptions{.row_exponent = 1.5}, ScaleOptions{.row_exponent = std::nan("")}}) {
+        ScaleOptions{.row_exponent = 1.5}, ScaleOptions{.column_exponent = -0.5},
+        ScaleOptions{.row_exponent = std::nan("")}}) {
     MemoryRowReader reader(matrix.view());
     const auto scales = fit_scales(reader, options);
     ASSERT_FALSE(scales.is_ok());

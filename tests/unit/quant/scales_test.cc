@@ -163,6 +163,18 @@ TEST(Scales, RowExponentFollowsTheMatrixNotItsScaledColumns) {
   }
 }
 
+TEST(Scales, ColumnExponentFlattensTheFixedPoint) {
+  OwnedMatrix matrix = testing::gaussian(256, 16, 10, 0);
+  for (size_t r = 0; r < 256; ++r)
+    for (size_t c = 0; c < 16; ++c) matrix.at(r, c) *= std::exp2(static_cast<float>(c) / 2);
+  const MatrixScales plain = fitted(matrix, {});
+  const MatrixScales half = fitted(matrix, {.column_exponent = 0.5});
+  const auto full_cols = decode_all(plain.col_code, plain.col_codes);
+  const auto half_cols = decode_all(half.col_code, half.col_codes);
+  for (size_t c = 1; c < 16; ++c)
+    EXPECT_NEAR(2 * std::log2(half_cols[c] / half_cols[0]), std::log2(full_cols[c] / full_cols[0]), 0.2);
+}
+
 TEST(Scales, ImportanceStepsFollowTheExponent) {
   const std::vector<float> moments = {1.0f, 16.0f, 4.0f};
   const auto flat = importance_column_steps(moments, {.exponent = 0, .damping = 0.01});
