@@ -145,20 +145,25 @@ uint64_t ArchiveReader::own_bytes(const std::string& name) const {
   return found == index_.end() ? 0 : source_->bytes(found->second).size();
 }
 
+std::string ArchiveReader::checksum_of(size_t index, uint64_t bytes) const {
+  const std::span<const std::byte> all = source_->bytes(index).first(bytes);
+  const uint64_t element = dtype_info(source_->tensors()[index].dtype).block_bytes;
+  Checksum checksum;
+  for (uint64_t begin = 0; begin < bytes; begin += kPieceBytes) {
+    const uint64_t size = std::min<uint64_t>(kPieceBytes, bytes - begin);
+    checksum.update(all.subspan(begin, size));
+    if (bytes > kPieceBytes) source_->release(index, begin / element, size / element);
+  }
+  return checksum.hex();
+}
+
 Result<std::span<const std::byte>> ArchiveReader::exact(const std::string& name) const {
   const auto found = description_.exact.find(name);
   if (found == description_.exact.end())
     return error(ErrorKind::kCorrupt, "is absent").in_file(files_[0]).in_tensor(name);
   const size_t index = index_.at(name);
   const std::span<const std::byte> bytes = source_->bytes(index);
-  const uint64_t element = dtype_info(source_->tensors()[index].dtype).block_bytes;
-  Checksum checksum;
-  for (uint64_t begin = 0; begin < bytes.size(); begin += kPieceBytes) {
-    const uint64_t size = std::min<uint64_t>(kPieceBytes, bytes.size() - begin);
-    checksum.update(bytes.subspan(begin, size));
-    if (bytes.size() > kPieceBytes) source_->release(index, begin / element, size / element);
-  }
-  if (checksum.hex() != found->second.xxh3_128)
+  if (checksum_of(index, bytes.size()) != found->second.xxh3_128)
     return error(ErrorKind::kCorrupt, "fails its checksum")
         .in_file(source_->file(index))
         .in_tensor(name)
@@ -181,7 +186,7 @@ Result<std::span<const std::byte>> ArchiveReader::part(const std::string& tensor
   const size_t index = index_.at(tensor + "." + part);
   const PartRecord& info = record->second.parts.at(part);
   const std::span<const std::byte> bytes = source_->bytes(index).first(info.bytes);
-  if (verify && xxh3_128(bytes) != info.xxh3_128)
+  if (verify && checksum_of(index, info.bytes) != info.xxh3_128)
     return corrupt_part(tensor, part, index, "fails its checksum");
   return bytes;
 }
@@ -191,9 +196,11 @@ void ArchiveReader::release_exact(const std::string& name) const {
   source_->release(index, 0, source_->tensors()[index].elements());
 }
 
-void ArchiveReader::release_part(const std::string& tensor, const std::string& part) const {
+void ArchiveReader::release_part(const std::string& tensor, const std::string& part, uint64_t begin,
+                                 uint64_t bytes) const {
   const size_t index = index_.at(tensor + "." + part);
-  source_->release(index, 0, source_->tensors()[index].elements());
+  const uint64_t element = dtype_info(source_->tensors()[index].dtype).block_bytes;
+  source_->release(index, begin / element, bytes / element);
 }
 
 }  // namespace llmcodec

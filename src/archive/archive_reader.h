@@ -38,11 +38,12 @@ class ArchiveReader {
   Result<std::span<const std::byte>> exact(const std::string& name) const;
 
   // True bytes of a part. Checked against its checksum when `verify`; Corrupt, with file and offset,
-  // otherwise.
+  // otherwise. Memory as exact().
   Result<std::span<const std::byte>> part(const std::string& tensor, const std::string& part,
                                           bool verify = true) const;
   bool has_part(const std::string& tensor, const std::string& part) const;
-  void release_part(const std::string& tensor, const std::string& part) const;
+  // Gives back the memory of the part's bytes [begin, begin + bytes) once they were used.
+  void release_part(const std::string& tensor, const std::string& part, uint64_t begin, uint64_t bytes) const;
   void release_exact(const std::string& name) const;
 
   const std::vector<std::string>& files() const { return files_; }
@@ -51,6 +52,8 @@ class ArchiveReader {
  private:
   ArchiveReader() = default;
   Status load_descriptions();
+  // XXH3-128 of the first `bytes` of tensor `index` of the file; memory of large ones is given back.
+  std::string checksum_of(size_t index, uint64_t bytes) const;
   Status match_parts();
   Status match_exact(const std::set<std::string>& part_names);
   Error corrupt_part(const std::string& tensor, const std::string& part, size_t index,

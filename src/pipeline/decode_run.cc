@@ -62,8 +62,9 @@ class DecodeRun {
     LLMC_RETURN_IF_ERROR(take_(*item.tensor, first, item.weights));
     done_ += item.weights.size();
     if (control_.progress) control_.progress({"decode", done_, total_, item.tensor->name()});
+    const ByteRange used = item.tensor->stream_range(block);
+    archive_.release_part(item.tensor->name(), "bitstream", used.begin, used.size);
     if (item.block + 1 < item.tensor->blocks().size()) return Status::ok();
-    archive_.release_part(item.tensor->name(), "bitstream");
     if (checksum_->hex() != record.samples)
       return error(ErrorKind::kCorrupt, "decoded samples fail their checksum").in_tensor(item.tensor->name());
     return Status::ok();

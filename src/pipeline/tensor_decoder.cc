@@ -180,6 +180,13 @@ std::span<const std::byte> TensorDecoder::segment(uint64_t index) const {
   return stream_.subspan(segment_begin_[index], stages_.codec.segment_bytes[index]);
 }
 
+ByteRange TensorDecoder::stream_range(const RowBlock& block) const {
+  ByteRange range{segment_begin_[block.first_segment], 0};
+  for (uint64_t s = 0; s < block.segments; ++s)
+    range.size += stages_.codec.segment_bytes[block.first_segment + s];
+  return range;
+}
+
 Status TensorDecoder::decode(const RowBlock& block, std::vector<float>* weights,
                              std::vector<std::byte>* samples) const {
   weights->assign(block.rows * record_->cols, 0.0f);

@@ -33,6 +33,8 @@ class TensorDecoder {
   const std::string& name() const { return name_; }
   const std::vector<RowBlock>& blocks() const { return blocks_; }
   std::span<const std::byte> segment(uint64_t index) const;
+  // Where the block's segments are in the part `bitstream`.
+  ByteRange stream_range(const RowBlock& block) const;
 
   // `weights`: block.rows x cols, outliers applied. `samples` gets the bytes that are hashed, in the order of
   // segments.
