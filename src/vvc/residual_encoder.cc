@@ -69,13 +69,32 @@ constexpr Steps make_steps() {
 }
 constexpr Steps kSteps = make_steps();
 
+// What a bin does to the coder, by its value and bits 9-14 of the model's probability.
+struct BinKind {
+  uint16_t q;       // lps_index()
+  uint16_t is_lps;  // all ones for the less probable value
+};
+constexpr auto make_bin_kinds() {
+  std::array<BinKind, 128> table{};
+  for (uint32_t i = 0; i < 128; ++i) {
+    const uint32_t probability = i / 2 << 9, value = i & 1, mps = probability >> 14;
+    table[i] = {static_cast<uint16_t>(lps_index(static_cast<int>(probability))),
+                static_cast<uint16_t>(value == mps ? 0 : 0xffff)};
+  }
+  return table;
+}
+constexpr auto kBinKinds = make_bin_kinds();
+
+LLMC_INLINE BinKind kind_of(const ContextModel& model, uint32_t value) {
+  return kBinKinds[(static_cast<uint32_t>(model.probability()) >> 9) * 2 + value];
+}
+
 // CabacEncoder's state in registers.
 class Engine {
  public:
   LLMC_INLINE explicit Engine(CabacEncoder& encoder) : encoder_(encoder), r_(encoder.registers()) {}
   LLMC_INLINE void hand_back() { encoder_.set_registers(r_); }
 
-  // A bin of a model that has this lps_index(); `is_lps`: all ones for its less probable value.
   LLMC_INLINE void code(uint32_t q, uint32_t is_lps) {
     const uint32_t range = r_.range - 256;
     const uint32_t mps = kSteps.mps[q][range], lps = kSteps.lps[q][range >> 5];
@@ -90,18 +109,15 @@ class Engine {
   }
   // As CabacEncoder::bin().
   LLMC_INLINE void bin(ContextModel& model, uint32_t value) {
-    const auto probability = static_cast<uint32_t>(model.probability());
-    const uint32_t mps = probability >> 14;
+    const BinKind kind = kind_of(model, value);
     model.adapt(0u - value);
-    code(((probability ^ (0u - mps)) >> 9) & 31, 0u - (value ^ mps));
+    code(kind.q, kind.is_lps);
   }
   // The same if `sent` is 1; with 0, nothing, at the same pace. The model must be a spare one then.
   LLMC_INLINE void bin_if(uint32_t sent, ContextModel& model, uint32_t value) {
-    const auto probability = static_cast<uint32_t>(model.probability());
-    const uint32_t mps = probability >> 14;
+    const BinKind kind = kind_of(model, value);
     model.adapt(0u - value);
-    const uint32_t q = ((probability ^ (0u - mps)) >> 9) & 31;
-    code(sent ? q : kNothing, (0u - (value ^ mps)) & (0u - sent));
+    code(sent ? kind.q : kNothing, kind.is_lps & (0u - sent));
   }
   // count <= 22
   LLMC_INLINE void bypass(uint32_t value, int count) {

@@ -53,6 +53,19 @@ double rms(std::span<const float> values) {
   return std::sqrt(squares / static_cast<double>(values.size()));
 }
 
+// Position of the first value that is not finite; their number if all are. The usual answer takes one pass
+// without branches.
+size_t first_not_finite(std::span<const float> values) {
+  constexpr uint32_t kExponent = 0x7f800000;
+  const auto is_finite = [](float value) {
+    return (std::bit_cast<uint32_t>(value) & kExponent) != kExponent;
+  };
+  bool all = true;
+  for (float value : values) all &= is_finite(value);
+  if (all) return values.size();
+  return static_cast<size_t>(std::find_if_not(values.begin(), values.end(), is_finite) - values.begin());
+}
+
 // Models for pricing: the slow average of each, averaged once more over some blocks, so that no single odd
 // block (the padded end of a strip) sets the prices of a whole batch.
 class SteadyContexts {
@@ -198,9 +211,8 @@ void SpectralEncoder::State::choose_levels(bool steer) {
     const int64_t coefficient = (excess << (10 - format.bit_depth)) / kBlockSide;
     block.scanned[0] = nearest_level(coefficient * probe / scaler(probe), block.final_state);
   }
-  block.last = -1;
-  for (size_t n = 0; n < block.scanned.size(); ++n)
-    if (block.scanned[n] != 0) block.last = static_cast<int>(n);
+  block.last = static_cast<int>(block.scanned.size()) - 1;
+  while (block.last >= 0 && block.scanned[static_cast<size_t>(block.last)] == 0) --block.last;
 }
 
 void SpectralEncoder::State::fill_raster() {
@@ -336,9 +348,8 @@ Status SpectralEncoder::encode_strip(std::span<const float> coefficients, std::s
                  coefficients.size(), indices.size(), size);
   if (s.strip == s.format.blocks_y)
     return error(ErrorKind::kInvalidArgument, "more than the picture's {} strips", s.format.blocks_y);
-  for (size_t i = 0; i < size; ++i)
-    if (!std::isfinite(coefficients[i]))
-      return error(ErrorKind::kInvalidArgument, "weight {} of strip {} is not finite", i, s.strip);
+  if (const size_t i = first_not_finite(coefficients); i < size)
+    return error(ErrorKind::kInvalidArgument, "weight {} of strip {} is not finite", i, s.strip);
   s.set_qp(s.format.bit_depth == 10 ? spectral_strip_qp(s.format, rms(coefficients)) : s.format.qp);
   for (uint32_t first = 0; first < s.format.blocks_x;) {
     const size_t at = size_t{first} * s.format.coefficients;

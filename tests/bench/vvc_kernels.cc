@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Kernels of the VVC codec, one thread, in nanoseconds per weight and items (weights) per second:
+//   vvc_kernels [--benchmark_filter=...]          LLMC_STEP=0.42 by default: steps per deviation, about 2.3
+//   bits
+// The argument of each benchmark is K, the coefficients of a 32x32 block.
+#include <benchmark/benchmark.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include "vvc/block_residual.h"
+#include "vvc/residual_decoder.h"
+#include "vvc/residual_encoder.h"
+#include "vvc/transform.h"
+#include "vvc/trellis_batch.h"
+
+namespace {
+
+using namespace llmcodec::vvc;
+
+constexpr int kBlocks = BatchTrellis::kMaxBlocks;
+
+// Gaussian blocks and their levels, found with prices that fit them.
+struct Blocks {
+  explicit Blocks(int count_in) : count(count_in), contexts(initial_contexts(25)) {
+    const char* step = std::getenv("LLMC_STEP");
+    std::mt19937 random(1);
+    std::normal_distribution<double> normal(0, (1 << kCoefficientFraction) / (step ? std::atof(step) : 0.42));
+    coefficients.resize(static_cast<size_t>(kBlocks) * static_cast<size_t>(count));
+    for (int32_t& c : coefficients) c = static_cast<int32_t>(std::lrint(normal(random)));
+    levels.resize(coefficients.size());
+    for (int round = 0; round < 3; ++round) {
+      BatchTrellis trellis(5, 5, {});
+      trellis.set_rates(contexts);
+      trellis.quantize(coefficients, count, levels, results);
+      CabacEncoder encoder(contexts);
+      write(encoder);
+      contexts = encoder.contexts();
+    }
+  }
+  const int32_t* block(int b) const { return levels.data() + static_cast<ptrdiff_t>(b) * count; }
+  void write(CabacEncoder& encoder) const {
+    for (int b = 0; b < kBlocks; ++b) encode_residual_in_scan_order(encoder, 5, 5, block(b), results[b].last);
+  }
+
+  int count;
+  ContextSet contexts;
+  std::vector<int32_t> coefficients, levels;
+  TrellisResult results[kBlocks];
+};
+
+void report(benchmark::State& state, const Blocks& blocks) {
+  state.SetItemsProcessed(state.iterations() * kBlocks * blocks.count);
+}
+
+void one_by_one(benchmark::State& state) {
+  Blocks blocks(static_cast<int>(state.range(0)));
+  Trellis trellis(5, 5, {});
+  trellis.set_rates(blocks.contexts);
+  const auto size = static_cast<size_t>(blocks.count);
+  for (auto _ : state)
+    for (size_t b = 0; b < kBlocks; ++b)
+      benchmark::DoNotOptimize(trellis.quantize(std::span(blocks.coefficients).subspan(b * size, size),
+                                                std::span(blocks.levels).subspan(b * size, size)));
+  report(state, blocks);
+}
+BENCHMARK(one_by_one)->Name("Trellis")->Arg(736)->Arg(448);
+
+void in_lanes(benchmark::State& state) {
+  Blocks blocks(static_cast<int>(state.range(0)));
+  BatchTrellis trellis(5, 5, {});
+  trellis.set_rates(blocks.contexts);
+  for (auto _ : state) {
+    trellis.quantize(blocks.coefficients, blocks.count, blocks.levels, blocks.results);
+    benchmark::DoNotOptimize(blocks.levels.data());
+  }
+  report(state, blocks);
+}
+BENCHMARK(in_lanes)->Name("BatchTrellis")->Arg(736)->Arg(448);
+
+void writing(benchmark::State& state) {
+  const Blocks blocks(static_cast<int>(state.range(0)));
+  for (auto _ : state) {
+    CabacEncoder encoder(blocks.contexts);
+    blocks.write(encoder);
+    benchmark::DoNotOptimize(encoder.finish());
+  }
+  report(state, blocks);
+}
+BENCHMARK(writing)->Name("encode_residual")->Arg(736)->Arg(448);
+
+void reading(benchmark::State& state) {
+  const Blocks blocks(static_cast<int>(state.range(0)));
+  CabacEncoder encoder(blocks.contexts);
+  blocks.write(encoder);
+  encoder.terminate(1);
+  const std::vector<uint8_t> bytes = encoder.finish();
+  std::vector<int32_t> levels(1024);
+  for (auto _ : state) {
+    CabacDecoder decoder(bytes, blocks.contexts);
+    for (int b = 0; b < kBlocks; ++b) {
+      const auto info = decode_residual_in_scan_order(decoder, 5, 5, levels.data());
+      std::fill_n(levels.begin(), info.last_scan_position + 1, 0);
+    }
+    benchmark::DoNotOptimize(decoder.overrun());
+  }
+  report(state, blocks);
+}
+BENCHMARK(reading)->Name("decode_residual")->Arg(736)->Arg(448);
+
+void reconstructing(benchmark::State& state) {
+  const Blocks blocks(static_cast<int>(state.range(0)));
+  const BlockResidual residual_of(Scaler(37, 10, 5, 5), 10);
+  alignas(64) int16_t residual[1024];
+  for (auto _ : state)
+    for (int b = 0; b < kBlocks; ++b) {
+      residual_of(blocks.block(b), blocks.results[b].last, residual);
+      benchmark::DoNotOptimize(residual);
+    }
+  report(state, blocks);
+}
+BENCHMARK(reconstructing)->Name("BlockResidual")->Arg(736)->Arg(448);
+
+void transforming(benchmark::State& state) {
+  std::vector<int32_t> coefficients(1024, 300);
+  alignas(64) int16_t residual[1024];
+  for (auto _ : state) {
+    inverse_dct(coefficients.data(), {}, 10, residual);
+    benchmark::DoNotOptimize(residual);
+  }
+  state.SetItemsProcessed(state.iterations() * 1024);
+}
+BENCHMARK(transforming)->Name("inverse_dct");
+
+}  // namespace
+
+BENCHMARK_MAIN();
