@@ -149,7 +149,7 @@ struct SpectralEncoder::State {
       1;            // doubles up to kMaxBlocks: the first blocks' contexts, and so prices, change fast
   Trellis trellis;  // for blocks that lose weights
   Scaler scaler;
-  BlockResidual residual_of;
+  BlockResidual residual_of{scaler, format.bit_depth};
   const ScanOrder& scan = scan_order(5, 5);
   Plane picture;
   CuMap cu_map;
@@ -172,7 +172,6 @@ SpectralEncoder::State::State(const SpectralFormat& format_in, const SpectralOpt
       batch(5, 5, {.lambda = options.lambda}),
       trellis(5, 5, {.lambda = options.lambda}),
       scaler(format.qp + 6 * (format.bit_depth - 8), format.bit_depth, 5, 5),
-      residual_of(scaler, format.bit_depth),
       picture(format.width(), format.height()),
       cu_map(static_cast<int>(format.width()), static_cast<int>(format.height())),
       trace(options.trace),
