@@ -29,7 +29,11 @@ inline std::optional<uint64_t> checked_product(std::span<const uint64_t> factors
   return product;
 }
 
-constexpr uint64_t ceil_div(uint64_t a, uint64_t b) { return a / b + (a % b != 0); }
-constexpr uint64_t align_up(uint64_t value, uint64_t alignment) { return ceil_div(value, alignment) * alignment; }
+constexpr uint64_t ceil_div(uint64_t a, uint64_t b) {
+  return a / b + (a % b != 0);
+}
+constexpr uint64_t align_up(uint64_t value, uint64_t alignment) {
+  return ceil_div(value, alignment) * alignment;
+}
 
 }  // namespace llmcodec

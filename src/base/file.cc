@@ -51,7 +51,8 @@ Result<Buffer> read_whole(const std::string& path, uint64_t max_bytes) {
   Descriptor file;
   LLMC_ASSIGN_OR_RETURN(const uint64_t size, open_for_reading(path, &file));
   if (size > max_bytes)
-    return error(ErrorKind::kLimit, "file of {} bytes, at most {} are accepted here", size, max_bytes).in_file(path);
+    return error(ErrorKind::kLimit, "file of {} bytes, at most {} are accepted here", size, max_bytes)
+        .in_file(path);
   Buffer buffer(size, typename Buffer::value_type{});
   LLMC_RETURN_IF_ERROR(read_all(file.fd, path, std::as_writable_bytes(std::span(buffer))));
   return buffer;
@@ -72,7 +73,9 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
   return mapped;
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
+MappedFile::MappedFile(MappedFile&& other) noexcept {
+  *this = std::move(other);
+}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
@@ -86,8 +89,9 @@ MappedFile::~MappedFile() {
 }
 
 void MappedFile::release(uint64_t offset, uint64_t size) const {
-  // Linux maps up to 64 KiB around a page that is touched ("fault-around"), bytes before the range included. So whole
-  // windows are given back: rounding to pages kept a sixth of a file resident that was read in rows of 133 kB.
+  // Linux maps up to 64 KiB around a page that is touched ("fault-around"), bytes before the range included.
+  // So whole windows are given back: rounding to pages kept a sixth of a file resident that was read in rows
+  // of 133 kB.
   const uint64_t window = std::max<uint64_t>(65536, static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)));
   const uint64_t begin = std::min<uint64_t>(offset, size_) / window * window;
   const uint64_t end = std::min<uint64_t>((offset + size + window - 1) / window * window, size_);
@@ -128,7 +132,9 @@ Result<AtomicFile> AtomicFile::resume(const std::string& path, uint64_t size) {
   return file;
 }
 
-AtomicFile::AtomicFile(AtomicFile&& other) noexcept { *this = std::move(other); }
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept {
+  *this = std::move(other);
+}
 
 AtomicFile& AtomicFile::operator=(AtomicFile&& other) noexcept {
   std::swap(path_, other.path_);
@@ -171,8 +177,8 @@ Status AtomicFile::commit() {
   if (::rename(partial_path(path_).c_str(), path_.c_str()) != 0)
     return errno_error("cannot move the finished file here").in_file(path_);
   ::close(std::exchange(descriptor_, -1));
-  // The rename itself must survive a power cut; a folder that cannot be opened or synced (some network file systems)
-  // is no reason to call a complete file broken.
+  // The rename itself must survive a power cut; a folder that cannot be opened or synced (some network file
+  // systems) is no reason to call a complete file broken.
   const std::string folder = std::filesystem::path(path_).parent_path().string();
   Descriptor dir{::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (dir.fd >= 0) ::fsync(dir.fd);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Files: read-only mappings whose pages can be given back, whole-file reads, and writers that appear under their final
-// name only when complete. Every error names the file.
+// Files: read-only mappings whose pages can be given back, whole-file reads, and writers that appear under
+// their final name only when complete. Every error names the file.
 //
 //   LLMC_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
 //   std::span<const std::byte> bytes = file.bytes();
@@ -29,8 +29,8 @@ class MappedFile {
 
   const std::string& path() const { return path_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
-  // Tells the system that [offset, offset + size) is not needed for now, so that resident memory stays bounded by
-  // what is in flight; the bytes stay readable (they are read from disk again).
+  // Tells the system that [offset, offset + size) is not needed for now, so that resident memory stays
+  // bounded by what is in flight; the bytes stay readable (they are read from disk again).
   void release(uint64_t offset, uint64_t size) const;
 
  private:
@@ -44,12 +44,13 @@ class MappedFile {
 Result<std::vector<std::byte>> read_file(const std::string& path, uint64_t max_bytes);
 Result<std::string> read_text_file(const std::string& path, uint64_t max_bytes);
 
-// Writes PATH + ".partial" in the same folder; commit() moves it to PATH. Destroyed without commit(), it removes the
-// partial file unless keep_partial() was called (for resuming).
+// Writes PATH + ".partial" in the same folder; commit() moves it to PATH. Destroyed without commit(), it
+// removes the partial file unless keep_partial() was called (for resuming).
 class AtomicFile {
  public:
   static Result<AtomicFile> create(const std::string& path);
-  // Opens an existing partial file of `path` for writing at its end, cut to `size` bytes (Io if absent or shorter).
+  // Opens an existing partial file of `path` for writing at its end, cut to `size` bytes (Io if absent or
+  // shorter).
   static Result<AtomicFile> resume(const std::string& path, uint64_t size);
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&& other) noexcept;

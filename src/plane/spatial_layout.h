@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Spatial layout: weights are pixels. Plane x = matrix row (output), plane y = matrix column (input), the plane
-// cut into pictures of one size. Picture number = input cut * row_cuts + output cut: inputs in coding order,
-// outputs fastest. The last pictures of both directions are padded with one constant sample, which readers
-// ignore. Column order: plane line k (counted over all input cuts) holds matrix column order[k]; an empty order
-// is the identity.
+// Spatial layout: weights are pixels. Plane x = matrix row (output), plane y = matrix column (input), the
+// plane cut into pictures of one size. Picture number = input cut * row_cuts + output cut: inputs in coding
+// order, outputs fastest. The last pictures of both directions are padded with one constant sample, which
+// readers ignore. Column order: plane line k (counted over all input cuts) holds matrix column order[k]; an
+// empty order is the identity.
 //
 //   LLMC_ASSIGN_OR_RETURN(SpatialLayout layout, SpatialLayout::make(rows, cols));
 //   for (uint64_t i = 0; i < layout.pictures(); ++i) {
@@ -25,7 +25,8 @@ namespace llmcodec {
 inline constexpr uint64_t kDefaultPictureWeights = uint64_t{1} << 19;
 inline constexpr uint64_t kMaxPictureSide = 16384;
 
-// The part of a matrix that a picture holds: rows (outputs) and coded column positions (inputs in coding order).
+// The part of a matrix that a picture holds: rows (outputs) and coded column positions (inputs in coding
+// order).
 struct PictureRect {
   uint64_t first_row = 0, rows = 0;
   uint64_t first_col = 0, cols = 0;
@@ -46,7 +47,8 @@ struct SpatialLayout {
   // Chooses the picture size for about `target` weights per picture:
   //   inputs   one cut up to 16384 columns; else the fewest equal cuts, rounded up to a multiple of 32 lines
   //            (strips never cross pictures)
-  //   outputs  round(weights / target) cuts, at least one and no wider than 16384; the width is rounded up to a
+  //   outputs  round(weights / target) cuts, at least one and no wider than 16384; the width is rounded up to
+  //   a
   //            multiple of 32 unless there is only one cut
   // InvalidArgument for an empty matrix or a zero target.
   static Result<SpatialLayout> make(uint64_t rows, uint64_t cols, uint64_t target = kDefaultPictureWeights);
@@ -62,10 +64,10 @@ struct SpatialLayout {
 };
 
 // matrix_rows: rows [rect.first_row, + rect.rows) of the matrix, all its columns. They become the picture's
-// samples: transposed, columns in `order`, padded with `pad`. plane: height x width. order: empty, or one entry
-// per matrix column.
-void gather(const SpatialLayout& layout, uint64_t index, PlaneView matrix_rows, std::span<const uint32_t> order,
-            uint16_t pad, MutablePlaneView plane);
+// samples: transposed, columns in `order`, padded with `pad`. plane: height x width. order: empty, or one
+// entry per matrix column.
+void gather(const SpatialLayout& layout, uint64_t index, PlaneView matrix_rows,
+            std::span<const uint32_t> order, uint16_t pad, MutablePlaneView plane);
 // The inverse: fills the columns of `matrix_rows` that this picture holds; the others stay as they are.
 void scatter(const SpatialLayout& layout, uint64_t index, PlaneView plane, std::span<const uint32_t> order,
              MutablePlaneView matrix_rows);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Spectral layout: weights are transform coefficients. A block holds 32 inputs x m outputs (1 <= m <= 31) at scan
-// positions 1..K, K = 32 m, of one 32x32 transform block; position 0 carries no weight. Arrangement inside a
-// block, normative (input-major: the weights of one input, which share a column scale, are neighbours in the scan):
+// Spectral layout: weights are transform coefficients. A block holds 32 inputs x m outputs (1 <= m <= 31) at
+// scan positions 1..K, K = 32 m, of one 32x32 transform block; position 0 carries no weight. Arrangement
+// inside a block, normative (input-major: the weights of one input, which share a column scale, are
+// neighbours in the scan):
 //   scan position = 1 + i * m + o      i = 0..31 input inside the strip, o = 0..m-1 output inside the group
 // Example, m = 2: positions 1, 2, 3, 4, 5 hold (i, o) = (0, 0), (0, 1), (1, 0), (1, 1), (2, 0).
-// A strip is one row of blocks: 32 inputs of all output groups of the picture; block bx holds the picture's outputs
-// bx * m + o. Outside the matrix coefficients are 0, which readers ignore. Picture number = input cut * row_cuts +
-// output cut. Column order as in the spatial layout.
+// A strip is one row of blocks: 32 inputs of all output groups of the picture; block bx holds the picture's
+// outputs bx * m + o. Outside the matrix coefficients are 0, which readers ignore. Picture number = input cut
+// * row_cuts + output cut. Column order as in the spatial layout.
 //
 // Coefficients of a picture: strip after strip, block after block, K values each:
 //   data[(strip * blocks_x + block) * K + position - 1]
@@ -31,12 +32,13 @@ struct SpectralLayout {
   uint32_t blocks_x = 0, strips = 0;  // of every picture; stored in the archive
   uint64_t row_cuts = 0, col_cuts = 0;
 
-  // Chooses equal pictures of about `target` weights: all strips in one picture up to 512, else the fewest equal
-  // cuts; then output groups spread over round(weights / target) pictures, at least one, at most 512 blocks wide.
-  // InvalidArgument for an empty matrix, a zero target, or m outside 1..31.
+  // Chooses equal pictures of about `target` weights: all strips in one picture up to 512, else the fewest
+  // equal cuts; then output groups spread over round(weights / target) pictures, at least one, at most 512
+  // blocks wide. InvalidArgument for an empty matrix, a zero target, or m outside 1..31.
   static Result<SpectralLayout> make(uint64_t rows, uint64_t cols, uint32_t outputs_per_block,
                                      uint64_t target = kDefaultPictureWeights);
-  // The layout of stored numbers. Corrupt for an empty matrix, m outside 1..31, blocks outside 1..512 per side.
+  // The layout of stored numbers. Corrupt for an empty matrix, m outside 1..31, blocks outside 1..512 per
+  // side.
   static Result<SpectralLayout> restore(uint64_t rows, uint64_t cols, uint32_t outputs_per_block,
                                         uint32_t blocks_x, uint32_t strips);
 
@@ -53,15 +55,17 @@ struct SpectralLayout {
 };
 
 // One strip of a picture. matrix_rows: rows [rect.first_row, + rect.rows) of the matrix with all its columns;
-// coefficients: strip_coefficients() values. T is float (values to be quantised) or int32_t (levels, indices).
-// order: empty, or one entry per matrix column: coded position k holds matrix column order[k].
+// coefficients: strip_coefficients() values. T is float (values to be quantised) or int32_t (levels,
+// indices). order: empty, or one entry per matrix column: coded position k holds matrix column order[k].
 template <class T>
-void gather_strip(const SpectralLayout& layout, uint64_t picture, uint32_t strip, MatrixView<const T> matrix_rows,
-                  std::span<const uint32_t> order, std::span<T> coefficients);
+void gather_strip(const SpectralLayout& layout, uint64_t picture, uint32_t strip,
+                  MatrixView<const T> matrix_rows, std::span<const uint32_t> order,
+                  std::span<T> coefficients);
 // The inverse; fills only the columns that the strip holds.
 template <class T>
-void scatter_strip(const SpectralLayout& layout, uint64_t picture, uint32_t strip, std::span<const T> coefficients,
-                   std::span<const uint32_t> order, MatrixView<T> matrix_rows);
+void scatter_strip(const SpectralLayout& layout, uint64_t picture, uint32_t strip,
+                   std::span<const T> coefficients, std::span<const uint32_t> order,
+                   MatrixView<T> matrix_rows);
 
 // A whole picture: all its strips; coefficients: picture_coefficients() values.
 template <class T>

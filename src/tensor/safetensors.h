@@ -4,9 +4,10 @@
 //   header = { "__metadata__": {string: string}, NAME: {"dtype", "shape", "data_offsets": [begin, end)}, ...
 //   }
 // Read strictly: the tensors tile the data section without holes or overlaps, names are unique, sizes match
-// dtype and shape (checked arithmetic), the header has at most 100,000,000 bytes. One error per cause: Corrupt,
-// Limit, or Unsupported for a dtype of a later format. Stricter than the reference reader in one point: a field
-// of a tensor besides the three is Corrupt, not ignored, since it might change what the bytes mean.
+// dtype and shape (checked arithmetic), the header has at most 100,000,000 bytes. One error per cause:
+// Corrupt, Limit, or Unsupported for a dtype of a later format. Stricter than the reference reader in one
+// point: a field of a tensor besides the three is Corrupt, not ignored, since it might change what the bytes
+// mean.
 //
 //   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<SafetensorsFile> file, SafetensorsFile::open(path));
 //   for (size_t i = 0; i < file->tensors().size(); ++i) use(file->tensors()[i], file->bytes(i));
