@@ -107,7 +107,7 @@ def tensors_table(lab, options):
         if not measured:
             rows.append(result)
         for target in sorted({row["target_bpw"] for row in measured}):
-            same = [row for row in measured if row["target_bpw"] == target]
+            same = [row for row in measured if row["target_bpw"] == target and row["bpw"] > 0]  # 0: failed, with a note
             mean = {key: sum(row[key] for row in same) / len(same) for key in ("bpw", "snr_db", "gap_db")}
             rows.append({**shared, **mean, "tensors": len(same)})
     return rows
