@@ -17,7 +17,6 @@ machine can be copied here to report it. Needs nothing but Python's standard lib
 """
 import argparse
 import functools
-import json
 import pathlib
 import re
 import shutil
@@ -93,13 +92,17 @@ def gaussian_table(lab, options):
     return rows
 
 
+def make_sample(path, options, *flags):
+    """Weights of the model that tables are made of, unless they are there."""
+    if not path.exists():
+        script = pathlib.Path(__file__).parent / "make_sample.py"
+        subprocess.run([sys.executable, str(script), *flags, str(options.model), str(path)], check=True)
+
+
 def tensors_table(lab, options):
     """One row per codec and rate: means over the tensors."""
-    if not options.crops.exists():
-        subprocess.run([sys.executable, str(pathlib.Path(__file__).parent / "make_sample.py"), "--crops", str(options.model), str(options.crops)],
-                       check=True)
-    names = json.loads(subprocess.run([measure.find_program(), "plan", str(options.crops), "--json"], stdout=subprocess.PIPE, text=True,
-                                      check=True).stdout)["tensors"]
+    make_sample(options.crops, options, "--crops")
+    names = measure.run_json([lab.program, "plan", options.crops])["tensors"]
     rows = []
     for result in bench_rows(lab, options, "tensors", [f"{options.crops}:{tensor['name']}" for tensor in names]):
         shared = {key: result[key] for key in ("codec", "date", "machine")}
@@ -188,7 +191,7 @@ def pack(folder, program, tools):
                "run": "export LLMCODEC=$here/llmcodec LLMCODEC_FFMPEG=$here/ffmpeg LLMCODEC_LLAMA_DIR=$here/llama/bin\n"
                       "[[ -f $here/model.gguf ]] || \"$here/llama/bin/llama-quantize\" --allow-requantize \"$here/q4_1.gguf\" \"$here/model.gguf\" F16\n"
                       "exec python3 \"$here/tools/run_benchmarks.py\" --model \"$here/model.gguf\" --text \"$here/eval.txt\" "
-                      "--sample \"$here/sample.safetensors\" --results \"${OUT:-$here}/results\" --document \"${OUT:-$here}/benchmarks.md\" \"$@\"\n"}
+                      "--sample \"$here/sample.safetensors\" --crops \"$here/crops.safetensors\" --results \"${OUT:-$here}/results\" --document \"${OUT:-$here}/benchmarks.md\" \"$@\"\n"}
     for name, body in scripts.items():
         (bench / name).write_text("#!/bin/bash\n" + here + body)
         (bench / name).chmod(0o755)
@@ -199,7 +202,8 @@ def pack(folder, program, tools):
     shutil.copytree(tools / "llama", bench / "llama", symlinks=True)
     shutil.copy(tools / "smollm2/smollm2-q4_1.gguf", bench / "q4_1.gguf")
     shutil.copy(tools / "text/eval.txt", bench)
-    shutil.copy(tools / "sample.safetensors", bench)
+    for sample in ("sample.safetensors", "crops.safetensors"):
+        shutil.copy(tools / sample, bench)
     for old in folder.glob("piece.*"):
         old.unlink()
     subprocess.run("tar -C {0} -c bench | xz -T0 -3 | split -b 55M - {0}/piece.".format(folder), shell=True, check=True)
@@ -235,10 +239,9 @@ def parse():
 
 def main():
     options = parse()
-    if not options.sample.exists():
-        script = pathlib.Path(__file__).parent / "make_sample.py"
-        subprocess.run([sys.executable, str(script), str(options.model), str(options.sample)], check=True)
+    make_sample(options.sample, options)
     if options.pack:
+        make_sample(options.crops, options, "--crops")
         return pack(options.pack, measure.find_program(), options.tools)
     lab = measure.Lab(measure.find_program(), options.results, options.threads)
     if not options.document.exists():

@@ -49,9 +49,10 @@ class Search {
                             evaluate(fine_, portable_log2(search_.target.value)));
       return finish(estimate);
     }
-    LLMC_ASSIGN_OR_RETURN(const StepFound found, coarse_search());
+    LLMC_ASSIGN_OR_RETURN(const StepSearch numbers, this->numbers());
+    LLMC_ASSIGN_OR_RETURN(const StepFound found, coarse_search(numbers));
     if (found.out_of_range) return out_of_reach();
-    return correct(found);
+    return correct(numbers, found);
   }
 
  private:
@@ -117,8 +118,7 @@ class Search {
     return numbers;
   }
 
-  Result<StepFound> coarse_search() {
-    LLMC_ASSIGN_OR_RETURN(StepSearch numbers, this->numbers());
+  Result<StepFound> coarse_search(StepSearch numbers) {
     const auto value = [&](double x) -> Result<double> {
       LLMC_ASSIGN_OR_RETURN(const RateEstimate estimate, evaluate(coarse_, x));
       return reduced(estimate);
@@ -141,8 +141,7 @@ class Search {
 
   // The samples of the coarse search are few: what many say moves the step, by the slope already known at
   // first.
-  Result<RateFound> correct(const StepFound& found) {
-    LLMC_ASSIGN_OR_RETURN(StepSearch fine, numbers());
+  Result<RateFound> correct(StepSearch fine, const StepFound& found) {
     fine.guess = found.log2_step;
     fine.slope = found.slope;
     fine.tolerance = by_snr() ? kFineDecibels : kFineTolerance * target();

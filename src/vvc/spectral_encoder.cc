@@ -184,7 +184,10 @@ SpectralEncoder::State::State(const SpectralFormat& format_in, const SpectralOpt
 }
 
 void SpectralEncoder::State::set_qp(int qp) {
+  const bool known =
+      !strip_qp.empty() && strip_qp.back() == qp;  // what follows are tables, and most strips are alike
   strip_qp.push_back(qp);
+  if (known) return;
   scaler = Scaler(qp + 6 * (format.bit_depth - 8), format.bit_depth, 5, 5);
   residual_of = BlockResidual(scaler, format.bit_depth);
   for (probe = 1024; probe > 1 && scaler(probe) == 32767;) probe /= 2;

@@ -2,8 +2,8 @@
 #include "random_stream.h"
 
 #include <algorithm>
-#include <random>
 
+#include "random.h"
 #include "vvc/cabac_encoder.h"
 #include "vvc/hash.h"
 #include "vvc/header_syntax.h"
@@ -13,17 +13,6 @@
 
 namespace llmcodec::vvc {
 namespace {
-
-class Random {
- public:
-  explicit Random(uint32_t seed) : engine_(seed) {}
-  int below(int limit) { return static_cast<int>(engine_() % static_cast<uint32_t>(limit)); }
-  int between(int low, int high) { return low + below(high - low + 1); }
-  bool one_in(int n) { return below(n) == 0; }
-
- private:
-  std::mt19937 engine_;
-};
 
 // How wild the slice data are; drawn once per stream.
 struct Temper {

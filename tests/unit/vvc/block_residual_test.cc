@@ -3,10 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <hwy/targets.h>
 #include <algorithm>
 #include <random>
 
+#include "every_instruction_set.h"
 #include "vvc/residual_syntax.h"
 #include "vvc/transform.h"
 
@@ -35,14 +35,7 @@ void expect_equal_on_this_target() {
 }
 
 TEST(BlockResidual, equals_scaling_and_transform_on_every_instruction_set) {
-  const int64_t all = hwy::SupportedTargets();
-  for (int64_t targets = all; targets != 0; targets &= targets - 1) {
-    const int64_t target = targets & -targets;
-    SCOPED_TRACE(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
-    expect_equal_on_this_target();
-  }
-  hwy::SetSupportedTargetsForTest(0);
+  on_every_instruction_set(expect_equal_on_this_target);
 }
 
 }  // namespace

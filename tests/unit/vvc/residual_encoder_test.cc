@@ -5,10 +5,10 @@
 
 #include <gtest/gtest.h>
 
-#include <hwy/targets.h>
 #include <random>
 #include <vector>
 
+#include "every_instruction_set.h"
 namespace llmcodec::vvc {
 namespace {
 
@@ -58,14 +58,7 @@ void expect_equal_on_this_target() {
 }
 
 TEST(ResidualEncoder, equals_the_description_on_every_instruction_set) {
-  const int64_t all = hwy::SupportedTargets();
-  for (int64_t targets = all; targets != 0; targets &= targets - 1) {
-    const int64_t target = targets & -targets;
-    SCOPED_TRACE(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
-    expect_equal_on_this_target();
-  }
-  hwy::SetSupportedTargetsForTest(0);
+  on_every_instruction_set(expect_equal_on_this_target);
 }
 
 }  // namespace

@@ -4,11 +4,11 @@
 
 #include <gtest/gtest.h>
 
-#include <hwy/targets.h>
 #include <cmath>
 #include <random>
 #include <vector>
 
+#include "every_instruction_set.h"
 #include "vvc/cabac_encoder.h"
 #include "vvc/residual_syntax.h"
 
@@ -89,18 +89,13 @@ Case random_case(std::mt19937& random, int round) {
 }
 
 TEST(BatchTrellis, equals_trellis_on_every_instruction_set) {
-  const int64_t all = hwy::SupportedTargets();
-  for (int64_t targets = all; targets != 0; targets &= targets - 1) {
-    const int64_t target = targets & -targets;
-    SCOPED_TRACE(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
+  on_every_instruction_set([] {
     std::mt19937 random(7);
     const ContextSet contexts[] = {initial_contexts(30), learned_contexts(random, 0.7),
                                    learned_contexts(random, 2.4), learned_contexts(random, 8)};
     for (int round = 0; round < 160 && !HasFatalFailure(); ++round)
       expect_equal(random_case(random, round), contexts[round % 4]);
-  }
-  hwy::SetSupportedTargetsForTest(0);
+  });
 }
 
 TEST(BatchTrellis, factors_outside_the_lanes_range) {
