@@ -13,7 +13,7 @@ namespace llmcodec {
 namespace {
 
 constexpr double kMaxDeviations = 16;
-constexpr int kMaxQualityTrials = 8;
+constexpr double kQualitySlack = 0.05;  // bits a weight above the target that the scale takes back
 constexpr int kMaxScaleTrials = 8;
 
 double on_grid(const QualityRange& range, double quality) {
@@ -22,30 +22,26 @@ double on_grid(const QualityRange& range, double quality) {
   return range.min + steps * range.step;
 }
 
-// The coarsest quality that spends at least `target_bpw` on the piece at the largest scale; the finest if
-// none does.
+// A quality that spends at least `target_bpw` on the piece at the largest scale, the coarsest such that the
+// search meets: the bracket closes by the encoder's own bits per octave of step and, every other time, by
+// halving, since that slope is far off at the ends of many encoders' ranges. The finest if none does.
 Result<double> find_quality(const Codec& codec, const BenchPlanes& piece, uint32_t bit_depth,
                             double target_bpw) {
   const QualityRange& range = codec.info().quality;
   if (range.lossless_only) return range.min;
   const double scale = piece.largest_scale(bit_depth);
-  double quality = on_grid(range, (range.min + range.max) / 2);
-  std::optional<double> fine, coarse;  // spends enough; does not
-  for (int trial = 0; trial < kMaxQualityTrials; ++trial) {
+  double fine = range.min, coarse = on_grid(range, range.max) + range.step;  // spends enough; does not
+  double quality = on_grid(range, (fine + coarse) / 2);
+  for (bool halve = true; coarse - fine >= 1.5 * range.step; halve = !halve) {
     LLMC_ASSIGN_OR_RETURN(const BenchPoint point, encode_point(codec, piece, bit_depth, quality, scale));
     (point.bpw >= target_bpw ? fine : coarse) = quality;
     const double error_bits = point.bpw - target_bpw;
-    if (error_bits >= 0 && error_bits < 0.05) break;
-    // Aim a little above the target, and stay inside the bracket.
-    double next = on_grid(range, quality + (error_bits - 0.02) * range.per_octave);
-    if (fine && coarse) {
-      if (*coarse - *fine < 1.5 * range.step) break;
-      next = on_grid(range, std::clamp(next, *fine + range.step, *coarse - range.step));
-    }
-    if (next == quality) break;
-    quality = next;
+    if (error_bits >= 0 && error_bits < kQualitySlack) break;
+    const double aimed = quality + (error_bits - kQualitySlack / 2) * range.per_octave;
+    const double next = halve ? aimed : (fine + coarse) / 2;
+    quality = on_grid(range, std::clamp(next, fine + range.step, coarse - range.step));
   }
-  return fine.value_or(range.min);
+  return fine;
 }
 
 }  // namespace
