@@ -3,8 +3,8 @@
 //
 //   BlockQuantizer quantizer(source.view(), picture.view(), {.bit_depth = 10, .lambda = 0.45});
 //   quantizer.set_qp(30);
-//   TrellisResult result = quantizer.quantize({.x = 0, .y = 0}, scope, encoder.contexts());
-//   quantizer.levels()[0..result.last]                 // in scan order
+//   quantizer.quantize({.x = 0, .y = 0}, scope, encoder.contexts());
+//   quantizer.levels()[0..quantizer.last()]                 // in scan order
 //
 // Views source and picture, which must outlive it. Not thread-safe.
 #pragma once
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "llmcodec/plane.h"
+#include "vvc/block_coefficients.h"
 #include "vvc/contexts.h"
 #include "vvc/intra_pred.h"
 #include "vvc/trellis.h"
@@ -28,6 +29,13 @@ constexpr int noise_reference_line(int y, int ctu_size) {
   return y % ctu_size == 0 ? 0 : 1;
 }
 
+// Levels that a search found for a block, with another mean of its prediction.
+struct FoundLevels {
+  std::span<const int32_t> levels;  // in scan order
+  int last = -1;                    // of the last level that is not zero
+  int final_state = 0;              // before position 0
+};
+
 class BlockQuantizer {
  public:
   struct Options {
@@ -37,30 +45,38 @@ class BlockQuantizer {
   // `source` and `picture` have the coded size.
   BlockQuantizer(PlaneView source, MutablePlaneView picture, const Options& options);
 
-  void set_qp(int qp);
-  int qp() const { return qp_; }
+  void set_qp(int qp) { coefficients_of_.set_qp(qp); }
+  int qp() const { return coefficients_of_.qp(); }
 
   // Writes the DC prediction of the block (sides 4 to 32) into the picture, and finds its levels. Prices are
   // taken from `contexts`.
-  TrellisResult quantize(const PredictionBlock& block, const NeighbourScope& scope,
-                         const ContextSet& contexts);
-  // Of the last quantize(): one for every coefficient, in scan order. Valid until the next.
+  void quantize(const PredictionBlock& block, const NeighbourScope& scope, const ContextSet& contexts);
+  // The same for a block with ref_idx 1 or 2, whose prediction is one number: only the level at position 0
+  // is new.
+  void adapt(const PredictionBlock& block, const NeighbourScope& scope, const FoundLevels& found);
+
+  // Of the last quantize() or adapt(): one for every coefficient, in scan order. Valid until the next.
   std::span<const int32_t> levels() const { return levels_; }
+  // Scan position of the last level that is not zero; -1: none.
+  int last() const { return last_; }
 
  private:
-  void transform_residual(const PredictionBlock& block);
+  void predict(const PredictionBlock& block, const NeighbourScope& scope);
   Trellis& trellis(int log2_width, int log2_height);
 
   static constexpr int kMaxSamples = 32 * 32;
   PlaneView source_;
   MutablePlaneView picture_;
   Options options_;
-  int qp_ = INT32_MIN;
-  float to_steps_[4][4];  // by shape, as below
+  BlockCoefficients coefficients_of_;
   alignas(32) int16_t residual_[kMaxSamples];
-  alignas(32) float transformed_[kMaxSamples];
   std::vector<int32_t> coefficients_, levels_;
+  int last_ = -1;
   std::optional<Trellis> trellises_[4][4];  // by log2 of width and height, less 2; made when first needed
 };
+
+// Nearest level to `coefficient` (2^-8 steps) that quantiser Q0 (even) or Q1 (odd or zero) of `state` has;
+// zero up to one step.
+int32_t nearest_mean_level(int32_t coefficient, int state);
 
 }  // namespace llmcodec::vvc

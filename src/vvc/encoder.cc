@@ -4,20 +4,15 @@
 #include <algorithm>
 #include <optional>
 
-#include "vvc/block_quantizer.h"
 #include "vvc/cabac_encoder.h"
+#include "vvc/encoder_blocks.h"
 #include "vvc/encoder_stream.h"
-#include "vvc/partition_search.h"
-#include "vvc/reconstruct.h"
-#include "vvc/residual_encoder.h"
-#include "vvc/residual_syntax.h"
 #include "vvc/slice_syntax.h"
 
 namespace llmcodec::vvc {
 namespace {
 
 constexpr int kSide = 32;
-constexpr int kSamples = kSide * kSide;
 
 uint32_t round_up(uint32_t value, uint32_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -70,84 +65,7 @@ Pps pps_of(const SpatialFormat& format, const SpatialOptions& options) {
   return pps;
 }
 
-// The choices and the reconstruction that SliceSyntax asks for, while it writes.
-class EncoderBlocks {
- public:
-  EncoderBlocks(PlaneView source, MutablePlaneView picture, CuMap& map, const SpatialFormat& format,
-                const SpatialOptions& options)
-      : picture_(picture),
-        map_(map),
-        reconstructor_(picture, format.bit_depth),
-        quantizer_(source, picture, {.bit_depth = format.bit_depth, .lambda = options.lambda}),
-        search_(source, quantizer_),
-        trace_(options.trace) {
-    set_qp(format.qp);
-  }
-
-  void start_slice(uint16_t slice, CabacEncoder& cabac) {
-    scope_ = {.map = &map_, .slice = slice, .right_limit = static_cast<int>(picture_.cols)};
-    cabac_ = &cabac;
-  }
-  void set_qp(int qp) { quantizer_.set_qp(qp); }
-
-  Split split(const CodingNode& node, const AllowedSplits& allowed) {
-    if (node.log2_width > PartitionSearch::kLog2Node) return Split::kQuad;
-    if (!allowed.binary_horizontal) return Split::kNone;
-    return search_.choose(node, {picture_, &map_, scope_, &cabac_->contexts(), kCtuSize});
-  }
-
-  void coding_unit(CodingUnit& cu) {
-    cu.ref_idx = noise_reference_line(cu.y, kCtuSize);
-    cu.mode = kIntraDc;
-    cu.qp = quantizer_.qp();
-  }
-
-  void transform_unit(const CodingUnit& cu, TransformUnit& tu) {
-    const TrellisResult result = quantizer_.quantize({.x = tu.x,
-                                                      .y = tu.y,
-                                                      .log2_width = tu.log2_width,
-                                                      .log2_height = tu.log2_height,
-                                                      .ref_idx = cu.ref_idx},
-                                                     scope_, cabac_->contexts());
-    std::fill(levels_, levels_ + kSamples, 0);
-    const ScanOrder& scan = scan_order(tu.log2_width, tu.log2_height);
-    for (int n = 0; n <= result.last; ++n)
-      levels_[scan[n].raster] = quantizer_.levels()[static_cast<size_t>(n)];
-    tu.levels = levels_;
-    tu.last = last_ = result.last;
-    tu.coded = result.last >= 0;
-  }
-
-  ResidualInfo code_residual(CabacEncoder& bins, const TransformBlock& block) const {
-    encode_residual_in_scan_order(bins, block.log2_width, block.log2_height, quantizer_.levels().data(),
-                                  last_);
-    return {.last_scan_position = last_};
-  }
-
-  void finish(const CodingUnit& cu, const TransformUnit& tu) {
-    if (trace_ != nullptr) trace_transform_unit(*trace_, cu, tu);
-    if (tu.coded)
-      reconstructor_.add_residual({tu.x, tu.y, tu.log2_width, tu.log2_height, tu.levels, tu.last, cu.qp});
-  }
-
-  void element(const char* name, int value) {
-    if (trace_ != nullptr) trace_->element(name, value);
-  }
-
- private:
-  MutablePlaneView picture_;
-  CuMap& map_;
-  BlockReconstructor reconstructor_;
-  BlockQuantizer quantizer_;
-  PartitionSearch search_;
-  TraceSink* trace_;
-  NeighbourScope scope_;
-  CabacEncoder* cabac_ = nullptr;
-  int last_ = -1;                         // of the block at hand, with quantizer_.levels()
-  alignas(32) int32_t levels_[kSamples];  // the same in raster order
-};
-
-using Syntax = SliceSyntax<CabacEncoder, EncoderBlocks>;
+using Syntax = SliceSyntax<CabacEncoder, SpatialBlocks>;
 
 }  // namespace
 
@@ -170,7 +88,7 @@ struct SpatialEncoder::State {
   Plane source, picture;  // coded size
   CuMap cu_map;
   CabacEncoder cabac;
-  EncoderBlocks blocks;
+  SpatialBlocks blocks;
   SliceParameters parameters;
   std::optional<Syntax> syntax;
   uint32_t pictures_done = 0, row = 0, slice = 0, slice_end = 0;
@@ -188,7 +106,11 @@ SpatialEncoder::State::State(const SpatialFormat& format_in, const SpatialOption
       cu_map(static_cast<int>(round_up(format.width, kSide)),
              static_cast<int>(round_up(format.height, kSide))),
       cabac(initial_contexts(format.qp)),
-      blocks(source.view(), picture.view(), cu_map, format, options) {}
+      blocks(source.view(), picture.view(), cu_map,
+             {.bit_depth = format.bit_depth,
+              .ctu_size = kCtuSize,
+              .lambda = options.lambda,
+              .trace = options.trace}) {}
 
 SliceHeader SpatialEncoder::State::slice_header() const {
   SliceHeader header;
@@ -287,10 +209,10 @@ Status SpatialEncoder::encode_row(PlaneView samples, PlaneView* reconstruction, 
   LLMC_RETURN_IF_ERROR(s.check_row(samples, ctu_qp));
   if (s.row == 0 || s.row == s.slice_end) LLMC_RETURN_IF_ERROR(s.begin_slice());
   s.load(samples);
-  for (uint32_t x = 0; x < s.columns; ++x) {
-    s.blocks.set_qp(ctu_qp.empty() ? s.format.qp : ctu_qp[x]);
+  const std::vector<int> same_qp(ctu_qp.empty() ? s.columns : 0, s.format.qp);
+  s.blocks.start_row(s.row, ctu_qp.empty() ? std::span<const int>(same_qp) : ctu_qp);
+  for (uint32_t x = 0; x < s.columns; ++x)
     s.syntax->coding_tree_unit(static_cast<int>(x), static_cast<int>(s.row));
-  }
   if (reconstruction != nullptr)
     *reconstruction = static_cast<PlaneView>(s.picture.view())
                           .block(size_t{s.row} * kCtuSize, 0, samples.rows, samples.cols);

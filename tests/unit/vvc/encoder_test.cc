@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <random>
 
+#include "every_instruction_set.h"
 #include "foreign_decoder.h"
 #include "vvc/decoder.h"
 
@@ -211,6 +212,22 @@ TEST(SpatialEncoder, gap_on_noise) {
   const double gap = 6.0206 * bits - 10 * std::log10(energy / error);
   std::printf("%.3f bits, gap %.3f dB\n", bits, gap);
   EXPECT_LT(gap, 1.24);
+}
+
+TEST(SpatialEncoder, same_bytes_on_every_instruction_set) {
+  std::mt19937 random(8);
+  Case test{.format = {.width = 400, .height = 170, .bit_depth = 10, .qp = 27},
+            .options = {.qp_per_ctu = true},
+            .pictures = {},
+            .qp_seed = 9};
+  for (Content content : {Content::kGaussian, Content::kSpikes})
+    test.pictures.push_back(picture_of(random, 400, 170, 10, content));
+  const Coded expected = encode(test);
+  on_every_instruction_set([&] {
+    const Coded coded = encode(test);
+    EXPECT_EQ(coded.stream, expected.stream);
+    EXPECT_EQ(coded.samples, expected.samples);
+  });
 }
 
 TEST(SpatialEncoder, misuse_is_an_error) {

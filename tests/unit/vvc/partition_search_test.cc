@@ -3,9 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <random>
+#include <vector>
 
+#include "every_instruction_set.h"
 #include "llmcodec/plane.h"
 
 namespace llmcodec::vvc {
@@ -14,68 +17,75 @@ namespace {
 constexpr int kSize = 64;
 
 struct Setting {
-  Setting() : source(kSize, kSize), picture(kSize, kSize), map(kSize, kSize), contexts(initial_contexts(29)) {
-    for (auto* plane : {&source, &picture})
-      for (size_t y = 0; y < kSize; ++y)
-        for (size_t x = 0; x < kSize; ++x) plane->view().at(y, x) = 512;
+  Setting() : source(kSize, kSize), map(kSize, kSize), contexts(initial_contexts(29)) {
+    for (size_t y = 0; y < kSize; ++y)
+      for (size_t x = 0; x < kSize; ++x) source.view().at(y, x) = 512;
+    map.fill(0, 0, kSize, kSize, {.slice = 1});
   }
-  PartitionSearch::Surroundings around() {
-    return {picture.view(), &map, {.map = &map, .slice = 1, .right_limit = kSize}, &contexts, kSize};
+  // Noise at the samples of the upper left block for which is_noisy(x, y).
+  template <class IsNoisy>
+  void add_noise(IsNoisy is_noisy) {
+    std::mt19937 random(1);
+    std::normal_distribution<double> normal(0, 90);
+    for (size_t y = 0; y < 32; ++y)
+      for (size_t x = 0; x < 32; ++x)
+        if (is_noisy(x, y))
+          source.view().at(y, x) = static_cast<uint16_t>(std::clamp(512 + normal(random), 0.0, 1023.0));
   }
-  static CodingNode node(int x, int y) {
-    CodingNode n;
-    n.x = x, n.y = y;
-    return n;
+  void run(PartitionSearch& search, std::span<const SearchNode> nodes) {
+    search.run(nodes, {.map = &map, .slice = 1, .right_limit = kSize}, contexts);
   }
 
-  Plane source, picture;
+  Plane source;
   CuMap map;
   ContextSet contexts;
 };
 
 TEST(PartitionSearch, flat_block_stays_whole) {
   Setting s;
-  BlockQuantizer quantizer(s.source.view(), s.picture.view(), {});
-  quantizer.set_qp(29);
-  PartitionSearch search(s.source.view(), quantizer);
-  EXPECT_EQ(search.choose(Setting::node(32, 32), s.around()), Split::kNone);
+  PartitionSearch search(s.source.view(), {});
+  s.run(search, std::array{SearchNode{32, 32, 29}});
+  EXPECT_EQ(search.choice(0).split, Split::kNone);
+  EXPECT_EQ(search.choice(0).part[0].last, -1);
 }
 
 // Noise in one part only: a block boundary that follows it is cheaper than a transform over both.
 TEST(PartitionSearch, split_follows_the_content) {
   const auto choice = [](auto is_noisy) {
     Setting s;
-    std::mt19937 random(1);
-    std::normal_distribution<double> normal(0, 90);
-    for (int y = 0; y < 32; ++y)
-      for (int x = 0; x < 32; ++x)
-        if (is_noisy(x, y))
-          s.source.view().at(static_cast<size_t>(y), static_cast<size_t>(x)) =
-              static_cast<uint16_t>(std::clamp(512 + normal(random), 0.0, 1023.0));
-    BlockQuantizer quantizer(s.source.view(), s.picture.view(), {});
-    quantizer.set_qp(29);
-    return PartitionSearch(s.source.view(), quantizer).choose(Setting::node(0, 0), s.around());
+    s.add_noise(is_noisy);
+    PartitionSearch search(s.source.view(), {});
+    s.run(search, std::array{SearchNode{0, 0, 29}});
+    return search.choice(0).split;
   };
-  EXPECT_EQ(choice([](int, int y) { return y >= 16; }), Split::kBinaryHorizontal);
-  EXPECT_EQ(choice([](int x, int) { return x < 16; }), Split::kBinaryVertical);
-  EXPECT_EQ(choice([](int, int y) { return y >= 8 && y < 24; }), Split::kTernaryHorizontal);
-  EXPECT_EQ(choice([](int x, int) { return x < 8; }), Split::kTernaryVertical);
+  EXPECT_EQ(choice([](size_t, size_t y) { return y >= 16; }), Split::kBinaryHorizontal);
+  EXPECT_EQ(choice([](size_t x, size_t) { return x < 16; }), Split::kBinaryVertical);
+  EXPECT_EQ(choice([](size_t, size_t y) { return y >= 8 && y < 24; }), Split::kTernaryHorizontal);
+  EXPECT_EQ(choice([](size_t x, size_t) { return x < 8; }), Split::kTernaryVertical);
 }
 
-TEST(PartitionSearch, leaves_what_is_outside_the_node) {
+// Whatever else is searched beside it, and whatever instructions do it.
+TEST(PartitionSearch, node_does_not_depend_on_its_batch) {
   Setting s;
-  s.map.fill(0, 0, 32, 64, {.slice = 1, .log2_width = 5, .log2_height = 5, .qt_depth = 1, .intra_mode = 1});
-  s.source.view().at(40, 40) = 900;
-  BlockQuantizer quantizer(s.source.view(), s.picture.view(), {});
-  quantizer.set_qp(20);
-  PartitionSearch(s.source.view(), quantizer).choose(Setting::node(32, 32), s.around());
-  for (int y = 0; y < kSize; y += 4)
-    for (int x = 0; x < kSize; x += 4) {
-      EXPECT_EQ(s.map.find(x, y, 1) != nullptr, x < 32) << x << " " << y;
-      if (x < 32 || y < 32) {
-        EXPECT_EQ(s.picture.view().at(static_cast<size_t>(y), static_cast<size_t>(x)), 512);
-      }
+  s.add_noise([](size_t x, size_t y) { return x + y > 20; });
+  const SearchNode node{0, 0, 24}, flat{32, 0, 30};
+  PartitionSearch alone(s.source.view(), {});
+  s.run(alone, std::array{node});
+  const PartitionChoice& expected = alone.choice(0);
+  on_every_instruction_set([&] {
+    PartitionSearch search(s.source.view(), {});
+    std::vector<SearchNode> nodes(PartitionSearch::kMaxNodes, flat);
+    nodes.back() = node;
+    s.run(search, nodes);
+    const PartitionChoice& found = search.choice(nodes.size() - 1);
+    ASSERT_EQ(found.split, expected.split);
+    for (size_t part = 0; part < 3; ++part) {
+      EXPECT_EQ(found.part[part].last, expected.part[part].last);
+      EXPECT_EQ(found.part[part].final_state, expected.part[part].final_state);
+      EXPECT_TRUE(std::ranges::equal(found.part[part].levels, expected.part[part].levels));
     }
+    EXPECT_GT(found.part[0].last, 0);
+  });
 }
 
 }  // namespace

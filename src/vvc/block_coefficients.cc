@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "vvc/block_coefficients.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "vvc/residual_syntax.h"
+#include "vvc/scaling.h"
+#include "vvc/transform.h"
+#include "vvc/trellis.h"
+
+namespace llmcodec::vvc {
+namespace {
+
+// Union step in samples (orthonormal domain), without a power function. It depends on the shape: the
+// standard's scale factors make up for an odd power of two in the size to within 0.8 % only.
+double union_step(int qp, int bit_depth, int log2_width, int log2_height) {
+  const Scaler scaler(qp + 6 * (bit_depth - 8), bit_depth, log2_width, log2_height);
+  int32_t probe = 1024;
+  while (probe > 1 && scaler(probe) == 32767) probe /= 2;
+  // A coefficient is the orthonormal one times 2^(15 - bit_depth - log2_sum / 2).
+  const int log2_sum = log2_width + log2_height;
+  const double step =
+      static_cast<double>(scaler(probe)) / probe * std::ldexp(1.0, log2_sum / 2 + bit_depth - 15);
+  return log2_sum % 2 == 0 ? step : step * 1.4142135623730951;
+}
+
+// Rounds to nearest, ties to even, by adding a number whose last bit is worth one: no library call.
+int32_t rounded(float value) {
+  return static_cast<int32_t>(std::bit_cast<int64_t>(double{value} + 0x1.8p52));
+}
+
+}  // namespace
+
+void BlockCoefficients::set_qp(int qp) {
+  if (qp == qp_) return;
+  qp_ = qp;
+  for (int w = 2; w <= 5; ++w)
+    for (int h = 2; h <= 5; ++h)
+      to_steps_[w - 2][h - 2] =
+          static_cast<float>((1 << kCoefficientFraction) / union_step(qp, bit_depth_, w, h));
+}
+
+void BlockCoefficients::transform(const int16_t* residual, int log2_width, int log2_height, int32_t* out) {
+  forward_dct(residual, log2_width, log2_height, transformed_);
+  const ScanOrder& scan = scan_order(log2_width, log2_height);
+  const float to_steps = to_steps_[log2_width - 2][log2_height - 2];
+  for (int n = 0; n < scan.count; ++n) out[n] = rounded(transformed_[scan[n].raster] * to_steps);
+}
+
+int32_t BlockCoefficients::mean_coefficient(int64_t residual_sum, int log2_width, int log2_height) const {
+  const float scale = 1.0f / std::sqrt(static_cast<float>(1 << (log2_width + log2_height)));
+  return rounded(static_cast<float>(residual_sum) * scale * to_steps_[log2_width - 2][log2_height - 2]);
+}
+
+}  // namespace llmcodec::vvc
