@@ -46,7 +46,7 @@ Sps sps_of(const SpatialFormat& format) {
   sps.sps_log2_diff_min_qt_min_cb_intra_slice_luma =
       PartitionSearch::kLog2Node - PartitionSearch::kLog2MinBlock;
   sps.sps_log2_diff_min_qt_min_cb_inter_slice = sps.sps_log2_diff_min_qt_min_cb_intra_slice_luma;
-  sps.sps_max_mtt_hierarchy_depth_intra_slice_luma = 1;
+  sps.sps_max_mtt_hierarchy_depth_intra_slice_luma = PartitionSearch::kMaxDepth;
   return sps;
 }
 

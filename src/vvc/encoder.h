@@ -11,9 +11,9 @@
 //
 //   LLMC_ASSIGN_OR_RETURN(auto stream, encode_spatial(pictures, format, {}));    // whole pictures at once
 //
-// How it works. CTUs of 128 are split into 32x32, and each of those is coded whole or in two or three parts,
-// whichever is cheapest (partition_search.h), with one transform block for each coding unit. Nothing predicts
-// noise, so the encoder only avoids making it worse: DC prediction from the line behind the adjacent one
+// How it works. CTUs of 128 are split into 32x32, and those once or twice more or not at all, whichever is
+// cheapest (partition_search.h), with one transform block for each coding unit. Nothing predicts noise, so
+// the encoder only avoids making it worse: DC prediction from the line behind the adjacent one
 // (multi-reference-line DC), which shifts one coefficient, wherever the standard allows it; plain DC, whose
 // position-dependent combination pastes decoded noise into the block, in the first row of a CTU. The levels
 // come from the trellis.

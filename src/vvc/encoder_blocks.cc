@@ -62,16 +62,19 @@ void SpatialBlocks::search_more() {
   search_.run(std::span(nodes_).subspan(first_, searched_ - first_), scope, prices_.contexts());
 }
 
-Split SpatialBlocks::split(const CodingNode& node, const AllowedSplits& allowed) {
-  if (node.log2_width > PartitionSearch::kLog2Node) return Split::kQuad;
-  if (!allowed.binary_horizontal) return Split::kNone;  // a part
+void SpatialBlocks::next_node() {
   if (next_ > 0) prices_.add(cabac_->contexts());
   if (next_ == searched_) search_more();
   choice_ = &search_.choice(next_ - first_);
-  part_ = 0;
+  split_ = part_ = 0;
   quantizer_.set_qp(nodes_[next_].qp);
   ++next_;
-  return choice_->split;
+}
+
+Split SpatialBlocks::split(const CodingNode& node, const AllowedSplits&) {
+  if (node.log2_width > PartitionSearch::kLog2Node) return Split::kQuad;
+  if (node.mtt_depth == 0) next_node();
+  return choice_->splits[split_++];
 }
 
 void SpatialBlocks::coding_unit(CodingUnit& cu) {
@@ -86,7 +89,7 @@ void SpatialBlocks::transform_unit(const CodingUnit& cu, TransformUnit& tu) {
                               .log2_width = tu.log2_width,
                               .log2_height = tu.log2_height,
                               .ref_idx = cu.ref_idx};
-  const FoundLevels& found = choice_->part[part_++];
+  const FoundLevels& found = choice_->parts[part_++];
   if (block.ref_idx > 0)
     quantizer_.adapt(block, scope_, found);
   else

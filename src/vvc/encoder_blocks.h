@@ -60,6 +60,7 @@ class SpatialBlocks {
 
  private:
   void search_more();
+  void next_node();
 
   MutablePlaneView picture_;
   CuMap& map_;
@@ -78,7 +79,7 @@ class SpatialBlocks {
   size_t first_ = 0, searched_ = 0, next_ = 0;
   size_t batch_size_ = 1;  // doubles up to kMaxNodes: at first the models, and so prices, move fast
   const PartitionChoice* choice_ = nullptr;  // of the node at hand
-  int part_ = 0;                             // the next to be coded
+  size_t split_ = 0, part_ = 0;              // the next of it
 
   alignas(32) int32_t levels_[32 * 32];  // of the block at hand, in raster order
 };

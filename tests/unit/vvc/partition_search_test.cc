@@ -45,8 +45,9 @@ TEST(PartitionSearch, flat_block_stays_whole) {
   Setting s;
   PartitionSearch search(s.source.view(), {});
   s.run(search, std::array{SearchNode{32, 32, 29}});
-  EXPECT_EQ(search.choice(0).split, Split::kNone);
-  EXPECT_EQ(search.choice(0).part[0].last, -1);
+  EXPECT_EQ(search.choice(0).splits, std::vector{Split::kNone});
+  ASSERT_EQ(search.choice(0).parts.size(), 1u);
+  EXPECT_EQ(search.choice(0).parts[0].last, -1);
 }
 
 // Noise in one part only: a block boundary that follows it is cheaper than a transform over both.
@@ -56,12 +57,28 @@ TEST(PartitionSearch, split_follows_the_content) {
     s.add_noise(is_noisy);
     PartitionSearch search(s.source.view(), {});
     s.run(search, std::array{SearchNode{0, 0, 29}});
-    return search.choice(0).split;
+    return search.choice(0).splits.at(0);
   };
   EXPECT_EQ(choice([](size_t, size_t y) { return y >= 16; }), Split::kBinaryHorizontal);
   EXPECT_EQ(choice([](size_t x, size_t) { return x < 16; }), Split::kBinaryVertical);
   EXPECT_EQ(choice([](size_t, size_t y) { return y >= 8 && y < 24; }), Split::kTernaryHorizontal);
   EXPECT_EQ(choice([](size_t x, size_t) { return x < 8; }), Split::kTernaryVertical);
+}
+
+// Noise in one quarter: the half without it stays whole, the other is split again.
+TEST(PartitionSearch, parts_are_split_again) {
+  Setting s;
+  s.add_noise([](size_t x, size_t y) { return x >= 16 && y < 16; });
+  PartitionSearch search(s.source.view(), {});
+  s.run(search, std::array{SearchNode{0, 0, 29}});
+  const PartitionChoice& choice = search.choice(0);
+  ASSERT_EQ(choice.parts.size(), 3u);
+  ASSERT_GE(choice.splits.size(), 2u);
+  const bool rows_first = choice.splits[0] == Split::kBinaryHorizontal;
+  EXPECT_EQ(choice.splits,
+            rows_first ? (std::vector{Split::kBinaryHorizontal, Split::kBinaryVertical, Split::kNone})
+                       : (std::vector{Split::kBinaryVertical, Split::kNone, Split::kBinaryHorizontal}));
+  for (size_t part = 0; part < 3; ++part) EXPECT_EQ(choice.parts[part].last > 0, part == 1) << part;
 }
 
 // Whatever else is searched beside it, and whatever instructions do it.
@@ -78,13 +95,14 @@ TEST(PartitionSearch, node_does_not_depend_on_its_batch) {
     nodes.back() = node;
     s.run(search, nodes);
     const PartitionChoice& found = search.choice(nodes.size() - 1);
-    ASSERT_EQ(found.split, expected.split);
-    for (size_t part = 0; part < 3; ++part) {
-      EXPECT_EQ(found.part[part].last, expected.part[part].last);
-      EXPECT_EQ(found.part[part].final_state, expected.part[part].final_state);
-      EXPECT_TRUE(std::ranges::equal(found.part[part].levels, expected.part[part].levels));
+    ASSERT_EQ(found.splits, expected.splits);
+    ASSERT_EQ(found.parts.size(), expected.parts.size());
+    for (size_t part = 0; part < found.parts.size(); ++part) {
+      EXPECT_EQ(found.parts[part].last, expected.parts[part].last);
+      EXPECT_EQ(found.parts[part].final_state, expected.parts[part].final_state);
+      EXPECT_TRUE(std::ranges::equal(found.parts[part].levels, expected.parts[part].levels));
     }
-    EXPECT_GT(found.part[0].last, 0);
+    EXPECT_GT(found.parts[0].last + found.parts.back().last, 0);
   });
 }
 

@@ -67,9 +67,10 @@ void expect_equal(const Case& c, const ContextSet& contexts) {
 
 // Noise of many deviations, sparse blocks, spikes, empty sub-blocks.
 Case random_case(std::mt19937& random, int round) {
-  constexpr int kShapes[][2] = {{5, 5}, {5, 4}, {4, 5}, {5, 3}, {3, 5}, {2, 2}, {4, 4}, {5, 2}};
+  constexpr int kShapes[][2] = {{5, 5}, {5, 4}, {4, 5}, {5, 3}, {3, 5}, {2, 2},
+                                {4, 4}, {5, 2}, {4, 3}, {3, 4}, {3, 3}};
   Case c;
-  c.log2_width = kShapes[round % 8][0], c.log2_height = kShapes[round % 8][1];
+  c.log2_width = kShapes[round % 11][0], c.log2_height = kShapes[round % 11][1];
   const int size = 1 << (c.log2_width + c.log2_height);
   c.count = round % 3 == 0 ? size : 1 + static_cast<int>(random() % static_cast<unsigned>(size));
   c.blocks = 1 + static_cast<int>(random() % BatchTrellis::kMaxBlocks);
