@@ -48,7 +48,9 @@ void add_coding(CLI::App& command, CompressOptions& options) {
       ->type_name("N")
       ->check(integer_between(8, 16))
       ->group(kGroup);
-  command.add_option("--importance", options.importance, "llama.cpp imatrix: which inputs matter")
+  command
+      .add_option("--importance", options.importance,
+                  "llama.cpp imatrix: which inputs matter; 'none': do not estimate them either")
       ->type_name("FILE")
       ->group(kGroup);
   command

@@ -9,12 +9,15 @@
 #include "base/checked_math.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "pipeline/input_estimate.h"
 #include "pipeline/ordered_run.h"
 #include "pipeline/step_choice.h"
 #include "quant/tensor_names.h"
 
 namespace llmcodec {
 namespace {
+
+constexpr std::string_view kNoImportance = "none";
 
 class Stopwatch {
  public:
@@ -68,6 +71,7 @@ Result<std::unique_ptr<CompressRun>> CompressRun::prepare(const CompressOptions&
   LLMC_RETURN_IF_ERROR(run->open_moments());
   LLMC_RETURN_IF_ERROR(run->load_plan());
   LLMC_RETURN_IF_ERROR(run->resolve_codecs());
+  LLMC_RETURN_IF_ERROR(run->estimate_moments());
   LLMC_RETURN_IF_ERROR(run->choose_scales());
   LLMC_RETURN_IF_ERROR(run->describe_source());
   LLMC_RETURN_IF_ERROR(run->fit_all());
@@ -75,9 +79,10 @@ Result<std::unique_ptr<CompressRun>> CompressRun::prepare(const CompressOptions&
 }
 
 Status CompressRun::open_moments() {
-  if (!options.importance.empty() && !options.hessian.empty())
+  const bool importance_file = !options.importance.empty() && options.importance != kNoImportance;
+  if (importance_file && !options.hessian.empty())
     return error(ErrorKind::kInvalidArgument, "give either an importance file or second moments, not both");
-  if (!options.importance.empty()) {
+  if (importance_file) {
     auto importance = Importance::load(options.importance);
     if (!importance.is_ok()) return std::move(importance).error().in_file(options.importance);
     moments.importance = std::move(importance).value();
@@ -87,6 +92,28 @@ Status CompressRun::open_moments() {
     if (!hessian.is_ok()) return std::move(hessian).error().in_file(options.hessian);
     moments.hessian = std::move(hessian).value();
   }
+  return Status::ok();
+}
+
+// Without a file, what the weights themselves say about the inputs, where any tensor's scales ask for it.
+Status CompressRun::estimate_moments() {
+  const auto asks = [](const TensorPlan& tensor) {
+    return tensor.code && (tensor.auto_scales || tensor.scales.kind == ScaleKind::kDual);
+  };
+  if (moments.importance || moments.hessian || options.importance == kNoImportance ||
+      std::ranges::none_of(plan.tensors, asks))
+    return Status::ok();
+  const auto layer_done = [this](uint64_t weights) {
+    add_progress("inputs", weights, "");
+    return check_cancelled();
+  };
+  LLMC_ASSIGN_OR_RETURN(InputEstimate estimate, estimate_inputs(model, options.control.threads, layer_done));
+  if (!estimate.importance) {
+    notes.push_back("inputs not estimated: " + estimate.why_not);
+    return Status::ok();
+  }
+  moments.importance = std::move(estimate.importance);
+  moments.estimated = true;
   return Status::ok();
 }
 
@@ -121,7 +148,8 @@ Status CompressRun::resolve_codecs() {
 // until the inputs are known. Then most of a head's columns are nearly empty, and at the step of the others
 // it would get a bit less than it is worth (docs/decisions/022-embedding-bits.md).
 Status CompressRun::choose_scales() {
-  constexpr double kKnownHeadOctaves = -0.5, kRowExponent = 0.5;  // docs/decisions/021-row-scales.md
+  constexpr double kRowExponent = 0.5;                              // docs/decisions/021-row-scales.md
+  const double known_head_octaves = moments.hessian ? -0.5 : -0.8;  // docs/decisions/022-embedding-bits.md
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
     TensorPlan& tensor = plan.tensors[i];
     if (!tensor.code || !tensor.auto_scales) continue;
@@ -129,7 +157,7 @@ Status CompressRun::choose_scales() {
     const bool vocabulary = is_vocabulary(tensor.name);
     tensor.scales = {vocabulary && !known ? ScaleKind::kRow : ScaleKind::kDual, 0};
     if (tensor.row_exponent < 0) tensor.row_exponent = vocabulary && !known ? 1 : kRowExponent;
-    if (vocabulary && known && tensor.auto_octaves) tensor.step_octaves = kKnownHeadOctaves;
+    if (vocabulary && known && tensor.auto_octaves) tensor.step_octaves = known_head_octaves;
   }
   return Status::ok();
 }
@@ -168,7 +196,7 @@ Status CompressRun::fit_all() {
     add_progress("fit", jobs[i].shape.weights(), plan.tensors[coded[i]].name);
     return Status::ok();
   }));
-  if (moments.importance || moments.hessian) {
+  if ((moments.importance && !moments.estimated) || moments.hessian) {
     for (const TensorJob& job : jobs) {
       if (job.order[0].empty()) notes.push_back("no input moments for " + job.plan->name);
     }
@@ -230,10 +258,11 @@ std::string CompressRun::key() const {
   add(to_text(description));
   add(plan_to_text(plan));
   for (const std::string& path : {options.importance, options.hessian}) {
-    if (path.empty()) continue;
+    if (path.empty() || path == kNoImportance) continue;
     auto hash = xxh3_128_of_file(path);
     add(hash.is_ok() ? hash.value() : path);
   }
+  add(moments.estimated ? "estimated inputs" : "");
   add(fmt::format("{}", options.shard_bytes));
   return checksum.hex();
 }

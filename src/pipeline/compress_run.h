@@ -65,6 +65,7 @@ struct CompressRun {
   Status open_moments();
   Status load_plan();
   Status resolve_codecs();
+  Status estimate_moments();
   Status choose_scales();
   Status describe_source();
   Status fit_all();

@@ -35,6 +35,7 @@ class TensorRowReader final : public RowReader {
 // What is known about the inputs of the model's layers; both may be absent.
 struct InputMoments {
   std::optional<Importance> importance;
+  bool estimated = false;  // `importance` comes from the weights, not from a file
   std::unique_ptr<MomentFile> hessian;
 };
 

@@ -152,6 +152,11 @@ Result<Importance> Importance::load(const std::string& path) {
   return importance;
 }
 
+void Importance::append(const std::string& name, std::span<const float> moments) {
+  std::vector<float>& entry = entries_[name];
+  entry.insert(entry.end(), moments.begin(), moments.end());
+}
+
 Result<ImportanceEntry> Importance::find(std::string_view name, uint64_t cols, uint64_t matrices) const {
   const auto gguf = gguf_name(name);
   auto entry = entries_.find(name);

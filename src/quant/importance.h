@@ -42,6 +42,10 @@ class Importance {
   // was never used gets the mean of the other experts' moments.
   static Result<Importance> load(const std::string& path);
 
+  // Appends the moments of one matrix of the weight `name` (GGUF spelling): finite, not negative; matrices of
+  // stacked experts one after the other.
+  void append(const std::string& name, std::span<const float> moments);
+
   // `name` in either spelling, a tensor of `matrices` matrices with `cols` columns. One Hugging Face expert
   // (of many 2-D tensors) finds its part of the GGUF entry of all. InvalidArgument when the sizes differ from
   // the file's.

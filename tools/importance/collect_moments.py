@@ -3,7 +3,7 @@
 """Runs a Llama-architecture GGUF model and writes what its linear layers see: the importance of their inputs.
 
   collect_moments.py model.gguf --text calibration.jsonl --imatrix c4.imatrix.gguf --hessian c4.hessian.safetensors
-  collect_moments.py model.gguf --random --imatrix random.imatrix.gguf          no data at all: uniform token ids
+  collect_moments.py model.gguf --random --imatrix random.imatrix.gguf          no data at all: random token ids
   collect_moments.py model.gguf --self --hessian self.hessian.safetensors       text that the model writes itself
 
 --imatrix FILE   E[x_j^2] in llama.cpp's GGUF imatrix format, for `llmcodec compress --importance FILE`
@@ -49,7 +49,9 @@ def text_chunks(model, path, chunks, length):
 
 
 def random_chunks(model, chunks, length, generator):
-    return generator.integers(0, model.tensors["token_embd.weight"].shape[0], (chunks, length))
+    """Ids of independent tokens. Vocabularies are sorted by frequency: Zipf-Mandelbrot's law stands in for a text's."""
+    share = 1 / (np.arange(model.tensors["token_embd.weight"].shape[0]) + 500)
+    return generator.choice(len(share), (chunks, length), p=share / share.sum())
 
 
 def written_chunks(model, chunks, length, generator, temperature):
@@ -71,7 +73,7 @@ def parse_arguments():
     parser.add_argument("model", help="GGUF file, architecture llama, any type that gguf-py dequantises")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--text", metavar="FILE", help="text, or .jsonl with a field 'text'")
-    source.add_argument("--random", action="store_true", help="uniformly random token ids")
+    source.add_argument("--random", action="store_true", help="random token ids, frequent ones more often")
     source.add_argument("--self", dest="own", action="store_true", help="text that the model writes itself")
     parser.add_argument("--imatrix", metavar="FILE")
     parser.add_argument("--hessian", metavar="FILE")

@@ -61,8 +61,7 @@ TEST(FindPoint, MeetsTheRateAtTheCoarsestQualityThatCan) {
       ASSERT_TRUE(point.is_ok()) << point.error().to_string();
       EXPECT_NEAR(point->bpw, target, 0.002 * target) << "bend " << bend;
       // One step of quality coarser, the largest scale would not have been enough.
-      const auto coarser =
-          encode_point(codec, planes, 10, point->quality + 1, planes.largest_scale(10));
+      const auto coarser = encode_point(codec, planes, 10, point->quality + 1, planes.largest_scale(10));
       ASSERT_TRUE(coarser.is_ok());
       EXPECT_LT(coarser->bpw, target + 0.05) << "bend " << bend << " quality " << point->quality;
     }
