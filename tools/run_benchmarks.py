@@ -52,7 +52,8 @@ def code_row(lab, source, codec, bpw):
 
 def score_row(lab, source, codec, bpw, text):
     name, layout = split_layout(codec)
-    return lab.clean(lab.score(source, name, ["--bpw", bpw, *layout], text, TEXT_BYTES))
+    # Codecs are compared on the same scales, made from each tensor alone.
+    return lab.clean(lab.score(source, name, ["--bpw", bpw, "--importance", "none", *layout], text, TEXT_BYTES))
 
 
 def encoders_table(lab, options):

@@ -71,10 +71,10 @@ struct CompressOptions {
   std::string plan;               // a plan written by plan(), used as it is; empty: make one
   // llama.cpp imatrix file; empty: estimated from the weights where the model's family is known; "none".
   std::string importance;
-  std::string hessian;            // second moments (docs/importance.md); empty: none
-  uint64_t shard_bytes = 0;       // largest shard; 0: one file
-  bool restart = false;           // throw an interrupted run away
-  std::string command;            // recorded in the archive; the program's command line
+  std::string hessian;       // second moments (docs/importance.md); empty: none
+  uint64_t shard_bytes = 0;  // largest shard; 0: one file
+  bool restart = false;      // throw an interrupted run away
+  std::string command;       // recorded in the archive; the program's command line
   Control control = {};
 };
 
