@@ -49,6 +49,10 @@ Status resolve(const CodecInfo& codec, const Target& target, TensorPlan* plan) {
   return Status::ok();
 }
 
+std::string importance_file_of(const CompressOptions& options) {
+  return options.importance == kNoImportance ? "" : options.importance;
+}
+
 std::string default_command(const CompressOptions& options) {
   return options.command.empty() ? "llmcodec compress " + options.input : options.command;
 }
@@ -79,12 +83,12 @@ Result<std::unique_ptr<CompressRun>> CompressRun::prepare(const CompressOptions&
 }
 
 Status CompressRun::open_moments() {
-  const bool importance_file = !options.importance.empty() && options.importance != kNoImportance;
-  if (importance_file && !options.hessian.empty())
+  const std::string importance_file = importance_file_of(options);
+  if (!importance_file.empty() && !options.hessian.empty())
     return error(ErrorKind::kInvalidArgument, "give either an importance file or second moments, not both");
-  if (importance_file) {
-    auto importance = Importance::load(options.importance);
-    if (!importance.is_ok()) return std::move(importance).error().in_file(options.importance);
+  if (!importance_file.empty()) {
+    auto importance = Importance::load(importance_file);
+    if (!importance.is_ok()) return std::move(importance).error().in_file(importance_file);
     moments.importance = std::move(importance).value();
   }
   if (!options.hessian.empty()) {
@@ -257,8 +261,8 @@ std::string CompressRun::key() const {
   const auto add = [&](const std::string& text) { checksum.update(std::as_bytes(std::span(text))); };
   add(to_text(description));
   add(plan_to_text(plan));
-  for (const std::string& path : {options.importance, options.hessian}) {
-    if (path.empty() || path == kNoImportance) continue;
+  for (const std::string& path : {importance_file_of(options), options.hessian}) {
+    if (path.empty()) continue;
     auto hash = xxh3_128_of_file(path);
     add(hash.is_ok() ? hash.value() : path);
   }

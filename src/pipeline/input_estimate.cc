@@ -6,6 +6,7 @@
 #include <numbers>
 #include <random>
 
+#include "base/checked_math.h"
 #include "pipeline/llama_graph.h"
 #include "pipeline/ordered_run.h"
 #include "pipeline/owned_matrix.h"
@@ -45,10 +46,13 @@ float silu(float x) {
   return x * (1 + top / bottom) / 2;
 }
 
-void add(const Vectors& change, float factor, Vectors* sum) {
-  const auto from = change.view();
-  const auto to = sum->view();
-  for (size_t i = 0; i < from.size(); ++i) to.data[i] += factor * from.data[i];
+// Adds each token's share of its change.
+void add(const Vectors& change, std::span<const float> shares, Vectors* sum) {
+  for (size_t r = 0; r < change.view().rows; ++r) {
+    const std::span<const float> from = change.view().row(r);
+    const std::span<float> to = sum->view().row(r);
+    for (size_t n = 0; n < to.size(); ++n) to[n] += shares[n] * from[n];
+  }
 }
 
 Vectors gated(const Vectors& gate, const Vectors& up) {
@@ -137,12 +141,12 @@ class NoisePass {
 
   Status look_up_tokens() {
     const std::vector<uint64_t> ids = draw_tokens(graph_.tokens);
+    TensorRowReader reader(source_, graph_.embedding, {1, graph_.tokens, graph_.width}, 0);
     std::vector<float> row(graph_.width);
     for (size_t n = 0; n < ids.size(); ++n) {
-      LLMC_RETURN_IF_ERROR(source_.read_f32(graph_.embedding, ids[n] * graph_.width, row));
+      LLMC_RETURN_IF_ERROR(reader.read_rows(ids[n], {row.data(), 1, row.size()}));
       for (size_t r = 0; r < row.size(); ++r) hidden_.view().at(r, n) = row[r];
     }
-    source_.release(graph_.embedding, 0, graph_.tokens * graph_.width);
     return Status::ok();
   }
 
@@ -169,8 +173,7 @@ class NoisePass {
     TensorRowReader reader(source_, weight.tensor, shape, weight.matrix);
     Vectors out(shape.rows, kEstimateTokens);
     const size_t step = std::max<size_t>(1, kDefaultBlockWeights / shape.cols);
-    const size_t blocks = (shape.rows + step - 1) / step;
-    LLMC_RETURN_IF_ERROR(for_all(threads_, blocks, [&](size_t b) -> Status {
+    LLMC_RETURN_IF_ERROR(for_all(threads_, ceil_div(shape.rows, step), [&](size_t b) -> Status {
       const size_t first = b * step, rows = std::min<size_t>(step, shape.rows - first);
       OwnedMatrix<float> block(rows, shape.cols);
       LLMC_RETURN_IF_ERROR(reader.read_rows(first, block.view()));
@@ -208,7 +211,7 @@ class NoisePass {
     const Vectors attended = repeat_heads(values, graph_);
     record(layer.output.tensor, attended);
     LLMC_ASSIGN_OR_RETURN(const Vectors change, product(layer.output, attended));
-    add(change, 1, &hidden_);
+    add(change, all_, &hidden_);
     return Status::ok();
   }
 
@@ -230,18 +233,15 @@ class NoisePass {
       LLMC_ASSIGN_OR_RETURN(shares, product(*layer.router, inputs));
       keep_two_best(&shares);
     } else {
-      std::ranges::fill(shares.view().row(0), 1.0F);
+      std::ranges::copy(all_, shares.view().row(0).begin());
     }
     for (size_t e = 0; e < layer.experts.size(); ++e) {
       LLMC_ASSIGN_OR_RETURN(const Vectors change, pass(layer.experts[e], inputs));
-      for (size_t r = 0; r < graph_.width; ++r) {
-        for (size_t n = 0; n < kEstimateTokens; ++n)
-          hidden_.view().at(r, n) += shares.view().at(e, n) * change.view().at(r, n);
-      }
+      add(change, shares.view().row(e), &hidden_);
     }
     if (layer.shared) {
       LLMC_ASSIGN_OR_RETURN(const Vectors change, pass(*layer.shared, inputs));
-      add(change, 1, &hidden_);
+      add(change, all_, &hidden_);
     }
     return Status::ok();
   }
@@ -250,6 +250,7 @@ class NoisePass {
   const LlamaGraph& graph_;
   unsigned threads_;
   Vectors hidden_;
+  const std::vector<float> all_ = std::vector<float>(kEstimateTokens, 1.0F);  // every token's whole share
   Importance importance_;
   bool finite_ = true;
   uint64_t weights_read_ = 0;

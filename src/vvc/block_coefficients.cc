@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "vvc/block_coefficients.h"
 
-#include <algorithm>
 #include <bit>
 #include <cmath>
 
 #include "vvc/residual_syntax.h"
+#include "vvc/rounding.h"
 #include "vvc/scaling.h"
 #include "vvc/transform.h"
 #include "vvc/trellis.h"
@@ -26,11 +26,6 @@ double union_step(int qp, int bit_depth, int log2_width, int log2_height) {
   return log2_sum % 2 == 0 ? step : step * 1.4142135623730951;
 }
 
-// Rounds to nearest, ties to even, by adding a number whose last bit is worth one: no library call.
-int32_t rounded(float value) {
-  return static_cast<int32_t>(std::bit_cast<int64_t>(double{value} + 0x1.8p52));
-}
-
 }  // namespace
 
 void BlockCoefficients::set_qp(int qp) {
@@ -42,16 +37,22 @@ void BlockCoefficients::set_qp(int qp) {
           static_cast<float>((1 << kCoefficientFraction) / union_step(qp, bit_depth_, w, h));
 }
 
-void BlockCoefficients::transform(const int16_t* residual, int log2_width, int log2_height, int32_t* out) {
-  forward_dct(residual, log2_width, log2_height, transformed_);
+void BlockCoefficients::transform(PlaneView source, PlaneView prediction, int32_t* out) {
+  for (size_t y = 0; y < source.rows; ++y) {
+    const uint16_t *from = &source.at(y, 0), *predicted = &prediction.at(y, 0);
+    int16_t* residual = residual_ + y * source.cols;
+    for (size_t x = 0; x < source.cols; ++x) residual[x] = static_cast<int16_t>(from[x] - predicted[x]);
+  }
+  const int log2_width = std::bit_width(source.cols) - 1, log2_height = std::bit_width(source.rows) - 1;
+  forward_dct(residual_, log2_width, log2_height, transformed_);
   const ScanOrder& scan = scan_order(log2_width, log2_height);
   const float to_steps = to_steps_[log2_width - 2][log2_height - 2];
-  for (int n = 0; n < scan.count; ++n) out[n] = rounded(transformed_[scan[n].raster] * to_steps);
+  for (int n = 0; n < scan.count; ++n) out[n] = round_to_even(transformed_[scan[n].raster] * to_steps);
 }
 
 int32_t BlockCoefficients::mean_coefficient(int64_t residual_sum, int log2_width, int log2_height) const {
   const float scale = 1.0f / std::sqrt(static_cast<float>(1 << (log2_width + log2_height)));
-  return rounded(static_cast<float>(residual_sum) * scale * to_steps_[log2_width - 2][log2_height - 2]);
+  return round_to_even(static_cast<float>(residual_sum) * scale * to_steps_[log2_width - 2][log2_height - 2]);
 }
 
 }  // namespace llmcodec::vvc

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// From residual samples to what the trellis takes: coefficients in scan order and 2^-8 of the union step.
+// From samples and their prediction to what the trellis takes: coefficients in scan order and 2^-8 of the
+// union step.
 //
-//   BlockCoefficients coefficients({.bit_depth = 10});
+//   BlockCoefficients coefficients(10);
 //   coefficients.set_qp(30);
-//   coefficients.transform(residual, 5, 4, out);          // out[n] at scan position n
+//   coefficients.transform(source_block, prediction, out);          // out[n] at scan position n
 //
 // Deterministic: the same on every machine.
 #pragma once
 
 #include <cstdint>
+
+#include "llmcodec/plane.h"
 
 namespace llmcodec::vvc {
 
@@ -19,8 +22,9 @@ class BlockCoefficients {
   void set_qp(int qp);
   int qp() const { return qp_; }
 
-  // `residual`: row-major, stride = width, sides 4 to 32. `out`: one for every coefficient of the block.
-  void transform(const int16_t* residual, int log2_width, int log2_height, int32_t* out);
+  // Of source minus prediction: views of one size, sides 4, 8, 16 or 32. `out`: one for every coefficient of
+  // the block.
+  void transform(PlaneView source, PlaneView prediction, int32_t* out);
   // The coefficient at position 0 of a block whose residual has this sum.
   int32_t mean_coefficient(int64_t residual_sum, int log2_width, int log2_height) const;
 
@@ -28,6 +32,7 @@ class BlockCoefficients {
   int bit_depth_;
   int qp_ = INT32_MIN;
   float to_steps_[4][4];  // by log2 of width and height, less 2
+  alignas(32) int16_t residual_[32 * 32];
   alignas(32) float transformed_[32 * 32];
 };
 

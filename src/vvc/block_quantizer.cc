@@ -27,27 +27,24 @@ Trellis& BlockQuantizer::trellis(int log2_width, int log2_height) {
   return *trellis;
 }
 
-void BlockQuantizer::predict(const PredictionBlock& block, const NeighbourScope& scope) {
+MutablePlaneView BlockQuantizer::predict(const PredictionBlock& block, const NeighbourScope& scope) {
   ReferenceSamples references;
   references.fetch(picture_, scope, block, options_.bit_depth);
-  predict_intra(references, kIntraDc, options_.bit_depth,
-                picture_.block(static_cast<size_t>(block.y), static_cast<size_t>(block.x),
-                               size_t{1} << block.log2_height, size_t{1} << block.log2_width));
+  const MutablePlaneView predicted =
+      picture_.block(static_cast<size_t>(block.y), static_cast<size_t>(block.x),
+                     size_t{1} << block.log2_height, size_t{1} << block.log2_width);
+  predict_intra(references, kIntraDc, options_.bit_depth, predicted);
+  return predicted;
 }
 
 void BlockQuantizer::quantize(const PredictionBlock& b, const NeighbourScope& scope,
                               const ContextSet& contexts) {
-  predict(b, scope);
-  const int width = 1 << b.log2_width, height = 1 << b.log2_height;
-  for (int y = 0; y < height; ++y) {
-    const uint16_t* source = &source_.at(static_cast<size_t>(b.y + y), static_cast<size_t>(b.x));
-    const uint16_t* prediction = &picture_.at(static_cast<size_t>(b.y + y), static_cast<size_t>(b.x));
-    for (int x = 0; x < width; ++x)
-      residual_[width * y + x] = static_cast<int16_t>(source[x] - prediction[x]);
-  }
-  coefficients_.resize(static_cast<size_t>(width * height));
+  const PlaneView predicted = predict(b, scope);
+  coefficients_.resize(predicted.size());
   levels_.resize(coefficients_.size());
-  coefficients_of_.transform(residual_, b.log2_width, b.log2_height, coefficients_.data());
+  coefficients_of_.transform(
+      source_.block(static_cast<size_t>(b.y), static_cast<size_t>(b.x), predicted.rows, predicted.cols),
+      predicted, coefficients_.data());
   Trellis& search = trellis(b.log2_width, b.log2_height);
   search.set_rates(contexts);
   last_ = search.quantize(coefficients_, levels_).last;

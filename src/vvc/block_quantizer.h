@@ -61,15 +61,14 @@ class BlockQuantizer {
   int last() const { return last_; }
 
  private:
-  void predict(const PredictionBlock& block, const NeighbourScope& scope);
+  // Where the block lies in the picture, with its prediction written there.
+  MutablePlaneView predict(const PredictionBlock& block, const NeighbourScope& scope);
   Trellis& trellis(int log2_width, int log2_height);
 
-  static constexpr int kMaxSamples = 32 * 32;
   PlaneView source_;
   MutablePlaneView picture_;
   Options options_;
   BlockCoefficients coefficients_of_;
-  alignas(32) int16_t residual_[kMaxSamples];
   std::vector<int32_t> coefficients_, levels_;
   int last_ = -1;
   std::optional<Trellis> trellises_[4][4];  // by log2 of width and height, less 2; made when first needed

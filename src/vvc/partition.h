@@ -40,6 +40,9 @@ enum class Split : uint8_t {
 constexpr bool is_ternary(Split split) {
   return split >= Split::kTernaryHorizontal;
 }
+constexpr bool is_vertical(Split split) {
+  return split == Split::kBinaryVertical || split == Split::kTernaryVertical;
+}
 
 // One node of the coding tree. Position in luma samples.
 struct CodingNode {

@@ -15,10 +15,6 @@ constexpr int64_t kModeCost = kRateBit + kRateBit / 4;
 constexpr Split kSplits[] = {Split::kBinaryHorizontal, Split::kBinaryVertical, Split::kTernaryHorizontal,
                              Split::kTernaryVertical};
 
-constexpr bool is_vertical(Split split) {
-  return split == Split::kBinaryVertical || split == Split::kTernaryVertical;
-}
-
 bool is_allowed(const AllowedSplits& allowed, Split split) {
   return split == Split::kBinaryHorizontal    ? allowed.binary_horizontal
          : split == Split::kBinaryVertical    ? allowed.binary_vertical
@@ -103,19 +99,17 @@ size_t PartitionSearch::add_to_tree(const CodingNode& block) {
   return index;
 }
 
-// Residual and coefficients of one block.
+// Coefficients of one block, predicted from source samples.
 void PartitionSearch::transform_block(const PredictionBlock& block, const NeighbourScope& scope,
                                       int32_t* out) {
   const size_t width = size_t{1} << block.log2_width, height = size_t{1} << block.log2_height;
   ReferenceSamples references;
   references.fetch(source_, scope, block, options_.bit_depth);
-  predict_intra(references, kIntraDc, options_.bit_depth, {prediction_, height, width});
-  for (size_t y = 0; y < height; ++y) {
-    const uint16_t* source = &source_.at(static_cast<size_t>(block.y) + y, static_cast<size_t>(block.x));
-    for (size_t x = 0; x < width; ++x)
-      residual_[y * width + x] = static_cast<int16_t>(source[x] - prediction_[y * width + x]);
-  }
-  coefficients_of_.transform(residual_, block.log2_width, block.log2_height, out);
+  const MutablePlaneView prediction(prediction_, height, width);
+  predict_intra(references, kIntraDc, options_.bit_depth, prediction);
+  coefficients_of_.transform(
+      source_.block(static_cast<size_t>(block.y), static_cast<size_t>(block.x), height, width), prediction,
+      out);
 }
 
 // Levels and costs of all blocks of a shape.

@@ -111,7 +111,6 @@ class PartitionSearch {
   std::vector<const Option*> best_;                 // likewise; null: not split
   std::array<PartitionChoice, kMaxNodes> choices_;
   alignas(32) uint16_t prediction_[32 * 32];
-  alignas(32) int16_t residual_[32 * 32];
 };
 
 }  // namespace llmcodec::vvc

@@ -137,22 +137,22 @@ class SliceSyntax {
     const CuInfo* above = map_.find(node.x, node.y - 1, p_.slice);
     if (allowed.none && !split_cu_flag(node, left, above, choices, wanted)) return Split::kNone;
     if (allowed.quad && (choices == 2 || split_qt_flag(node, left, above, wanted))) return Split::kQuad;
-    bool is_vertical = vertical > 0;
-    if (is_vertical && horizontal > 0) {
-      is_vertical = wanted == Split::kBinaryVertical || wanted == Split::kTernaryVertical;
+    bool vertical_split = vertical > 0;
+    if (vertical_split && horizontal > 0) {
+      vertical_split = is_vertical(wanted);
       const int inc = vertical_context(node, left, above, horizontal, vertical);
-      is_vertical = bins_.bin(is_vertical, ctx::kMttSplitCuVerticalFlag + inc) != 0;
-      blocks_.element("mtt_split_cu_vertical_flag", is_vertical);
+      vertical_split = bins_.bin(vertical_split, ctx::kMttSplitCuVerticalFlag + inc) != 0;
+      blocks_.element("mtt_split_cu_vertical_flag", vertical_split);
     }
-    bool is_binary = is_vertical ? allowed.binary_vertical : allowed.binary_horizontal;
-    const bool ternary_allowed = is_vertical ? allowed.ternary_vertical : allowed.ternary_horizontal;
+    bool is_binary = vertical_split ? allowed.binary_vertical : allowed.binary_horizontal;
+    const bool ternary_allowed = vertical_split ? allowed.ternary_vertical : allowed.ternary_horizontal;
     if (is_binary && ternary_allowed) {
       // H.266 table 132: 2 * mtt_split_cu_vertical_flag + (mttDepth <= 1)
-      const int inc = 2 * static_cast<int>(is_vertical) + static_cast<int>(node.mtt_depth <= 1);
+      const int inc = 2 * static_cast<int>(vertical_split) + static_cast<int>(node.mtt_depth <= 1);
       is_binary = bins_.bin(!is_ternary(wanted), ctx::kMttSplitCuBinaryFlag + inc) != 0;
       blocks_.element("mtt_split_cu_binary_flag", is_binary);
     }
-    if (is_vertical) return is_binary ? Split::kBinaryVertical : Split::kTernaryVertical;
+    if (vertical_split) return is_binary ? Split::kBinaryVertical : Split::kTernaryVertical;
     return is_binary ? Split::kBinaryHorizontal : Split::kTernaryHorizontal;
   }
 

@@ -14,8 +14,10 @@
 #include "vvc/intra_pred.h"
 #include "vvc/residual_encoder.h"
 #include "vvc/residual_syntax.h"
+#include "vvc/rounding.h"
 #include "vvc/slice_syntax.h"
 #include "vvc/spectral_readback.h"
+#include "vvc/steady_contexts.h"
 #include "vvc/strip_qp_message.h"
 #include "vvc/trellis.h"
 #include "vvc/trellis_batch.h"
@@ -36,12 +38,9 @@ int32_t nearest_level(int64_t target, int state) {
   return static_cast<int32_t>(target < 0 ? -level : level);
 }
 
-// Rounds to nearest, ties to even, by adding a number whose last bit is worth one: no library call, and
-// vectors.
 int32_t to_fixed(float value) {
   constexpr float kLimit = 1 << 22;  // far beyond the largest level, far below overflow
-  const double scaled = std::clamp(value, -kLimit, kLimit) * (1 << kCoefficientFraction);
-  return static_cast<int32_t>(std::bit_cast<int64_t>(scaled + 0x1.8p52));
+  return round_to_even(double{std::clamp(value, -kLimit, kLimit) * (1 << kCoefficientFraction)});
 }
 
 // Without the weights that become outliers at any QP, lest one of them should silence all others.
@@ -65,30 +64,6 @@ size_t first_not_finite(std::span<const float> values) {
   if (all) return values.size();
   return static_cast<size_t>(std::find_if_not(values.begin(), values.end(), is_finite) - values.begin());
 }
-
-// Models for pricing: the slow average of each, averaged once more over some blocks, so that no single odd
-// block (the padded end of a strip) sets the prices of a whole batch.
-class SteadyContexts {
- public:
-  explicit SteadyContexts(const ContextSet& contexts) : contexts_(contexts) {}
-
-  // Once for every block coded.
-  void add(const ContextSet& contexts) {
-    const int span = std::min(1 + blocks_++ / 4, kBlocks);  // short at first, when the models move fast
-    for (size_t i = 0; i < contexts.size(); ++i) {
-      sums_[i] += (contexts[i].p_state_idx1() << kFraction) / span - sums_[i] / span;
-      const auto slow = static_cast<uint32_t>(sums_[i] >> kFraction);
-      contexts_[i].states = slow >> 4 << 16 | slow;
-    }
-  }
-  const ContextSet& contexts() const { return contexts_; }
-
- private:
-  static constexpr int kBlocks = 8, kFraction = 8;
-  ContextSet contexts_;
-  std::array<int, ctx::kCount> sums_{};
-  int blocks_ = 0;
-};
 
 // One block under construction.
 struct BlockWork {

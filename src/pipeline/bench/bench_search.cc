@@ -32,13 +32,13 @@ Result<double> find_quality(const Codec& codec, const BenchPlanes& piece, uint32
   const double scale = piece.largest_scale(bit_depth);
   double fine = range.min, coarse = on_grid(range, range.max) + range.step;  // spends enough; does not
   double quality = on_grid(range, (fine + coarse) / 2);
-  for (bool halve = true; coarse - fine >= 1.5 * range.step; halve = !halve) {
+  for (bool aim = true; coarse - fine >= 1.5 * range.step; aim = !aim) {
     LLMC_ASSIGN_OR_RETURN(const BenchPoint point, encode_point(codec, piece, bit_depth, quality, scale));
     (point.bpw >= target_bpw ? fine : coarse) = quality;
     const double error_bits = point.bpw - target_bpw;
     if (error_bits >= 0 && error_bits < kQualitySlack) break;
     const double aimed = quality + (error_bits - kQualitySlack / 2) * range.per_octave;
-    const double next = halve ? aimed : (fine + coarse) / 2;
+    const double next = aim ? aimed : (fine + coarse) / 2;
     quality = on_grid(range, std::clamp(next, fine + range.step, coarse - range.step));
   }
   return fine;
