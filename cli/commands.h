@@ -16,6 +16,7 @@ void add_extract(CLI::App& app, Session& session);
 void add_codecs(CLI::App& app, Session& session);
 void add_bench(CLI::App& app, Session& session);
 void add_eval(CLI::App& app, Session& session);
+void add_importance(CLI::App& app, Session& session);
 void add_vvc(CLI::App& app, Session& session);
 void add_completion(CLI::App& app, Session& session);
 

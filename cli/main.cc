@@ -34,7 +34,7 @@ void declare(CLI::App& app, Session& session) {
   app.require_subcommand(1);
   app.footer(std::string(kExamples) + kExitCodeHelp);
   for (const auto add : {add_compress, add_decompress, add_inspect, add_verify, add_plan, add_extract,
-                         add_codecs, add_bench, add_eval, add_vvc, add_completion}) {
+                         add_codecs, add_bench, add_eval, add_importance, add_vvc, add_completion}) {
     add(app, session);
   }
 }

@@ -25,7 +25,7 @@ ALLOWED = {
 # Public headers that describe values shared by layers; the others belong to the top (pipeline, cli, python).
 SHARED_PUBLIC = {"status.h", "matrix_view.h", "plane.h", "codec.h"}
 # A layer may implement public headers of its own.
-OWN_PUBLIC = {"eval": {"eval.h"}, "tensor": {"dtype.h", "tensor.h"}, "codec": {"vvc_video.h"}}
+OWN_PUBLIC = {"eval": {"eval.h", "importance.h"}, "tensor": {"dtype.h", "tensor.h"}, "codec": {"vvc_video.h"}}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 
 

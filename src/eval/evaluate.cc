@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "eval/llama_runner.h"
+#include "eval/temporary_folder.h"
 #include "llmcodec/eval.h"
 
 namespace llmcodec {
@@ -16,29 +17,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr uint64_t kMaxTextBytes = 1ull << 30;
-
-// A folder that goes with the object.
-class TemporaryFolder {
- public:
-  static Result<TemporaryFolder> create() {
-    const char* variable = std::getenv("TMPDIR");
-    std::string path =
-        (variable != nullptr && *variable ? std::string(variable) : "/tmp") + "/llmcodec-eval-XXXXXX";
-    if (mkdtemp(path.data()) == nullptr) return errno_error("cannot make a temporary folder").in_file(path);
-    return TemporaryFolder(path);
-  }
-  TemporaryFolder(TemporaryFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  TemporaryFolder& operator=(TemporaryFolder&&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  explicit TemporaryFolder(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
 
 // The first `max_bytes` of `text`, without the piece of a character at the end.
 void cut_utf8(std::string& text, uint64_t max_bytes) {

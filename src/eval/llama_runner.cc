@@ -50,40 +50,40 @@ Result<std::string> find_llama_tool(const std::string& name, const std::string& 
       .in_file(folder);
 }
 
-Result<LlamaRunner> LlamaRunner::open(const LlamaSettings& settings) {
-  LlamaRunner runner;
-  runner.settings_ = settings;
-  LLMC_ASSIGN_OR_RETURN(runner.program_, find_llama_tool("llama-perplexity", settings.tools_dir));
+Result<std::string> llama_tool_version(const std::string& program) {
   LLMC_ASSIGN_OR_RETURN(ProcessResult result,
-                        run_process({.arguments = {runner.program_, "--version"}, .timeout_seconds = 60}));
-  runner.version_ = parse_version(text_of(result));
-  return runner;
+                        run_process({.arguments = {program, "--version"}, .timeout_seconds = 60}));
+  return parse_version(text_of(result));
 }
 
-Result<std::string> LlamaRunner::run(std::vector<std::string> arguments) const {
-  arguments.insert(arguments.begin(), program_);
-  if (settings_.threads > 0) {
+Result<std::string> run_llama_tool(const std::string& program, std::vector<std::string> arguments,
+                                   const LlamaSettings& settings) {
+  arguments.insert(arguments.begin(), program);
+  if (settings.threads > 0) {
     arguments.push_back("-t");
-    arguments.push_back(std::to_string(settings_.threads));
+    arguments.push_back(std::to_string(settings.threads));
   }
   LLMC_ASSIGN_OR_RETURN(ProcessResult result, run_process({.arguments = arguments,
-                                                           .timeout_seconds = settings_.timeout_seconds,
-                                                           .cancelled = settings_.cancelled}));
+                                                           .timeout_seconds = settings.timeout_seconds,
+                                                           .cancelled = settings.cancelled}));
   std::string text = text_of(result);
   if (result.exit_code != 0) {
-    return error(ErrorKind::kUnsupported, "llama-perplexity failed (exit code {}): {}", result.exit_code,
-                 last_message(text));
+    return error(ErrorKind::kUnsupported, "{} failed (exit code {}): {}",
+                 program.substr(program.rfind('/') + 1), result.exit_code, last_message(text));
   }
   return text;
 }
 
-template <class Complete>
-Result<std::string> LlamaRunner::run_until(const std::vector<std::string>& arguments,
-                                           Complete complete) const {
-  constexpr int kRuns = 4;  // about a third of all runs of a second lose lines, hardly any long one
-  Result<std::string> output = run(arguments);
-  for (int i = 1; i < kRuns && output.is_ok() && !complete(*output).is_ok(); ++i) output = run(arguments);
-  return output;
+Result<LlamaRunner> LlamaRunner::open(const LlamaSettings& settings) {
+  LlamaRunner runner;
+  runner.settings_ = settings;
+  LLMC_ASSIGN_OR_RETURN(runner.program_, find_llama_tool("llama-perplexity", settings.tools_dir));
+  LLMC_ASSIGN_OR_RETURN(runner.version_, llama_tool_version(runner.program_));
+  return runner;
+}
+
+Result<std::string> LlamaRunner::run(std::vector<std::string> arguments) const {
+  return run_llama_tool(program_, std::move(arguments), settings_);
 }
 
 // llama.cpp prints from a thread of its own and can end before that thread has written its last lines (seen

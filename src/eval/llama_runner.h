@@ -27,6 +27,13 @@ struct LlamaSettings {
   std::function<bool()> cancelled = {};  // true ends a run with an Interrupted error
 };
 
+// Runs a program of llama.cpp to its end: what it printed. `program` is its path (find_llama_tool); the
+// settings give threads, time-out and cancellation.
+Result<std::string> run_llama_tool(const std::string& program, std::vector<std::string> arguments,
+                                   const LlamaSettings& settings);
+// "version (build)" of a program of llama.cpp; empty when it does not say.
+Result<std::string> llama_tool_version(const std::string& program);
+
 struct PerplexityRun {
   Measured perplexity;
   int chunks = 0;
@@ -57,10 +64,6 @@ class LlamaRunner {
 
  private:
   LlamaRunner() = default;
-  // The output, once `complete` finds in it what is needed: llama.cpp's log writer loses its last lines now
-  // and then when the process ends (exit code 0), so an incomplete run is repeated a few times.
-  template <class Complete>
-  Result<std::string> run_until(const std::vector<std::string>& arguments, Complete complete) const;
   Result<std::string> run(std::vector<std::string> arguments) const;
   template <class T, class Parse>
   Result<T> run_until_understood(const std::string& model, const std::vector<std::string>& arguments,
