@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <ranges>
 
 #include "archive/checksum.h"
 #include "base/checked_math.h"
@@ -12,6 +13,7 @@
 #include "pipeline/input_estimate.h"
 #include "pipeline/ordered_run.h"
 #include "pipeline/step_choice.h"
+#include "quant/portable_math.h"
 #include "quant/tensor_names.h"
 
 namespace llmcodec {
@@ -79,13 +81,12 @@ Result<std::unique_ptr<CompressRun>> CompressRun::prepare(const CompressOptions&
   LLMC_RETURN_IF_ERROR(run->choose_scales());
   LLMC_RETURN_IF_ERROR(run->describe_source());
   LLMC_RETURN_IF_ERROR(run->fit_all());
+  if (!run->plan_given) run->allocate();
   return run;
 }
 
 Status CompressRun::open_moments() {
   const std::string importance_file = importance_file_of(options);
-  if (!importance_file.empty() && !options.hessian.empty())
-    return error(ErrorKind::kInvalidArgument, "give either an importance file or second moments, not both");
   if (!importance_file.empty()) {
     auto importance = Importance::load(importance_file);
     if (!importance.is_ok()) return std::move(importance).error().in_file(importance_file);
@@ -153,6 +154,7 @@ Status CompressRun::resolve_codecs() {
 // it would get a bit less than it is worth (docs/decisions/022-embedding-bits.md).
 Status CompressRun::choose_scales() {
   constexpr double kRowExponent = 0.5;                              // docs/decisions/021-row-scales.md
+  constexpr double kRowExponentBesideOutputs = 0.25;                // docs/decisions/024-output-moments.md
   const double known_head_octaves = moments.hessian ? -0.5 : -0.8;  // docs/decisions/022-embedding-bits.md
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
     TensorPlan& tensor = plan.tensors[i];
@@ -160,7 +162,9 @@ Status CompressRun::choose_scales() {
     LLMC_ASSIGN_OR_RETURN(const bool known, knows_inputs(moments, model.source->tensors()[i]));
     const bool vocabulary = is_vocabulary(tensor.name);
     tensor.scales = {vocabulary && !known ? ScaleKind::kRow : ScaleKind::kDual, 0};
-    if (tensor.row_exponent < 0) tensor.row_exponent = vocabulary && !known ? 1 : kRowExponent;
+    LLMC_ASSIGN_OR_RETURN(const bool weighed, knows_outputs(moments, model.source->tensors()[i]));
+    const double row_exponent = weighed ? kRowExponentBesideOutputs : kRowExponent;
+    if (tensor.row_exponent < 0) tensor.row_exponent = vocabulary && !known ? 1 : row_exponent;
     if (vocabulary && known && tensor.auto_octaves) tensor.step_octaves = known_head_octaves;
   }
   return Status::ok();
@@ -207,6 +211,25 @@ Status CompressRun::fit_all() {
   }
   fit_seconds = watch.seconds();
   return Status::ok();
+}
+
+// Equal slope of the damage to the model, half-way: its octaves are what the linear theory asks for, at two
+// or three bits half of them is better (docs/decisions/024-output-moments.md). The mean over the weights
+// stays.
+void CompressRun::allocate() {
+  constexpr double kShare = 0.5;
+  const auto wanted = [](const TensorJob& job) { return -kShare / 2 * portable_log2(*job.damage); };
+  const auto asks = [this](const TensorJob& job) {
+    return job.damage.value_or(0) > 0 && plan.tensors[job.index].auto_octaves &&
+           !is_vocabulary(job.plan->name);
+  };
+  double octaves = 0, weights = 0;
+  for (const TensorJob& job : jobs | std::views::filter(asks)) {
+    octaves += wanted(job) * static_cast<double>(job.shape.weights());
+    weights += static_cast<double>(job.shape.weights());
+  }
+  for (const TensorJob& job : jobs | std::views::filter(asks))
+    plan.tensors[job.index].step_octaves = wanted(job) - octaves / weights;
 }
 
 Status CompressRun::choose_steps() {

@@ -69,6 +69,7 @@ struct CompressRun {
   Status choose_scales();
   Status describe_source();
   Status fit_all();
+  void allocate();
   Target default_target();
   Result<uint64_t> fixed_bytes();
   uint64_t coded_weights() const;

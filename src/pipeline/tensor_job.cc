@@ -15,48 +15,94 @@ double damping_of(std::string_view name) {
   return is_vocabulary(name) ? 0.1 : 0.01;
 }
 
-// What is known about the inputs of a matrix, as the scales need it; empty vectors when nothing is.
-Result<ClosedLoopColumns> known_columns(const TensorInfo& info, const TensorJob& job, uint64_t m,
-                                        const InputMoments& moments) {
-  if (job.plan->scales.kind != ScaleKind::kDual) return ClosedLoopColumns();
+// What is known about the inputs and outputs of a matrix; empty where nothing is.
+struct KnownMatrix {
+  ClosedLoopColumns columns;
+  std::vector<float> inputs;   // E[x_j^2]
+  std::vector<float> outputs;  // E[g_i^2]
+};
+
+Status know_inputs(const TensorInfo& info, const TensorJob& job, uint64_t m, const InputMoments& moments,
+                   KnownMatrix& known) {
+  if (job.plan->scales.kind != ScaleKind::kDual) return Status::ok();
   if (job.hessian_group) {
     LLMC_ASSIGN_OR_RETURN(const std::vector<float> h, moments.hessian->read(*job.hessian_group));
-    return closed_loop_columns({h.data(), job.shape.cols, job.shape.cols},
-                               {.damping = damping_of(info.name)});
+    LLMC_ASSIGN_OR_RETURN(known.columns, closed_loop_columns({h.data(), job.shape.cols, job.shape.cols},
+                                                             {.damping = damping_of(info.name)}));
+    LLMC_ASSIGN_OR_RETURN(known.inputs, moments.hessian->read_diagonal(*job.hessian_group));
+    return Status::ok();
   }
-  if (!moments.importance) return ClosedLoopColumns();
+  if (!moments.importance) return Status::ok();
   LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
                         moments.importance->find(info.name, job.shape.cols, job.shape.matrices));
-  if (!entry.found()) return ClosedLoopColumns();
-  LLMC_ASSIGN_OR_RETURN(std::vector<float> steps,
+  if (!entry.found()) return Status::ok();
+  LLMC_ASSIGN_OR_RETURN(known.columns.steps,
                         importance_column_steps(entry.matrix(m), {.damping = damping_of(info.name)}));
-  return ClosedLoopColumns{{}, std::move(steps)};
+  known.inputs.assign(entry.matrix(m).begin(), entry.matrix(m).end());
+  return Status::ok();
+}
+
+Result<KnownMatrix> known_matrix(const TensorInfo& info, const TensorJob& job, uint64_t m,
+                                 const InputMoments& moments) {
+  KnownMatrix known;
+  LLMC_RETURN_IF_ERROR(know_inputs(info, job, m, moments, known));
+  if (!moments.importance) return known;
+  LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
+                        moments.importance->find_outputs(info.name, job.shape.rows, job.shape.matrices));
+  if (entry.found()) known.outputs.assign(entry.matrix(m).begin(), entry.matrix(m).end());
+  return known;
+}
+
+// Factors of the row scales: finer steps for outputs that matter, coarser ones for rare tokens.
+Result<std::vector<float>> row_factors(const TensorJob& job, const KnownMatrix& known) {
+  const ScaleKind kind = job.plan->scales.kind;
+  if (kind != ScaleKind::kRow && kind != ScaleKind::kDual) return std::vector<float>();
+  std::vector<float> factors(job.shape.rows, 1);
+  if (job.plan->token_rank > 0)
+    factors = token_rank_factors(job.shape.rows, {.exponent = job.plan->token_rank});
+  if (!known.outputs.empty()) {
+    LLMC_ASSIGN_OR_RETURN(const std::vector<float> steps, output_row_steps(known.outputs));
+    for (size_t i = 0; i < factors.size(); ++i) factors[i] *= steps[i];
+  }
+  return factors;
+}
+
+double mean_of_products(std::span<const float> moments, std::span<const float> scales) {
+  double sum = 0;
+  for (size_t i = 0; i < moments.size(); ++i) sum += double{moments[i]} * scales[i] * scales[i];
+  return sum / static_cast<double>(moments.size());
+}
+
+void add_damage(const KnownMatrix& known, const MatrixScales& scales, TensorJob& job) {
+  if (known.inputs.empty() || known.outputs.empty()) return;
+  const double rows = mean_of_products(known.outputs, decode_all(scales.row_code, scales.row_codes));
+  const double cols = mean_of_products(known.inputs, decode_all(scales.col_code, scales.col_codes));
+  job.damage = job.damage.value_or(0) + rows * cols / static_cast<double>(job.shape.matrices);
 }
 
 Result<MatrixScales> fit_matrix(const TensorSource& source, TensorJob& job, uint64_t m,
                                 const InputMoments& moments) {
   const TensorInfo& info = source.tensors()[job.index];
-  LLMC_ASSIGN_OR_RETURN(const ClosedLoopColumns columns, known_columns(info, job, m, moments));
+  LLMC_ASSIGN_OR_RETURN(const KnownMatrix known, known_matrix(info, job, m, moments));
+  LLMC_ASSIGN_OR_RETURN(const std::vector<float> factors, row_factors(job, known));
   TensorRowReader reader(source, job.index, job.shape, m);
   ScaleOptions options;
   options.spec = job.plan->scales;
   options.asymmetric = job.plan->asymmetric;
-  options.column_steps = columns.steps;
-  options.column_classes = columns.classes;
+  options.column_steps = known.columns.steps;
+  options.column_classes = known.columns.classes;
+  options.row_factors = factors;
   if (options.spec.kind == ScaleKind::kRow || options.spec.kind == ScaleKind::kDual)
     options.row_exponent = job.plan->row_exponent;
-  if (options.spec.kind == ScaleKind::kDual && columns.steps.empty())
+  if (options.spec.kind == ScaleKind::kDual && known.columns.steps.empty())
     options.column_exponent = job.plan->column_exponent;
-  const std::vector<float> rank_factors =
-      job.plan->token_rank > 0 ? token_rank_factors(job.shape.rows, {.exponent = job.plan->token_rank})
-                               : std::vector<float>();
-  options.row_factors = rank_factors;
   LLMC_ASSIGN_OR_RETURN(MatrixScales scales, fit_scales(reader, options));
   // Known inputs give columns of different size; sorted, neighbours in the scan are alike and contexts fit
   // better. The closed loop has an order of its own.
-  if (!columns.steps.empty())
-    job.column_order = columns.classes.empty() ? ColumnOrder::kColScale : ColumnOrder::kColClass;
+  if (!known.columns.steps.empty())
+    job.column_order = known.columns.classes.empty() ? ColumnOrder::kColScale : ColumnOrder::kColClass;
   job.order.push_back(coding_order(job.column_order, scales.col_codes));
+  add_damage(known, scales, job);
   return scales;
 }
 
@@ -98,11 +144,19 @@ Status TensorRowReader::read_rows(size_t first, MatrixView<float> out) {
 }
 
 Result<bool> knows_inputs(const InputMoments& moments, const TensorInfo& info) {
-  if (moments.hessian) return moments.hessian->find(info.name).has_value();
+  if (moments.hessian && moments.hessian->find(info.name)) return true;
   if (!moments.importance) return false;
   const auto shape = matrix_shape(info.shape);
   LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
                         moments.importance->find(info.name, shape->cols, shape->matrices));
+  return entry.found();
+}
+
+Result<bool> knows_outputs(const InputMoments& moments, const TensorInfo& info) {
+  if (!moments.importance) return false;
+  const auto shape = matrix_shape(info.shape);
+  LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
+                        moments.importance->find_outputs(info.name, shape->rows, shape->matrices));
   return entry.found();
 }
 

@@ -39,8 +39,9 @@ struct InputMoments {
   std::unique_ptr<MomentFile> hessian;
 };
 
-// Whether anything is known about the inputs of a codable tensor.
+// Whether anything is known about the inputs of a codable tensor; about how much its outputs matter.
 Result<bool> knows_inputs(const InputMoments& moments, const TensorInfo& info);
+Result<bool> knows_outputs(const InputMoments& moments, const TensorInfo& info);
 
 struct TensorJob {
   size_t index = 0;  // in the source
@@ -50,6 +51,9 @@ struct TensorJob {
   ColumnOrder column_order = ColumnOrder::kNone;
   std::vector<std::vector<uint32_t>> order;  // one per matrix; empty: identity
   std::optional<size_t> hessian_group;       // closed loop
+  // What one octave^0 of step costs the model: the mean over all weights of (E[g_i^2] E[x_j^2] of its output
+  // and input) * (its relative step)^2. Only where both are known.
+  std::optional<double> damage;
   uint64_t side_bytes() const;
 };
 

@@ -12,15 +12,18 @@ namespace llmcodec {
 namespace {
 
 using Entries = std::map<std::string, std::vector<float>, std::less<>>;
+struct FileEntries {
+  Entries inputs, outputs;
+};
 
-constexpr std::string_view kSumSuffix = ".in_sum2";
+constexpr std::string_view kInputSuffix = ".in_sum2";
+constexpr std::string_view kOutputSuffix = ".out_sum2";
 constexpr std::string_view kCountSuffix = ".counts";
 
 Status check_moments(const std::string& name, std::span<const float> values) {
   for (size_t i = 0; i < values.size(); ++i) {
     if (std::isfinite(values[i]) && values[i] >= 0) continue;
-    return error(ErrorKind::kCorrupt, "importance {} of input {}: must be finite and not negative", values[i],
-                 i)
+    return error(ErrorKind::kCorrupt, "importance {} at {}: must be finite and not negative", values[i], i)
         .in_tensor(name);
   }
   return Status::ok();
@@ -55,26 +58,35 @@ Result<std::vector<float>> read_tensor(const GgufFile& file, size_t index) {
   return values;
 }
 
-Result<Entries> load_gguf(const std::string& path) {
-  LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::open(path));
-  std::map<std::string_view, size_t> by_name;
-  for (size_t i = 0; i < file->tensors().size(); ++i) by_name[file->tensors()[i].name] = i;
+// The means of every weight that has sums under `suffix`.
+Result<Entries> load_means(const GgufFile& file, const std::map<std::string_view, size_t>& by_name,
+                           std::string_view suffix) {
   Entries entries;
   for (const auto& [tensor, index] : by_name) {
-    if (!tensor.ends_with(kSumSuffix)) continue;
-    const std::string name(tensor.substr(0, tensor.size() - kSumSuffix.size()));
+    if (!tensor.ends_with(suffix)) continue;
+    const std::string name(tensor.substr(0, tensor.size() - suffix.size()));
     const auto counts_at = by_name.find(name + std::string(kCountSuffix));
     if (counts_at == by_name.end()) {
       return error(ErrorKind::kCorrupt, "importance sums without counts").in_tensor(name);
     }
-    LLMC_ASSIGN_OR_RETURN(const std::vector<float> sums, read_tensor(*file, index));
-    LLMC_ASSIGN_OR_RETURN(const std::vector<float> counts, read_tensor(*file, counts_at->second));
+    LLMC_ASSIGN_OR_RETURN(const std::vector<float> sums, read_tensor(file, index));
+    LLMC_ASSIGN_OR_RETURN(const std::vector<float> counts, read_tensor(file, counts_at->second));
     if (counts.empty() || sums.empty() || sums.size() % counts.size() != 0) {
       return error(ErrorKind::kCorrupt, "{} importance sums for {} counts", sums.size(), counts.size())
           .in_tensor(name);
     }
     entries.emplace(name, means_of(sums, counts));
   }
+  return entries;
+}
+
+Result<FileEntries> load_gguf(const std::string& path) {
+  LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::open(path));
+  std::map<std::string_view, size_t> by_name;
+  for (size_t i = 0; i < file->tensors().size(); ++i) by_name[file->tensors()[i].name] = i;
+  FileEntries entries;
+  LLMC_ASSIGN_OR_RETURN(entries.inputs, load_means(*file, by_name, kInputSuffix));
+  LLMC_ASSIGN_OR_RETURN(entries.outputs, load_means(*file, by_name, kOutputSuffix));
   return entries;
 }
 
@@ -133,22 +145,34 @@ class DatReader {
   uint64_t at_ = 0;
 };
 
-Result<Entries> load_entries(const std::string& path) {
+Result<FileEntries> load_entries(const std::string& path) {
   LLMC_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
   const auto bytes = file.bytes();
   if (bytes.size() >= 4 && std::memcmp(bytes.data(), "GGUF", 4) == 0) return load_gguf(path);
-  return DatReader(bytes).read();
+  FileEntries entries;
+  LLMC_ASSIGN_OR_RETURN(entries.inputs, DatReader(bytes).read());
+  return entries;
+}
+
+Result<ImportanceEntry> sized_entry(std::string_view name, std::span<const float> moments, uint64_t size,
+                                    uint64_t matrices, const char* what) {
+  if (size > 0 && moments.size() % size == 0 && moments.size() / size == matrices)
+    return ImportanceEntry{moments, size};
+  return error(ErrorKind::kInvalidArgument, "importance has {} values for {} matrices of {} {}",
+               moments.size(), matrices, size, what)
+      .in_tensor(std::string(name));
 }
 
 }  // namespace
 
 Result<Importance> Importance::load(const std::string& path) {
-  Result<Entries> entries = load_entries(path);
+  Result<FileEntries> entries = load_entries(path);
   if (!entries.is_ok()) return std::move(entries).error().in_file(path);
-  if (entries->empty())
+  if (entries->inputs.empty())
     return error(ErrorKind::kCorrupt, "no importance entries (NAME.in_sum2)").in_file(path);
   Importance importance;
-  importance.entries_ = std::move(entries).value();
+  importance.entries_ = std::move(entries->inputs);
+  importance.outputs_ = std::move(entries->outputs);
   return importance;
 }
 
@@ -167,12 +191,14 @@ Result<ImportanceEntry> Importance::find(std::string_view name, uint64_t cols, u
       matrices == 1 && *gguf->expert < moments.size() / cols) {
     return ImportanceEntry{moments.subspan(*gguf->expert * cols, cols), cols};
   }
-  if (cols == 0 || moments.size() % cols != 0 || moments.size() / cols != matrices) {
-    return error(ErrorKind::kInvalidArgument, "importance has {} values for {} matrices of {} columns",
-                 moments.size(), matrices, cols)
-        .in_tensor(std::string(name));
-  }
-  return ImportanceEntry{moments, cols};
+  return sized_entry(name, moments, cols, matrices, "columns");
+}
+
+Result<ImportanceEntry> Importance::find_outputs(std::string_view name, uint64_t rows,
+                                                 uint64_t matrices) const {
+  const auto entry = outputs_.find(name);
+  if (entry == outputs_.end()) return ImportanceEntry{};
+  return sized_entry(name, entry->second, rows, matrices, "rows");
 }
 
 std::vector<std::string> Importance::names() const {

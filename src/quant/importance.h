@@ -2,10 +2,14 @@
 // What is known about the inputs of linear layers: the diagonal of their second moments, E[x_j^2], as
 // llama.cpp's imatrix files hold it, in both formats:
 //   .gguf  per weight NAME the F32 tensors NAME.in_sum2 [matrices, cols] and NAME.counts [matrices, 1];
-//   others ignored .dat   i32 entries; per entry i32 name length, name, i32 calls, i32 values, float
-//   sums[values] (mean * calls);
-//          what follows is ignored. All little-endian. The number of matrices is not stored.
+//          others are ignored
+//   .dat   i32 entries; per entry i32 name length, name, i32 calls, i32 values, float sums[values]
+//          (mean * calls); what follows is ignored. All little-endian. The number of matrices is not stored.
 // Tensors are found by their GGUF or Hugging Face name alike.
+//
+// A .gguf file may also tell how much each output of a weight matters: NAME.out_sum2 [matrices, rows], sums
+// over the same tokens of g_i^2, g = gradient of -log p(token drawn from the model) by the weight's outputs
+// (docs/importance.md). llama.cpp ignores them; its own files have none.
 //
 //   LLMC_ASSIGN_OR_RETURN(Importance importance, Importance::load("model.imatrix.gguf"));
 //   LLMC_ASSIGN_OR_RETURN(ImportanceEntry entry, importance.find(name, cols, matrices));
@@ -29,7 +33,7 @@ namespace llmcodec {
 
 // A view into an Importance; empty when the file has nothing for the tensor.
 struct ImportanceEntry {
-  std::span<const float> moments;  // matrices x cols
+  std::span<const float> moments;  // matrices x cols (rows, for outputs)
   uint64_t cols = 0;
   bool found() const { return !moments.empty(); }
   std::span<const float> matrix(uint64_t index) const { return moments.subspan(index * cols, cols); }
@@ -51,11 +55,17 @@ class Importance {
   // the file's.
   Result<ImportanceEntry> find(std::string_view name, uint64_t cols, uint64_t matrices = 1) const;
 
+  // E[g_i^2] of the outputs of the weight `name`, `matrices` x `rows`; empty when the file has none. By the
+  // file's own spelling only: Hugging Face and GGUF order the rows of queries and keys differently.
+  Result<ImportanceEntry> find_outputs(std::string_view name, uint64_t rows, uint64_t matrices = 1) const;
+
   size_t size() const { return entries_.size(); }
   std::vector<std::string> names() const;  // as in the file, sorted
 
  private:
-  std::map<std::string, std::vector<float>, std::less<>> entries_;  // all matrices of a weight
+  using Entries = std::map<std::string, std::vector<float>, std::less<>>;  // all matrices of a weight
+  Entries entries_;
+  Entries outputs_;
 };
 
 }  // namespace llmcodec

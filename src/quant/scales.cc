@@ -200,8 +200,8 @@ Result<std::vector<float>> importance_column_steps(std::span<const float> moment
   double sum = 0;
   for (size_t j = 0; j < moments.size(); ++j) {
     if (!std::isfinite(moments[j]) || moments[j] < 0) {
-      return error(ErrorKind::kInvalidArgument,
-                   "second moment {} of input {}: must be finite and not negative", moments[j], j);
+      return error(ErrorKind::kInvalidArgument, "second moment {} at {}: must be finite and not negative",
+                   moments[j], j);
     }
     sum += moments[j];
   }
@@ -212,6 +212,16 @@ Result<std::vector<float>> importance_column_steps(std::span<const float> moment
   for (size_t j = 0; j < steps.size(); ++j) {
     steps[j] = static_cast<float>(portable_pow((moments[j] + floor) / mean, -options.exponent / 2));
   }
+  return steps;
+}
+
+Result<std::vector<float>> output_row_steps(std::span<const float> moments) {
+  LLMC_ASSIGN_OR_RETURN(std::vector<float> steps,
+                        importance_column_steps(moments, {.exponent = 0.5, .damping = 0.01}));
+  double octaves = 0;
+  for (float step : steps) octaves += portable_log2(step);
+  const double mean = portable_exp2(octaves / static_cast<double>(steps.size()));
+  for (float& step : steps) step = static_cast<float>(step / mean);
   return steps;
 }
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A Llama-architecture model from a GGUF file, run with numpy alone, showing the inputs of every linear layer.
+"""A Llama-architecture model from a GGUF file, run with numpy alone.
 
     model = LlamaModel.load("model.gguf")
-    hidden = model.forward(tokens, observer=lambda group, x: ...)   # tokens [batch, length] -> [batch, length, width]
+    hidden = model.forward(tokens)                # tokens [batch, length] -> normed hidden state [batch, length, width]
     logits = model.logits(hidden[:, -1])
 
-The observer is called with the group's name (see GROUPS) and the inputs x [batch * length, columns] in float32. Layers
-that read the same inputs form one group: q, k and v; gate and up. "output" is the normed hidden state before the head.
+Layers that read the same inputs form one group: q, k and v; gate and up. "output" is the normed hidden state before the
+head. llama_gradients.py shows the inputs of every group.
 """
 import dataclasses
 
@@ -31,10 +31,6 @@ class Shape:
     head_size: int
     epsilon: float
     rope_base: float
-
-
-def no_observer(group, inputs):
-    del group, inputs
 
 
 class KvCache:
@@ -78,18 +74,16 @@ class LlamaModel:
         )
         return LlamaModel(shape, tensors, fields)
 
-    def forward(self, tokens, cache=None, observer=no_observer):
+    def forward(self, tokens, cache=None):
         """tokens [batch, length] that follow what `cache` holds -> normed hidden state [batch, length, width]."""
         cache = cache or KvCache(self.shape, tokens.shape[0], tokens.shape[1])
         angles = self._angles(cache.used, tokens.shape[1])
         x = self.tensors["token_embd.weight"][tokens]
         for layer in range(self.shape.layers):
-            x = x + self._attention(layer, x, angles, cache, observer)
-            x = x + self._feed_forward(layer, x, observer)
+            x = x + self._attention(layer, x, angles, cache)
+            x = x + self._feed_forward(layer, x)
         cache.used += tokens.shape[1]
-        hidden = self._norm(x, "output_norm.weight")
-        observer("output", flat(hidden))
-        return hidden
+        return self._norm(x, "output_norm.weight")
 
     def logits(self, hidden):
         return hidden @ self.tensors["token_embd.weight" if self.tied else "output.weight"].T
@@ -121,10 +115,9 @@ class LlamaModel:
         rotated[..., 1::2] = even * sine + odd * cosine
         return rotated
 
-    def _attention(self, layer, x, angles, cache, observer):
+    def _attention(self, layer, x, angles, cache):
         shape = self.shape
         h = self._norm(x, f"blk.{layer}.attn_norm.weight")
-        observer(f"blk.{layer}.attn_qkv", flat(h))
         batch, length = h.shape[:2]
         end = cache.used + length
         query = self._heads(self._linear(layer, "attn_q", h), shape.heads, angles)
@@ -139,20 +132,13 @@ class LlamaModel:
         scores = softmax(scores).reshape(batch, shape.kv_heads, repeat * length, end)
         mixed = (scores @ cache.values[layer, :, :, :end]).reshape(batch, shape.heads, length, shape.head_size)
         mixed = mixed.transpose(0, 2, 1, 3).reshape(batch, length, -1)
-        observer(f"blk.{layer}.attn_output", flat(mixed))
         return self._linear(layer, "attn_output", mixed)
 
-    def _feed_forward(self, layer, x, observer):
+    def _feed_forward(self, layer, x):
         h = self._norm(x, f"blk.{layer}.ffn_norm.weight")
-        observer(f"blk.{layer}.ffn_gate_up", flat(h))
         gate = self._linear(layer, "ffn_gate", h)
         inner = gate / (1 + np.exp(-gate)) * self._linear(layer, "ffn_up", h)
-        observer(f"blk.{layer}.ffn_down", flat(inner))
         return self._linear(layer, "ffn_down", inner)
-
-
-def flat(x):
-    return x.reshape(-1, x.shape[-1])
 
 
 def softmax(x):

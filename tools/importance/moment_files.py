@@ -10,37 +10,54 @@ FORMAT_VERSION = 1
 
 
 class MomentSums:
-    """Sum of x x^T (full) or of x^2 (not full) per group, and how many x were seen. Use as an observer."""
+    """What all tokens seen say about inputs and outputs, for an observer of LlamaGradients or of forward hooks.
+
+    squares[group] sum of x^2; outputs[weight] sum of g^2, heads apart (their rows are tokens: docs/decisions/024);
+    full: products[group] sum of w x x^T, where w is the squared gradient at the token over its mean, averaged over the
+    group's weights: a token whose outputs the answer does not depend on says nothing about which inputs matter.
+    """
 
     def __init__(self, full):
-        self.full, self.sums, self.counts = full, {}, {}
+        self.full = full
+        self.squares, self.outputs, self.products, self.counts = {}, {}, {}, {}
+        self.usual = {}  # weight -> mean squared gradient of a token, as the first sequence has it
 
-    def __call__(self, group, x):
-        product = x.T @ x if self.full else np.einsum("ij,ij->j", x, x)
-        if group in self.sums:
-            self.sums[group] += product
-        else:
-            self.sums[group] = product
-        self.counts[group] = self.counts.get(group, 0) + x.shape[0]
-
-    def diagonal_sums(self, group):
-        return np.diag(self.sums[group]) if self.full else self.sums[group]
+    def __call__(self, group, x, gradients=None):
+        add(self.squares, group, np.einsum("ij,ij->j", x, x))
+        self.counts[group] = self.counts.get(group, 0) + len(x)
+        weights = np.zeros(len(x), np.float32)
+        for name, g in (gradients or {}).items():
+            energy = np.einsum("ij,ij->i", g, g)
+            weights += energy / (self.usual.setdefault(name, energy.mean()) * len(gradients))
+            if group != "output":
+                add(self.outputs, name, np.einsum("ij,ij->j", g, g))
+        if self.full:
+            add(self.products, group, (x * weights[:, None] if gradients else x).T @ x)
 
     def mean(self, group):
-        return self.sums[group] / np.float32(self.counts[group])
+        return self.products[group] / np.float32(self.counts[group])
+
+
+def add(sums, key, value):
+    if key in sums:
+        sums[key] += value
+    else:
+        sums[key] = value
 
 
 def write_imatrix(path, sums, members, source, chunk_size):
-    """llama.cpp's GGUF imatrix: NAME.in_sum2 and NAME.counts for every weight NAME of every group."""
+    """llama.cpp's GGUF imatrix: NAME.in_sum2 and NAME.counts for every weight NAME of every group; NAME.out_sum2 too."""
     writer = gguf.GGUFWriter(path, arch="")
     writer.kv_data[0].pop("general.architecture", None)  # as llama-imatrix, which writes none
     writer.add_type("imatrix")
     writer.add_array("imatrix.datasets", [source])
     writer.add_uint32("imatrix.chunk_count", max(sums.counts.values()) // chunk_size)
     writer.add_uint32("imatrix.chunk_size", chunk_size)
-    entries = sorted((name, group) for group in sums.sums for name in members(group))
+    entries = sorted((name, group) for group in sums.squares for name in members(group))
     for name, group in entries:
-        writer.add_tensor(name + ".in_sum2", sums.diagonal_sums(group).astype(np.float32)[None, :])
+        writer.add_tensor(name + ".in_sum2", sums.squares[group].astype(np.float32)[None, :])
+        if name in sums.outputs:
+            writer.add_tensor(name + ".out_sum2", sums.outputs[name].astype(np.float32)[None, :])
         writer.add_tensor(name + ".counts", np.array([[sums.counts[group]]], np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -50,8 +67,8 @@ def write_imatrix(path, sums, members, source, chunk_size):
 
 def write_moments(path, sums, members, source):
     """The safetensors file of docs/importance.md: mean of x x^T per group, and which weights read these inputs."""
-    mapping = {group: members(group) for group in sums.sums}
-    tensors = {group: np.ascontiguousarray(sums.mean(group), np.float32) for group in sums.sums}
+    mapping = {group: members(group) for group in sums.products}
+    tensors = {group: np.ascontiguousarray(sums.mean(group), np.float32) for group in sums.products}
     description = {
         "format_version": FORMAT_VERSION,
         "source": source,

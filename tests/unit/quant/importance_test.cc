@@ -128,6 +128,25 @@ TEST_F(ImportanceTest, UnusedExpertsGetTheMeanOfTheOthers) {
   EXPECT_EQ(entry->matrix(1)[1], 3.0f);
 }
 
+TEST_F(ImportanceTest, OutputsAreFoundByTheFilesOwnSpellingOnly) {
+  const TestTensor inputs{"blk.0.attn_q.weight.in_sum2", 2, 1, {10, 20}};
+  const TestTensor counts{"blk.0.attn_q.weight.counts", 1, 1, {10}};
+  const auto importance =
+      load(gguf_bytes({inputs, counts, {"blk.0.attn_q.weight.out_sum2", 3, 1, {10, 0, 5}}}));
+  ASSERT_TRUE(importance.is_ok()) << importance.error().to_string();
+  EXPECT_EQ(importance->names(), (std::vector<std::string>{"blk.0.attn_q.weight"}));
+  const auto outputs = importance->find_outputs("blk.0.attn_q.weight", 3);
+  ASSERT_TRUE(outputs.is_ok());
+  EXPECT_EQ(std::vector<float>(outputs->moments.begin(), outputs->moments.end()),
+            (std::vector<float>{1, 0, 0.5}));
+  EXPECT_FALSE(importance->find_outputs("model.layers.0.self_attn.q_proj.weight", 3)->found());
+  const auto wrong = importance->find_outputs("blk.0.attn_q.weight", 4);
+  ASSERT_FALSE(wrong.is_ok());
+  EXPECT_EQ(wrong.error().kind, ErrorKind::kInvalidArgument);
+  EXPECT_FALSE(load(gguf_bytes({inputs, counts, {"blk.0.attn_q.weight.out_sum2", 1, 1, {-1}}})).is_ok());
+  EXPECT_FALSE(load(gguf_bytes({inputs, counts, {"blk.0.attn_k.weight.out_sum2", 1, 1, {1}}})).is_ok());
+}
+
 TEST_F(ImportanceTest, LegacyDatFiles) {
   const auto importance = load(dat_bytes());
   ASSERT_TRUE(importance.is_ok()) << importance.error().to_string();

@@ -186,6 +186,17 @@ TEST(Scales, ImportanceStepsFollowTheExponent) {
   EXPECT_NEAR((*damped)[0] / (*damped)[1], std::sqrt(2.01 / 0.01), 1e-4);
 }
 
+TEST(Scales, OutputStepsGoWithTheFourthRootAndKeepTheGeometricMean) {
+  const auto steps = output_row_steps(std::vector<float>{1, 16, 256, 0});
+  ASSERT_TRUE(steps.is_ok());
+  EXPECT_NEAR((*steps)[1] / (*steps)[2], 2, 0.02);  // 1 % of the mean is added
+  EXPECT_GT((*steps)[0], (*steps)[1]);
+  EXPECT_TRUE(std::isfinite((*steps)[3]));
+  EXPECT_NEAR((*steps)[0] * (*steps)[1] * (*steps)[2] * (*steps)[3], 1, 1e-5);
+  EXPECT_FALSE(output_row_steps(std::vector<float>{0, 0}).is_ok());
+  EXPECT_FALSE(output_row_steps(std::vector<float>{1, NAN}).is_ok());
+}
+
 TEST(Scales, BadMomentsAreErrors) {
   for (const std::vector<float>& moments : {std::vector<float>{1, -1},
                                             {0, 0},
