@@ -277,13 +277,18 @@ std::vector<double> RateSamples::exact_bytes_of(const std::vector<Totals>& own) 
 }
 
 // All strips count alike for the whole; tensors with strips of their own differ by what these say, and all
-// are scaled to agree with the whole.
+// are scaled to agree with the whole. Strips that fell on coarser tensors than the mean say too little: an
+// octave is a bit.
 std::vector<double> RateSamples::spread_bytes(const std::vector<Totals>& own, const Totals& all,
                                               const std::vector<JobFacts>& facts) const {
   const std::vector<TensorJob>& jobs = *search_.jobs;
-  double octaves = 0, sum = 0;
-  for (size_t j = 0; j < jobs.size(); ++j) octaves += jobs[j].plan->step_octaves * own[j].weights;
-  const double mean = all.bytes / all.weights, mean_octaves = octaves / all.weights;
+  double sampled = 0, octaves = 0, sum = 0;
+  for (size_t j = 0; j < jobs.size(); ++j) {
+    sampled += jobs[j].plan->step_octaves * own[j].weights;
+    octaves += jobs[j].plan->step_octaves * static_cast<double>(jobs[j].shape.weights());
+  }
+  const double mean_octaves = octaves / static_cast<double>(total_weights(jobs));
+  const double mean = all.bytes / all.weights + (sampled / all.weights - mean_octaves) / 8;
   std::vector<double> bytes;
   for (size_t j = 0; j < jobs.size(); ++j) {
     const double moved = std::max(0.001, mean - (jobs[j].plan->step_octaves - mean_octaves) / 8);
