@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""An imatrix that says how much outputs matter: tensors and rows that matter get finer steps; damaged files are errors."""
+import functools
+import pathlib
+import sys
+
+import numpy as np
+
+import cli_support
+from cli_support import CliTest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tools/importance"))
+import llama_numpy  # noqa: E402
+import moment_files  # noqa: E402
+
+
+class OutputMoments(CliTest):
+    models = ("llama",)
+
+    def imatrix(self, name, loud, rows=None):
+        """Inputs alike everywhere; outputs of weights whose name ends with `loud` matter 16 times as much as the others'."""
+        weights = llama_numpy.LlamaModel.load(self.path("llama.gguf")).tensors
+        sums = moment_files.MomentSums(full=False)
+        for layer in range(2):
+            for kind in llama_numpy.GROUPS:
+                group = f"blk.{layer}.{kind}"
+                for weight in llama_numpy.members(group, tied=False):
+                    columns = weights[weight].shape[-1]
+                    sums.squares[group], sums.counts[group] = np.full(columns, 10.0), 10
+                    outputs = np.full(rows or weights[weight].shape[0], 160.0 if weight.endswith(loud) else 10.0)
+                    outputs[: len(outputs) // 2] *= 16
+                    sums.outputs[weight] = outputs
+        members = functools.partial(llama_numpy.members, tied=False)
+        moment_files.write_imatrix(self.path(name), sums, members, "test", 10)
+        return self.path(name)
+
+    def plan(self, *options):
+        tensors = self.json("plan", self.path("llama.gguf"), "--bpw", "3", "-o", self.path("plan.json"), *options)["plan"]["tensors"]
+        return {t["name"]: t for t in tensors if "keep" not in t}
+
+    def test_tensors_whose_outputs_matter_get_finer_steps(self):
+        file = self.imatrix("loud.gguf", "ffn_down.weight")
+        plain = self.plan("--importance", self.imatrix("flat.gguf", "nothing"))
+        loud = self.plan("--importance", file)
+        body = [name for name in loud if name.startswith("blk")]
+        moved = {name: loud[name]["step_octaves"] - plain[name]["step_octaves"] for name in body}
+        down, other = moved["blk.0.ffn_down.weight"], moved["blk.0.ffn_up.weight"]
+        self.assertAlmostEqual(other - down, 1, delta=0.02)  # half of log2(16) / 2
+        self.assertEqual(loud["blk.1.ffn_up.weight"]["row_exponent"], 0.25)
+
+    def test_rows_that_matter_come_back_nearer(self):
+        self.ok("compress", self.path("llama.gguf"), "-o", self.path("a.st"), "--bpw", "4", "--importance", self.imatrix("rows.gguf", "nothing"))
+        self.ok("decompress", self.path("a.st"), "-o", self.path("a.gguf"))
+        before, after = (llama_numpy.LlamaModel.load(self.path(name)).tensors for name in ("llama.gguf", "a.gguf"))
+        name = "blk.0.ffn_up.weight"
+        errors = ((before[name] - after[name]) ** 2).mean(-1)
+        half = len(errors) // 2
+        self.assertAlmostEqual(np.log2(errors[half:].mean() / errors[:half].mean()), 2, delta=0.5)  # steps: 16^(1/4)
+
+    def test_a_rule_wins_over_the_allocation(self):
+        tensors = self.plan("--importance", self.imatrix("rule.gguf", "ffn_down.weight"), "--set", "ffn_down=step_octaves:0.25")
+        self.assertEqual(tensors["blk.0.ffn_down.weight"]["step_octaves"], 0.25)
+
+    def test_outputs_of_another_size_are_an_error(self):
+        self.fails("invalid_argument", "plan", self.path("llama.gguf"), "-o", self.path("p.json"), "--importance", self.imatrix("short.gguf", "x", rows=5),
+                   naming=("blk.0.attn_", "rows"))
+
+
+if __name__ == "__main__":
+    cli_support.main()
