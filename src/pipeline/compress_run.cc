@@ -208,6 +208,9 @@ Status CompressRun::fit_all() {
     for (const TensorJob& job : jobs) {
       if (job.order[0].empty()) notes.push_back("no input moments for " + job.plan->name);
     }
+    const auto weighed = [](const TensorJob& job) { return job.damage.has_value(); };
+    if (moments.importance && moments.importance->has_outputs() && std::ranges::none_of(jobs, weighed))
+      notes.push_back("output moments not used: their names are not spelled as the model's");
   }
   fit_seconds = watch.seconds();
   return Status::ok();

@@ -60,6 +60,7 @@ class Importance {
   Result<ImportanceEntry> find_outputs(std::string_view name, uint64_t rows, uint64_t matrices = 1) const;
 
   size_t size() const { return entries_.size(); }
+  bool has_outputs() const { return !outputs_.empty(); }
   std::vector<std::string> names() const;  // as in the file, sorted
 
  private:
