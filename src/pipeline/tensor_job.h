@@ -51,8 +51,8 @@ struct TensorJob {
   ColumnOrder column_order = ColumnOrder::kNone;
   std::vector<std::vector<uint32_t>> order;  // one per matrix; empty: identity
   std::optional<size_t> hessian_group;       // closed loop
-  // What one octave^0 of step costs the model: the mean over all weights of (E[g_i^2] E[x_j^2] of its output
-  // and input) * (its relative step)^2. Only where both are known.
+  // What errors of one (relative) step cost the model: the mean over all weights of E[g_i^2] E[x_j^2] of
+  // their output and input times the square of their scale. Only where both moments are known.
   std::optional<double> damage;
   uint64_t side_bytes() const;
 };
