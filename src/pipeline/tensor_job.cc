@@ -29,7 +29,7 @@ Status know_inputs(const TensorInfo& info, const TensorJob& job, uint64_t m, con
     LLMC_ASSIGN_OR_RETURN(const std::vector<float> h, moments.hessian->read(*job.hessian_group));
     LLMC_ASSIGN_OR_RETURN(known.columns, closed_loop_columns({h.data(), job.shape.cols, job.shape.cols},
                                                              {.damping = damping_of(info.name)}));
-    LLMC_ASSIGN_OR_RETURN(known.inputs, moments.hessian->read_diagonal(*job.hessian_group));
+    for (size_t j = 0; j < job.shape.cols; ++j) known.inputs.push_back(h[j * job.shape.cols + j]);
     return Status::ok();
   }
   if (!moments.importance) return Status::ok();

@@ -16,44 +16,22 @@ Needs numpy, gguf, safetensors, and tokenizers for --text. Speed on one core: ab
 """
 import argparse
 import functools
-import json
 import sys
 import time
 
 import numpy as np
 
+import calibration
 from llama_gradients import LlamaGradients, drawn
 from llama_numpy import KvCache, LlamaModel, members, softmax
 from moment_files import MomentSums, write_imatrix, write_moments
-
-
-def read_documents(path):
-    """The texts of a .jsonl file (field "text"), or a plain text file as one."""
-    with open(path, encoding="utf-8") as file:
-        if path.endswith(".jsonl"):
-            return [json.loads(line)["text"] for line in file if line.strip()]
-        return [file.read()]
 
 
 def text_chunks(model, path, chunks, length):
     from gguf_tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(model.fields)
-    ids = []
-    for document in read_documents(path):
-        ids += tokenizer.encode(document + "\n\n").ids
-        if len(ids) >= chunks * length:
-            break
-    count = min(chunks, len(ids) // length)
-    if count == 0:
-        raise SystemExit(f"{path}: {len(ids)} tokens, less than one chunk of {length}")
-    return np.array(ids[: count * length]).reshape(count, length)
-
-
-def random_chunks(model, chunks, length, generator):
-    """Ids of independent tokens. Vocabularies are sorted by frequency: Zipf-Mandelbrot's law stands in for a text's."""
-    share = 1 / (np.arange(model.tensors["token_embd.weight"].shape[0]) + 500)
-    return generator.choice(len(share), (chunks, length), p=share / share.sum())
+    return calibration.text_chunks(lambda text: tokenizer.encode(text).ids, path, chunks, length)
 
 
 def written_chunks(model, chunks, length, generator, temperature):
@@ -71,20 +49,10 @@ def written_chunks(model, chunks, length, generator, temperature):
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="GGUF file, architecture llama, any type that gguf-py dequantises")
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--text", metavar="FILE", help="text, or .jsonl with a field 'text'")
-    source.add_argument("--random", action="store_true", help="random token ids, frequent ones more often")
+    source = calibration.add_options(parser)
     source.add_argument("--self", dest="own", action="store_true", help="text that the model writes itself")
-    parser.add_argument("--imatrix", metavar="FILE")
-    parser.add_argument("--hessian", metavar="FILE")
-    parser.add_argument("--chunks", type=int, default=64)
-    parser.add_argument("--length", type=int, default=512, help="tokens per chunk (default 512)")
     parser.add_argument("--temperature", type=float, default=1.0, help="of --self")
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    if not arguments.imatrix and not arguments.hessian:
-        parser.error("nothing to write: give --imatrix, --hessian or both")
-    return arguments
+    return calibration.parse(parser)
 
 
 def make_chunks(model, arguments):
@@ -92,7 +60,8 @@ def make_chunks(model, arguments):
     if arguments.text:
         return text_chunks(model, arguments.text, arguments.chunks, arguments.length), arguments.text
     if arguments.random:
-        return random_chunks(model, arguments.chunks, arguments.length, generator), "random token ids"
+        vocabulary = model.tensors["token_embd.weight"].shape[0]
+        return calibration.random_chunks(vocabulary, arguments.chunks, arguments.length, generator), "random token ids"
     chunks = written_chunks(model, arguments.chunks, arguments.length, generator, arguments.temperature)
     return chunks, "written by the model"
 

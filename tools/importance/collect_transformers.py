@@ -14,7 +14,6 @@ and v; gate and up) form one group. Experts that are one fused parameter are no 
 Needs torch, transformers, numpy, gguf, safetensors. Runs on the CPU in float32.
 """
 import argparse
-import json
 import os
 import sys
 
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 import transformers
 
+import calibration
 from moment_files import MomentSums, write_imatrix, write_moments
 
 
@@ -76,47 +76,11 @@ def back_propagate(model, tokens, generator):
     torch.nn.functional.cross_entropy(logits, drawn, reduction="sum").backward()
 
 
-def read_documents(path):
-    """The texts of a .jsonl file (field "text"), or a plain text file as one."""
-    with open(path, encoding="utf-8") as file:
-        if path.endswith(".jsonl"):
-            return [json.loads(line)["text"] for line in file if line.strip()]
-        return [file.read()]
-
-
-def text_chunks(folder, path, chunks, length):
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    ids = []
-    for document in read_documents(path):
-        ids += tokenizer.encode(document + "\n\n")
-        if len(ids) >= chunks * length:
-            break
-    count = min(chunks, len(ids) // length)
-    if count == 0:
-        raise SystemExit(f"{path}: {len(ids)} tokens, less than one chunk of {length}")
-    return np.array(ids[: count * length]).reshape(count, length)
-
-
-def random_chunks(vocabulary, chunks, length, seed):
-    """Ids of independent tokens by Zipf-Mandelbrot's law, as collect_moments.py draws them."""
-    share = 1 / (np.arange(vocabulary) + 500)
-    return np.random.default_rng(seed).choice(vocabulary, (chunks, length), p=share / share.sum())
-
-
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="Hugging Face folder of a causal language model")
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--text", metavar="FILE", help="text, or .jsonl with a field 'text'")
-    source.add_argument("--random", action="store_true", help="random token ids, frequent ones more often")
-    parser.add_argument("--imatrix", metavar="FILE")
-    parser.add_argument("--hessian", metavar="FILE")
-    parser.add_argument("--chunks", type=int, default=64)
-    parser.add_argument("--length", type=int, default=512, help="tokens per chunk (default 512)")
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    if not arguments.imatrix and not arguments.hessian:
-        parser.error("nothing to write: give --imatrix, --hessian or both")
+    calibration.add_options(parser)
+    arguments = calibration.parse(parser)
     if not os.path.isfile(os.path.join(arguments.folder, "config.json")):
         parser.error(f"{arguments.folder}: no folder with a config.json")
     return arguments
@@ -132,9 +96,11 @@ def main():
     arguments = parse_arguments()
     model = transformers.AutoModelForCausalLM.from_pretrained(arguments.folder, torch_dtype=torch.float32).eval()
     if arguments.random:
-        chunks = random_chunks(model.config.vocab_size, arguments.chunks, arguments.length, arguments.seed)
+        chunks = calibration.random_chunks(model.config.vocab_size, arguments.chunks, arguments.length,
+                                           np.random.default_rng(arguments.seed))
     else:
-        chunks = text_chunks(arguments.folder, arguments.text, arguments.chunks, arguments.length)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(arguments.folder)
+        chunks = calibration.text_chunks(tokenizer.encode, arguments.text, arguments.chunks, arguments.length)
     sums = MomentSums(full=bool(arguments.hessian))
     model.requires_grad_(False)
     linear, generator = LinearObserver(model, sums), torch.Generator().manual_seed(arguments.seed)

@@ -15,7 +15,7 @@ first, "output" before all. All in float32.
 """
 import numpy as np
 
-from llama_numpy import members, softmax
+from llama_numpy import members, rotate, softmax
 
 
 class LlamaGradients:
@@ -117,14 +117,3 @@ def observe(observer, group, x, gradients):
 def rows_of(heads):
     """[heads, length, head] -> [length, heads * head]."""
     return heads.transpose(1, 0, 2).reshape(heads.shape[1], -1)
-
-
-def rotate(x, angles, back=False):
-    """Neighbouring pairs of [heads, length, head], as ggml does; back: the transposed rotation, of gradients."""
-    cosine, sine = angles
-    sine = -sine if back else sine
-    even, odd = x[..., 0::2], x[..., 1::2]
-    rotated = np.empty_like(x)
-    rotated[..., 0::2] = even * cosine - odd * sine
-    rotated[..., 1::2] = even * sine + odd * cosine
-    return rotated

@@ -104,16 +104,9 @@ class LlamaModel:
         return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
 
     def _heads(self, x, count, angles=None):
-        """[batch, length, count * head] -> [batch, count, length, head], rotated as ggml does (neighbouring pairs)."""
+        """[batch, length, count * head] -> [batch, count, length, head], rotated where angles are given."""
         x = x.reshape(*x.shape[:2], count, self.shape.head_size).transpose(0, 2, 1, 3)
-        if angles is None:
-            return x
-        cosine, sine = angles
-        even, odd = x[..., 0::2], x[..., 1::2]
-        rotated = np.empty(x.shape, np.float32)
-        rotated[..., 0::2] = even * cosine - odd * sine
-        rotated[..., 1::2] = even * sine + odd * cosine
-        return rotated
+        return x if angles is None else rotate(x, angles)
 
     def _attention(self, layer, x, angles, cache):
         shape = self.shape
@@ -139,6 +132,17 @@ class LlamaModel:
         gate = self._linear(layer, "ffn_gate", h)
         inner = gate / (1 + np.exp(-gate)) * self._linear(layer, "ffn_up", h)
         return self._linear(layer, "ffn_down", inner)
+
+
+def rotate(x, angles, back=False):
+    """Neighbouring pairs of [..., length, head], as ggml does; back: the transposed rotation, of gradients."""
+    cosine, sine = angles
+    sine = -sine if back else sine
+    even, odd = x[..., 0::2], x[..., 1::2]
+    rotated = np.empty(x.shape, x.dtype)
+    rotated[..., 0::2] = even * cosine - odd * sine
+    rotated[..., 1::2] = even * sine + odd * cosine
+    return rotated
 
 
 def softmax(x):

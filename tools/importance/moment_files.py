@@ -10,7 +10,7 @@ FORMAT_VERSION = 1
 
 
 class MomentSums:
-    """What all tokens seen say about inputs and outputs, for an observer of LlamaGradients or of forward hooks.
+    """What all tokens seen say about inputs and outputs, as observer of LlamaGradients or LinearObserver.
 
     squares[group] sum of x^2; outputs[weight] sum of g^2, heads apart (their rows are tokens: docs/decisions/024);
     full: products[group] sum of w x x^T, where w is the squared gradient at the token over its mean, averaged over the
@@ -22,11 +22,11 @@ class MomentSums:
         self.squares, self.outputs, self.products, self.counts = {}, {}, {}, {}
         self.usual = {}  # weight -> mean squared gradient of a token, as the first sequence has it
 
-    def __call__(self, group, x, gradients=None):
+    def __call__(self, group, x, gradients):
         add(self.squares, group, np.einsum("ij,ij->j", x, x))
         self.counts[group] = self.counts.get(group, 0) + len(x)
         weights = np.zeros(len(x), np.float32)
-        for name, g in (gradients or {}).items():
+        for name, g in gradients.items():
             energy = np.einsum("ij,ij->i", g, g)
             weights += energy / (self.usual.setdefault(name, energy.mean()) * len(gradients))
             if group != "output":
