@@ -2,8 +2,11 @@
 // Kernels of the VVC codec, one thread, in nanoseconds per weight and items (weights) per second:
 //   vvc_kernels [--benchmark_filter=...]          LLMC_STEP=0.42 by default: steps per deviation, about 2.3
 //   bits
-// The argument of each benchmark is K, the coefficients of a 32x32 block.
+// The argument of each benchmark is K, the coefficients of a 32x32 block. LLMC_NO_AVX512=1: as on a machine
+// without.
 #include <benchmark/benchmark.h>
+
+#include <hwy/targets.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -13,6 +16,7 @@
 #include "vvc/block_residual.h"
 #include "vvc/residual_decoder.h"
 #include "vvc/residual_encoder.h"
+#include "vvc/residual_lanes.h"
 #include "vvc/transform.h"
 #include "vvc/trellis_batch.h"
 
@@ -41,8 +45,18 @@ struct Blocks {
     }
   }
   const int32_t* block(int b) const { return levels.data() + static_cast<ptrdiff_t>(b) * count; }
-  void write(CabacEncoder& encoder) const {
-    for (int b = 0; b < kBlocks; ++b) encode_residual_in_scan_order(encoder, 5, 5, block(b), results[b].last);
+  // All blocks, beginning with `first`.
+  void write(CabacEncoder& encoder, int first = 0) const {
+    for (int i = 0; i < kBlocks; ++i) {
+      const int b = (first + i) % kBlocks;
+      encode_residual_in_scan_order(encoder, 5, 5, block(b), results[b].last);
+    }
+  }
+  std::vector<uint8_t> stream(int first = 0) const {
+    CabacEncoder encoder(contexts);
+    write(encoder, first);
+    encoder.terminate(1);
+    return encoder.finish();
   }
 
   int count;
@@ -93,10 +107,7 @@ BENCHMARK(writing)->Name("encode_residual")->Arg(736)->Arg(448);
 
 void reading(benchmark::State& state) {
   const Blocks blocks(static_cast<int>(state.range(0)));
-  CabacEncoder encoder(blocks.contexts);
-  blocks.write(encoder);
-  encoder.terminate(1);
-  const std::vector<uint8_t> bytes = encoder.finish();
+  const std::vector<uint8_t> bytes = blocks.stream();
   std::vector<int32_t> levels(1024);
   for (auto _ : state) {
     CabacDecoder decoder(bytes, blocks.contexts);
@@ -109,6 +120,28 @@ void reading(benchmark::State& state) {
   report(state, blocks);
 }
 BENCHMARK(reading)->Name("decode_residual")->Arg(736)->Arg(448);
+
+// The second argument: streams side by side.
+void reading_lanes(benchmark::State& state) {
+  const Blocks blocks(static_cast<int>(state.range(0)));
+  const auto streams = static_cast<size_t>(state.range(1));
+  std::vector<std::vector<uint8_t>> bytes;
+  for (size_t i = 0; i < streams; ++i) bytes.push_back(blocks.stream(static_cast<int>(i)));
+  std::vector<int32_t> levels(1024 * streams);
+  for (auto _ : state) {
+    std::vector<CabacDecoder> decoders;
+    for (const auto& stream : bytes) decoders.emplace_back(stream, blocks.contexts);
+    std::vector<LaneBlock> lanes(streams);
+    for (size_t i = 0; i < streams; ++i) lanes[i] = {&decoders[i], &levels[1024 * i], {}};
+    for (int b = 0; b < kBlocks; ++b) {
+      decode_residuals_in_scan_order(lanes);
+      std::fill(levels.begin(), levels.end(), 0);
+    }
+    benchmark::DoNotOptimize(decoders[0].overrun());
+  }
+  state.SetItemsProcessed(state.iterations() * kBlocks * blocks.count * state.range(1));
+}
+BENCHMARK(reading_lanes)->Name("decode_residuals")->ArgsProduct({{736, 448}, {1, 2, 3, 4, 8, 16, 32}});
 
 void reconstructing(benchmark::State& state) {
   const Blocks blocks(static_cast<int>(state.range(0)));
@@ -136,4 +169,8 @@ BENCHMARK(transforming)->Name("inverse_dct");
 
 }  // namespace
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  if (std::getenv("LLMC_NO_AVX512") != nullptr) hwy::DisableTargets(HWY_AVX2 - 1);
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+}
