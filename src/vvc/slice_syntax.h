@@ -88,6 +88,8 @@ int exp_golomb_bypass(Bins& bins, int value) {
          static_cast<int>(bins.bypass(static_cast<uint32_t>(value - base) & ((1u << prefix) - 1), prefix));
 }
 
+inline constexpr const char* kLevelOutOfRange = "a transform coefficient level leaves 16 bits";
+
 template <class Bins, class Blocks>
 class SliceSyntax {
  public:
@@ -299,7 +301,7 @@ class SliceSyntax {
       const ResidualInfo info = residual(block, std::max(tu.last, 0));
       tu.last = info.last_scan_position;
       blocks_.element("last_scan_position", tu.last);
-      if (!info.level_in_range) error_ = "a transform coefficient level leaves 16 bits";
+      if (!info.level_in_range) error_ = kLevelOutOfRange;
     }
     blocks_.finish(cu, tu);
     map_.fill(x, y, 1 << log2_width, 1 << log2_height, info_of(cu));

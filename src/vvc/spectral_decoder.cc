@@ -7,8 +7,9 @@
 
 #include "vvc/cabac_decoder.h"
 #include "vvc/header_syntax.h"
+#include "vvc/lane_models.h"
 #include "vvc/nal.h"
-#include "vvc/residual_decoder.h"
+#include "vvc/residual_lanes.h"
 #include "vvc/slice_syntax.h"
 
 namespace llmcodec::vvc {
@@ -59,36 +60,24 @@ bool is_spectral(const SpectralSlice& s) {
          s.sps.sps_pic_height_max_in_luma_samples % 32 == 0 && !s.sps.sps_conformance_window_flag;
 }
 
-// What SliceSyntax calls: room for levels, and taking them in scan order.
-class IndexBlocks {
+// What SliceSyntax calls. A block's levels come last in its syntax, so they can wait: code_residual() only
+// notes that they are due.
+class DeferredBlocks {
  public:
-  explicit IndexBlocks(uint32_t coefficients) : coefficients_(coefficients) {}
-
-  void set_output(int32_t* indices) { indices_ = indices; }
-  bool too_long() const { return too_long_; }
-
   Split split(const CodingNode&, const AllowedSplits&) const { return Split::kNone; }
   void coding_unit(CodingUnit&) const {}
-  void transform_unit(const CodingUnit&, TransformUnit& tu) { tu.levels = levels_; }
+  void transform_unit(const CodingUnit&, TransformUnit&) { levels_due_ = false; }
   void element(const char*, int) const {}
-
-  ResidualInfo code_residual(CabacDecoder& bins, const TransformBlock& block) const {
-    return decode_residual_in_scan_order(bins, block.log2_width, block.log2_height, block.trans_coeff_level);
+  ResidualInfo code_residual(CabacDecoder&, const TransformBlock&) {
+    levels_due_ = true;
+    return {};
   }
+  void finish(const CodingUnit&, const TransformUnit&) const {}
 
-  // Position 0 carries no weight.
-  void finish(const CodingUnit&, const TransformUnit& tu) {
-    too_long_ |= tu.coded && tu.last > static_cast<int>(coefficients_);
-    std::copy_n(levels_ + 1, coefficients_, indices_);
-    indices_ += coefficients_;
-    if (tu.coded) std::fill_n(levels_, tu.last + 1, 0);
-  }
+  bool levels_due() const { return levels_due_; }  // of the last block
 
  private:
-  uint32_t coefficients_;
-  int32_t* indices_ = nullptr;
-  bool too_long_ = false;
-  alignas(32) int32_t levels_[32 * 32] = {};  // in scan order; all zero between blocks
+  bool levels_due_ = false;
 };
 
 std::span<const uint8_t> slice_data(const SpectralSlice& slice) {
@@ -105,9 +94,41 @@ struct SpectralDecoder::State {
         parameters(slice_parameters(slice.sps, slice.pps, slice.header)),
         map(parameters.picture.width, parameters.picture.height),
         cabac(slice_data(slice), initial_contexts(parameters.slice_qp)),
-        blocks(format.coefficients),
         syntax(cabac, parameters, map, blocks) {
     syntax.start_substream();
+  }
+
+  // The next block up to its levels, if it has any: the caller then has them read.
+  bool begin_block() {
+    if (x == format.blocks_x) x = 0;
+    syntax.coding_tree_unit(static_cast<int>(x), static_cast<int>(strip));
+    return blocks.levels_due();
+  }
+  // Takes the levels over, of which position 0 carries no weight.
+  Status end_block(const ResidualInfo& info) {
+    const char* problem = info.level_in_range ? syntax.error() : kLevelOutOfRange;
+    if (cabac.overrun()) problem = "slice data ends early";
+    if (info.last_scan_position > static_cast<int>(format.coefficients))
+      problem = "coefficients behind the last weight";
+    if (problem != nullptr) return error(ErrorKind::kCorrupt, "block ({}, {}): {}", x, strip, problem);
+    indices = std::copy_n(levels + 1, format.coefficients, indices);
+    std::fill_n(levels, info.last_scan_position + 1, 0);
+    strip += static_cast<uint32_t>(++x == format.blocks_x);
+    return Status::ok();
+  }
+  // Goes on to the next block with levels. False when there is none: the picture is over, or `status` says
+  // what is wrong with it.
+  bool next_levels(Status& status) {
+    while (status.is_ok() && strip < format.blocks_y) {
+      if (begin_block()) return true;
+      status = end_block({});
+    }
+    if (status.is_ok()) status = finish();
+    return false;
+  }
+  Status finish() {
+    if (cabac.terminate(0) != 0 && cabac.ends_cleanly()) return Status::ok();
+    return error(ErrorKind::kCorrupt, "slice data does not end after its last block");
   }
 
   SpectralSlice slice;
@@ -115,9 +136,11 @@ struct SpectralDecoder::State {
   SliceParameters parameters;
   CuMap map;
   CabacDecoder cabac;
-  IndexBlocks blocks;
-  SliceSyntax<CabacDecoder, IndexBlocks> syntax;
-  uint32_t strip = 0;
+  DeferredBlocks blocks;
+  SliceSyntax<CabacDecoder, DeferredBlocks> syntax;
+  uint32_t strip = 0, x = 0;              // next block
+  int32_t* indices = nullptr;             // of the next block
+  alignas(32) int32_t levels[1024] = {};  // in scan order; all zero between blocks
 };
 
 SpectralDecoder::SpectralDecoder(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -148,15 +171,12 @@ Status SpectralDecoder::decode_strip(std::span<int32_t> indices) {
   if (indices.size() != s.format.strip_coefficients() || s.strip >= s.format.blocks_y)
     return error(ErrorKind::kInvalidArgument, "strip {} of {}: {} indices asked for, a strip has {}", s.strip,
                  s.format.blocks_y, indices.size(), s.format.strip_coefficients());
-  s.blocks.set_output(indices.data());
-  for (uint32_t x = 0; x < s.format.blocks_x; ++x) {
-    s.syntax.coding_tree_unit(static_cast<int>(x), static_cast<int>(s.strip));
-    const char* problem = s.syntax.error();
-    if (s.cabac.overrun()) problem = "slice data ends early";
-    if (s.blocks.too_long()) problem = "coefficients behind the last weight";
-    if (problem != nullptr) return error(ErrorKind::kCorrupt, "block ({}, {}): {}", x, s.strip, problem);
-  }
-  ++s.strip;
+  s.indices = indices.data();
+  do {
+    LaneBlock block{&s.cabac, s.levels, {}};
+    if (s.begin_block()) decode_residuals_in_scan_order({&block, 1});
+    LLMC_RETURN_IF_ERROR(s.end_block(block.info));
+  } while (s.x < s.format.blocks_x);
   return Status::ok();
 }
 
@@ -164,8 +184,37 @@ Status SpectralDecoder::finish() {
   State& s = *state_;
   if (s.strip != s.format.blocks_y)
     return error(ErrorKind::kInvalidArgument, "{} of {} strips decoded", s.strip, s.format.blocks_y);
-  if (s.cabac.terminate(0) == 0 || !s.cabac.ends_cleanly())
-    return error(ErrorKind::kCorrupt, "slice data does not end after its last block");
+  return s.finish();
+}
+
+// As many lanes as there are, and a picture that is over makes way for the next one.
+void SpectralDecoder::decode_pictures(std::span<SpectralPicture> pictures) {
+  const auto goes_on = [](SpectralPicture* p) { return p->decoder->state_->next_levels(p->status); };
+  std::vector<SpectralPicture*> at_work;
+  std::vector<LaneBlock> blocks;
+  for (size_t next = 0;;) {
+    std::erase_if(at_work, [&](SpectralPicture* p) { return !goes_on(p); });
+    while (at_work.size() < kMaxLanes && next < pictures.size()) {
+      SpectralPicture* picture = &pictures[next++];
+      picture->status = picture->decoder->begin_picture(picture->indices);
+      if (goes_on(picture)) at_work.push_back(picture);
+    }
+    if (at_work.empty()) return;
+    blocks.clear();
+    for (SpectralPicture* p : at_work)
+      blocks.push_back({&p->decoder->state_->cabac, p->decoder->state_->levels, {}});
+    decode_residuals_in_scan_order(blocks);
+    for (size_t i = 0; i < blocks.size(); ++i)
+      at_work[i]->status = at_work[i]->decoder->state_->end_block(blocks[i].info);
+  }
+}
+
+Status SpectralDecoder::begin_picture(std::span<int32_t> indices) {
+  State& s = *state_;
+  if (s.strip != 0 || indices.size() != s.format.blocks_y * s.format.strip_coefficients())
+    return error(ErrorKind::kInvalidArgument, "{} of {} strips decoded, {} indices asked for", s.strip,
+                 s.format.blocks_y, indices.size());
+  s.indices = indices.data();
   return Status::ok();
 }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Gap to the rate-distortion bound, and speed, of both VVC encoders on iid Gaussian weights.
 //
-//   vvc_gap STEP K [--weights N] [--lambda L] [--qp Q] [--out FILE.266] [--yuv FILE.yuv]     spectral
-//   vvc_gap SIGMA spatial [--weights N] [--lambda L] [--qp Q] [--out ...] [--yuv ...]        spatial, 10 bits
+//   vvc_gap STEP K [--weights N] [--lambda L] [--qp Q] [--pictures P] [--out FILE.266] [--yuv FILE.yuv]
+//   spectral vvc_gap SIGMA spatial [--weights N] [--lambda L] [--qp Q] [--out ...] [--yuv ...] spatial, 10
+//   bits
 //
 // STEP is in deviations, SIGMA in samples. Prints bits per weight (whole stream), SNR, gap = 6.0206 * bits -
-// SNR, weights lost as outliers and the processor time. --yuv writes the reconstruction for comparison
-// with a foreign decoder.
+// SNR, weights lost as outliers and the processor time; the decoder has P copies of the picture, side by
+// side. --yuv writes the reconstruction for comparison with a foreign decoder.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -37,6 +38,7 @@ struct Arguments {
   uint32_t coefficients = 736;
   uint64_t weights = 1 << 20;
   int qp = 16;
+  size_t pictures = 1;
   SpectralOptions options;
   std::string out, yuv;
 };
@@ -48,6 +50,7 @@ Arguments parse(int argc, char** argv) {
   for (int i = 3; i + 1 < argc; i += 2) {
     const std::string name = argv[i];
     if (name == "--weights") a.weights = std::strtoull(argv[i + 1], nullptr, 10);
+    if (name == "--pictures") a.pictures = std::strtoull(argv[i + 1], nullptr, 10);
     if (name == "--qp") a.qp = std::atoi(argv[i + 1]);
     if (name == "--lambda") a.options.lambda = std::atof(argv[i + 1]);
     if (name == "--out") a.out = argv[i + 1];
@@ -56,14 +59,21 @@ Arguments parse(int argc, char** argv) {
   return a;
 }
 
-// Seconds that our parser needs for a stream.
-Result<double> decode_seconds(std::span<const std::byte> stream, uint32_t coefficients) {
+// Seconds a picture that our parser needs for `count` copies of one.
+Result<double> decode_seconds(std::span<const std::byte> stream, uint32_t coefficients, size_t count) {
   const auto start = cpu_seconds();
-  LLMC_ASSIGN_OR_RETURN(SpectralDecoder decoder, SpectralDecoder::open(stream, coefficients));
-  std::vector<int32_t> strip(decoder.format().strip_coefficients());
-  for (uint32_t i = 0; i < decoder.format().blocks_y; ++i) LLMC_RETURN_IF_ERROR(decoder.decode_strip(strip));
-  LLMC_RETURN_IF_ERROR(decoder.finish());
-  return cpu_seconds() - start;
+  std::vector<SpectralDecoder> decoders;
+  std::vector<std::vector<int32_t>> indices;
+  std::vector<SpectralPicture> pictures;
+  for (size_t i = 0; i < count; ++i) {
+    LLMC_ASSIGN_OR_RETURN(SpectralDecoder decoder, SpectralDecoder::open(stream, coefficients));
+    indices.emplace_back(decoder.format().strip_coefficients() * decoder.format().blocks_y);
+    decoders.push_back(std::move(decoder));
+  }
+  for (size_t i = 0; i < count; ++i) pictures.push_back({.decoder = &decoders[i], .indices = indices[i]});
+  SpectralDecoder::decode_pictures(pictures);
+  for (SpectralPicture& picture : pictures) LLMC_RETURN_IF_ERROR(std::move(picture.status));
+  return (cpu_seconds() - start) / static_cast<double>(count);
 }
 
 Status run(const Arguments& a) {
@@ -100,7 +110,7 @@ Status run(const Arguments& a) {
   if (!a.out.empty())
     std::ofstream(a.out, std::ios::binary)
         .write(reinterpret_cast<const char*>(stream.data()), static_cast<std::streamsize>(stream.size()));
-  LLMC_ASSIGN_OR_RETURN(const double reading, decode_seconds(stream, a.coefficients));
+  LLMC_ASSIGN_OR_RETURN(const double reading, decode_seconds(stream, a.coefficients, a.pictures));
   const double bits = 8.0 * static_cast<double>(stream.size()) / count;
   const double snr = 10 * std::log10(energy / error_energy);
   std::printf(

@@ -89,6 +89,70 @@ TEST(SpectralDecoder, WrongUseIsNamed) {
   EXPECT_TRUE(decoder->finish().is_ok());
 }
 
+// Streams of any number and size side by side, some of them damaged: each must fare as alone, message
+// included.
+void expect_pictures_as_alone(const std::vector<std::vector<std::byte>>& streams, uint32_t coefficients) {
+  std::vector<SpectralDecoder> decoders;
+  std::vector<std::vector<int32_t>> indices;
+  std::vector<Result<std::vector<int32_t>>> alone;
+  for (const auto& stream : streams) {
+    auto decoder = SpectralDecoder::open(stream, coefficients);
+    if (!decoder.is_ok() || decoder->format().strip_coefficients() > (1u << 18)) continue;
+    indices.emplace_back(decoder->format().strip_coefficients() * decoder->format().blocks_y);
+    decoders.push_back(std::move(*decoder));
+    alone.push_back(decode_all(stream, coefficients));
+  }
+  std::vector<SpectralPicture> pictures;
+  for (size_t i = 0; i < decoders.size(); ++i)
+    pictures.push_back({.decoder = &decoders[i], .indices = indices[i]});
+  SpectralDecoder::decode_pictures(pictures);
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    SCOPED_TRACE(i);
+    ASSERT_EQ(pictures[i].status.is_ok(), alone[i].is_ok());
+    if (alone[i].is_ok()) {
+      EXPECT_EQ(indices[i], *alone[i]);
+    } else {
+      EXPECT_EQ(pictures[i].status.error().kind, alone[i].error().kind);
+      EXPECT_EQ(pictures[i].status.error().to_string(), alone[i].error().to_string());
+    }
+  }
+}
+
+TEST(SpectralDecoder, PicturesSideBySideAreAsAlone) {
+  for (uint32_t count : {0u, 1u, 3u, 4u, 16u, 17u, 40u}) {
+    SCOPED_TRACE(count);
+    std::vector<std::vector<std::byte>> streams;
+    for (uint32_t i = 0; i < count; ++i) {
+      const SpectralFormat format{.blocks_x = 1 + i % 5, .blocks_y = 1 + i % 3, .coefficients = 448};
+      streams.push_back(encode(format, i % 7 == 0 ? 0.0f : 0.2f * static_cast<float>(i), i).stream);
+    }
+    expect_pictures_as_alone(streams, 448);
+  }
+}
+
+TEST(SpectralDecoder, DamagedPicturesDoNotDisturbTheOthers) {
+  const Coded coded = encode({.blocks_x = 3, .blocks_y = 3, .coefficients = 320}, 5, 4);
+  for (uint32_t round = 0; round < mutation_rounds(40); ++round) {
+    SCOPED_TRACE(round);
+    std::vector<std::vector<std::byte>> streams;
+    for (uint32_t i = 0; i < 20; ++i)
+      streams.push_back(i % 4 == 0 ? coded.stream : mutate(coded.stream, 100 * round + i));
+    expect_pictures_as_alone(streams, 320);
+  }
+}
+
+TEST(SpectralDecoder, PicturesUsedWronglyAreNamed) {
+  const Coded coded = encode({.blocks_x = 2, .blocks_y = 2, .coefficients = 64}, 2, 2);
+  auto begun = SpectralDecoder::open(coded.stream, 64), fresh = SpectralDecoder::open(coded.stream, 64);
+  std::vector<int32_t> indices(4 * 64), others(4 * 64);
+  ASSERT_TRUE(begun->decode_strip(std::span(indices).first(2 * 64)).is_ok());
+  SpectralPicture pictures[] = {{.decoder = &*begun, .indices = indices},
+                                {.decoder = &*fresh, .indices = std::span(others).first(64)}};
+  SpectralDecoder::decode_pictures(pictures);
+  EXPECT_EQ(pictures[0].status.error().kind, ErrorKind::kInvalidArgument);
+  EXPECT_EQ(pictures[1].status.error().kind, ErrorKind::kInvalidArgument);
+}
+
 TEST(SpectralDecoder, EveryTruncationIsCorrupt) {
   const Coded coded = encode({.blocks_x = 1, .blocks_y = 2, .coefficients = 96}, 2, 3);
   // Behind the slice stands only a message to foreign readers.
