@@ -9,11 +9,13 @@
 namespace llmcodec {
 namespace {
 
-struct BlockWork {
-  std::shared_ptr<const TensorDecoder> tensor;
-  size_t block = 0;
-  std::vector<float> weights;
-  std::vector<std::byte> samples;
+// Enough pictures of the usual size for all lanes (vvc/residual_lanes.h).
+constexpr uint64_t kGroupWeights = 16 * kDefaultPictureWeights;
+
+// Consecutive blocks, of one tensor or of several.
+struct Group {
+  std::vector<std::shared_ptr<const TensorDecoder>> tensors;
+  std::vector<BlockDecoding> blocks;
 };
 
 class DecodeRun {
@@ -28,35 +30,55 @@ class DecodeRun {
   }
 
   Status run() {
-    OrderedRun<BlockWork> work;
-    work.make = [this] { return next(); };
-    work.work = [](BlockWork& item) {
-      return item.tensor->decode(item.tensor->blocks()[item.block], &item.weights, &item.samples);
+    OrderedRun<Group> work;
+    work.make = [this] { return next_group(); };
+    work.work = [](Group& group) {
+      decode_blocks(group.blocks);
+      return Status::ok();  // errors wait for their turn
     };
-    work.take = [this](BlockWork& item) { return take_over(item); };
+    work.take = [this](Group& group) -> Status {
+      for (BlockDecoding& block : group.blocks) LLMC_RETURN_IF_ERROR(take_over(block));
+      return Status::ok();
+    };
     Status status = work.run(control_.threads);
     if (!status.is_ok()) return std::move(status).error().in_file(archive_.files()[0]);
     return Status::ok();
   }
 
  private:
-  Result<std::optional<BlockWork>> next() {
+  Result<std::optional<Group>> next_group() {
     if (control_.cancelled && control_.cancelled()) return error(ErrorKind::kInterrupted, "interrupted");
-    if (!tensor_ || block_ == tensor_->blocks().size()) {
-      if (name_ == names_.size()) return std::optional<BlockWork>();
-      const std::string& name = names_[name_++];
-      auto tensor = TensorDecoder::open(archive_, name, codecs_, /*verify=*/true);
-      if (!tensor.is_ok()) return std::move(tensor).error().in_tensor(name);
-      tensor_ = std::make_shared<const TensorDecoder>(std::move(tensor).value());
-      block_ = 0;
+    // Small enough that every thread gets some.
+    const uint64_t enough = std::min(total_ / thread_count(control_.threads), kGroupWeights);
+    Group group;
+    for (uint64_t weights = 0; weights == 0 || weights < enough;) {
+      LLMC_ASSIGN_OR_RETURN(const bool more, open_next());
+      if (!more) break;
+      group.tensors.push_back(tensor_);
+      const RowBlock& block = tensor_->blocks()[block_++];
+      group.blocks.push_back({tensor_.get(), &block, {}, {}});
+      weights += block.rows * tensor_->record().cols;
     }
-    return std::optional<BlockWork>(BlockWork{tensor_, block_++, {}, {}});
+    return group.blocks.empty() ? std::nullopt : std::optional(std::move(group));
   }
 
-  Status take_over(BlockWork& item) {
-    const RowBlock& block = item.tensor->blocks()[item.block];
+  // Makes `block_` a block of `tensor_`. False after the last one.
+  Result<bool> open_next() {
+    if (tensor_ && block_ < tensor_->blocks().size()) return true;
+    if (name_ == names_.size()) return false;
+    const std::string& name = names_[name_++];
+    auto tensor = TensorDecoder::open(archive_, name, codecs_, /*verify=*/true);
+    if (!tensor.is_ok()) return std::move(tensor).error().in_tensor(name);
+    tensor_ = std::make_shared<const TensorDecoder>(std::move(tensor).value());
+    block_ = 0;
+    return true;
+  }
+
+  Status take_over(BlockDecoding& item) {
+    LLMC_RETURN_IF_ERROR(std::move(item.status));
+    const RowBlock& block = *item.block;
     const TensorRecord& record = item.tensor->record();
-    if (item.block == 0) checksum_.emplace();
+    if (&block == &item.tensor->blocks().front()) checksum_.emplace();
     checksum_->update(item.samples);
     const uint64_t first = (block.matrix * record.rows + block.first_row) * record.cols;
     LLMC_RETURN_IF_ERROR(take_(*item.tensor, first, item.weights));
@@ -64,7 +86,7 @@ class DecodeRun {
     if (control_.progress) control_.progress({"decode", done_, total_, item.tensor->name()});
     const ByteRange used = item.tensor->stream_range(block);
     archive_.release_part(item.tensor->name(), "bitstream", used.begin, used.size);
-    if (item.block + 1 < item.tensor->blocks().size()) return Status::ok();
+    if (&block != &item.tensor->blocks().back()) return Status::ok();
     if (checksum_->hex() != record.samples)
       return error(ErrorKind::kCorrupt, "decoded samples fail their checksum").in_tensor(item.tensor->name());
     return Status::ok();

@@ -12,10 +12,16 @@ Result<CodedPictures> encode_pictures(const CodedTensor& tensor, const Codec* co
                               : encode_spatial(tensor, *codec, matrix, range);
 }
 
-Status decode_pictures(const CodedTensor& tensor, const Codec* codec, const MatrixContext& matrix,
-                       PictureRange range, std::span<const std::byte> stream, const DecodedRows& out) {
-  return tensor.is_spectral() ? decode_spectral(tensor, matrix, range, stream, out)
-                              : decode_spatial(tensor, *codec, matrix, range, stream, out);
+void decode_pictures(std::span<SegmentDecoding> segments) {
+  std::vector<SegmentDecoding*> spectral;
+  for (SegmentDecoding& segment : segments) {
+    if (segment.tensor->is_spectral()) {
+      spectral.push_back(&segment);
+    } else {
+      segment.status = decode_spatial(segment);
+    }
+  }
+  decode_spectral(spectral);
 }
 
 }  // namespace llmcodec

