@@ -14,7 +14,6 @@
 #include <cstring>
 
 #include "vvc/lane_arithmetic-inl.h"
-#include "vvc/lane_models.h"
 #include "vvc/residual_decoder.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -29,9 +28,6 @@ void decode_alone(LaneBlock& block) {
 
 constexpr size_t kFewestLanes = 4;  // three are no faster than one by one
 
-using Row16 = uint16_t[kN];
-constexpr hn::Rebind<uint16_t, D> d_row16;
-
 // One 32x32 block of each of up to kN streams.
 class LaneReader {
  public:
@@ -39,13 +35,17 @@ class LaneReader {
 
   void read() {
     for (size_t lane = 0; lane < kN; ++lane) start(lane);
-    copy_models([](uint32_t& states, ContextModel& model) { states = model.states; });
+    for (size_t lane = 0; lane < count_; ++lane)
+      contexts_.exchange(lane, blocks_[lane]->bins->contexts(),
+                         [](uint32_t& states, ContextModel& model) { states = model.states; });
     load_windows();
     for (int i = highest_last_ >> 4; i >= 0; --i) {
       subblock(i);
       if (any(yes(is_less(set(8 * kWindowBytes / 2), arithmetic_.position)))) move_windows();
     }
-    copy_models([](uint32_t& states, ContextModel& model) { model.states = states; });
+    for (size_t lane = 0; lane < count_; ++lane)
+      contexts_.exchange(lane, blocks_[lane]->bins->contexts(),
+                         [](uint32_t& states, ContextModel& model) { model.states = states; });
     hand_back();
   }
 
@@ -75,14 +75,6 @@ class LaneReader {
     range_[lane] = r.range;
     origin_[lane] = bits / 8;
     position_[lane] = bits % 8;
-  }
-
-  template <class Copy>
-  void copy_models(Copy copy) {
-    for (size_t lane = 0; lane < count_; ++lane) {
-      ContextModel* models = blocks_[lane]->bins->contexts().data() + kFirstLaneModel;
-      for (int i = 0; i < kLaneModels; ++i) copy(models_[i][lane], models[i]);
-    }
   }
 
   // A window starts at the byte `origin_` of its stream; behind the end of the data there are zeros.
@@ -145,25 +137,15 @@ class LaneReader {
 
   // Lanes whose sub-block `i` is coded. `inner`: it stands before that of the last coefficient.
   V sb_coded_flag(int i, V has_last, V inner) {
-    const int x = scan_.subblock_x[i], y = scan_.subblock_y[i];
-    const V row = load(sb_coded_[y]);
     V coded = inner;
     if (i != 0 && any(inner)) {
-      const V one = set(1),
-              csbf = (hn::ShiftRightSame(row, x + 1) | hn::ShiftRightSame(load(sb_coded_[y + 1]), x)) & one;
-      Row* models = models_ + ctx::kSbCodedFlag - kFirstLaneModel;
-      const M second = csbf == one, is_inner = inner != set(0);
-      V states = hn::IfThenElse(second, load(models[1]), load(models[0]));
       Arithmetic a = arithmetic_;
       a.refill();
-      coded = inner & a.bin(states, look_up(shifts_.sb_coded, csbf), inner);
+      coded = contexts_.sb_coded_flag(a, i, inner);
       arithmetic_ = a;
-      store(hn::IfThenElse(hn::AndNot(second, is_inner), states, load(models[0])), models[0]);
-      store(hn::IfThenElse(hn::And(second, is_inner), states, load(models[1])), models[1]);
     }
-    coded = coded | has_last;
-    store(row | (coded & set(1u << x)), sb_coded_[y]);
-    return coded;
+    contexts_.set_coded(i, coded | has_last);
+    return coded | has_last;
   }
 
   void put_last_levels(int i) {
@@ -171,73 +153,8 @@ class LaneReader {
       const int last = static_cast<int>(last_[lane]);
       if (last >> 4 != i) continue;
       magnitude_[last & 15][lane] = 2 * last_level_[lane];
-      levels_[scan_[last].padded][lane] = residual_detail::pack_pass1(static_cast<int>(last_level_[lane]));
+      contexts_.put_level(scan_[last], lane, static_cast<int>(last_level_[lane]));
     }
-  }
-
-  // --- pass 1
-
-  HWY_INLINE V template_sums(const ScanEntry& place) const {
-    const Row16* at = levels_ + place.padded;
-    const auto row = [at](int i) HWY_ATTR { return hn::Load(d_row16, at[i]); };
-    return hn::PromoteTo(
-        d, row(1) + row(2) + row(kPaddedStride) + row(kPaddedStride + 1) + row(2 * kPaddedStride));
-  }
-  HWY_INLINE void put_level(const ScanEntry& place, V packed) {
-    hn::Store(hn::TruncateTo(d_row16, packed), d_row16, levels_[place.padded]);
-  }
-  HWY_INLINE V level_at(const ScanEntry& place) const {
-    return hn::PromoteTo(d, hn::Load(d_row16, levels_[place.padded]));
-  }
-
-  // One of kCount models, by `is`.
-  template <int kCount>
-  static HWY_INLINE V pick(const Row* models, const M* is) {
-    V states = load(models[0]);
-    for (int i = 1; i < kCount; ++i) states = hn::IfThenElse(is[i], load(models[i]), states);
-    return states;
-  }
-  template <int kCount>
-  static HWY_INLINE void put_back(V states, Row* models, const M* is, M where) {
-    for (int i = 0; i < kCount; ++i)
-      store(hn::IfThenElse(hn::And(is[i], where), states, load(models[i])), models[i]);
-  }
-
-  HWY_INLINE V sig_coeff_flag(Arithmetic& a, const ScanEntry& place, V sum, V high, V low, V active) {
-    const V increment = hn::Min(hn::ShiftRight<1>(sum + set(1)), set(3));
-    M is[4];
-    for (uint32_t i = 0; i < 4; ++i) is[i] = increment == set(i);
-    Row* models = models_ + ctx::kSigCoeffFlag - kFirstLaneModel + place.sig_offset;
-    V states =
-        choose(high, choose(low, pick<4>(models + 24, is), pick<4>(models + 12, is)), pick<4>(models, is));
-    const V index = increment + (high & set(4)) + (high & low & set(4));
-    const V ones = a.bin(states, look_up(shifts_.sig[place.sig_offset / 4], index), active);
-    put_back<4>(states, models, is, hn::AndNot(high, active) != set(0));
-    put_back<4>(states, models + 12, is, hn::AndNot(low, active & high) != set(0));
-    put_back<4>(states, models + 24, is, (active & high & low) != set(0));
-    return ones;
-  }
-
-  // What par_level_flag and both abs_level_gtx_flag of a coefficient share.
-  struct Greater {
-    int offset;
-    V increment;
-    M is[5];
-  };
-  template <int kFlag, int kModel>
-  HWY_INLINE V greater_flag(Arithmetic& a, const Greater& g, V active) {
-    Row* models = models_ + kModel - kFirstLaneModel + g.offset;
-    V states = pick<5>(models, g.is);
-    const V ones = a.bin(states, look_up(shifts_.greater[kFlag][g.offset / 5], g.increment), active) & active;
-    put_back<5>(states, models, g.is, active != set(0));
-    return ones;
-  }
-
-  // next_state(), bit by bit.
-  static HWY_INLINE void step_state(V odd, V active, V& high, V& low) {
-    const V next_high = low ^ odd;
-    low = choose(active, high, low);
-    high = choose(active, next_high, high);
   }
 
   // sig_coeff_flag, abs_level_gtx_flag[0], par_level_flag, abs_level_gtx_flag[1].
@@ -250,24 +167,24 @@ class LaneReader {
       const V active =
           coded & yes(is_less(set(static_cast<uint32_t>(n)), last)) & yes(is_less(set(3), budget));
       store(active, in_pass1_[n & 15]);
-      const V sums = template_sums(place), sum = sums & set(31);
+      const V sums = contexts_.template_sums(place);
       V asked = active, inferred = set(0);
       if (n == 16 * i && i > 0) {  // a coded sub-block without levels so far
         inferred = hn::AndNot(has_level, active);
         asked = active & has_level;
       }
       a.refill();
-      const V significant = (sig_coeff_flag(a, place, sum, high, low, asked) & asked) | inferred;
-      Greater g{place.greater_offset, hn::Min(sum - (hn::ShiftRight<5>(sums) & set(7)), set(4)), {}};
-      for (uint32_t k = 0; k < 5; ++k) g.is[k] = g.increment == set(k);
-      const V above_1 = greater_flag<1, ctx::kAbsLevelGt1Flag>(a, g, significant);
+      const V significant = contexts_.sig_coeff_flag(a, place, sums & set(31), high, low, asked) | inferred;
+      const LaneContexts::Greater greater(place, sums);
+      const V above_1 = contexts_.greater_flag<1, ctx::kAbsLevelGt1Flag>(a, greater, significant);
       a.top_up();
-      const V parity = greater_flag<0, ctx::kParLevelFlag>(a, g, above_1);
-      const V above_3 = greater_flag<2, ctx::kAbsLevelGt3Flag>(a, g, above_1);
+      const V parity = contexts_.greater_flag<0, ctx::kParLevelFlag>(a, greater, above_1);
+      const V above_3 = contexts_.greater_flag<2, ctx::kAbsLevelGt3Flag>(a, greater, above_1);
       budget = budget + asked + significant + above_1 + above_1;
       has_level = has_level | significant;
       const V level = set(0) - (significant + above_1 + parity + above_3 + above_3);
-      put_level(place, level_at(place) | level | hn::ShiftLeft<8>(level) | (significant & set(32)));
+      contexts_.put_level(
+          place, contexts_.level_at(place) | level | hn::ShiftLeft<8>(level) | (significant & set(32)));
       store(load(magnitude_[n & 15]) | (level + level + (high & significant)), magnitude_[n & 15]);
       step_state((significant ^ above_1) | parity, active, high, low);
     }
@@ -326,14 +243,9 @@ class LaneReader {
     return (((1u << above) + kRicePrefixes - 1) << rice) + suffix;
   }
 
-  // rice_parameter(sum - less)
-  static HWY_INLINE V rice_parameter_of(V sum, uint32_t less) {
-    return set(0) - yes(is_less(set(less + 6), sum)) - yes(is_less(set(less + 13), sum)) -
-           yes(is_less(set(less + 27), sum));
-  }
   HWY_INLINE void put_full(const ScanEntry& place, V level, V where) {
-    const V packed = level_at(place), full = hn::Min(level, set(residual_detail::kFullLevelClip));
-    put_level(place, choose(where, (packed & set(0xff)) | hn::ShiftLeft<8>(full), packed));
+    const V packed = contexts_.level_at(place), full = hn::Min(level, set(residual_detail::kFullLevelClip));
+    contexts_.put_level(place, choose(where, (packed & set(0xff)) | hn::ShiftLeft<8>(full), packed));
   }
 
   // abs_remainder, where pass 1 ended with "more than 3 and parity".
@@ -342,7 +254,7 @@ class LaneReader {
       const V in_pass1 = load(magnitude_[n & 15]), active = yes(is_less(set(6), in_pass1));
       if (!any(active)) continue;
       const ScanEntry& place = scan_[n];
-      const V rice = rice_parameter_of(hn::ShiftRight<8>(template_sums(place)), 20);
+      const V rice = rice_parameter_of(hn::ShiftRight<8>(contexts_.template_sums(place)), 20);
       const V magnitude = in_pass1 + hn::ShiftLeft<2>(rice_code(rice, active) & active);
       store(magnitude, magnitude_[n & 15]);
       put_full(place, hn::ShiftRight<1>(magnitude + set(1)), active);
@@ -357,7 +269,7 @@ class LaneReader {
       const V active = hn::AndNot(load(in_pass1_[n & 15]), in_block);
       if (!any(active)) continue;
       const ScanEntry& place = scan_[n];
-      const V rice = rice_parameter_of(hn::ShiftRight<8>(template_sums(place)), 0);
+      const V rice = rice_parameter_of(hn::ShiftRight<8>(contexts_.template_sums(place)), 0);
       const V word = rice_code(rice, active), zero = set(1) << (rice - high);
       const V level = hn::AndNot(yes(word == zero), (word - yes(is_less(word, zero))) & active);
       const V significant = yes(level != set(0));
@@ -403,7 +315,6 @@ class LaneReader {
   LaneBlock* const* blocks_;
   size_t count_;
   const ScanOrder& scan_ = scan_order(5, 5);
-  const LaneShifts& shifts_ = lane_shifts();
   int highest_last_ = 0;
   Arithmetic arithmetic_;
   alignas(64) Row last_;  // scan position of the last coefficient, or -1
@@ -413,11 +324,9 @@ class LaneReader {
   Row out_of_range_ = {};  // not 0: a level left its range
   Row value_ = {}, range_, position_ = {};
   size_t origin_[kN] = {};
-  alignas(64) Row models_[kLaneModels] = {};
-  Row sb_coded_[9] = {};  // one bit per sub-block
-  Row magnitude_[16];     // |TransCoeffLevel| of the sub-block
+  Row magnitude_[16];  // |TransCoeffLevel| of the sub-block
   Row in_pass1_[16];
-  alignas(64) Row16 levels_[kPaddedSize] = {};
+  LaneContexts contexts_;
   alignas(64) uint8_t bytes_[kN * kWindowBytes] = {};
 };
 
