@@ -17,6 +17,7 @@
 #include "vvc/residual_decoder.h"
 #include "vvc/residual_encoder.h"
 #include "vvc/residual_lanes.h"
+#include "vvc/residual_lanes_writer.h"
 #include "vvc/transform.h"
 #include "vvc/trellis_batch.h"
 
@@ -104,6 +105,27 @@ void writing(benchmark::State& state) {
   report(state, blocks);
 }
 BENCHMARK(writing)->Name("encode_residual")->Arg(736)->Arg(448);
+
+// The second argument: streams side by side.
+void writing_lanes(benchmark::State& state) {
+  const Blocks blocks(static_cast<int>(state.range(0)));
+  const int streams = static_cast<int>(state.range(1));
+  for (auto _ : state) {
+    std::vector<CabacEncoder> encoders(static_cast<size_t>(streams), CabacEncoder(blocks.contexts));
+    std::vector<LaneOutput> lanes(encoders.size());
+    for (int i = 0; i < kBlocks; ++i) {
+      for (int lane = 0; lane < streams; ++lane) {
+        const int b = (i + lane) % kBlocks;
+        lanes[static_cast<size_t>(lane)] = {&encoders[static_cast<size_t>(lane)], blocks.block(b),
+                                            blocks.results[b].last};
+      }
+      encode_residuals_in_scan_order(lanes);
+    }
+    benchmark::DoNotOptimize(encoders[0].finish());
+  }
+  state.SetItemsProcessed(state.iterations() * kBlocks * blocks.count * streams);
+}
+BENCHMARK(writing_lanes)->Name("encode_residuals")->ArgsProduct({{736, 448}, {1, 2, 3, 4, 8, 16, 32}});
 
 void reading(benchmark::State& state) {
   const Blocks blocks(static_cast<int>(state.range(0)));
