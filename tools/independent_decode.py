@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Decodes an llmcodec archive with numpy and an ffmpeg process alone, written from docs/format.md.
+"""Decodes an llmcodec archive with numpy, zstd and an ffmpeg process alone, written from docs/format.md.
 
 usage: independent_decode.py ARCHIVE [-o OUT.safetensors] [--tensor NAME] [--compare RESTORED.safetensors]
 
@@ -17,6 +17,7 @@ import subprocess
 import numpy as np
 
 import safetensors_stream as st
+import zstandard
 
 NUMPY = {"F32": np.float32, "F16": np.float16, "F64": np.float64, "U8": np.uint8, "I8": np.int8, "U16": np.uint16, "I16": np.int16,
          "U32": np.uint32, "I32": np.int32, "U64": np.uint64, "I64": np.int64, "BF16": np.uint16, "BOOL": np.uint8,
@@ -154,15 +155,24 @@ def strip_qps(stream, strips, slice_qp):
     return np.full(strips, slice_qp) if at < 0 else np.frombuffer(stream, np.uint8, strips, at + 16).astype(np.int64) - 64
 
 
+def coefficient_signs(count):
+    """-1 where the maximum length sequence of format.md has a 1."""
+    bits = [1, 0, 1, 1, 0, 1, 0, 0, 1, 1]
+    while len(bits) < count:
+        bits.append(bits[-3] ^ bits[-10])
+    return 1 - 2 * np.array(bits[:count])
+
+
 def block_indices(picture, m, qps, depth):
-    """The indices of one picture as (outputs, inputs); qps: one QP per row of blocks."""
+    """The indices of one picture, their signs undone, as (outputs, inputs); qps: one QP per row of blocks."""
     down, across = picture.shape[0] // 32, picture.shape[1] // 32
     inverse = np.linalg.inv(dct_matrix().T)
     blocks = picture.reshape(down, 32, across, 32).swapaxes(1, 2) - dc_prediction(picture, depth)
     coefficients = (inverse @ blocks @ inverse.T * 2.0 ** (27 - depth)).reshape(down, across, 1024)
     units = np.array([coefficient_unit(int(qp), depth) for qp in qps]).reshape(down, 1, 1)
     index = np.rint(coefficients[:, :, scan_32()[1:1 + 32 * m]] / units).astype(np.int64)
-    return index.reshape(down, across, 32, m).transpose(1, 3, 0, 2).reshape(across * m, down * 32)
+    weights = (index * coefficient_signs(32 * m)).reshape(down, across, 32, m)
+    return weights.transpose(1, 3, 0, 2).reshape(across * m, down * 32)
 
 
 def spectral(stages, bitstream, matrices, rows, cols):
@@ -225,25 +235,34 @@ def undo_scales(stage, part, u):
     return u * factor
 
 
+def read_description(tensors, metadata):
+    assert metadata["format"] == "llmcodec"
+    name = next(name for name in tensors if name.startswith("llmcodec.description."))
+    # Padding may follow the frame.
+    return json.loads(zstandard.ZstdDecompressor().decompressobj().decompress(tensors[name][1].tobytes()))
+
+
 def decode_tensor(name, info, tensors):
     """(dtype, values): F32, or for a tensor stored verbatim its bytes."""
+    def stored(suffix):
+        return tensors[f"{name}.{suffix}"][1][:info["parts"][suffix][0]]
+
     def part(suffix):
         if suffix not in info["parts"]:
             return None
-        dtype, values = tensors[f"{name}.{suffix}"]
-        return values.view(np.uint8)[:info["parts"][suffix][0]].view(NUMPY[dtype])
+        return np.frombuffer(zstandard.decompress(stored(suffix).tobytes()), np.uint8)
 
     stages = {stage["stage"]: stage for stage in info["stages"]}
     if "verbatim" in stages:
-        return "U8", part("data")
+        return "U8", stored("data")
     unknown = set(stages) - {"scales", "affine", "layout", "codec", "outliers"}
     assert not unknown and all(s.get("version", 1) == 1 for s in info["stages"]), f"{name}: unknown stages {unknown}"
     layout = {"spatial": spatial, "spectral": spectral}[stages["layout"]["kind"]]
-    x = undo_scales(stages["scales"], part, layout(stages, part("bitstream"), *info["matrix"])).astype(f32).reshape(-1)
-    if part("outlier_index") is not None:
-        dtype = tensors[f"{name}.outlier_value"][0]
-        values = part("outlier_value")
-        x[part("outlier_index")] = st.from_bf16(values) if dtype == "BF16" else values.astype(f32)
+    x = undo_scales(stages["scales"], part, layout(stages, stored("bitstream"), *info["matrix"])).astype(f32).reshape(-1)
+    if "outliers" in info:
+        content, count, width = part("outliers"), info["outliers"], 8 if x.size >> 32 else 4
+        values = content[count * width:].view(NUMPY.get(info["dtype"], f32))
+        x[content[:count * width].view(f"u{width}")] = st.from_bf16(values) if info["dtype"] == "BF16" else values.astype(f32)
     return "F32", x.reshape(info["shape"])
 
 
@@ -252,12 +271,12 @@ def decode(archive, only=None):
     paths = sorted(glob.glob(os.path.join(archive, "*.safetensors"))) if os.path.isdir(archive) else [archive]
     for path in paths:
         tensors, metadata = read_safetensors(path)
-        description = json.loads(metadata["llmcodec"])
+        description = read_description(tensors, metadata)
         assert description["format_version"] == 1
         coded = description["tensors"]
-        parts = {f"{name}.{suffix}" for name, info in coded.items() for suffix in info["parts"]} | {"llmcodec.gguf_header"}
+        parts = {f"{name}.{suffix}" for name, info in coded.items() for suffix in info["parts"]}
         for name, (dtype, values) in tensors.items():
-            if name not in parts and only in (None, name):
+            if name not in parts and not name.startswith("llmcodec.") and only in (None, name):
                 yield name, dtype, values
         for name, info in coded.items():
             if only in (None, name):

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "archive/checksum.h"
+#include "archive/packing.h"
 #include "base/checked_math.h"
 #include "tensor/model_source.h"
 #include "tensor/safetensors.h"
@@ -24,16 +25,8 @@ std::string weights_path(const std::string& path) {
   return (std::filesystem::exists(index) ? index : folder / kSingleFileName).string();
 }
 
-// The dtype that docs/format.md gives a part; "" for a part that it does not know.
-std::string part_dtype(const TensorRecord& record, const std::string& part) {
-  const auto own = dtype_from_name(record.dtype);
-  const bool large = checked_product(record.shape).value_or(0) >> 32 != 0;
-  if (part == "zero") return "F16";
-  if (part == "outlier_index") return large ? "U64" : "U32";
-  if (part == "outlier_value") return own && dtype_info(*own).block_elements == 1 ? record.dtype : "F32";
-  const bool bytes = part == "bitstream" || part == "data" || part.ends_with("_scale");
-  return bytes ? "U8" : "";
-}
+const std::set<std::string> kPartNames = {"bitstream",   "data", "row_scale", "col_scale",
+                                          "group_scale", "zero", "outliers"};
 
 bool is_index(const std::string& path) {
   return path.ends_with(".json");
@@ -65,10 +58,27 @@ bool ArchiveReader::is_archive(const std::string& path) {
   const std::string weights = weights_path(path);
   if (is_index(weights)) {
     auto sharded = ShardedSource::open(weights);
-    return sharded.is_ok() && sharded.value()->metadata().contains(kMetadataKey);
+    return sharded.is_ok() && llmcodec::is_archive(sharded.value()->metadata());
   }
   auto file = SafetensorsFile::open(weights);
-  return file.is_ok() && file.value()->metadata().contains(kMetadataKey);
+  return file.is_ok() && llmcodec::is_archive(file.value()->metadata());
+}
+
+Result<Description> ArchiveReader::load_description(const SafetensorsFile& file) {
+  if (!llmcodec::is_archive(file.metadata()))
+    return error(ErrorKind::kInvalidArgument, "is no llmcodec archive (its metadata has no '{}': '{}')",
+                 kFormatKey, kFormatName);
+  for (size_t i = 0; i < file.tensors().size(); ++i) {
+    const std::string& name = file.tensors()[i].name;
+    if (!name.starts_with(kDescriptionPrefix)) continue;
+    auto description = unpack_description(file.metadata(), file.bytes(i));
+    if (!description.is_ok()) return std::move(description).error().in_tensor(name);
+    if (name != description_name(description->shard))
+      return error(ErrorKind::kCorrupt, "describes shard {}", description->shard).in_tensor(name);
+    described_.insert(name);
+    return description;
+  }
+  return error(ErrorKind::kCorrupt, "has no tensor '{}'", description_name(0));
 }
 
 // Each shard's JSON describes its own tensors; what is said of the source is the same in all. No shard may be
@@ -77,7 +87,7 @@ Status ArchiveReader::load_descriptions() {
   std::set<uint64_t> shards;
   for (const std::string& path : files_) {
     LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<SafetensorsFile> file, SafetensorsFile::open(path));
-    auto parsed = description_from_metadata(file->metadata());
+    auto parsed = load_description(*file);
     if (!parsed.is_ok()) return std::move(parsed).error().in_file(path);
     Description& description = parsed.value();
     if (description.shards != files_.size() || !shards.insert(description.shard).second)
@@ -93,7 +103,6 @@ Status ArchiveReader::load_descriptions() {
 
 Status ArchiveReader::match_parts() {
   for (size_t i = 0; i < source_->tensors().size(); ++i) index_[source_->tensors()[i].name] = i;
-  std::set<std::string> part_names;
   for (const auto& [name, record] : description_.tensors) {
     for (const auto& [part, info] : record.parts) {
       const std::string full = name + "." + part;
@@ -104,19 +113,19 @@ Status ArchiveReader::match_parts() {
             .in_tensor(name);
       if (source_->bytes(found->second).size() != align_up(info.bytes, 8))
         return corrupt_part(name, part, found->second, "has another length than described");
-      if (part_dtype(record, part) != dtype_info(source_->tensors()[found->second].dtype).name)
-        return corrupt_part(name, part, found->second, "has another dtype than the format gives it");
-      part_names.insert(full);
+      if (!kPartNames.contains(part) || source_->tensors()[found->second].dtype != Dtype::kU8)
+        return corrupt_part(name, part, found->second, "has a name or a dtype that the format does not know");
+      described_.insert(full);
     }
   }
-  return match_exact(part_names);
+  return match_exact();
 }
 
 // What is no part is a tensor of the description's list, as it is there, and the other way round.
-Status ArchiveReader::match_exact(const std::set<std::string>& part_names) {
+Status ArchiveReader::match_exact() {
   for (size_t i = 0; i < source_->tensors().size(); ++i) {
     const TensorInfo& info = source_->tensors()[i];
-    if (part_names.contains(info.name)) continue;
+    if (described_.contains(info.name)) continue;
     const auto record = description_.exact.find(info.name);
     if (record == description_.exact.end() || record->second.dtype != dtype_info(info.dtype).name ||
         record->second.shape != info.shape)
@@ -126,7 +135,7 @@ Status ArchiveReader::match_exact(const std::set<std::string>& part_names) {
     if (!info.name.starts_with(kOwnPrefix)) exact_.push_back(i);
   }
   for (const auto& [name, record] : description_.exact) {
-    if (!index_.contains(name) || part_names.contains(name))
+    if (!index_.contains(name) || described_.contains(name))
       return error(ErrorKind::kCorrupt, "is described but absent").in_file(files_[0]).in_tensor(name);
   }
   return Status::ok();
@@ -189,6 +198,22 @@ Result<std::span<const std::byte>> ArchiveReader::part(const std::string& tensor
   if (verify && checksum_of(index, info.bytes) != info.xxh3_128)
     return corrupt_part(tensor, part, index, "fails its checksum");
   return bytes;
+}
+
+Result<std::vector<std::byte>> ArchiveReader::packed_part(const std::string& tensor, const std::string& name,
+                                                          uint64_t max_bytes) const {
+  LLMC_ASSIGN_OR_RETURN(const std::span<const std::byte> packed, part(tensor, name));
+  auto content = unpack(packed, max_bytes);
+  if (!content.is_ok()) {
+    Error failure = std::move(content).error();
+    failure.message = fmt::format("part '{}' {}", name, failure.message);
+    const size_t index = index_.at(tensor + "." + name);
+    return std::move(failure)
+        .in_file(source_->file(index))
+        .in_tensor(tensor)
+        .at_offset(source_->offset(index));
+  }
+  return content;
 }
 
 void ArchiveReader::release_exact(const std::string& name) const {

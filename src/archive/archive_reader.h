@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "archive/description.h"
+#include "tensor/safetensors.h"
 #include "tensor/tensor_source.h"
 
 namespace llmcodec {
@@ -37,10 +38,13 @@ class ArchiveReader {
   // it is absent or changed. Large ones are read and given back in pieces, so that memory stays bounded.
   Result<std::span<const std::byte>> exact(const std::string& name) const;
 
-  // True bytes of a part. Checked against its checksum when `verify`; Corrupt, with file and offset,
-  // otherwise. Memory as exact().
+  // True bytes of a part as they are stored. Checked against its checksum when `verify`; Corrupt, with file
+  // and offset, otherwise. Memory as exact().
   Result<std::span<const std::byte>> part(const std::string& tensor, const std::string& part,
                                           bool verify = true) const;
+  // The content of a packed part. Limit when it has more than `max_bytes`.
+  Result<std::vector<std::byte>> packed_part(const std::string& tensor, const std::string& part,
+                                             uint64_t max_bytes) const;
   bool has_part(const std::string& tensor, const std::string& part) const;
   // Gives back the memory of the part's bytes [begin, begin + bytes) once they were used.
   void release_part(const std::string& tensor, const std::string& part, uint64_t begin, uint64_t bytes) const;
@@ -52,10 +56,11 @@ class ArchiveReader {
  private:
   ArchiveReader() = default;
   Status load_descriptions();
+  Result<Description> load_description(const SafetensorsFile& file);
   // XXH3-128 of the first `bytes` of tensor `index` of the file; memory of large ones is given back.
   std::string checksum_of(size_t index, uint64_t bytes) const;
   Status match_parts();
-  Status match_exact(const std::set<std::string>& part_names);
+  Status match_exact();
   Error corrupt_part(const std::string& tensor, const std::string& part, size_t index,
                      const char* what) const;
 
@@ -64,6 +69,7 @@ class ArchiveReader {
   uint64_t total_bytes_ = 0;
   Description description_;
   std::map<std::string, size_t> index_;  // tensor name in the file -> position
+  std::set<std::string> described_;      // names in the file of the descriptions and of all parts
   std::vector<size_t> exact_;
 };
 

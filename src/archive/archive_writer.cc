@@ -7,6 +7,7 @@
 #include <array>
 #include <filesystem>
 
+#include "archive/packing.h"
 #include "base/checked_math.h"
 #include "tensor/shards.h"
 
@@ -167,9 +168,8 @@ Status ArchiveWriter::begin_tensor(const std::string& name, size_t shard) {
   return Status::ok();
 }
 
-Status ArchiveWriter::begin_part(const std::string& part, Dtype dtype) {
+Status ArchiveWriter::begin_part(const std::string& part) {
   part_ = part;
-  part_dtype_ = dtype;
   part_begin_ = data_size();
   part_bytes_ = 0;
   part_checksum_.emplace();
@@ -188,8 +188,8 @@ Status ArchiveWriter::end_part() {
   LLMC_RETURN_IF_ERROR(file().write(std::span(kZeros).first(padded - part_bytes_)));
   TensorInfo info;
   info.name = tensor_ + "." + part_;
-  info.dtype = part_dtype_;
-  info.shape = {padded / dtype_info(part_dtype_).block_bytes};
+  info.dtype = Dtype::kU8;
+  info.shape = {padded};
   parts_[part_] = {part_bytes_, part_checksum_->hex()};
   add_entry(std::move(info), part_begin_);
   return Status::ok();
@@ -211,7 +211,7 @@ Status ArchiveWriter::end_tensor(TensorRecord record, json memo) {
 Status ArchiveWriter::begin_exact(const TensorInfo& info, size_t shard) {
   LLMC_RETURN_IF_ERROR(begin_tensor(info.name, shard));
   exact_ = info;
-  return begin_part("", info.dtype);
+  return begin_part("");
 }
 
 Status ArchiveWriter::end_exact() {
@@ -242,14 +242,21 @@ Status ArchiveWriter::journal_tensor(const std::string& name, size_t entries, js
   return journal_->append(what);
 }
 
-Status ArchiveWriter::write_shard_header(size_t shard, const Description& description) {
+Status ArchiveWriter::complete_shard(size_t shard, const Description& description) {
   Description own = description;
   own.tensors = shards_[shard].records;
   own.exact = shards_[shard].exact;
   own.shard = shard;
   own.shards = shards_.size();
+  const std::string text = to_text(own);
+  std::vector<std::byte> packed = pack(std::as_bytes(std::span(text)));
+  packed.resize(align_up(packed.size(), 8));
+  current_ = shard;
+  const uint64_t begin = data_size();
+  LLMC_RETURN_IF_ERROR(file().write(packed));
+  add_entry({description_name(shard), Dtype::kU8, {packed.size()}}, begin);
   auto header =
-      safetensors_header(shards_[shard].entries, archive_metadata(own), layout_.shards[shard].header_bytes);
+      safetensors_header(shards_[shard].entries, archive_metadata(text), layout_.shards[shard].header_bytes);
   if (!header.is_ok()) return std::move(header).error().in_file(layout_.shards[shard].path);
   return shards_[shard].file->write_at(0, std::as_bytes(std::span(*header)));
 }
@@ -259,7 +266,7 @@ Status ArchiveWriter::finish(const Description& description) {
   std::vector<TensorInfo> infos;
   std::vector<Shard> shards;
   for (size_t i = 0; i < shards_.size(); ++i) {
-    LLMC_RETURN_IF_ERROR(write_shard_header(i, description));
+    LLMC_RETURN_IF_ERROR(complete_shard(i, description));
     Shard shard{std::filesystem::path(layout_.shards[i].path).filename().string(), infos.size(),
                 shards_[i].entries.size(), shards_[i].file->size() - layout_.shards[i].header_bytes};
     for (const SafetensorsEntry& entry : shards_[i].entries) infos.push_back(entry.info);

@@ -7,7 +7,7 @@
 //   for (tensor ...) {
 //     if (writer.is_done(name)) continue;
 //     LLMC_RETURN_IF_ERROR(writer.begin_tensor(name, shard));
-//     LLMC_RETURN_IF_ERROR(writer.begin_part("bitstream", Dtype::kU8));
+//     LLMC_RETURN_IF_ERROR(writer.begin_part("bitstream"));
 //     LLMC_RETURN_IF_ERROR(writer.append(bytes));            // any number of times
 //     LLMC_RETURN_IF_ERROR(writer.end_part());
 //     LLMC_RETURN_IF_ERROR(writer.end_tensor(record, memo)); // the writer fills in record.parts
@@ -53,7 +53,7 @@ class ArchiveWriter {
 
   // Coded tensors: parts between begin_tensor() and end_tensor(). Shards may be written to in any order.
   Status begin_tensor(const std::string& name, size_t shard);
-  Status begin_part(const std::string& part, Dtype dtype);
+  Status begin_part(const std::string& part);
   Status append(std::span<const std::byte> bytes);
   Status end_part();  // pads to 8 bytes
   // `memo` goes to the journal alone, for the run that resumes.
@@ -65,8 +65,8 @@ class ArchiveWriter {
   // bytes.
   Status write_own(const std::string& name, std::span<const std::byte> bytes, size_t shard);
 
-  // Writes the headers (`description` without its tensors), moves the files to their names, removes the
-  // journal. Internal error when a header does not fit its reserved size.
+  // Writes descriptions (`description` without its tensors) and headers, moves the files to their names,
+  // removes the journal. Internal error when a header does not fit its reserved size.
   Status finish(const Description& description);
   // Keeps what is written for a later run; to be called before giving up because of a signal.
   void keep_for_resume();
@@ -95,7 +95,8 @@ class ArchiveWriter {
   uint64_t data_size() const {
     return shards_[current_].file->size() - layout_.shards[current_].header_bytes;
   }
-  Status write_shard_header(size_t shard, const Description& description);
+  // Its own description as its last tensor, then the header.
+  Status complete_shard(size_t shard, const Description& description);
 
   ArchiveLayout layout_;
   std::vector<OpenShard> shards_;
@@ -107,7 +108,6 @@ class ArchiveWriter {
   std::string tensor_;  // being written
   TensorInfo exact_;
   std::string part_;
-  Dtype part_dtype_ = Dtype::kU8;
   uint64_t part_begin_ = 0;
   uint64_t part_bytes_ = 0;
   std::optional<Checksum> part_checksum_;

@@ -2,7 +2,9 @@
 #include "archive/description.h"
 
 #include "archive/checksum.h"
+#include "archive/packing.h"
 #include "base/checked_math.h"
+#include "base/limits.h"
 
 namespace llmcodec {
 namespace {
@@ -114,12 +116,14 @@ Status read_source(const json& root, Description* description) {
 json to_json(const TensorRecord& record) {
   json parts = json::object();
   for (const auto& [name, part] : record.parts) parts[name] = {part.bytes, part.xxh3_128};
-  return {{"dtype", record.dtype},
-          {"shape", record.shape},
-          {"matrix", {record.matrices, record.rows, record.cols}},
-          {"stages", record.stages},
-          {"parts", parts},
-          {"samples", record.samples}};
+  json object = {{"dtype", record.dtype},
+                 {"shape", record.shape},
+                 {"matrix", {record.matrices, record.rows, record.cols}},
+                 {"stages", record.stages},
+                 {"parts", parts},
+                 {"samples", record.samples}};
+  if (record.outliers > 0) object["outliers"] = record.outliers;
+  return object;
 }
 
 Result<TensorRecord> tensor_record_from_json(const json& value) {
@@ -139,6 +143,8 @@ Result<TensorRecord> tensor_record_from_json(const json& value) {
     LLMC_RETURN_IF_ERROR(string_member(stage, "stage"));
     record.stages.push_back(stage);
   }
+  if (value.contains("outliers") && !value["outliers"].is_number_unsigned()) return missing("outliers");
+  record.outliers = value.value("outliers", uint64_t{0});
   LLMC_ASSIGN_OR_RETURN(const json* parts, member(value, "parts"));
   if (!parts->is_object()) return missing("parts");
   for (const auto& [name, part] : parts->items()) {
@@ -191,23 +197,27 @@ Result<Description> parse_description(const std::string& text) {
   return description;
 }
 
-std::map<std::string, std::string> archive_metadata(const Description& description) {
-  std::string text = to_text(description);
-  std::string checksum = xxh3_128(std::as_bytes(std::span(text)));
-  return {{"format", "llmcodec"}, {kMetadataKey, std::move(text)}, {kChecksumKey, std::move(checksum)}};
+std::string description_name(uint64_t shard) {
+  return kDescriptionPrefix + std::to_string(shard);
 }
 
-Result<Description> description_from_metadata(const std::map<std::string, std::string>& metadata) {
-  const auto text = metadata.find(kMetadataKey);
-  if (text == metadata.end())
-    return error(ErrorKind::kInvalidArgument, "is no llmcodec archive (its metadata has no '{}')",
-                 kMetadataKey);
+ArchiveMetadata archive_metadata(const std::string& description) {
+  return {{kFormatKey, kFormatName}, {kChecksumKey, xxh3_128(std::as_bytes(std::span(description)))}};
+}
+
+bool is_archive(const ArchiveMetadata& metadata) {
+  const auto format = metadata.find(kFormatKey);
+  return format != metadata.end() && format->second == kFormatName;
+}
+
+Result<Description> unpack_description(const ArchiveMetadata& metadata, std::span<const std::byte> packed) {
   const auto checksum = metadata.find(kChecksumKey);
   if (checksum == metadata.end())
     return error(ErrorKind::kCorrupt, "the description's checksum '{}' is absent", kChecksumKey);
-  if (checksum->second != xxh3_128(std::as_bytes(std::span(text->second))))
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> text, unpack(packed, kMaxJsonBytes));
+  if (checksum->second != xxh3_128(text))
     return error(ErrorKind::kCorrupt, "the description fails its checksum");
-  return parse_description(text->second);
+  return parse_description({reinterpret_cast<const char*>(text.data()), text.size()});
 }
 
 }  // namespace llmcodec

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The description of an archive (docs/format.md, section 2): what is written to __metadata__["llmcodec"], as
+// The description of an archive (docs/format.md, section 2): what is packed into a tensor of its own, as
 // structs. Stages stay JSON here: the archive knows names and bytes, never what a stage means.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,10 @@
 namespace llmcodec {
 
 inline constexpr int kFormatVersion = 1;
-inline constexpr char kMetadataKey[] = "llmcodec";
-inline constexpr char kChecksumKey[] = "llmcodec_xxh3_128";  // of the text under kMetadataKey
+inline constexpr char kFormatKey[] = "format";  // in __metadata__, with this value
+inline constexpr char kFormatName[] = "llmcodec";
+inline constexpr char kChecksumKey[] = "llmcodec_xxh3_128";  // in __metadata__: of the description's text
+inline constexpr char kDescriptionPrefix[] = "llmcodec.description.";  // and the number of the shard
 inline constexpr char kGgufHeaderName[] = "llmcodec.gguf_header";
 
 struct PartRecord {
@@ -37,6 +40,7 @@ struct TensorRecord {
   std::vector<nlohmann::json> stages;
   std::map<std::string, PartRecord> parts;  // by part name: "bitstream", "row_scale", ...
   std::string samples;                      // XXH3-128 of what the codec returns
+  uint64_t outliers = 0;                    // how many part "outliers" holds
 };
 
 struct SourceFileRecord {
@@ -63,10 +67,13 @@ Result<TensorRecord> tensor_record_from_json(const nlohmann::json& json);
 std::string to_text(const Description& description);
 Result<Description> parse_description(const std::string& text);
 
-// __metadata__ of an archive: the description and its checksum.
-std::map<std::string, std::string> archive_metadata(const Description& description);
-// The inverse. InvalidArgument when there is no description at all; Corrupt when its checksum is absent or
-// another one.
-Result<Description> description_from_metadata(const std::map<std::string, std::string>& metadata);
+std::string description_name(uint64_t shard);
+
+using ArchiveMetadata = std::map<std::string, std::string>;  // __metadata__ of a safetensors file
+// What it says of an archive whose description has this text.
+ArchiveMetadata archive_metadata(const std::string& description);
+bool is_archive(const ArchiveMetadata& metadata);
+// The description from its packed bytes. Corrupt when its checksum is absent or another one.
+Result<Description> unpack_description(const ArchiveMetadata& metadata, std::span<const std::byte> packed);
 
 }  // namespace llmcodec

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pipeline/archive_plan.h"
 
-#include <zstd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <set>
 
+#include "archive/packing.h"
 #include "base/checked_math.h"
 #include "tensor/shards.h"
 
@@ -15,8 +14,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Stands for a checksum or a number of that many digits while the header's size is worked out.
-const std::string kAnyChecksum(32, 'f');
+// Stand for what is not known yet: no shorter when packed.
+std::string any_checksum(const std::string& name) {
+  return xxh3_128(std::as_bytes(std::span(name)));
+}
+uint64_t any_number(const std::string& name, uint64_t index) {
+  return std::stoull(any_checksum(fmt::format("{} {}", name, index)).substr(0, 8), nullptr, 16);
+}
+
 uint64_t largest_like(uint64_t bytes) {  // 999..9 with as many digits
   uint64_t nines = 9;
   while (nines < bytes) nines = nines * 10 + 9;
@@ -24,37 +29,42 @@ uint64_t largest_like(uint64_t bytes) {  // 999..9 with as many digits
 }
 
 template <class T>
-std::vector<std::byte> bytes_of(const std::vector<T>& values) {
-  const auto bytes = std::as_bytes(std::span(values));
-  return {bytes.begin(), bytes.end()};
+std::vector<std::byte> packed(const std::vector<T>& values) {
+  return pack(std::as_bytes(std::span(values)));
 }
 
-// The largest description and entries that the tensor can come to.
-Status add_largest(const ArchivePlanInput& input, const TensorJob& job, uint64_t total_bytes,
-                   Description* description, std::vector<SafetensorsEntry>* entries) {
+SafetensorsEntry largest_entry(const std::string& name, uint64_t total_bytes) {
+  const uint64_t size = largest_like(total_bytes);
+  return {{name, Dtype::kU8, {size}}, size, size};
+}
+
+// The entries that the tensor may come to, and a description as long as its own will be: steps and lengths
+// are not known yet.
+Status add_coded(const ArchivePlanInput& input, const TensorJob& job, uint64_t total_bytes,
+                 Description* description, std::vector<SafetensorsEntry>* entries) {
   const TensorInfo& info = input.model->source->tensors()[job.index];
   LLMC_ASSIGN_OR_RETURN(const Codec* codec, input.codecs->get(job.plan->codec));
   TensorPlan any = *job.plan;
-  any.step = 1.2345679e-38;  // as long as a binary32 gets
-  any.quality = -100.125;
-  if (any.outputs_per_block == 0) any.outputs_per_block = 1;  // most pictures
-  TensorJob largest = job;
-  largest.plan = &any;
-  LLMC_ASSIGN_OR_RETURN(CodedTensor stages, make_stages(largest, job.shape.rows, *codec));
+  any.step = 0.12345678;
+  if (any.outputs_per_block == 0) any.outputs_per_block = 16;
+  TensorJob likely = job;
+  likely.plan = &any;
+  LLMC_ASSIGN_OR_RETURN(CodedTensor stages, make_stages(likely, job.shape.rows, *codec));
   const uint64_t pictures = stages.pictures_per_matrix();
   const uint64_t segments = ceil_div(pictures, stages.codec.pictures_per_segment) * job.shape.matrices;
-  const uint64_t raw = 4 * ceil_div(job.shape.weights(), segments) + 65536;
-  stages.codec.segment_bytes.assign(segments, largest_like(raw));
+  const uint64_t segment = ceil_div(job.shape.weights(), segments) * 3 / 8;
+  for (uint64_t i = 0; i < segments; ++i)
+    stages.codec.segment_bytes.push_back(segment - any_number(info.name, i) % (segment / 16 + 1));
   TensorRecord record{
-      dtype_info(info.dtype).name, info.shape, job.shape.matrices, job.shape.rows, job.shape.cols,
-      stages_to_json(stages),      {},         kAnyChecksum};
-  std::vector<std::string> parts = {"bitstream", "outlier_index", "outlier_value"};
+      dtype_info(info.dtype).name, info.shape, job.shape.matrices,     job.shape.rows, job.shape.cols,
+      stages_to_json(stages),      {},         any_checksum(info.name)};
+  std::vector<std::string> parts = {"bitstream", "outliers"};
   for (const ScalePart& part : scale_parts(job)) parts.push_back(part.name);
   for (const std::string& part : parts) {
-    record.parts[part] = {largest_like(raw * segments), kAnyChecksum};
-    TensorInfo entry{
-        info.name + "." + part, part == "bitstream" ? Dtype::kU8 : Dtype::kBF16, {largest_like(total_bytes)}};
-    entries->push_back({entry, largest_like(total_bytes), largest_like(total_bytes)});
+    entries->push_back(largest_entry(info.name + "." + part, total_bytes));
+    if (part == "outliers") continue;  // few tensors have any
+    record.parts[part] = {any_number(part + info.name, 0) % (job.shape.weights() + 1),
+                          any_checksum(part + info.name)};
   }
   description->tensors[info.name] = std::move(record);
   return Status::ok();
@@ -62,23 +72,16 @@ Status add_largest(const ArchivePlanInput& input, const TensorJob& job, uint64_t
 
 void add_exact(const TensorInfo& info, uint64_t total_bytes, Description* description,
                std::vector<SafetensorsEntry>* entries) {
-  TensorInfo entry = info;
+  const std::string checksum = any_checksum(info.name);
   if (needs_verbatim(info.dtype)) {
-    entry.name += ".data";
-    entry.dtype = Dtype::kU8;
-    entry.shape = {largest_like(total_bytes)};
-    description->tensors[info.name] = {dtype_info(info.dtype).name,
-                                       info.shape,
-                                       1,
-                                       info.elements(),
-                                       1,
-                                       {verbatim_stage()},
-                                       {{"data", {largest_like(total_bytes), kAnyChecksum}}},
-                                       ""};
+    entries->push_back(largest_entry(info.name + ".data", total_bytes));
+    description->tensors[info.name] = {
+        dtype_info(info.dtype).name,         info.shape, 1, info.elements(), 1, {verbatim_stage()},
+        {{"data", {total_bytes, checksum}}}, ""};
   } else {
-    description->exact[info.name] = {dtype_info(info.dtype).name, info.shape, kAnyChecksum};
+    entries->push_back({info, largest_like(total_bytes), largest_like(total_bytes)});
+    description->exact[info.name] = {dtype_info(info.dtype).name, info.shape, checksum};
   }
-  entries->push_back({entry, largest_like(total_bytes), largest_like(total_bytes)});
 }
 
 uint64_t tensor_bytes(const TensorInfo& info) {
@@ -141,7 +144,7 @@ uint64_t index_bytes(const ArchiveLayout& layout, const std::vector<std::vector<
     const size_t first = infos.size();
     for (const SafetensorsEntry& entry : entries[i]) {
       const std::string& name = entry.info.name;
-      if (!name.ends_with(".outlier_index") && !name.ends_with(".outlier_value")) infos.push_back(entry.info);
+      if (!name.ends_with(".outliers")) infos.push_back(entry.info);
     }
     shards.push_back({fs::path(layout.shards[i].path).filename().string(), first, infos.size() - first,
                       total_bytes / entries.size()});
@@ -153,13 +156,6 @@ uint64_t index_bytes(const ArchiveLayout& layout, const std::vector<std::vector<
 
 bool needs_verbatim(Dtype dtype) {
   return dtype_info(dtype).block_elements > 1;
-}
-
-std::vector<std::byte> pack_gguf_header(std::span<const std::byte> header) {
-  std::vector<std::byte> out(ZSTD_compressBound(header.size()));
-  const size_t size = ZSTD_compress(out.data(), out.size(), header.data(), header.size(), 19);
-  out.resize(ZSTD_isError(size) ? 0 : size);
-  return out;
 }
 
 uint64_t exact_bytes(const Model& model, const std::vector<TensorJob>& jobs) {
@@ -179,10 +175,10 @@ std::vector<ScalePart> scale_parts(const TensorJob& job) {
     zeros.insert(zeros.end(), scales.zeros.begin(), scales.zeros.end());
   }
   std::vector<ScalePart> parts;
-  if (!rows.empty()) parts.push_back({"row_scale", Dtype::kU8, bytes_of(rows)});
-  if (!cols.empty()) parts.push_back({"col_scale", Dtype::kU8, bytes_of(cols)});
-  if (!groups.empty()) parts.push_back({"group_scale", Dtype::kU8, bytes_of(groups)});
-  if (!zeros.empty()) parts.push_back({"zero", Dtype::kF16, bytes_of(zeros)});
+  if (!rows.empty()) parts.push_back({"row_scale", packed(rows)});
+  if (!cols.empty()) parts.push_back({"col_scale", packed(cols)});
+  if (!groups.empty()) parts.push_back({"group_scale", packed(groups)});
+  if (!zeros.empty()) parts.push_back({"zero", packed(zeros)});
   return parts;
 }
 
@@ -201,7 +197,7 @@ Result<ArchivePlan> plan_archive(const ArchivePlanInput& input) {
   for (const TensorJob& job : *input.jobs) {
     const size_t shard = plan.shard_of[job.index];
     coded[job.index] = true;
-    LLMC_RETURN_IF_ERROR(add_largest(input, job, total_bytes, &descriptions[shard], &entries[shard]));
+    LLMC_RETURN_IF_ERROR(add_coded(input, job, total_bytes, &descriptions[shard], &entries[shard]));
   }
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (coded[i]) continue;
@@ -216,19 +212,20 @@ Result<ArchivePlan> plan_archive(const ArchivePlanInput& input) {
     return alignment(a) > alignment(b);
   });
   if (input.gguf_header_bytes > 0) {
-    const TensorInfo info{kGgufHeaderName, Dtype::kU8, {largest_like(input.gguf_header_bytes + 8)}};
-    add_exact(info, total_bytes, &descriptions[0], &entries[0]);
+    add_exact({kGgufHeaderName, Dtype::kU8, {align_up(input.gguf_header_bytes, 8)}}, total_bytes,
+              &descriptions[0], &entries[0]);
   }
   LLMC_RETURN_IF_ERROR(check_names(entries));
   for (size_t i = 0; i < shards; ++i) {
     descriptions[i].shard = i;
     descriptions[i].shards = shards;
-    LLMC_ASSIGN_OR_RETURN(const std::string header,
-                          safetensors_header(entries[i], archive_metadata(descriptions[i])));
+    entries[i].push_back(largest_entry(description_name(i), total_bytes));
+    const std::string text = to_text(descriptions[i]);
+    LLMC_ASSIGN_OR_RETURN(const std::string header, safetensors_header(entries[i], archive_metadata(text)));
     plan.layout.shards[i].header_bytes = header.size();
-    plan.header_bytes += header.size();
+    plan.overhead_bytes += header.size() + align_up(pack(std::as_bytes(std::span(text))).size(), 8);
   }
-  if (shards > 1) plan.header_bytes += index_bytes(plan.layout, entries, total_bytes);
+  if (shards > 1) plan.overhead_bytes += index_bytes(plan.layout, entries, total_bytes);
   return plan;
 }
 

@@ -18,7 +18,9 @@ struct ArchivePlan {
   std::vector<size_t> shard_of;  // per source tensor
   std::vector<size_t>
       exact_order;  // source tensors stored exactly, by shard, then falling alignment, then position
-  uint64_t header_bytes = 0;  // of all shards, and of their index
+  // What is neither weights nor carried over: headers, descriptions (what they will most likely take) and the
+  // index.
+  uint64_t overhead_bytes = 0;
 };
 
 struct ArchivePlanInput {
@@ -32,16 +34,13 @@ struct ArchivePlanInput {
 };
 Result<ArchivePlan> plan_archive(const ArchivePlanInput& input);
 
-// The beginning of a GGUF file, as one zstd frame.
-std::vector<std::byte> pack_gguf_header(std::span<const std::byte> header);
-
 // Bytes of the tensors stored exactly.
 uint64_t exact_bytes(const Model& model, const std::vector<TensorJob>& jobs);
 
-// Parts of a coded tensor that its scales need: name, dtype, bytes. In the order in which they are written.
+// Parts of a coded tensor that its scales need: name and packed bytes. In the order in which they are
+// written.
 struct ScalePart {
   std::string name;
-  Dtype dtype;
   std::vector<std::byte> bytes;
 };
 std::vector<ScalePart> scale_parts(const TensorJob& job);

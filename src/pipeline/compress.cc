@@ -5,6 +5,7 @@
 #include <set>
 
 #include "archive/archive_writer.h"
+#include "archive/packing.h"
 #include "llmcodec/model.h"
 #include "pipeline/archive_plan.h"
 #include "pipeline/carry_over.h"
@@ -118,13 +119,12 @@ class TensorWriter {
     metrics_ = {};
     outliers_ = {};
     LLMC_RETURN_IF_ERROR(writer_.begin_tensor(job.plan->name, plan_.shard_of[job.index]));
-    for (const ScalePart& part : scale_parts(job))
-      LLMC_RETURN_IF_ERROR(write_part(part.name, part.dtype, part.bytes));
-    return writer_.begin_part("bitstream", Dtype::kU8);
+    for (const ScalePart& part : scale_parts(job)) LLMC_RETURN_IF_ERROR(write_part(part.name, part.bytes));
+    return writer_.begin_part("bitstream");
   }
 
-  Status write_part(const std::string& name, Dtype dtype, std::span<const std::byte> bytes) {
-    LLMC_RETURN_IF_ERROR(writer_.begin_part(name, dtype));
+  Status write_part(const std::string& name, std::span<const std::byte> bytes) {
+    LLMC_RETURN_IF_ERROR(writer_.begin_part(name));
     LLMC_RETURN_IF_ERROR(writer_.append(bytes));
     return writer_.end_part();
   }
@@ -134,24 +134,29 @@ class TensorWriter {
     const TensorInfo& info = run_.model.source->tensors()[job.index];
     if (!outliers_.empty()) LLMC_RETURN_IF_ERROR(write_outliers(info));
     TensorRecord record{
-        dtype_info(info.dtype).name, info.shape, job.shape.matrices, job.shape.rows, job.shape.cols,
-        stages_to_json(stages_),     {},         samples_->hex()};
+        dtype_info(info.dtype).name, info.shape, job.shape.matrices, job.shape.rows,  job.shape.cols,
+        stages_to_json(stages_),     {},         samples_->hex(),    outliers_.size()};
     run_.measured[info.name] = metrics_;
     return writer_.end_tensor(std::move(record), metrics_.sums());
   }
 
+  // All indices, then all values.
   Status write_outliers(const TensorInfo& info) {
     const Dtype dtype = needs_verbatim(info.dtype) ? Dtype::kF32 : info.dtype;
-    std::vector<std::byte> values(*dtype_bytes(dtype, outliers_.size()));
-    LLMC_RETURN_IF_ERROR(from_f32(dtype, outliers_.values, values));
-    if (info.elements() >> 32 != 0)
-      LLMC_RETURN_IF_ERROR(
-          write_part("outlier_index", Dtype::kU64, std::as_bytes(std::span(outliers_.indices))));
-    else {
+    std::vector<std::byte> content;
+    const auto add = [&](std::span<const std::byte> bytes) {
+      content.insert(content.end(), bytes.begin(), bytes.end());
+    };
+    if (info.elements() >> 32 != 0) {
+      add(std::as_bytes(std::span(outliers_.indices)));
+    } else {
       const std::vector<uint32_t> narrow(outliers_.indices.begin(), outliers_.indices.end());
-      LLMC_RETURN_IF_ERROR(write_part("outlier_index", Dtype::kU32, std::as_bytes(std::span(narrow))));
+      add(std::as_bytes(std::span(narrow)));
     }
-    return write_part("outlier_value", dtype, values);
+    const size_t indices = content.size();
+    content.resize(indices + *dtype_bytes(dtype, outliers_.size()));
+    LLMC_RETURN_IF_ERROR(from_f32(dtype, outliers_.values, std::span(content).subspan(indices)));
+    return write_part("outliers", pack(content));
   }
 
   CompressRun& run_;
@@ -194,7 +199,7 @@ Status write_exact_tensor(const TensorSource& source, size_t index, size_t shard
     return writer.end_exact();
   }
   LLMC_RETURN_IF_ERROR(writer.begin_tensor(info.name, shard));
-  LLMC_RETURN_IF_ERROR(writer.begin_part("data", Dtype::kU8));
+  LLMC_RETURN_IF_ERROR(writer.begin_part("data"));
   LLMC_RETURN_IF_ERROR(append_all(source, index, writer));
   LLMC_RETURN_IF_ERROR(writer.end_part());
   return writer.end_tensor(

@@ -7,6 +7,7 @@
 #include <ranges>
 
 #include "archive/checksum.h"
+#include "archive/packing.h"
 #include "base/checked_math.h"
 #include "base/file.h"
 #include "base/limits.h"
@@ -184,7 +185,7 @@ Status CompressRun::describe_source() {
     LLMC_ASSIGN_OR_RETURN(file.xxh3_128, xxh3_128_of_file(model.weight_files[i]));
     return Status::ok();
   }));
-  if (model.gguf != nullptr) gguf_header = pack_gguf_header(model.gguf->bytes());
+  if (model.gguf != nullptr) gguf_header = pack(model.gguf->bytes());
   for (const std::string& skipped : model.skipped_files) notes.push_back("not carried over: " + skipped);
   return Status::ok();
 }
@@ -259,7 +260,7 @@ Status CompressRun::choose_steps() {
 
 Result<uint64_t> CompressRun::fixed_bytes() {
   LLMC_ASSIGN_OR_RETURN(const ArchivePlan archive, archive_plan());
-  uint64_t bytes = archive.header_bytes + exact_bytes(model, jobs) + align_up(gguf_header.size(), 8);
+  uint64_t bytes = archive.overhead_bytes + exact_bytes(model, jobs) + align_up(gguf_header.size(), 8);
   for (const TensorJob& job : jobs) {
     for (const ScalePart& part : scale_parts(job)) bytes += align_up(part.bytes.size(), 8);
   }

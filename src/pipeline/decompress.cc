@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <zstd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -8,6 +6,7 @@
 #include <limits>
 
 #include "archive/archive_reader.h"
+#include "archive/packing.h"
 #include "base/limits.h"
 #include "llmcodec/model.h"
 #include "pipeline/carry_over.h"
@@ -52,20 +51,10 @@ Result<Dtype> parse_dtype(const std::string& name) {
 }
 
 Result<std::vector<std::byte>> gguf_header_bytes(const ArchiveReader& archive) {
-  const auto packed = archive.exact(kGgufHeaderName);
-  if (!packed.is_ok()) return packed.error();
-  const auto broken = [&](const char* what) {
-    return error(ErrorKind::kCorrupt, "'{}' {}", kGgufHeaderName, what).in_file(archive.files()[0]);
-  };
-  const size_t frame = ZSTD_findFrameCompressedSize(packed->data(), packed->size());
-  if (ZSTD_isError(frame)) return broken("is no zstd frame");
-  const unsigned long long size = ZSTD_getFrameContentSize(packed->data(), frame);
-  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN) return broken("has no length");
-  if (size > kMaxGgufStringBytes)
-    return error(ErrorKind::kLimit, "'{}' unpacks to {} bytes", kGgufHeaderName, size);
-  std::vector<std::byte> header(size);
-  if (ZSTD_decompress(header.data(), header.size(), packed->data(), frame) != size)
-    return broken("cannot be unpacked");
+  LLMC_ASSIGN_OR_RETURN(const std::span<const std::byte> packed, archive.exact(kGgufHeaderName));
+  auto header = unpack(packed, kMaxGgufStringBytes);
+  if (!header.is_ok())
+    return std::move(header).error().in_file(archive.files()[0]).in_tensor(kGgufHeaderName);
   return header;
 }
 

@@ -26,8 +26,9 @@ class MatrixParts {
                                   uint64_t matrices, uint64_t per_matrix) {
     MatrixParts parts;
     parts.per_matrix_ = per_matrix;
-    LLMC_ASSIGN_OR_RETURN(parts.bytes_, archive.part(tensor, part));
-    if (checked_mul(matrices * sizeof(T), per_matrix) != parts.bytes_.size())
+    const uint64_t expected = checked_mul(matrices * sizeof(T), per_matrix).value_or(0);
+    LLMC_ASSIGN_OR_RETURN(parts.bytes_, archive.packed_part(tensor, part, expected));
+    if (expected != parts.bytes_.size())
       return error(ErrorKind::kCorrupt, "part '{}' has {} bytes, {} expected", part, parts.bytes_.size(),
                    matrices * per_matrix * sizeof(T));
     return parts;
@@ -35,7 +36,7 @@ class MatrixParts {
   std::vector<T> of(uint64_t matrix) const { return values_at<T>(bytes_, matrix * per_matrix_, per_matrix_); }
 
  private:
-  std::span<const std::byte> bytes_;
+  std::vector<std::byte> bytes_;
   uint64_t per_matrix_ = 0;
 };
 
@@ -123,25 +124,28 @@ Status TensorDecoder::load_scales(const ArchiveReader& archive) {
 }
 
 Status TensorDecoder::load_outliers(const ArchiveReader& archive) {
-  if (!archive.has_part(name_, "outlier_index")) return Status::ok();
+  if (record_->outliers == 0) return Status::ok();
   const uint64_t elements = record_->matrices * record_->rows * record_->cols;
   const uint64_t width = elements >> 32 != 0 ? 8 : 4;
-  LLMC_ASSIGN_OR_RETURN(const auto index, archive.part(name_, "outlier_index"));
-  LLMC_ASSIGN_OR_RETURN(const auto value, archive.part(name_, "outlier_value"));
-  const uint64_t count = index.size() / width;
   const auto dtype = dtype_from_name(record_->dtype);
   if (!dtype) return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record_->dtype);
   const Dtype stored = dtype_info(*dtype).block_elements > 1 ? Dtype::kF32 : *dtype;
-  if (index.size() % width != 0 || dtype_bytes(stored, count) != value.size())
-    return error(ErrorKind::kCorrupt, "outlier parts differ in length");
+  const uint64_t count = record_->outliers;
+  const auto expected = checked_mul(count, width + dtype_info(stored).block_bytes);
+  if (count > elements || !expected)
+    return error(ErrorKind::kCorrupt, "{} outliers among {} weights", count, elements);
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> content,
+                        archive.packed_part(name_, "outliers", *expected));
+  if (content.size() != *expected)
+    return error(ErrorKind::kCorrupt, "part 'outliers' has {} bytes, {} expected", content.size(), *expected);
   if (width == 8) {
-    outliers_.indices = values_at<uint64_t>(index, 0, count);
+    outliers_.indices = values_at<uint64_t>(content, 0, count);
   } else {
-    const auto narrow = values_at<uint32_t>(index, 0, count);
+    const auto narrow = values_at<uint32_t>(content, 0, count);
     outliers_.indices.assign(narrow.begin(), narrow.end());
   }
   outliers_.values.resize(count);
-  LLMC_RETURN_IF_ERROR(to_f32(stored, value, outliers_.values));
+  LLMC_RETURN_IF_ERROR(to_f32(stored, std::span(content).subspan(count * width), outliers_.values));
   return validate(outliers_, elements);
 }
 

@@ -45,15 +45,12 @@ std::string text_of(const json& value) {
   return value.dump(1, ' ', false, json::error_handler_t::replace);
 }
 
-TensorReport coded_tensor(const ArchiveReader& archive, const std::string& name, const TensorRecord& record) {
+TensorReport coded_tensor(const std::string& name, const TensorRecord& record) {
   TensorReport tensor{.name = name, .dtype = record.dtype, .shape = record.shape};
   tensor.elements = record.matrices * record.rows * record.cols;
   tensor.coded = !is_verbatim(record);
+  tensor.outliers = record.outliers;
   for (const auto& [part, info] : record.parts) tensor.bytes += align_up(info.bytes, 8);
-  if (archive.has_part(name, "outlier_index")) {
-    const uint64_t width = tensor.elements >> 32 != 0 ? 8 : 4;
-    tensor.outliers = record.parts.at("outlier_index").bytes / width;
-  }
   return tensor;
 }
 
@@ -62,7 +59,7 @@ TensorReport coded_tensor(const ArchiveReader& archive, const std::string& name,
 std::vector<TensorReport> describe_tensors(const ArchiveReader& archive) {
   std::vector<TensorReport> tensors;
   for (const auto& [name, record] : archive.description().tensors)
-    tensors.push_back(coded_tensor(archive, name, record));
+    tensors.push_back(coded_tensor(name, record));
   for (size_t index : archive.exact_tensors()) {
     const TensorInfo& info = archive.source().tensors()[index];
     TensorReport tensor{.name = info.name,

@@ -8,8 +8,8 @@
 namespace llmcodec {
 namespace {
 
-// Calls visit(coefficient, row, column) for every weight of one strip; row counts from the picture's first
-// row.
+// Calls visit(coefficient, row, column, sign) for every weight of one strip; row counts from the picture's
+// first row.
 template <class Visit>
 void for_each_coefficient(const SpectralLayout& layout, uint64_t picture, uint32_t strip,
                           std::span<const uint32_t> order, Visit visit) {
@@ -24,12 +24,26 @@ void for_each_coefficient(const SpectralLayout& layout, uint64_t picture, uint32
       const uint64_t coded = rect.first_col + first_input + i;
       const uint64_t column = order.empty() ? coded : order[coded];
       const uint64_t first = block * layout.block_coefficients() + i * m;
-      for (uint64_t o = 0; o < outputs; ++o) visit(first + o, block * m + o, column);
+      for (uint64_t o = 0; o < outputs; ++o)
+        visit(first + o, block * m + o, column, kSpectralSigns[i * m + o]);
     }
   }
 }
 
+constexpr std::array<int8_t, kMaxSpectralWeights> maximum_length_signs() {
+  constexpr std::array<bool, 10> kStart = {true, false, true, true, false, true, false, false, true, true};
+  std::array<bool, kMaxSpectralWeights> bits{};
+  std::array<int8_t, kMaxSpectralWeights> signs{};
+  for (size_t k = 0; k < bits.size(); ++k) {
+    bits[k] = k < kStart.size() ? kStart[k] : bits[k - 3] != bits[k - 10];
+    signs[k] = bits[k] ? -1 : 1;
+  }
+  return signs;
+}
+
 }  // namespace
+
+const std::array<int8_t, kMaxSpectralWeights> kSpectralSigns = maximum_length_signs();
 
 Result<SpectralLayout> SpectralLayout::make(uint64_t rows, uint64_t cols, uint32_t outputs_per_block,
                                             uint64_t target) {
@@ -89,18 +103,20 @@ void gather_strip(const SpectralLayout& layout, uint64_t picture, uint32_t strip
                   MatrixView<const T> matrix_rows, std::span<const uint32_t> order,
                   std::span<T> coefficients) {
   std::fill(coefficients.begin(), coefficients.end(), T{0});
-  for_each_coefficient(layout, picture, strip, order, [&](uint64_t index, uint64_t row, uint64_t column) {
-    coefficients[index] = matrix_rows.at(row, column);
-  });
+  for_each_coefficient(layout, picture, strip, order,
+                       [&](uint64_t index, uint64_t row, uint64_t column, T sign) {
+                         coefficients[index] = matrix_rows.at(row, column) * sign;
+                       });
 }
 
 template <class T>
 void scatter_strip(const SpectralLayout& layout, uint64_t picture, uint32_t strip,
                    std::span<const T> coefficients, std::span<const uint32_t> order,
                    MatrixView<T> matrix_rows) {
-  for_each_coefficient(layout, picture, strip, order, [&](uint64_t index, uint64_t row, uint64_t column) {
-    matrix_rows.at(row, column) = coefficients[index];
-  });
+  for_each_coefficient(layout, picture, strip, order,
+                       [&](uint64_t index, uint64_t row, uint64_t column, T sign) {
+                         matrix_rows.at(row, column) = coefficients[index] * sign;
+                       });
 }
 
 template <class T>

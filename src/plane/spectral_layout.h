@@ -5,14 +5,17 @@
 // neighbours in the scan):
 //   scan position = 1 + i * m + o      i = 0..31 input inside the strip, o = 0..m-1 output inside the group
 // Example, m = 2: positions 1, 2, 3, 4, 5 hold (i, o) = (0, 0), (0, 1), (1, 0), (1, 1), (2, 0).
-// A strip is one row of blocks: 32 inputs of all output groups of the picture; block bx holds the picture's
-// outputs bx * m + o. Outside the matrix coefficients are 0, which readers ignore. Picture number = input cut
+// The coefficient is the weight times kSpectralSigns[position - 1]: inputs whose weights all have one sign
+// would add up to samples that leave the picture's range. Signs cost a bit each whatever they are. A strip is
+// one row of blocks: 32 inputs of all output groups of the picture; block bx holds the picture's outputs bx *
+// m + o. Outside the matrix coefficients are 0, which readers ignore. Picture number = input cut
 // * row_cuts + output cut. Column order as in the spatial layout.
 //
 // Coefficients of a picture: strip after strip, block after block, K values each:
 //   data[(strip * blocks_x + block) * K + position - 1]
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -24,7 +27,12 @@ namespace llmcodec {
 
 inline constexpr uint32_t kStripInputs = 32;
 inline constexpr uint32_t kMaxOutputsPerBlock = 31;
+inline constexpr uint32_t kMaxSpectralWeights = kStripInputs * kMaxOutputsPerBlock;
 inline constexpr uint32_t kMaxPictureBlocks = 512;  // per side: 16384 samples
+
+// 1 or -1, normative: -1 where s(k) = 1, a maximum length sequence: s(k) = s(k - 3) xor s(k - 10), from
+// s(0..9) = 1, 0, 1, 1, 0, 1, 0, 0, 1, 1.
+extern const std::array<int8_t, kMaxSpectralWeights> kSpectralSigns;
 
 struct SpectralLayout {
   uint64_t rows = 0, cols = 0;        // of the matrix

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`llmcodec extract`: a player shows every picture of the stream of a tensor, whichever codec made it."""
-import json
 import subprocess
 
 import cli_support
@@ -27,7 +26,7 @@ class Extract(CliTest):
         name, *layout = codec.split()
         archive = self.path("archive.safetensors")
         self.ok("compress", self.source, "-o", archive, "--restart", "--codec", name, *(["--layout", layout[0]] if layout else []), "--snr", "12")
-        info = json.loads(independent_decode.read_safetensors(archive)[1]["llmcodec"])["tensors"]["a.weight"]
+        info = independent_decode.read_description(*independent_decode.read_safetensors(archive))["tensors"]["a.weight"]
         stage = next(stage for stage in info["stages"] if stage["stage"] == "codec")
         stream = self.path("stream." + SUFFIX.get(stage["stream"], stage["stream"]))
         self.ok("extract", archive, "a.weight", "-o", stream)

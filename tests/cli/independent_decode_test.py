@@ -4,7 +4,6 @@
 LLMCODEC_FULL=1 makes the hard tensors large (16x100000, the widest and the highest pictures) and adds SmolLM2
 (`./dev tools smollm2`, or LLMCODEC_SMOLLM2=FILE.gguf); that takes some minutes.
 """
-import json
 import os
 import pathlib
 import subprocess
@@ -114,10 +113,9 @@ class HardTensors(Agreement):
         """(blocks across, blocks down, outliers) of every coded tensor by name."""
         tensors, metadata = independent_decode.read_safetensors(archive)
         found = {}
-        for name, info in json.loads(metadata["llmcodec"])["tensors"].items():
+        for name, info in independent_decode.read_description(tensors, metadata)["tensors"].items():
             layout = next(stage for stage in info["stages"] if stage["stage"] == "layout")
-            index = tensors.get(name + ".outlier_index")
-            found[name] = (*layout["blocks"], 0 if index is None else info["parts"]["outlier_index"][0] // index[1].itemsize)
+            found[name] = (*layout["blocks"], info.get("outliers", 0))
         return found
 
     @needs_ffmpeg

@@ -6,6 +6,9 @@
 
 #include "archive/checksum.h"
 #include "archive/description.h"
+#include "archive/packing.h"
+#include "base/checked_math.h"
+#include "base/limits.h"
 
 namespace llmcodec {
 namespace {
@@ -23,9 +26,26 @@ ArchiveText ArchiveText::parse(const std::string& file) {
   std::memcpy(&size, file.data(), 8);
   ArchiveText text;
   text.header = ordered_json::parse(file.substr(8, size));
-  text.description = ordered_json::parse(text.header["__metadata__"][kMetadataKey].get<std::string>());
   text.data = file.substr(8 + size);
+  const std::span<const std::byte> packed =
+      std::as_bytes(std::span(text.data)).subspan(text.description_begin());
+  const std::vector<std::byte> unpacked = unpack(packed, kMaxJsonBytes).value();
+  text.description =
+      ordered_json::parse(std::string(reinterpret_cast<const char*>(unpacked.data()), unpacked.size()));
   return text;
+}
+
+// It is the last tensor of the file.
+size_t ArchiveText::description_begin() const {
+  return header[description_name()]["data_offsets"][0].get<size_t>();
+}
+
+std::string ArchiveText::description_name() const {
+  std::string found;
+  for (const auto& [name, entry] : header.items()) {
+    if (name.starts_with(kDescriptionPrefix)) found = name;
+  }
+  return found;
 }
 
 std::vector<ArchiveText::Part> ArchiveText::parts() const {
@@ -50,14 +70,19 @@ std::string ArchiveText::with_part_checksums() const {
 std::string ArchiveText::with_description_checksum() const {
   ordered_json fixed = header;
   const std::string text = description.dump();
-  fixed["__metadata__"][kMetadataKey] = text;
+  std::vector<std::byte> packed = pack(std::as_bytes(std::span(text)));
+  packed.resize(align_up(packed.size(), 8));
+  const size_t begin = description_begin();
   fixed["__metadata__"][kChecksumKey] = checksum_of(text);
+  fixed[description_name()]["shape"] = {packed.size()};
+  fixed[description_name()]["data_offsets"] = {begin, begin + packed.size()};
   std::string json = fixed.dump();
   json.resize((json.size() + 7) / 8 * 8, ' ');
   std::string file(8, '\0');
   const uint64_t size = json.size();
   std::memcpy(file.data(), &size, 8);
-  return file + json + data;
+  return file + json + data.substr(0, begin) +
+         std::string(reinterpret_cast<const char*>(packed.data()), packed.size());
 }
 
 }  // namespace llmcodec

@@ -11,7 +11,7 @@ namespace llmcodec {
 
 struct ArchiveText {
   nlohmann::ordered_json header;       // of safetensors, without the description
-  nlohmann::ordered_json description;  // __metadata__["llmcodec"]
+  nlohmann::ordered_json description;  // unpacked
   std::string data;                    // everything behind the header
 
   static ArchiveText parse(const std::string& file);
@@ -25,6 +25,10 @@ struct ArchiveText {
   std::string with_part_checksums() const;
   // The file, only the description's own checksum recomputed.
   std::string with_description_checksum() const;
+
+ private:
+  size_t description_begin() const;
+  std::string description_name() const;
 };
 
 }  // namespace llmcodec

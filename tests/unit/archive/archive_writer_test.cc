@@ -31,7 +31,7 @@ class ArchiveWriterTest : public testing::Test {
   static Status coded(ArchiveWriter& writer, const std::string& name, const std::string& bytes,
                       size_t shard) {
     LLMC_RETURN_IF_ERROR(writer.begin_tensor(name, shard));
-    LLMC_RETURN_IF_ERROR(writer.begin_part("data", Dtype::kU8));
+    LLMC_RETURN_IF_ERROR(writer.begin_part("data"));
     LLMC_RETURN_IF_ERROR(writer.append(as_bytes(bytes)));
     LLMC_RETURN_IF_ERROR(writer.end_part());
     return writer.end_tensor(record_of(bytes.size()), {1.5, name});
@@ -63,7 +63,7 @@ class ArchiveWriterTest : public testing::Test {
     ASSERT_OK(writer);
     ASSERT_OK(coded(*writer, "a", "coded bytes", 0));
     ASSERT_OK(writer->begin_tensor("b", 0));
-    ASSERT_OK(writer->begin_part("data", Dtype::kU8));
+    ASSERT_OK(writer->begin_part("data"));
     ASSERT_OK(writer->append(as_bytes("more")));
     writer->keep_for_resume();
   }
@@ -182,7 +182,7 @@ TEST_F(ArchiveWriterTest, a_missing_shard_is_noticed_even_when_the_index_hides_i
   ASSERT_OK(writer);
   ASSERT_OK(write_rest(*writer, 1));
   write_bytes(folder_.file("model.safetensors.index.json"),
-              R"({"weight_map": {"a.data": "s0.safetensors"}})");
+              R"({"weight_map": {"a.data": "s0.safetensors", "llmcodec.description.0": "s0.safetensors"}})");
   expect_error(ArchiveReader::open(folder_.path()), ErrorKind::kCorrupt, "shard 1 of 2");
 }
 

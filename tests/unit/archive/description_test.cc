@@ -2,6 +2,7 @@
 #include "archive/description.h"
 
 #include "../tensor/tensor_test_files.h"
+#include "archive/packing.h"
 
 namespace llmcodec {
 namespace {
@@ -85,14 +86,32 @@ TEST(Description, another_format_version_is_unsupported) {
 }
 
 TEST(Description, a_changed_or_missing_checksum_is_corrupt) {
-  auto metadata = archive_metadata(example());
-  ASSERT_OK(description_from_metadata(metadata));
-  auto changed = metadata;
-  changed[kMetadataKey][20] ^= 1;
-  expect_error(description_from_metadata(changed), ErrorKind::kCorrupt, "checksum");
+  const std::string text = to_text(example());
+  const auto packed_text = [](const std::string& content) { return pack(std::as_bytes(std::span(content))); };
+  auto metadata = archive_metadata(text);
+  EXPECT_TRUE(is_archive(metadata));
+  ASSERT_OK(unpack_description(metadata, packed_text(text)));
+  std::string changed = text;
+  changed[20] ^= 1;
+  expect_error(unpack_description(metadata, packed_text(changed)), ErrorKind::kCorrupt, "checksum");
   metadata.erase(kChecksumKey);
-  expect_error(description_from_metadata(metadata), ErrorKind::kCorrupt, kChecksumKey);
-  expect_error(description_from_metadata({}), ErrorKind::kInvalidArgument, "no llmcodec archive");
+  expect_error(unpack_description(metadata, packed_text(text)), ErrorKind::kCorrupt, kChecksumKey);
+}
+
+TEST(Packing, damage_truncation_and_bombs_are_errors) {
+  const std::vector<std::byte> content(100'000, std::byte{7});
+  std::vector<std::byte> packed = pack(content);
+  ASSERT_OK(unpack(packed, content.size()));
+  expect_error(unpack(packed, content.size() - 1), ErrorKind::kLimit, "100000 bytes");
+  expect_error(unpack(std::span(packed).first(packed.size() - 1), content.size()), ErrorKind::kCorrupt,
+               "zstd");
+  std::vector<std::byte> padded = packed;
+  padded.resize(padded.size() + 8);
+  const auto unpacked = unpack(padded, content.size());
+  ASSERT_OK(unpacked);
+  EXPECT_EQ(*unpacked, content);
+  packed[0] ^= std::byte{1};
+  expect_error(unpack(packed, content.size()), ErrorKind::kCorrupt, "zstd");
 }
 
 }  // namespace

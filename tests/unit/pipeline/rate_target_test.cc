@@ -74,7 +74,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"tall_spatial", {{4000, 16}}, "spatial", 2},
                     Case{"thin", {{16, 6000}}, "spectral", 3},
                     Case{"odd", {{99, 77}, {331, 45}}, "spectral", 2.5},
-                    Case{"odd_spatial", {{99, 77}}, "spatial", 3},
+                    Case{"odd_spatial", {{199, 177}}, "spatial", 3},
                     Case{"sampled", {{900, 1300}, {3000, 600}, {640, 2300}}, "spectral", 2}),
     [](const auto& instance) { return instance.param.name; });
 

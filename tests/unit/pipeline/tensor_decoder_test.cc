@@ -31,7 +31,7 @@ Result<std::unique_ptr<ArchiveReader>> hollow_archive(const std::string& path, u
   LLMC_ASSIGN_OR_RETURN(ArchiveWriter writer,
                         ArchiveWriter::open({{{path, 4096}}, "", path + ".journal", "key", false}));
   LLMC_RETURN_IF_ERROR(writer.begin_tensor("w", 0));
-  LLMC_RETURN_IF_ERROR(writer.begin_part("bitstream", Dtype::kU8));
+  LLMC_RETURN_IF_ERROR(writer.begin_part("bitstream"));
   LLMC_RETURN_IF_ERROR(writer.append(as_bytes("8 bytes.")));
   LLMC_RETURN_IF_ERROR(writer.end_part());
   LLMC_RETURN_IF_ERROR(writer.end_tensor(record));

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <numeric>
 #include <random>
 #include <vector>
@@ -66,12 +67,24 @@ TEST(SpectralLayout, CommittedExampleOfTheArrangement) {
   const auto block = [&](int index, int count) {
     return std::vector<int32_t>(strip.begin() + index * 64, strip.begin() + index * 64 + count);
   };
-  EXPECT_EQ(block(0, 5), (std::vector<int32_t>{100, 200, 101, 201, 102}));  // scan positions 1..5
-  EXPECT_EQ(block(1, 4), (std::vector<int32_t>{300, 400, 301, 401}));
-  EXPECT_EQ(block(2, 4), (std::vector<int32_t>{500, 0, 501, 0}));  // the sixth output does not exist
-  EXPECT_EQ(strip[63], 231);                                       // scan position 64: input 31, output 1
+  EXPECT_EQ(block(0, 5), (std::vector<int32_t>{-100, 200, -101, -201, 102}));  // scan positions 1..5
+  EXPECT_EQ(block(1, 4), (std::vector<int32_t>{-300, 400, -301, -401}));
+  EXPECT_EQ(block(2, 4), (std::vector<int32_t>{-500, 0, -501, 0}));  // the sixth output does not exist
+  EXPECT_EQ(strip[63], -231);                                        // scan position 64: input 31, output 1
   gather_strip<int32_t>(*layout, 0, 1, MatrixView<const int32_t>(matrix.data(), 5, 34), {}, strip);
-  EXPECT_EQ(block(0, 6), (std::vector<int32_t>{132, 232, 133, 233, 0, 0}));  // the second strip has 2 inputs
+  EXPECT_EQ(block(0, 6),
+            (std::vector<int32_t>{-132, 232, -133, -233, 0, 0}));  // the second strip has 2 inputs
+}
+
+// What makes it a maximum length sequence: every shift but 0 agrees with it almost as often as not.
+TEST(SpectralLayout, SignsDoNotRepeat) {
+  EXPECT_EQ(std::accumulate(kSpectralSigns.begin(), kSpectralSigns.end(), 0), -12);
+  for (size_t shift = 1; shift < 200; ++shift) {
+    int agreement = 0;
+    for (size_t k = shift; k < kSpectralSigns.size(); ++k)
+      agreement += kSpectralSigns[k] * kSpectralSigns[k - shift];
+    EXPECT_LE(std::abs(agreement), 32) << shift;
+  }
 }
 
 TEST(SpectralLayout, StripsAreThePictureInOrder) {
