@@ -12,7 +12,7 @@
 #include "vvc/cabac_encoder.h"
 #include "vvc/encoder_stream.h"
 #include "vvc/intra_pred.h"
-#include "vvc/residual_encoder.h"
+#include "vvc/residual_lanes_writer.h"
 #include "vvc/residual_syntax.h"
 #include "vvc/rounding.h"
 #include "vvc/slice_syntax.h"
@@ -83,10 +83,12 @@ struct SpectralEncoder::State {
   State(const SpectralFormat& format_in, const SpectralOptions& options, EncoderStream stream_in);
 
   void set_qp(int qp);
-  void encode_batch(uint32_t first, std::span<const float> coefficients, std::span<int32_t> indices,
-                    std::vector<uint32_t>* outliers);
-  void encode_block(uint32_t bx, std::span<const float> coefficients, std::vector<uint32_t>& outliers);
-  void predict(uint32_t bx);
+  Status begin_strip(const StripEncoding& next);
+  bool begin_block();
+  void end_block();
+  void search_batch();
+  void choose_block(std::span<const float> coefficients, std::vector<uint32_t>& outliers);
+  void predict();
   void choose_levels(bool steer);
   void fill_raster();
   bool reconstructs_inside();
@@ -105,8 +107,8 @@ struct SpectralEncoder::State {
     tu.last = block.last;
     tu.coded = block.last >= 0;
   }
-  ResidualInfo code_residual(CabacEncoder& bins, const TransformBlock&) const {
-    encode_residual_in_scan_order(bins, 5, 5, block.scanned.data(), block.last);
+  // Levels come last in a block's syntax, so they can wait: until between begin_block() and end_block().
+  ResidualInfo code_residual(CabacEncoder&, const TransformBlock&) const {
     return {.last_scan_position = block.last};
   }
   void finish(const CodingUnit& cu, const TransformUnit& tu);
@@ -120,6 +122,8 @@ struct SpectralEncoder::State {
   SteadyContexts prices{cabac.contexts()};
   BatchTrellis batch;
   std::vector<int32_t> batch_input, batch_levels;  // blocks of positions 0..K
+  TrellisResult batch_results[BatchTrellis::kMaxBlocks];
+  uint32_t batch_first = 0, batch_end = 0;  // blocks of the strip
   uint32_t batch_size =
       1;            // doubles up to kMaxBlocks: the first blocks' contexts, and so prices, change fast
   Trellis trellis;  // for blocks that lose weights
@@ -137,6 +141,9 @@ struct SpectralEncoder::State {
   SliceParameters parameters;
   SliceSyntax<CabacEncoder, State> syntax;
   uint32_t strip = 0;
+  StripEncoding work;                   // the strip that is being coded
+  uint32_t bx = 0;                      // its next block
+  std::vector<uint32_t> of_block = {};  // outliers of that block
 };
 
 SpectralEncoder::State::State(const SpectralFormat& format_in, const SpectralOptions& options,
@@ -169,7 +176,7 @@ void SpectralEncoder::State::set_qp(int qp) {
   readback = SpectralReadback(static_cast<double>(scaler(probe)) / probe, format.bit_depth);
 }
 
-void SpectralEncoder::State::predict(uint32_t bx) {
+void SpectralEncoder::State::predict() {
   const PredictionBlock place{.x = static_cast<int>(bx * kBlockSide),
                               .y = static_cast<int>(strip * kBlockSide)};
   const NeighbourScope scope{.map = &cu_map, .slice = 1, .right_limit = static_cast<int>(format.width())};
@@ -250,11 +257,11 @@ void SpectralEncoder::State::finish(const CodingUnit& cu, const TransformUnit& t
           static_cast<uint16_t>(block.prediction[y * kBlockSide + x] + block.residual[y * kBlockSide + x]);
 }
 
-// A block whose levels the trellis has found: block.input, block.scanned, block.final_state.
-void SpectralEncoder::State::encode_block(uint32_t bx, std::span<const float> coefficients,
+// Settles a block whose levels the trellis has found: block.input, block.scanned, block.final_state.
+void SpectralEncoder::State::choose_block(std::span<const float> coefficients,
                                           std::vector<uint32_t>& outliers) {
   outliers.clear();
-  predict(bx);
+  predict();
   const int off_grey = block.prediction_sum / kBlockSamples - (1 << (format.bit_depth - 1));
   const bool steer = std::abs(off_grey) << (10 - format.bit_depth) > kSteerThreshold;
   choose_levels(steer);
@@ -267,37 +274,63 @@ void SpectralEncoder::State::encode_block(uint32_t bx, std::span<const float> co
   check_readback(outliers);
   std::sort(outliers.begin(), outliers.end());
   outliers.erase(std::unique(outliers.begin(), outliers.end()), outliers.end());
-  syntax.coding_tree_unit(static_cast<int>(bx), static_cast<int>(strip));
-  prices.add(cabac.contexts());
 }
 
-// Blocks of the strip from `first` on, at most kMaxBlocks of them. All are searched before the first is
-// written, with the prices of that moment. Arrays are those of these blocks.
-void SpectralEncoder::State::encode_batch(uint32_t first, std::span<const float> coefficients,
-                                          std::span<int32_t> indices, std::vector<uint32_t>* outliers) {
-  const size_t weights = format.coefficients, blocks = coefficients.size() / weights;
+// The next blocks of the strip, at most kMaxBlocks of them. All are searched before the first is written,
+// with the prices of that moment.
+void SpectralEncoder::State::search_batch() {
+  const size_t weights = format.coefficients;
+  batch_first = bx;
+  batch_end = std::min(bx + batch_size, format.blocks_x);
+  const size_t blocks = batch_end - batch_first;
   for (size_t b = 0; b < blocks; ++b) {
     int32_t* input = &batch_input[b * (weights + 1)];
+    const float* from = &work.coefficients[(batch_first + b) * weights];
     input[0] = 0;
-    for (size_t k = 0; k < weights; ++k) input[k + 1] = to_fixed(coefficients[b * weights + k]);
+    for (size_t k = 0; k < weights; ++k) input[k + 1] = to_fixed(from[k]);
   }
-  TrellisResult results[BatchTrellis::kMaxBlocks];
   batch.set_rates(prices.contexts());
   batch.quantize(std::span(batch_input).first(blocks * (weights + 1)), static_cast<int>(weights) + 1,
-                 std::span(batch_levels).first(blocks * (weights + 1)), std::span(results, blocks));
-  std::vector<uint32_t> of_block;
-  for (size_t b = 0; b < blocks; ++b) {
-    const auto levels = std::span(batch_levels).subspan(b * (weights + 1), weights + 1);
-    block.input = std::span(batch_input).subspan(b * (weights + 1), weights + 1);
-    block.final_state = results[b].final_state;
-    std::copy(levels.begin(), levels.end(), block.scanned.begin());
-    encode_block(first + static_cast<uint32_t>(b), coefficients.subspan(b * weights, weights), of_block);
-    std::copy(block.scanned.begin() + 1, block.scanned.end(),
-              indices.begin() + static_cast<ptrdiff_t>(b * weights));
-    if (outliers == nullptr) continue;
-    for (uint32_t position : of_block)
-      outliers->push_back(static_cast<uint32_t>((first + b) * weights + position));
-  }
+                 std::span(batch_levels).first(blocks * (weights + 1)), std::span(batch_results, blocks));
+  batch_size = std::min<uint32_t>(2 * batch_size, BatchTrellis::kMaxBlocks);
+}
+
+Status SpectralEncoder::State::begin_strip(const StripEncoding& next) {
+  const uint64_t size = format.strip_coefficients();
+  if (next.coefficients.size() != size || next.indices.size() != size)
+    return error(ErrorKind::kInvalidArgument, "strip of {} weights and {} indices, not {}",
+                 next.coefficients.size(), next.indices.size(), size);
+  if (strip == format.blocks_y)
+    return error(ErrorKind::kInvalidArgument, "more than the picture's {} strips", format.blocks_y);
+  if (const size_t i = first_not_finite(next.coefficients); i < size)
+    return error(ErrorKind::kInvalidArgument, "weight {} of strip {} is not finite", i, strip);
+  set_qp(format.bit_depth == 10 ? spectral_strip_qp(format, rms(next.coefficients)) : format.qp);
+  work = {next.encoder, next.coefficients, next.indices, next.outliers};
+  bx = batch_end = 0;
+  return Status::ok();
+}
+
+// The next block up to its levels, if it has any: the caller then has them written.
+bool SpectralEncoder::State::begin_block() {
+  if (bx == batch_end) search_batch();
+  const size_t weights = format.coefficients, at = (bx - batch_first) * (weights + 1);
+  const auto levels = std::span(batch_levels).subspan(at, weights + 1);
+  block.input = std::span(batch_input).subspan(at, weights + 1);
+  block.final_state = batch_results[bx - batch_first].final_state;
+  std::copy(levels.begin(), levels.end(), block.scanned.begin());
+  choose_block(work.coefficients.subspan(bx * weights, weights), of_block);
+  syntax.coding_tree_unit(static_cast<int>(bx), static_cast<int>(strip));
+  return block.last >= 0;
+}
+
+void SpectralEncoder::State::end_block() {
+  prices.add(cabac.contexts());
+  const size_t first = size_t{bx} * format.coefficients;
+  std::copy(block.scanned.begin() + 1, block.scanned.end(),
+            work.indices.begin() + static_cast<ptrdiff_t>(first));
+  if (work.outliers != nullptr)
+    for (uint32_t position : of_block) work.outliers->push_back(static_cast<uint32_t>(first + position));
+  strip += static_cast<uint32_t>(++bx == format.blocks_x);
 }
 
 SpectralEncoder::SpectralEncoder(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -318,26 +351,26 @@ Result<SpectralEncoder> SpectralEncoder::create(const SpectralFormat& format,
 
 Status SpectralEncoder::encode_strip(std::span<const float> coefficients, std::span<int32_t> indices,
                                      std::vector<uint32_t>* outliers) {
-  State& s = *state_;
-  const uint64_t size = s.format.strip_coefficients();
-  if (coefficients.size() != size || indices.size() != size)
-    return error(ErrorKind::kInvalidArgument, "strip of {} weights and {} indices, not {}",
-                 coefficients.size(), indices.size(), size);
-  if (s.strip == s.format.blocks_y)
-    return error(ErrorKind::kInvalidArgument, "more than the picture's {} strips", s.format.blocks_y);
-  if (const size_t i = first_not_finite(coefficients); i < size)
-    return error(ErrorKind::kInvalidArgument, "weight {} of strip {} is not finite", i, s.strip);
-  s.set_qp(s.format.bit_depth == 10 ? spectral_strip_qp(s.format, rms(coefficients)) : s.format.qp);
-  for (uint32_t first = 0; first < s.format.blocks_x;) {
-    const size_t at = size_t{first} * s.format.coefficients;
-    const uint32_t count = std::min(s.batch_size, s.format.blocks_x - first);
-    s.encode_batch(first, coefficients.subspan(at, size_t{count} * s.format.coefficients),
-                   indices.subspan(at, size_t{count} * s.format.coefficients), outliers);
-    s.batch_size = std::min<uint32_t>(2 * s.batch_size, BatchTrellis::kMaxBlocks);
-    first += count;
+  StripEncoding strip{this, coefficients, indices, outliers};
+  encode_strips({&strip, 1});
+  return std::move(strip.status);
+}
+
+void SpectralEncoder::encode_strips(std::span<StripEncoding> strips) {
+  std::vector<State*> at_work;
+  for (StripEncoding& strip : strips) {
+    strip.status = strip.encoder->state_->begin_strip(strip);
+    if (strip.status.is_ok()) at_work.push_back(strip.encoder->state_.get());
   }
-  ++s.strip;
-  return Status::ok();
+  std::vector<LaneOutput> due;
+  while (!at_work.empty()) {
+    due.clear();
+    for (State* s : at_work)
+      if (s->begin_block()) due.push_back({&s->cabac, s->block.scanned.data(), s->block.last});
+    encode_residuals_in_scan_order(due);
+    for (State* s : at_work) s->end_block();
+    std::erase_if(at_work, [](const State* s) { return s->bx == s->format.blocks_x; });
+  }
 }
 
 uint32_t SpectralEncoder::strips_done() const {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Gap to the rate-distortion bound, and speed, of both VVC encoders on iid Gaussian weights.
 //
-//   vvc_gap STEP K [--weights N] [--lambda L] [--qp Q] [--pictures P] [--out FILE.266] [--yuv FILE.yuv]
-//   spectral vvc_gap SIGMA spatial [--weights N] [--lambda L] [--qp Q] [--out ...] [--yuv ...] spatial, 10
-//   bits
+//   vvc_gap STEP K [OPTIONS]            spectral
+//   vvc_gap SIGMA spatial [OPTIONS]     spatial, 10 bits
+//   OPTIONS: --weights N --lambda L --qp Q --pictures P --out FILE.266 --yuv FILE.yuv
 //
 // STEP is in deviations, SIGMA in samples. Prints bits per weight (whole stream), SNR, gap = 6.0206 * bits -
-// SNR, weights lost as outliers and the processor time; the decoder has P copies of the picture, side by
-// side. --yuv writes the reconstruction for comparison with a foreign decoder.
+// SNR, weights lost as outliers and the processor time of one of P equal pictures side by side (spectral).
+// --yuv writes the reconstruction for comparison with a foreign decoder.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -83,18 +83,27 @@ Status run(const Arguments& a) {
   format.blocks_y = static_cast<uint32_t>(std::max(1.0, blocks / format.blocks_x));
   format.coefficients = a.coefficients;
   format.qp = a.qp;
-  LLMC_ASSIGN_OR_RETURN(SpectralEncoder encoder, SpectralEncoder::create(format, a.options));
+  std::vector<SpectralEncoder> encoders;
+  for (size_t i = 0; i < a.pictures; ++i) {
+    LLMC_ASSIGN_OR_RETURN(SpectralEncoder encoder, SpectralEncoder::create(format, a.options));
+    encoders.push_back(std::move(encoder));
+  }
   std::mt19937_64 random(1);
   std::normal_distribution<double> normal(0, 1 / a.step);
   std::vector<float> u(format.strip_coefficients());
-  std::vector<int32_t> indices(u.size());
+  std::vector<std::vector<int32_t>> all_indices(a.pictures, std::vector<int32_t>(u.size()));
+  const std::vector<int32_t>& indices = all_indices[0];
   std::vector<uint32_t> outliers;
   double energy = 0, error_energy = 0, seconds = 0;
   for (uint32_t strip = 0; strip < format.blocks_y; ++strip) {
     for (float& value : u) value = static_cast<float>(normal(random));
+    std::vector<StripEncoding> strips;
+    for (size_t i = 0; i < a.pictures; ++i)
+      strips.push_back({&encoders[i], u, all_indices[i], i == 0 ? &outliers : nullptr});
     const auto start = cpu_seconds();
-    LLMC_RETURN_IF_ERROR(encoder.encode_strip(u, indices, &outliers));
-    seconds += cpu_seconds() - start;
+    SpectralEncoder::encode_strips(strips);
+    seconds += (cpu_seconds() - start) / static_cast<double>(a.pictures);
+    for (StripEncoding& encoded : strips) LLMC_RETURN_IF_ERROR(std::move(encoded.status));
     for (size_t i = 0; i < u.size(); ++i) {
       energy += u[i] * u[i];
       error_energy += (u[i] - static_cast<float>(indices[i])) * (u[i] - static_cast<float>(indices[i]));
@@ -102,11 +111,11 @@ Status run(const Arguments& a) {
   }
   const double count = static_cast<double>(u.size()) * format.blocks_y;
   if (!a.yuv.empty()) {
-    const PlaneView picture = encoder.reconstruction();
+    const PlaneView picture = encoders[0].reconstruction();
     std::ofstream(a.yuv, std::ios::binary)
         .write(reinterpret_cast<const char*>(picture.data), static_cast<std::streamsize>(picture.size() * 2));
   }
-  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> stream, encoder.finish());
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> stream, encoders[0].finish());
   if (!a.out.empty())
     std::ofstream(a.out, std::ios::binary)
         .write(reinterpret_cast<const char*>(stream.data()), static_cast<std::streamsize>(stream.size()));

@@ -378,6 +378,41 @@ TEST(SpectralEncoder, outputs_per_block_avoid_padding) {
     }
 }
 
+// Pictures of several sizes and loudness, with empty blocks and outliers, one of them used wrongly.
+TEST(SpectralEncoder, strips_side_by_side_are_as_alone) {
+  std::mt19937 random(77);
+  std::vector<SpectralEncoder> encoders;
+  std::vector<std::vector<float>> u;
+  std::vector<Coded> alone;
+  for (uint32_t i = 0; i < 19; ++i) {
+    const SpectralFormat format{.blocks_x = 1 + i % 7, .blocks_y = 2, .coefficients = i % 2 ? 736u : 448u};
+    std::vector<float> weights(format.strip_coefficients() * format.blocks_y);
+    for (float& value : weights) value = i % 5 == 0 ? 0.0f : noise(random, 0.3f * static_cast<float>(i));
+    if (i % 3 == 0) weights[random() % weights.size()] = 30000;
+    alone.push_back(encode(format, weights));
+    u.push_back(std::move(weights));
+    encoders.push_back(std::move(*SpectralEncoder::create(format, {})));
+  }
+  std::vector<std::vector<int32_t>> indices(encoders.size());
+  for (uint32_t strip = 0; strip < 2; ++strip) {
+    std::vector<StripEncoding> work;
+    for (size_t i = 0; i < encoders.size(); ++i) {
+      const size_t size = alone[i].format.strip_coefficients();
+      indices[i].resize(u[i].size());
+      work.push_back({&encoders[i], std::span(u[i]).subspan(strip * size, size),
+                      std::span(indices[i]).subspan(strip * size, size)});
+    }
+    work.push_back({&encoders[0], {}, {}});
+    SpectralEncoder::encode_strips(work);
+    for (size_t i = 0; i < encoders.size(); ++i) EXPECT_TRUE(work[i].status.is_ok());
+    EXPECT_EQ(work.back().status.error().kind, ErrorKind::kInvalidArgument);
+  }
+  for (size_t i = 0; i < encoders.size(); ++i) {
+    EXPECT_EQ(indices[i], alone[i].indices) << i;
+    EXPECT_EQ(*encoders[i].finish(), alone[i].stream) << i;
+  }
+}
+
 TEST(SpectralEncoder, misuse_is_an_error) {
   const auto kind = [](const SpectralFormat& format) {
     auto encoder = SpectralEncoder::create(format, {});
