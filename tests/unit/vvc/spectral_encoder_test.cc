@@ -391,7 +391,9 @@ TEST(SpectralEncoder, strips_side_by_side_are_as_alone) {
     if (i % 3 == 0) weights[random() % weights.size()] = 30000;
     alone.push_back(encode(format, weights));
     u.push_back(std::move(weights));
-    encoders.push_back(std::move(*SpectralEncoder::create(format, {})));
+    auto encoder = SpectralEncoder::create(format, {});
+    ASSERT_TRUE(encoder.is_ok());
+    encoders.push_back(std::move(*encoder));
   }
   std::vector<std::vector<int32_t>> indices(encoders.size());
   for (uint32_t strip = 0; strip < 2; ++strip) {
