@@ -66,24 +66,46 @@ MatrixView<const float> picture_rows(const SpectralBench& bench, uint64_t pictur
   return bench.weights.block(rect.first_row, 0, rect.rows, bench.weights.cols);
 }
 
-Status encode_picture(const SpectralBench& bench, uint64_t picture, SpectralPoint* point) {
-  std::vector<float> coefficients(bench.layout.picture_coefficients());
-  gather_picture<float>(bench.layout, picture, picture_rows(bench, picture), {}, coefficients);
-  LLMC_ASSIGN_OR_RETURN(auto encoder, vvc::SpectralEncoder::create(bench.format, bench.options));
+// A picture on its way through the encoder.
+struct PictureWork {
+  uint64_t picture;
+  vvc::SpectralEncoder encoder;
+  std::vector<float> weights, scaled;  // of the strip
+  std::vector<int32_t> indices;
+  std::vector<uint32_t> outliers;
+};
+
+Result<std::vector<PictureWork>> open_pictures(const SpectralBench& bench) {
+  std::vector<PictureWork> pictures;
   const uint64_t strip_size = bench.layout.strip_coefficients();
-  std::vector<float> scaled(strip_size);
-  std::vector<int32_t> indices(strip_size);
-  for (uint32_t strip = 0; strip < bench.layout.strips; ++strip) {
-    const float* weights = coefficients.data() + strip * strip_size;
-    std::transform(weights, weights + strip_size, scaled.begin(),
-                   [&](float w) { return static_cast<float>(w / point->step); });
-    std::vector<uint32_t> outliers;
-    LLMC_RETURN_IF_ERROR(encoder.encode_strip(scaled, indices, &outliers));
-    for (const uint32_t at : outliers)
-      point->outliers.push_back({picture, strip * strip_size + at, weights[at]});
+  for (uint64_t p = 0; p < bench.layout.pictures(); ++p) {
+    LLMC_ASSIGN_OR_RETURN(auto encoder, vvc::SpectralEncoder::create(bench.format, bench.options));
+    pictures.push_back({p,
+                        std::move(encoder),
+                        std::vector<float>(strip_size),
+                        std::vector<float>(strip_size),
+                        std::vector<int32_t>(strip_size),
+                        {}});
   }
-  LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> stream, encoder.finish());
-  point->streams.push_back(std::move(stream));
+  return pictures;
+}
+
+// The same strip of all pictures, written side by side.
+Status encode_strips(const SpectralBench& bench, uint32_t strip, std::vector<PictureWork>& pictures,
+                     SpectralPoint* point) {
+  std::vector<vvc::StripEncoding> work;
+  for (PictureWork& p : pictures) {
+    gather_strip<float>(bench.layout, p.picture, strip, picture_rows(bench, p.picture), {}, p.weights);
+    std::ranges::transform(p.weights, p.scaled.begin(),
+                           [&](float w) { return static_cast<float>(w / point->step); });
+    p.outliers.clear();
+    work.push_back({&p.encoder, p.scaled, p.indices, &p.outliers});
+  }
+  vvc::SpectralEncoder::encode_strips(work);
+  for (vvc::StripEncoding& encoded : work) LLMC_RETURN_IF_ERROR(std::move(encoded.status));
+  for (const PictureWork& p : pictures)
+    for (const uint32_t at : p.outliers)
+      point->outliers.push_back({p.picture, strip * bench.layout.strip_coefficients() + at, p.weights[at]});
   return Status::ok();
 }
 
@@ -91,9 +113,15 @@ Result<SpectralPoint> encode_at(const SpectralBench& bench, double step) {
   SpectralPoint point;
   point.step = step;
   const double start = user_seconds();
-  for (uint64_t p = 0; p < bench.layout.pictures(); ++p)
-    LLMC_RETURN_IF_ERROR(encode_picture(bench, p, &point));
+  LLMC_ASSIGN_OR_RETURN(std::vector<PictureWork> pictures, open_pictures(bench));
+  for (uint32_t strip = 0; strip < bench.layout.strips; ++strip)
+    LLMC_RETURN_IF_ERROR(encode_strips(bench, strip, pictures, &point));
+  for (PictureWork& p : pictures) {
+    LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> stream, p.encoder.finish());
+    point.streams.push_back(std::move(stream));
+  }
   point.encode_seconds = user_seconds() - start;
+  std::ranges::stable_sort(point.outliers, {}, &Outlier::picture);
   double bytes = kOutlierBytes * static_cast<double>(point.outliers.size());
   for (const auto& stream : point.streams) bytes += static_cast<double>(stream.size());
   point.bpw = 8 * bytes / static_cast<double>(bench.weights.size());
