@@ -15,7 +15,7 @@
 namespace llmcodec {
 namespace {
 
-// One segment of one matrix: the unit of threads.
+// One segment of one matrix.
 struct Segment {
   const TensorJob* job = nullptr;
   const Codec* codec = nullptr;
@@ -25,6 +25,11 @@ struct Segment {
   PictureRange range;
   bool first = false, last = false;  // of the tensor
   CodedPictures coded;
+
+  // About how many: padding included.
+  uint64_t weights() const {
+    return job->shape.rows * job->shape.cols * range.count / stages->pictures_per_matrix();
+  }
 };
 
 // Makes the segments of all tensors in order.
@@ -34,6 +39,7 @@ class SegmentList {
 
   Result<std::optional<Segment>> next() {
     LLMC_RETURN_IF_ERROR(run_.check_cancelled());
+    if (job_ == run_.jobs.size()) return std::optional<Segment>();
     if (!stages_ || (matrix_ == job().shape.matrices && first_ == 0)) {
       LLMC_ASSIGN_OR_RETURN(const bool more, next_tensor());
       if (!more) return std::optional<Segment>();
@@ -79,15 +85,49 @@ class SegmentList {
   uint64_t matrix_ = 0, first_ = 0;
 };
 
-Status encode_segment(const CompressRun& run, Segment& segment) {
-  const TensorJob& job = *segment.job;
-  LLMC_ASSIGN_OR_RETURN(const Feedback* feedback, segment.feedback->get(job, segment.matrix, run.moments));
-  TensorRowReader reader(*run.model.source, job.index, job.shape, segment.matrix);
-  const MatrixContext matrix{&reader, &job.scales[segment.matrix], job.order[segment.matrix], feedback, 0};
-  auto coded = encode_pictures(*segment.stages, segment.codec, matrix, segment.range);
-  if (!coded.is_ok())
-    return std::move(coded).error().in_tensor(job.plan->name).in_file(run.model.source->file(job.index));
-  segment.coded = std::move(coded).value();
+// Pictures of the usual size that are coded together: as many as the narrower vectors have lanes
+// (vvc/residual_lanes_writer.h); sixteen would be a tenth faster and take twice the memory.
+constexpr uint64_t kGroupWeights = 8 * kDefaultPictureWeights;
+
+// Consecutive spectral segments, of one tensor or of several; or one spatial segment, which gains nothing.
+using Group = std::vector<Segment>;
+
+Result<std::optional<Group>> next_group(const CompressRun& run, SegmentList& segments) {
+  // Small enough that every thread gets some.
+  const uint64_t enough =
+      std::min(run.coded_weights() / thread_count(run.options.control.threads), kGroupWeights);
+  Group group;
+  for (uint64_t weights = 0; group.empty() || (weights < enough && group.back().stages->is_spectral());) {
+    LLMC_ASSIGN_OR_RETURN(std::optional<Segment> segment, segments.next());
+    if (!segment) break;
+    weights += segment->weights();
+    group.push_back(*std::move(segment));
+  }
+  return group.empty() ? std::nullopt : std::optional(std::move(group));
+}
+
+Status encode_group(const CompressRun& run, Group& group) {
+  std::vector<std::unique_ptr<TensorRowReader>> readers;
+  std::vector<SegmentEncoding> work;
+  for (Segment& segment : group) {
+    const TensorJob& job = *segment.job;
+    LLMC_ASSIGN_OR_RETURN(const Feedback* feedback, segment.feedback->get(job, segment.matrix, run.moments));
+    readers.push_back(
+        std::make_unique<TensorRowReader>(*run.model.source, job.index, job.shape, segment.matrix));
+    const MatrixContext matrix{readers.back().get(), &job.scales[segment.matrix], job.order[segment.matrix],
+                               feedback, 0};
+    work.push_back({segment.stages.get(), segment.codec, matrix, segment.range});
+  }
+  encode_pictures(work);
+  for (size_t i = 0; i < group.size(); ++i) {
+    const TensorJob& job = *group[i].job;
+    if (!work[i].status.is_ok())
+      return std::move(work[i].status)
+          .error()
+          .in_tensor(job.plan->name)
+          .in_file(run.model.source->file(job.index));
+    group[i].coded = std::move(work[i].coded);
+  }
   return Status::ok();
 }
 
@@ -171,10 +211,13 @@ class TensorWriter {
 Status encode_all(CompressRun& run, const ArchivePlan& plan, ArchiveWriter& writer) {
   SegmentList segments(run, writer);
   TensorWriter tensors(run, plan, writer);
-  OrderedRun<Segment> work;
-  work.make = [&] { return segments.next(); };
-  work.work = [&](Segment& segment) { return encode_segment(run, segment); };
-  work.take = [&](Segment& segment) { return tensors.take(segment); };
+  OrderedRun<Group> work;
+  work.make = [&] { return next_group(run, segments); };
+  work.work = [&](Group& group) { return encode_group(run, group); };
+  work.take = [&](Group& group) -> Status {
+    for (Segment& segment : group) LLMC_RETURN_IF_ERROR(tensors.take(segment));
+    return Status::ok();
+  };
   return work.run(run.options.control.threads);
 }
 

@@ -43,6 +43,7 @@ struct CompressRun {
   void add_progress(const char* phase, uint64_t weights, const std::string& tensor);
   CompressReport report(const ArchivePlan& plan) const;
   PlanReport plan_report() const;
+  uint64_t coded_weights() const;
 
   CompressOptions options;
   CodecSet codecs;
@@ -72,7 +73,6 @@ struct CompressRun {
   void allocate();
   Target default_target();
   Result<uint64_t> fixed_bytes();
-  uint64_t coded_weights() const;
 };
 
 }  // namespace llmcodec

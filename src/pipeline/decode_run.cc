@@ -12,7 +12,7 @@ namespace {
 // Enough pictures of the usual size for all lanes (vvc/residual_lanes.h).
 constexpr uint64_t kGroupWeights = 16 * kDefaultPictureWeights;
 
-// Consecutive blocks, of one tensor or of several.
+// Consecutive blocks of spectral tensors, of one or of several; or one spatial block, which gains nothing.
 struct Group {
   std::vector<std::shared_ptr<const TensorDecoder>> tensors;
   std::vector<BlockDecoding> blocks;
@@ -51,7 +51,8 @@ class DecodeRun {
     // Small enough that every thread gets some.
     const uint64_t enough = std::min(total_ / thread_count(control_.threads), kGroupWeights);
     Group group;
-    for (uint64_t weights = 0; weights == 0 || weights < enough;) {
+    const auto gains = [&] { return group.blocks.back().tensor->stages().is_spectral(); };
+    for (uint64_t weights = 0; group.blocks.empty() || (weights < enough && gains());) {
       LLMC_ASSIGN_OR_RETURN(const bool more, open_next());
       if (!more) break;
       group.tensors.push_back(tensor_);

@@ -6,10 +6,24 @@
 
 namespace llmcodec {
 
+void encode_pictures(std::span<SegmentEncoding> segments) {
+  std::vector<SegmentEncoding*> spectral;
+  for (SegmentEncoding& segment : segments) {
+    if (segment.tensor->is_spectral()) {
+      spectral.push_back(&segment);
+    } else {
+      segment.status = encode_spatial(&segment);
+    }
+  }
+  encode_spectral(spectral);
+}
+
 Result<CodedPictures> encode_pictures(const CodedTensor& tensor, const Codec* codec,
                                       const MatrixContext& matrix, PictureRange range) {
-  return tensor.is_spectral() ? encode_spectral(tensor, matrix, range)
-                              : encode_spatial(tensor, *codec, matrix, range);
+  SegmentEncoding segment{&tensor, codec, matrix, range};
+  encode_pictures({&segment, 1});
+  LLMC_RETURN_IF_ERROR(std::move(segment.status));
+  return std::move(segment.coded);
 }
 
 void decode_pictures(std::span<SegmentDecoding> segments) {

@@ -55,14 +55,26 @@ struct DecodedRows {
   }
 };
 
-// `codec` is used for the spatial layout only.
+// Pictures to be encoded together, of any tensor.
+struct SegmentEncoding {
+  const CodedTensor* tensor = nullptr;
+  const Codec* codec = nullptr;  // used for the spatial layout only
+  MatrixContext matrix;
+  PictureRange range;
+  CodedPictures coded = {};  // results
+  Status status = Status::ok();
+};
+
+// Each as alone; but spectral ones are written side by side, nearly twice as fast. Memory: about 24 bytes a
+// weight of all spectral ones.
+void encode_pictures(std::span<SegmentEncoding> segments);
 Result<CodedPictures> encode_pictures(const CodedTensor& tensor, const Codec* codec,
                                       const MatrixContext& matrix, PictureRange range);
 
 // Pictures that were encoded together, of any tensor.
 struct SegmentDecoding {
   const CodedTensor* tensor = nullptr;
-  const Codec* codec = nullptr;  // as for encode_pictures()
+  const Codec* codec = nullptr;  // used for the spatial layout only
   MatrixContext matrix;
   PictureRange range;
   std::span<const std::byte> stream;

@@ -84,20 +84,22 @@ Status measure(const SpatialStage& stage, const MatrixContext& matrix, const Pic
 
 }  // namespace
 
-Result<CodedPictures> encode_spatial(const CodedTensor& tensor, const Codec& codec,
-                                     const MatrixContext& matrix, PictureRange range) {
-  const SpatialStage& stage = tensor.spatial();
-  CodedPictures coded;
+Status encode_spatial(SegmentEncoding* segment) {
+  const SpatialStage& stage = segment->tensor->spatial();
+  const MatrixContext& matrix = segment->matrix;
+  const PictureRange range = segment->range;
+  const Codec& codec = *segment->codec;
+  CodedPictures& coded = segment->coded;
   Pictures pictures(stage, range.count);
   for (uint64_t i = 0; i < range.count; ++i)
     LLMC_RETURN_IF_ERROR(
         fill_picture(stage, matrix, range.first + i, pictures.planes[i].view(), &coded.outliers));
   sort_outliers(coded.outliers);
-  LLMC_ASSIGN_OR_RETURN(coded.stream, codec.encode(pictures.views(), pictures.format, tensor.codec.quality));
+  LLMC_ASSIGN_OR_RETURN(coded.stream,
+                        codec.encode(pictures.views(), pictures.format, segment->tensor->codec.quality));
   LLMC_RETURN_IF_ERROR(codec.decode(coded.stream, pictures.format, pictures.mutable_views()));
   append_samples(pictures, &coded.samples);
-  LLMC_RETURN_IF_ERROR(measure(stage, matrix, pictures, range, &coded));
-  return coded;
+  return measure(stage, matrix, pictures, range, &coded);
 }
 
 Status decode_spatial(const SegmentDecoding& segment) {

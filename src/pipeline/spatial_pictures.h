@@ -6,8 +6,7 @@
 
 namespace llmcodec {
 
-Result<CodedPictures> encode_spatial(const CodedTensor& tensor, const Codec& codec,
-                                     const MatrixContext& matrix, PictureRange range);
+Status encode_spatial(SegmentEncoding* segment);
 Status decode_spatial(const SegmentDecoding& segment);
 
 }  // namespace llmcodec

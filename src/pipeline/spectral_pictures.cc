@@ -2,6 +2,7 @@
 #include "pipeline/spectral_pictures.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "pipeline/coded_columns.h"
@@ -48,153 +49,197 @@ void to_steps(float step, MatrixView<float> u) {
   }
 }
 
-// What is common to coding with and without the loop: one picture, its strips in order.
-struct PictureCoding {
-  const SpectralStage& stage;
-  const MatrixContext& matrix;
-  uint64_t picture;
-  PictureRect rect;
-  uint64_t row;  // matrix row of the picture's first one
-  OwnedMatrix<float> source;
-  CodedPictures coded;
+// One picture on its way through the encoder, strip by strip; with and without the loop.
+class PictureEncoding {
+ public:
+  PictureEncoding(const SegmentEncoding& segment, OwnedMatrix<float> source, vvc::SpectralEncoder encoder)
+      : stage_(segment.tensor->spectral()),
+        matrix_(segment.matrix),
+        picture_(segment.range.first),
+        rect_(stage_.layout.picture(picture_)),
+        row_(matrix_.first_row + rect_.first_row),
+        source_(std::move(source)),
+        encoder_(std::move(encoder)),
+        coefficients_(stage_.layout.strip_coefficients()),
+        indices_(stage_.layout.strip_coefficients()) {}
+  virtual ~PictureEncoding() = default;
 
-  PictureCoding(const SpectralStage& stage_in, const MatrixContext& matrix_in, uint64_t picture_in)
-      : stage(stage_in),
-        matrix(matrix_in),
-        picture(picture_in),
-        rect(stage.layout.picture(picture)),
-        row(matrix.first_row + rect.first_row),
-        source(rect.rows, stage.layout.cols) {}
+  bool is_done() const { return strip_ == stage_.layout.strips; }
+  vvc::StripEncoding begin_strip() {
+    fill_strip();
+    escaped_.clear();
+    return {&encoder_, coefficients_, indices_, &escaped_};
+  }
+  void end_strip() {
+    const auto bytes = std::as_bytes(std::span(indices_));
+    coded_.samples.insert(coded_.samples.end(), bytes.begin(), bytes.end());
+    std::vector<Place> lost;
+    for (uint32_t position : escaped_) {
+      const Place place = place_of(stage_.layout, rect_, strip_, position);
+      if (!place.padding) lost.push_back(place);
+    }
+    take_strip(lost);
+    ++strip_;
+  }
+  Result<CodedPictures> finish() {
+    LLMC_ASSIGN_OR_RETURN(coded_.stream, encoder_.finish());
+    sort_outliers(coded_.outliers);
+    const OwnedMatrix<float> restored = restore();
+    add_columns(rect_, matrix_.order, source_.view(), restored.view(), &coded_.metrics);
+    return std::move(coded_);
+  }
+
+ protected:
+  // Fills coefficients_ for strip_.
+  virtual void fill_strip() = 0;
+  // Takes indices_ over. `lost`: weights that the picture cannot carry.
+  virtual void take_strip(std::span<const Place> lost) = 0;
+  // The picture's rows as a decoder gets them, outliers included.
+  virtual OwnedMatrix<float> restore() = 0;
 
   uint32_t column_at(uint64_t position) const {
-    return matrix.order.empty() ? static_cast<uint32_t>(position) : matrix.order[position];
+    return matrix_.order.empty() ? static_cast<uint32_t>(position) : matrix_.order[position];
   }
-  void append_samples(std::span<const int32_t> indices) {
-    const auto bytes = std::as_bytes(indices);
-    coded.samples.insert(coded.samples.end(), bytes.begin(), bytes.end());
+  void add_outlier(const Place& place, float value) {
+    coded_.outliers.add((row_ + place.row) * stage_.layout.cols + column_at(place.column), value);
   }
-  // `restored`: the picture's rows as a decoder gets them, outliers included.
-  CodedPictures finish(MatrixView<const float> restored, std::vector<std::byte> stream) {
-    coded.stream = std::move(stream);
-    sort_outliers(coded.outliers);
-    add_columns(rect, matrix.order, source.view(), restored, &coded.metrics);
-    return std::move(coded);
-  }
+
+  const SpectralStage& stage_;
+  const MatrixContext& matrix_;
+  uint64_t picture_;
+  PictureRect rect_;
+  uint64_t row_;  // matrix row of the picture's first one
+  OwnedMatrix<float> source_;
+  vvc::SpectralEncoder encoder_;
+  uint32_t strip_ = 0;
+  std::vector<float> coefficients_;
+  std::vector<int32_t> indices_;
+  std::vector<uint32_t> escaped_;
+  CodedPictures coded_;
 };
 
-// One strip through the encoder; its indices join the samples. Calls take(row of the picture, coded column)
-// for weights that the picture cannot carry.
-template <class Take>
-Status encode_strip(PictureCoding& coding, vvc::SpectralEncoder& encoder, uint32_t strip,
-                    std::span<const float> coefficients, std::span<int32_t> indices, Take take) {
-  std::vector<uint32_t> escaped;
-  LLMC_RETURN_IF_ERROR(encoder.encode_strip(coefficients, indices, &escaped));
-  coding.append_samples(indices);
-  for (uint32_t position : escaped) {
-    const Place place = place_of(coding.stage.layout, coding.rect, strip, position);
-    if (!place.padding) take(place.row, place.column);
+class OpenEncoding final : public PictureEncoding {
+ public:
+  OpenEncoding(const SegmentEncoding& segment, OwnedMatrix<float> source, vvc::SpectralEncoder encoder)
+      : PictureEncoding(segment, std::move(source), std::move(encoder)),
+        u_(rect_.rows, stage_.layout.cols),
+        index_(rect_.rows, stage_.layout.cols) {
+    normalise(*matrix_.scales, row_, source_.view(), u_.view());
+    to_steps(stage_.step, u_.view());
   }
-  return Status::ok();
-}
 
-Result<CodedPictures> encode_open(PictureCoding& coding, vvc::SpectralEncoder& encoder) {
-  const SpectralLayout& layout = coding.stage.layout;
-  OwnedMatrix<float> u(coding.rect.rows, layout.cols);
-  OwnedMatrix<int32_t> index(coding.rect.rows, layout.cols);
-  normalise(*coding.matrix.scales, coding.row, coding.source.view(), u.view());
-  to_steps(coding.stage.step, u.view());
-  std::vector<float> coefficients(layout.strip_coefficients());
-  std::vector<int32_t> indices(layout.strip_coefficients());
-  for (uint32_t strip = 0; strip < layout.strips; ++strip) {
-    gather_strip<float>(layout, coding.picture, strip, u.view(), coding.matrix.order, coefficients);
-    LLMC_RETURN_IF_ERROR(
-        encode_strip(coding, encoder, strip, coefficients, indices, [&](uint64_t row, uint64_t position) {
-          const uint32_t column = coding.column_at(position);
-          coding.coded.outliers.add((coding.row + row) * layout.cols + column,
-                                    coding.source.view().at(row, column));
-        }));
-    scatter_strip<int32_t>(layout, coding.picture, strip, indices, coding.matrix.order, index.view());
+ private:
+  void fill_strip() override {
+    gather_strip<float>(stage_.layout, picture_, strip_, u_.view(), matrix_.order, coefficients_);
   }
-  OwnedMatrix<float> restored(coding.rect.rows, layout.cols);
-  scale_indices(index.view(), coding.stage.step, restored.view());
-  denormalise(*coding.matrix.scales, coding.row, restored.view(), restored.view());
-  sort_outliers(coding.coded.outliers);
-  apply_outliers(coding.coded.outliers, coding.row, restored.view());
-  LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> stream, encoder.finish());
-  return coding.finish(restored.view(), std::move(stream));
-}
-
-// Scales of coded columns [first, first + count) for the picture's rows, so that strips can be scaled on
-// their own.
-MatrixScales strip_scales(const PictureCoding& coding, uint64_t first, uint64_t count) {
-  const MatrixScales& all = *coding.matrix.scales;
-  MatrixScales scales = all;
-  scales.rows = coding.rect.rows;
-  scales.cols = count;
-  scales.row_codes.assign(all.row_codes.begin() + static_cast<ptrdiff_t>(coding.row),
-                          all.row_codes.begin() + static_cast<ptrdiff_t>(coding.row + coding.rect.rows));
-  scales.col_codes.resize(count);
-  for (uint64_t k = 0; k < count; ++k) scales.col_codes[k] = all.col_codes[coding.column_at(first + k)];
-  return scales;
-}
-
-// Codes strip `strip` of what is wanted (columns in coding order); returns it as decoders get it.
-Result<OwnedMatrix<float>> encode_wanted_strip(PictureCoding& coding, vvc::SpectralEncoder& encoder,
-                                               uint32_t strip, MatrixView<const float> wanted) {
-  const SpectralLayout& layout = coding.stage.layout;
-  const uint64_t rows = wanted.rows, count = wanted.cols, first = uint64_t{strip} * kStripInputs;
-  const SpectralLayout alone{rows, count, layout.outputs_per_block, layout.blocks_x, 1, 1, 1};
-  const MatrixScales scales = strip_scales(coding, first, count);
-  OwnedMatrix<float> u(rows, count), decoded(rows, count);
-  normalise(scales, 0, wanted, u.view());
-  to_steps(coding.stage.step, u.view());
-  std::vector<float> coefficients(layout.strip_coefficients());
-  std::vector<int32_t> indices(layout.strip_coefficients());
-  gather_strip<float>(alone, 0, 0, u.view(), {}, coefficients);
-  std::vector<std::pair<uint64_t, uint64_t>> exact;
-  LLMC_RETURN_IF_ERROR(
-      encode_strip(coding, encoder, strip, coefficients, indices,
-                   [&](uint64_t row, uint64_t position) { exact.emplace_back(row, position); }));
-  OwnedMatrix<int32_t> index(rows, count);
-  scatter_strip<int32_t>(alone, 0, 0, indices, {}, index.view());
-  scale_indices(index.view(), coding.stage.step, decoded.view());
-  denormalise(scales, 0, decoded.view(), decoded.view());
-  for (const auto& [row, position] : exact) {
-    const float value = wanted.at(row, position - first);
-    decoded.view().at(row, position - first) = value;
-    coding.coded.outliers.add((coding.row + row) * layout.cols + coding.column_at(position), value);
+  void take_strip(std::span<const Place> lost) override {
+    for (const Place& place : lost) add_outlier(place, source_.view().at(place.row, column_at(place.column)));
+    scatter_strip<int32_t>(stage_.layout, picture_, strip_, indices_, matrix_.order, index_.view());
   }
-  return decoded;
-}
+  OwnedMatrix<float> restore() override {
+    scale_indices(index_.view(), stage_.step, u_.view());
+    denormalise(*matrix_.scales, row_, u_.view(), u_.view());
+    apply_outliers(coded_.outliers, row_, u_.view());
+    return std::move(u_);
+  }
+
+  OwnedMatrix<float> u_;
+  OwnedMatrix<int32_t> index_;
+};
 
 // The closed loop: what a strip lost is made up for by the inputs still to come. Works in coding order of the
 // columns throughout; dual scales, one input cut.
-Result<CodedPictures> encode_closed(PictureCoding& coding, vvc::SpectralEncoder& encoder) {
-  const SpectralLayout& layout = coding.stage.layout;
-  const uint64_t rows = coding.rect.rows;
-  OwnedMatrix<float> wanted(rows, layout.cols);
-  OwnedMatrix<float> restored(rows, layout.cols);  // source order
-  for (uint64_t r = 0; r < rows; ++r) {
-    for (uint64_t k = 0; k < layout.cols; ++k)
-      wanted.view().at(r, k) = coding.source.view().at(r, coding.column_at(k));
+class ClosedEncoding final : public PictureEncoding {
+ public:
+  ClosedEncoding(const SegmentEncoding& segment, OwnedMatrix<float> source, vvc::SpectralEncoder encoder)
+      : PictureEncoding(segment, std::move(source), std::move(encoder)),
+        wanted_(rect_.rows, stage_.layout.cols),
+        restored_(rect_.rows, stage_.layout.cols) {
+    for (uint64_t r = 0; r < rect_.rows; ++r) {
+      for (uint64_t k = 0; k < stage_.layout.cols; ++k)
+        wanted_.view().at(r, k) = source_.view().at(r, column_at(k));
+    }
   }
-  for (uint32_t strip = 0; strip < layout.strips; ++strip) {
-    const uint64_t first = uint64_t{strip} * kStripInputs;
-    const uint64_t count = std::min<uint64_t>(kStripInputs, layout.cols - first);
-    const MatrixView<float> target = wanted.view().block(0, first, rows, count);
-    LLMC_ASSIGN_OR_RETURN(OwnedMatrix<float> decoded, encode_wanted_strip(coding, encoder, strip, target));
-    OwnedMatrix<float> error(rows, count);
-    for (uint64_t r = 0; r < rows; ++r) {
-      for (uint64_t k = 0; k < count; ++k) {
-        restored.view().at(r, coding.column_at(first + k)) = decoded.view().at(r, k);
-        error.view().at(r, k) = target.at(r, k) - decoded.view().at(r, k);
+
+ private:
+  uint64_t first() const { return uint64_t{strip_} * kStripInputs; }
+  uint64_t count() const { return std::min<uint64_t>(kStripInputs, stage_.layout.cols - first()); }
+  MatrixView<const float> target() { return wanted_.view().block(0, first(), rect_.rows, count()); }
+  // The strip as a layout of its own.
+  SpectralLayout alone() const {
+    const SpectralLayout& layout = stage_.layout;
+    return {rect_.rows, count(), layout.outputs_per_block, layout.blocks_x, 1, 1, 1};
+  }
+
+  // Scales of the strip's columns for the picture's rows.
+  MatrixScales strip_scales() const {
+    const MatrixScales& all = *matrix_.scales;
+    MatrixScales scales = all;
+    scales.rows = rect_.rows;
+    scales.cols = count();
+    scales.row_codes.assign(all.row_codes.begin() + static_cast<ptrdiff_t>(row_),
+                            all.row_codes.begin() + static_cast<ptrdiff_t>(row_ + rect_.rows));
+    scales.col_codes.resize(count());
+    for (uint64_t k = 0; k < count(); ++k) scales.col_codes[k] = all.col_codes[column_at(first() + k)];
+    return scales;
+  }
+
+  void fill_strip() override {
+    OwnedMatrix<float> u(rect_.rows, count());
+    normalise(strip_scales(), 0, target(), u.view());
+    to_steps(stage_.step, u.view());
+    gather_strip<float>(alone(), 0, 0, u.view(), {}, coefficients_);
+  }
+
+  // The strip as decoders get it.
+  OwnedMatrix<float> decoded_strip(std::span<const Place> lost) {
+    OwnedMatrix<int32_t> index(rect_.rows, count());
+    OwnedMatrix<float> decoded(rect_.rows, count());
+    scatter_strip<int32_t>(alone(), 0, 0, indices_, {}, index.view());
+    scale_indices(index.view(), stage_.step, decoded.view());
+    denormalise(strip_scales(), 0, decoded.view(), decoded.view());
+    for (const Place& place : lost) {
+      const float value = target().at(place.row, place.column - first());
+      decoded.view().at(place.row, place.column - first()) = value;
+      add_outlier(place, value);
+    }
+    return decoded;
+  }
+
+  void take_strip(std::span<const Place> lost) override {
+    OwnedMatrix<float> decoded = decoded_strip(lost);
+    OwnedMatrix<float> error(rect_.rows, count());
+    for (uint64_t r = 0; r < rect_.rows; ++r) {
+      for (uint64_t k = 0; k < count(); ++k) {
+        restored_.view().at(r, column_at(first() + k)) = decoded.view().at(r, k);
+        error.view().at(r, k) = target().at(r, k) - decoded.view().at(r, k);
       }
     }
-    coding.matrix.feedback->correct(strip, error.view(),
-                                    wanted.view().block(0, first + count, rows, layout.cols - first - count));
+    const uint64_t end = first() + count();
+    matrix_.feedback->correct(strip_, error.view(),
+                              wanted_.view().block(0, end, rect_.rows, stage_.layout.cols - end));
   }
-  LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> stream, encoder.finish());
-  return coding.finish(restored.view(), std::move(stream));
+  OwnedMatrix<float> restore() override { return std::move(restored_); }
+
+  OwnedMatrix<float> wanted_;    // in coding order
+  OwnedMatrix<float> restored_;  // in source order
+};
+
+Result<std::unique_ptr<PictureEncoding>> open_encoding(const SegmentEncoding& segment) {
+  const SpectralStage& stage = segment.tensor->spectral();
+  const PictureRect rect = stage.layout.picture(segment.range.first);
+  OwnedMatrix<float> source(rect.rows, stage.layout.cols);
+  LLMC_RETURN_IF_ERROR(
+      segment.matrix.reader->read_rows(segment.matrix.first_row + rect.first_row, source.view()));
+  LLMC_ASSIGN_OR_RETURN(
+      vvc::SpectralEncoder encoder,
+      vvc::SpectralEncoder::create(format_of(stage.layout, segment.tensor->codec.quality), {}));
+  std::unique_ptr<PictureEncoding> made;
+  if (segment.matrix.feedback != nullptr)
+    made = std::make_unique<ClosedEncoding>(segment, std::move(source), std::move(encoder));
+  else
+    made = std::make_unique<OpenEncoding>(segment, std::move(source), std::move(encoder));
+  return made;
 }
 
 // The stream must have the layout's size.
@@ -224,14 +269,38 @@ void restore_picture(const SegmentDecoding& segment, std::span<const int32_t> in
 
 }  // namespace
 
-Result<CodedPictures> encode_spectral(const CodedTensor& tensor, const MatrixContext& matrix,
-                                      PictureRange range) {
-  PictureCoding coding(tensor.spectral(), matrix, range.first);
-  LLMC_RETURN_IF_ERROR(matrix.reader->read_rows(coding.row, coding.source.view()));
-  LLMC_ASSIGN_OR_RETURN(
-      vvc::SpectralEncoder encoder,
-      vvc::SpectralEncoder::create(format_of(coding.stage.layout, tensor.codec.quality), {}));
-  return matrix.feedback != nullptr ? encode_closed(coding, encoder) : encode_open(coding, encoder);
+void encode_spectral(std::span<SegmentEncoding* const> segments) {
+  struct AtWork {
+    SegmentEncoding* segment;
+    std::unique_ptr<PictureEncoding> encoding;
+  };
+  std::vector<AtWork> at_work;
+  for (SegmentEncoding* segment : segments) {
+    auto encoding = open_encoding(*segment);
+    if (encoding.is_ok())
+      at_work.push_back({segment, std::move(encoding).value()});
+    else
+      segment->status = std::move(encoding).error();
+  }
+  while (!at_work.empty()) {
+    std::vector<vvc::StripEncoding> strips;
+    for (AtWork& a : at_work) strips.push_back(a.encoding->begin_strip());
+    vvc::SpectralEncoder::encode_strips(strips);
+    for (size_t i = 0; i < at_work.size(); ++i) {
+      at_work[i].segment->status = std::move(strips[i].status);
+      if (at_work[i].segment->status.is_ok()) at_work[i].encoding->end_strip();
+    }
+    std::erase_if(at_work, [](AtWork& a) {
+      if (!a.segment->status.is_ok()) return true;
+      if (!a.encoding->is_done()) return false;
+      auto coded = a.encoding->finish();
+      if (coded.is_ok())
+        a.segment->coded = std::move(coded).value();
+      else
+        a.segment->status = std::move(coded).error();
+      return true;
+    });
+  }
 }
 
 void decode_spectral(std::span<SegmentDecoding* const> segments) {

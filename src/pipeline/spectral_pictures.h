@@ -6,11 +6,9 @@
 
 namespace llmcodec {
 
-// Range must be one picture. With matrix.feedback, the error of every strip is fed into the strips still to
-// come.
-Result<CodedPictures> encode_spectral(const CodedTensor& tensor, const MatrixContext& matrix,
-                                      PictureRange range);
-// Segments of one picture each, side by side.
+// Segments of one picture each, side by side. With matrix.feedback, the error of every strip is fed into the
+// strips still to come.
+void encode_spectral(std::span<SegmentEncoding* const> segments);
 void decode_spectral(std::span<SegmentDecoding* const> segments);
 
 // What suits unit-variance weights of a matrix with `rows` outputs at this log2 step.
