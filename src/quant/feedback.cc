@@ -47,9 +47,9 @@ Status check_order(std::span<const uint32_t> order, size_t cols) {
   return Status::ok();
 }
 
-// The damped, permuted moments, lower triangle with diagonal, scaled to a mean diagonal of 1.
+// The shrunk, damped, permuted moments, lower triangle with diagonal, scaled to a mean diagonal of 1.
 std::vector<double> permuted(MatrixView<const float> moments, std::span<const uint32_t> order,
-                             double damping) {
+                             const FeedbackOptions& options) {
   const size_t n = order.size();
   double trace = 0;
   for (size_t i = 0; i < n; ++i) trace += moments.at(i, i);
@@ -58,9 +58,9 @@ std::vector<double> permuted(MatrixView<const float> moments, std::span<const ui
   for (size_t i = 0; i < n; ++i) {
     for (size_t j = 0; j <= i; ++j) {
       const auto [low, high] = std::minmax(order[i], order[j]);
-      h[i * n + j] = moments.at(low, high) * scale;
+      h[i * n + j] = moments.at(low, high) * scale * (i == j ? 1 : 1 - options.shrinkage);
     }
-    h[i * n + i] += damping;
+    h[i * n + i] += options.damping;
   }
   return h;
 }
@@ -99,7 +99,7 @@ Result<std::vector<double>> upper_factor(MatrixView<const float> moments, std::s
                                          const FeedbackOptions& options) {
   LLMC_RETURN_IF_ERROR(check_moments(moments));
   LLMC_RETURN_IF_ERROR(check_order(order, moments.cols));
-  std::vector<double> r = permuted(moments, order, options.damping);
+  std::vector<double> r = permuted(moments, order, options);
   LLMC_RETURN_IF_ERROR(factor(r, order));
   const size_t n = order.size();
   for (size_t i = 0; i < n; ++i) {

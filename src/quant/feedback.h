@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The closed loop: after a strip of columns (inputs) has been coded, its error is fed into the columns not
 // yet coded, so that the OUTPUT of the layer stays right. With H = mean of x x^T over the layer's inputs x,
-// damped by 1 % of its mean diagonal and permuted into coding order, inverse(H) = U^T U with U upper
-// triangular. After strip b with error E_b = wanted - decoded the rest of the weights becomes
+// shrunk by 1 % towards its diagonal, damped by 1 % of the diagonal's mean and permuted into coding order,
+// inverse(H) = U^T U with U upper triangular. After strip b with error E_b = wanted - decoded the rest of the
+// weights becomes
 //   rest - E_b inverse(U_bb) U_b,rest
 // the exact least-squares answer for strips of any width. Steps per column go with U_jj (as in WaterSIC).
 //
@@ -34,7 +35,10 @@ namespace llmcodec {
 
 struct FeedbackOptions {
   double damping = 0.01;  // of the mean diagonal, added to the diagonal
-  size_t strip = 32;      // columns coded between two corrections
+  // What the entries off the diagonal lose, as a part of each: they are estimates from few tokens, and inputs
+  // that look alike by chance must not pay for each other's errors.
+  double shrinkage = 0.01;
+  size_t strip = 32;  // columns coded between two corrections
 };
 
 // Which columns come first, and how finely each is coded. The order matters (SmolLM2 blk.10.attn_q, C4

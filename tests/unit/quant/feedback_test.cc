@@ -99,14 +99,14 @@ TEST(Feedback, AgreesWithTheNumpyModel) {
   OwnedMatrix weights = read_block(file, "weights");
   const std::vector<uint32_t> order(order_values.values.begin(), order_values.values.end());
 
-  const auto ours = closed_loop_columns(moments.view());
+  const auto ours = closed_loop_columns(moments.view(), {.shrinkage = 0});
   ASSERT_TRUE(ours.is_ok());
   for (size_t j = 0; j < steps.cols; ++j) {
     EXPECT_EQ(ours->classes[j], classes.values[j]) << j;
     EXPECT_NEAR(ours->steps[j] / steps.values[j], 1, 1e-5) << j;
   }
 
-  const auto loop = Feedback::create(moments.view(), order, {.damping = 0.01, .strip = 16});
+  const auto loop = Feedback::create(moments.view(), order, {.damping = 0.01, .shrinkage = 0, .strip = 16});
   ASSERT_TRUE(loop.is_ok());
   ASSERT_EQ(loop->strips(), 3u);
   for (size_t b = 0; b < 3; ++b) {
@@ -134,11 +134,23 @@ TEST(Feedback, LowersTheWeightedErrorOnCorrelatedInputs) {
   }
 }
 
+TEST(Feedback, ShrinkageTakesItsPartOffTheDiagonal) {
+  const OwnedMatrix moments = correlated_moments(40, 200, 4);
+  OwnedMatrix shrunk = moments;
+  for (size_t i = 0; i < 40; ++i) {
+    for (size_t j = 0; j < 40; ++j) shrunk.at(i, j) *= i == j ? 1 : 0.75f;
+  }
+  const auto ours = closed_loop_columns(moments.view(), {.shrinkage = 0.25});
+  const auto expected = closed_loop_columns(shrunk.view(), {.shrinkage = 0});
+  ASSERT_TRUE(ours.is_ok() && expected.is_ok());
+  for (size_t j = 0; j < 40; ++j) EXPECT_NEAR(ours->steps[j] / expected->steps[j], 1, 1e-5) << j;
+}
+
 TEST(Feedback, CorrectionIsTheLeastSquaresAnswer) {
   // After the first strip's error is fixed, no other change of the rest gives a smaller weighted error.
   const size_t n = 40;
   const OwnedMatrix moments = correlated_moments(n, 200, 8);
-  const auto loop = Feedback::create(moments.view(), identity(n), {.damping = 1e-7, .strip = 8});
+  const auto loop = Feedback::create(moments.view(), identity(n), {.damping = 1e-7, .shrinkage = 0, .strip = 8});
   ASSERT_TRUE(loop.is_ok());
   OwnedMatrix error = testing::gaussian(1, 8, 9), change(1, n - 8), wanted(1, n), got(1, n);
   loop->correct(0, error.view(), change.view());
