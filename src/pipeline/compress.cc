@@ -101,6 +101,8 @@ Result<std::optional<Group>> next_group(const CompressRun& run, SegmentList& seg
     LLMC_ASSIGN_OR_RETURN(std::optional<Segment> segment, segments.next());
     if (!segment) break;
     weights += segment->weights();
+    if (segment->job->hessian_group && segment->range.first == 0)  // a closed loop is that large itself
+      weights += segment->job->shape.cols * segment->job->shape.cols;
     group.push_back(*std::move(segment));
   }
   return group.empty() ? std::nullopt : std::optional(std::move(group));

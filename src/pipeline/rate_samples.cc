@@ -21,6 +21,7 @@ constexpr uint64_t kMinStrips = 32, kMaxStrips = 160;
 constexpr uint64_t kCoarsePart =
     4;  // one fine strip, and at most one weight, in so many is coded for a coarse one
 constexpr uint64_t kMinCoarseStrips = 6;
+constexpr size_t kPiecesAtOnce = 8;  // as many pictures as compress codes together
 // What contexts cost until they know the weights: 1,400 to 2,300 bits a picture
 // (docs/decisions/010-spectral-layout.md).
 constexpr double kLearningBytes = 230;
@@ -157,37 +158,63 @@ Result<const Feedback*> RateSamples::feedback(const TensorJob& job, uint64_t mat
   return made;
 }
 
-Status RateSamples::code(Piece& piece) {
+// How many of these pieces are coded side by side: spectral ones (picture_coder.h), few enough that every
+// thread gets some, and no closed loops, whose matrices are large.
+size_t RateSamples::group_size(std::span<const Piece> pieces, size_t enough) const {
+  const auto alone = [&](const Piece& piece) {
+    return !piece.stages->is_spectral() || (*search_.jobs)[piece.job].hessian_group.has_value();
+  };
+  const auto until = pieces.first(std::min(pieces.size(), std::clamp<size_t>(enough, 1, kPiecesAtOnce)));
+  const auto count = std::ranges::find_if(until, alone) - until.begin();
+  return std::max<size_t>(static_cast<size_t>(count), 1);
+}
+
+Status RateSamples::code(std::span<Piece> group) {
   if (search_.control->cancelled && search_.control->cancelled())
     return error(ErrorKind::kInterrupted, "interrupted");
-  const TensorJob& job = (*search_.jobs)[piece.job];
-  TensorRowReader reader(*search_.source, job.index, job.shape, piece.matrix);
-  std::unique_ptr<Feedback> own;
-  LLMC_ASSIGN_OR_RETURN(const Feedback* loop, feedback(job, piece.matrix, &own));
-  const MatrixContext matrix{&reader, &job.scales[piece.matrix], job.order[piece.matrix], loop,
-                             piece.first_row};
+  std::vector<std::unique_ptr<TensorRowReader>> readers;
+  std::vector<std::unique_ptr<Feedback>> own(group.size());
+  std::vector<SegmentEncoding> work;
+  for (size_t i = 0; i < group.size(); ++i) {
+    const Piece& piece = group[i];
+    const TensorJob& job = (*search_.jobs)[piece.job];
+    readers.push_back(std::make_unique<TensorRowReader>(*search_.source, job.index, job.shape, piece.matrix));
+    LLMC_ASSIGN_OR_RETURN(const Feedback* loop, feedback(job, piece.matrix, &own[i]));
+    const MatrixContext matrix{readers[i].get(), &job.scales[piece.matrix], job.order[piece.matrix], loop,
+                               piece.first_row};
+    work.push_back({piece.stages.get(), piece.codec, matrix, piece.range});
+  }
   const auto start = std::chrono::steady_clock::now();
-  auto coded = encode_pictures(*piece.stages, piece.codec, matrix, piece.range);
-  if (!coded.is_ok()) return std::move(coded).error().in_tensor(job.plan->name);
-  piece.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  piece.stream_bytes = coded->stream.size();
-  piece.outliers = coded->outliers.size();
-  piece.metrics = coded->metrics;
-  piece.weights = coded->metrics.count();
+  encode_pictures(work);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  for (size_t i = 0; i < group.size(); ++i) {
+    if (!work[i].status.is_ok())
+      return std::move(work[i].status).error().in_tensor((*search_.jobs)[group[i].job].plan->name);
+    group[i].seconds = seconds / static_cast<double>(group.size());
+    group[i].stream_bytes = work[i].coded.stream.size();
+    group[i].outliers = work[i].coded.outliers.size();
+    group[i].metrics = work[i].coded.metrics;
+    group[i].weights = work[i].coded.metrics.count();
+  }
   return Status::ok();
 }
 
 Result<RateEstimate> RateSamples::evaluate(const std::function<void(uint64_t)>& progress) {
   std::vector<Piece> pieces;
   for (const Strip& strip : strips_) LLMC_RETURN_IF_ERROR(add_pieces(strip, &pieces));
-  OrderedRun<Piece*> run;
-  size_t next = 0;
-  run.make = [&]() -> Result<std::optional<Piece*>> {
-    return next < pieces.size() ? std::optional<Piece*>(&pieces[next++]) : std::nullopt;
+  using Group = std::span<Piece>;
+  OrderedRun<Group> run;
+  const size_t enough = pieces.size() / thread_count(search_.control->threads);
+  std::span<Piece> left = pieces;
+  run.make = [&]() -> Result<std::optional<Group>> {
+    if (left.empty()) return std::optional<Group>();
+    const Group group = left.first(group_size(left, enough));
+    left = left.subspan(group.size());
+    return std::optional(group);
   };
-  run.work = [&](Piece*& piece) { return code(*piece); };
-  run.take = [&](Piece*& piece) {
-    progress(piece->weights);
+  run.work = [&](Group& group) { return code(group); };
+  run.take = [&](Group& group) {
+    for (const Piece& piece : group) progress(piece.weights);
     return Status::ok();
   };
   LLMC_RETURN_IF_ERROR(run.run(search_.control->threads));

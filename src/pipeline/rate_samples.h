@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "pipeline/rate_search.h"
@@ -47,7 +48,8 @@ class RateSamples {
   struct Totals;    // of some pieces
   struct JobFacts;  // what extrapolation needs to know of a tensor
   Status add_pieces(const Strip& strip, std::vector<Piece>* pieces) const;
-  Status code(Piece& piece);
+  size_t group_size(std::span<const Piece> pieces, size_t enough) const;
+  Status code(std::span<Piece> group);
   Result<const Feedback*> feedback(const TensorJob& job, uint64_t matrix, std::unique_ptr<Feedback>* own);
   Result<double> overhead(const TensorJob& job, const Codec* codec);
   Result<std::vector<JobFacts>> facts();

@@ -210,8 +210,8 @@ void TensorDecoder::add_segments(BlockDecoding& decoding, std::vector<SegmentDec
     const uint64_t first = block.pictures.first + s * per_segment;
     const PictureRange range{first,
                              std::min(per_segment, block.pictures.first + block.pictures.count - first)};
-    segments->push_back({&stages_, codec_, matrix, range, segment(block.first_segment + s),
-                         {block.first_row, rows, &decoding.samples}});
+    const DecodedRows out{block.first_row, rows, &decoding.samples};
+    segments->push_back({&stages_, codec_, matrix, range, segment(block.first_segment + s), out});
   }
 }
 
