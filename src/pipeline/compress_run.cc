@@ -156,7 +156,7 @@ Status CompressRun::resolve_codecs() {
 Status CompressRun::choose_scales() {
   constexpr double kRowExponent = 0.5;                              // docs/decisions/021-row-scales.md
   constexpr double kRowExponentBesideOutputs = 0.25;                // docs/decisions/024-output-moments.md
-  const double known_head_octaves = moments.hessian ? -0.9 : -0.8;  // docs/decisions/022-embedding-bits.md
+  const double known_head_octaves = moments.hessian ? -0.75 : -0.8;  // docs/decisions/022, 025
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
     TensorPlan& tensor = plan.tensors[i];
     if (!tensor.code || !tensor.auto_scales) continue;
