@@ -1,17 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Draws the charts of docs/charts as SVG, from rows of results. Standard library only.
+"""Draws the charts of docs/charts as SVG from the tables of docs/*.md, so that both always agree. Standard library only.
 
-usage: draw_chart.py quality OUT.svg ROWS...            KL divergence (log) against bits per weight, one line per method
-       draw_chart.py speed OUT.svg ROWS... [--bpw 2.3]  encoding speed (log) against the gap at about one rate, a point per codec
-
-ROWS: a JSON file with a list of rows ({"method", "bpw_weights", "kl"}), a results folder of run_peers.py or run_benchmarks.py
-(its rows/*.json), or a Markdown file with the table "gaussian" between its marks.
+usage: draw_chart.py quality OUT.svg docs/benchmarks.md docs/peers.md   KL divergence (log) against bits per weight, a line per method
+       draw_chart.py speed OUT.svg docs/benchmarks.md [--bpw 2.3]       encoding speed (log) against the gap at about one rate, a point per codec
 """
 import argparse
 import dataclasses
 import html
-import json
 import math
 import pathlib
 import re
@@ -93,48 +89,42 @@ def draw(title, x_axis, y_axis, lines):
     return "\n".join([head, *parts, "</svg>"]) + "\n"
 
 
-def markdown_rows(content):
-    """Rows of the table `gaussian` of docs/benchmarks.md, in the names that results have."""
-    table = re.search(r"<!-- begin gaussian -->(.*?)<!-- end gaussian -->", content, re.S)
-    cells = [[c.strip() for c in line.strip("|").split("|")] for line in (table.group(1) if table else "").splitlines() if line.startswith("| ")]
-    return [{"codec": c[0], "bpw": float(c[1]), "gap_db": float(c[3]), "encode_mws": float(c[4])} for c in cells[2:] if c[1]]
+def marked_table(content, name):
+    """Rows of the table between the marks of `name`, each a dictionary by column title; none where it is absent."""
+    found = re.search(f"<!-- begin {name} -->(.*?)<!-- end {name} -->", content, re.S)
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in (found.group(1) if found else "").splitlines() if line.startswith("|")]
+    return [dict(zip(lines[0], cells)) for cells in lines[2:]]
 
 
-def flattened(row):
-    """A kept row of the table gaussian holds all rates of one codec; rows of other tables are not for charts."""
-    if row.get("table") == "gaussian":
-        return [{**inner, "codec": row["codec"]} for inner in row.get("rows", [])]
-    return [row] if row.get("table", "peers") == "peers" else []
+def leading_number(cell):
+    """The first number of a cell such as "0.189 ± 0.003"; None where a row failed."""
+    found = re.match(r"-?[\d.]+", cell)
+    return float(found.group()) if found else None
 
 
-def read_rows(path):
-    if path.suffix == ".md":
-        return markdown_rows(path.read_text(encoding="utf-8"))
-    if path.is_dir():
-        return [inner for file in sorted((path / "rows").glob("*.json")) for inner in flattened(json.loads(file.read_text()))]
-    return json.loads(path.read_text())
+def method(row):
+    """The line of the chart that a row of the tables `quality` and `peers` belongs to."""
+    if "known" in row:
+        return f"llmcodec, {row['known']}"
+    return row["method"] if row["embedding"] == "its own" else f"{row['method']}, embedding {row['embedding']}"
 
 
-def quality(rows, _):
+def quality(contents, _):
     lines = {}
-    for row in rows:
-        if "kl" in row:
-            embedding = row.get("embedding", "its own")
-            name = row["method"] if embedding == "its own" else f"{row['method']}, embedding {embedding}"
-            lines.setdefault(name, []).append((row["bpw_weights"], row["kl"]))
+    for row in (row for content in contents for name in ("quality", "peers") for row in marked_table(content, name)):
+        lines.setdefault(method(row), []).append((leading_number(row["bpw weights"]), leading_number(row["KL"])))
     points = [point for line in lines.values() for point in line]
     return draw("Damage against size: SmolLM2-135M, 29 chunks of wiki.test", fitted("bits per weight, everything counted", [p[0] for p in points]),
                 fitted("KL divergence from the original, nats per token", [p[1] for p in points], log=True), lines)
 
 
-def speed(rows, bpw):
+def speed(contents, bpw):
     nearest = {}
-    for row in rows:
-        if row.get("encode_mws", 0) > 0 and abs(row["bpw"] - bpw) < 0.1:
-            best = nearest.get(row["codec"])
-            if best is None or abs(row["bpw"] - bpw) < abs(best["bpw"] - bpw):
-                nearest[row["codec"]] = row
-    lines = {codec: [(row["gap_db"], row["encode_mws"])] for codec, row in nearest.items()}
+    for row in (row for content in contents for row in marked_table(content, "gaussian")):
+        away = abs((leading_number(row["bpw"]) or 0) - bpw)
+        if away < min(0.1, nearest.get(row["codec"], (1,))[0]):
+            nearest[row["codec"]] = (away, leading_number(row["gap dB"]), leading_number(row["encode Mweights/s"]))
+    lines = {codec: [point] for codec, (_, *point) in nearest.items()}
     return draw(f"Speed against gap: Gaussian noise, about {bpw:g} bits per weight, one thread",
                 fitted("gap to the rate-distortion bound, dB (less is better)", [p[0][0] for p in lines.values()]),
                 fitted("encoding, million weights per second", [p[0][1] for p in lines.values()], log=True), lines)
@@ -147,12 +137,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chart", choices=CHARTS)
     parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("rows", type=pathlib.Path, nargs="+")
+    parser.add_argument("documents", type=pathlib.Path, nargs="+")
     parser.add_argument("--bpw", type=float, default=2.3)
     options = parser.parse_args()
-    rows = [row for path in options.rows for row in read_rows(path)]
+    contents = [path.read_text(encoding="utf-8") for path in options.documents]
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(CHARTS[options.chart](rows, options.bpw), encoding="utf-8")
+    options.out.write_text(CHARTS[options.chart](contents, options.bpw), encoding="utf-8")
 
 
 if __name__ == "__main__":

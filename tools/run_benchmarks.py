@@ -11,7 +11,8 @@ tables: gaussian   llmcodec bench, iid Gaussian 1024x1024, one thread: gap to th
         encoders   SNR of a sample of 5 million weights from every kind of tensor of SmolLM2 at 2, 3 and 4 bits per weight
         models     the whole of SmolLM2 through the faster encoders: perplexity and KL divergence
         quality    the whole of SmolLM2 at 2.5 to 4 bits with more and more known about it: perplexity and KL divergence
-                   (--calibration FILE for the rows that need a text; only when named)
+        ablation   the same at 3 bits, part by part;  texts: on prose, code, French and chat;  tasks: accuracy at 2 to 4 bits
+                   (these four: --calibration FILE for the rows that need a text; tasks: --task-folder; only when named)
         synthetic  a BF16 checkpoint of 4 billion parameters through --codec raw: time and peak memory (8 GB of disk
                    twice; only when named)
 Each finished row is kept in the results folder, so a stopped run goes on where it was, and the results folder of another
@@ -152,12 +153,12 @@ COLUMNS = {
     "gaussian": [("codec", lambda r: r["codec"]), ("bpw", lambda r: f"{r['bpw']:.3f}"), ("SNR dB", lambda r: f"{r['snr_db']:.2f}"),
                  ("gap dB", lambda r: f"{r['gap_db']:.2f}"), ("encode Mweights/s", lambda r: f"{r['encode_mws']:.3f}"),
                  ("decode Mweights/s", lambda r: f"{r['decode_mws']:.2f}")],
-    "quality": quality_table.COLUMNS,
+    **quality_table.COLUMNS,
     "synthetic": [("parameters", lambda r: f"{r['parameters']:,}"), ("bpw", lambda r: f"{r['bpw']:.3f}"), ("SNR dB", lambda r: f"{r['snr_db']:.2f}"),
                   ("compress s", lambda r: f"{r['wall_seconds']:.0f}"), ("peak MB", lambda r: f"{r['peak_bytes'] / 1e6:.0f}"),
                   ("decompress s", lambda r: f"{r['decode_wall_seconds']:.0f}"), ("peak MB ", lambda r: f"{r['decode_peak_bytes'] / 1e6:.0f}")]}
 TABLES = {"gaussian": gaussian_table, "tensors": tensors_table, "encoders": encoders_table, "models": models_table,
-          "quality": quality_table.rows, "synthetic": synthetic_table}
+          **quality_table.TABLES, "synthetic": synthetic_table}
 
 
 def source_line(rows, name):
@@ -229,7 +230,8 @@ def parse():
     parser.add_argument("--codecs", help="codecs separated by spaces, instead of the standard list")
     parser.add_argument("--model", type=pathlib.Path, default=tools / "smollm2/smollm2-f16.gguf")
     parser.add_argument("--text", type=pathlib.Path, default=tools / "text/eval.txt")
-    parser.add_argument("--calibration", type=pathlib.Path, help="text or .jsonl of the table quality, another than --text")
+    parser.add_argument("--calibration", type=pathlib.Path, help="text or .jsonl to collect moments from, another than --text")
+    parser.add_argument("--task-folder", type=pathlib.Path, help="of the table tasks: piqa.jsonl, winogrande.jsonl, arc_easy.jsonl, arc_challenge.jsonl")
     parser.add_argument("--sample", type=pathlib.Path, default=tools / "sample.safetensors")
     parser.add_argument("--crops", type=pathlib.Path, default=tools / "crops.safetensors")
     parser.add_argument("--results", type=pathlib.Path, default=measure.ROOT / "build/bench")
