@@ -154,8 +154,8 @@ Status CompressRun::resolve_codecs() {
 // until the inputs are known. Then most of a head's columns are nearly empty, and at the step of the others
 // it would get a bit less than it is worth (docs/decisions/022-embedding-bits.md).
 Status CompressRun::choose_scales() {
-  constexpr double kRowExponent = 0.5;                              // docs/decisions/021-row-scales.md
-  constexpr double kRowExponentBesideOutputs = 0.25;                // docs/decisions/024-output-moments.md
+  constexpr double kRowExponent = 0.5;                               // docs/decisions/021-row-scales.md
+  constexpr double kRowExponentBesideOutputs = 0.25;                 // docs/decisions/024-output-moments.md
   const double known_head_octaves = moments.hessian ? -0.75 : -0.8;  // docs/decisions/022, 025
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
     TensorPlan& tensor = plan.tensors[i];

@@ -150,7 +150,8 @@ TEST(Feedback, CorrectionIsTheLeastSquaresAnswer) {
   // After the first strip's error is fixed, no other change of the rest gives a smaller weighted error.
   const size_t n = 40;
   const OwnedMatrix moments = correlated_moments(n, 200, 8);
-  const auto loop = Feedback::create(moments.view(), identity(n), {.damping = 1e-7, .shrinkage = 0, .strip = 8});
+  const auto loop =
+      Feedback::create(moments.view(), identity(n), {.damping = 1e-7, .shrinkage = 0, .strip = 8});
   ASSERT_TRUE(loop.is_ok());
   OwnedMatrix error = testing::gaussian(1, 8, 9), change(1, n - 8), wanted(1, n), got(1, n);
   loop->correct(0, error.view(), change.view());
