@@ -6,7 +6,7 @@
 // The same plain loops compiled for wider vectors too, chosen when the program starts. Without contraction
 // (-ffp-contract=off) and without sums across lanes, wider vectors change no bit.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define LLMC_WIDER_VECTORS __attribute__((target_clones("avx2", "default")))
+#define LLMC_WIDER_VECTORS __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
 #define LLMC_WIDER_VECTORS
 #endif
@@ -15,7 +15,8 @@ namespace llmcodec {
 namespace {
 
 constexpr size_t kUnroll = 8;       // rows of b per pass over a row of c
-constexpr size_t kTileBytes = 512;  // of a row of c; with 32 rows of b that is 16 KiB: first-level cache
+constexpr size_t kTileBytes = 512;  // of a row of c,
+constexpr size_t kTileRows = 32;    // with as many rows of b that is 16 KiB: first-level cache
 
 template <class T>
 [[gnu::always_inline]] inline void subtract_eight(T* c, const T* a, size_t a_step, const T* b, size_t b_step,
@@ -32,23 +33,30 @@ template <class T>
   }
 }
 
+// Rows [begin, end) of b, columns of b and c from `first` on.
+template <class T>
+[[gnu::always_inline]] inline void subtract_rows(T* c, const T* factors, size_t a_step, MatrixView<const T> b,
+                                                 size_t begin, size_t end, size_t first, size_t n) {
+  size_t p = begin;
+  for (; p + kUnroll <= end; p += kUnroll)
+    subtract_eight(c, factors + p * a_step, a_step, &b.at(p, first), b.stride, n);
+  for (; p < end; ++p) {
+    const T factor = factors[p * a_step];
+    const T* source = &b.at(p, first);
+#pragma GCC ivdep
+    for (size_t j = 0; j < n; ++j) c[j] -= factor * source[j];
+  }
+}
+
 template <class T>
 [[gnu::always_inline]] inline void subtract(MatrixView<T> c, Coefficients<T> a, MatrixView<const T> b) {
   const size_t tile = kTileBytes / sizeof(T);
-  const size_t whole = b.rows / kUnroll * kUnroll;
   for (size_t first = 0; first < c.cols; first += tile) {
     const size_t n = std::min(tile, c.cols - first);
-    for (size_t r = 0; r < c.rows; ++r) {
-      T* target = &c.at(r, first);
-      const T* factors = a.data + r * a.row_step;
-      for (size_t p = 0; p < whole; p += kUnroll) {
-        subtract_eight(target, factors + p * a.inner_step, a.inner_step, &b.at(p, first), b.stride, n);
-      }
-      for (size_t p = whole; p < b.rows; ++p) {
-        const T factor = factors[p * a.inner_step];
-        const T* source = &b.at(p, first);
-#pragma GCC ivdep
-        for (size_t j = 0; j < n; ++j) target[j] -= factor * source[j];
+    for (size_t p = 0; p < b.rows; p += kTileRows) {
+      for (size_t r = 0; r < c.rows; ++r) {
+        subtract_rows(&c.at(r, first), a.data + r * a.row_step, a.inner_step, b, p,
+                      std::min(p + kTileRows, b.rows), first, n);
       }
     }
   }
