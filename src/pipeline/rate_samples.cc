@@ -15,12 +15,12 @@ namespace {
 // Up to so many, everything is coded: strips would be half of it, and miss by 1.7 % where rows differ (an
 // embedding of 1.5 million weights by token rank).
 constexpr uint64_t kWholeWeights = 8 << 20;
-constexpr uint64_t kStripWeights = 1 << 17, kMinStripWeights = 1 << 14;
+constexpr uint64_t kStripWeights = 1 << 16, kMinStripWeights = 1 << 14;
 constexpr uint64_t kSampledPart = 16;  // one weight in so many is coded for a fine estimate
-constexpr uint64_t kMinStrips = 32, kMaxStrips = 160;
+constexpr uint64_t kMinStrips = 64, kMaxStrips = 320;
 constexpr uint64_t kCoarsePart =
     4;  // one fine strip, and at most one weight, in so many is coded for a coarse one
-constexpr uint64_t kMinCoarseStrips = 6;
+constexpr uint64_t kMinCoarseStrips = 12;
 constexpr size_t kPiecesAtOnce = 8;  // as many pictures as compress codes together
 // What contexts cost until they know the weights: 1,400 to 2,300 bits a picture
 // (docs/decisions/010-spectral-layout.md).
@@ -37,6 +37,17 @@ uint64_t total_weights(const std::vector<TensorJob>& jobs) {
 uint64_t outlier_bytes(const TensorInfo& info) {
   const DtypeInfo& dtype = dtype_info(info.dtype);
   return (info.elements() >> 32 != 0 ? 8 : 4) + (dtype.block_elements == 1 ? dtype.block_bytes : 4);
+}
+
+// "blk.#.attn_v.weight": the name without its numbers.
+std::string kind_of(const std::string& name) {
+  std::string kind;
+  for (const char c : name) {
+    const bool digit = c >= '0' && c <= '9';
+    if (!digit) kind += c;
+    if (digit && !kind.ends_with('#')) kind += '#';
+  }
+  return kind;
 }
 
 // Rows of zeros, to see what a stream costs that says nothing.
@@ -281,7 +292,7 @@ Result<RateEstimate> RateSamples::extrapolate(const std::vector<Piece>& pieces) 
   }
   estimate.metrics = all.metrics;
   estimate.seconds_per_weight = seconds / all.weights;
-  std::vector<double> bytes = whole_ ? exact_bytes_of(own) : spread_bytes(own, all, facts);
+  std::vector<double> bytes = whole_ ? exact_bytes_of(own) : spread_bytes(own, facts);
   // The number of shards, and with it the headers, follows from what tensors come to.
   for (size_t j = 0; j < bytes.size(); ++j)
     (*search_.plans)[(*search_.jobs)[j].index].predicted_bytes =
@@ -303,30 +314,31 @@ std::vector<double> RateSamples::exact_bytes_of(const std::vector<Totals>& own) 
   return bytes;
 }
 
-// All strips count alike for the whole; tensors with strips of their own differ by what these say, and all
-// are scaled to agree with the whole. Strips that fell on coarser tensors than the mean say too little: an
-// octave is a bit.
-std::vector<double> RateSamples::spread_bytes(const std::vector<Totals>& own, const Totals& all,
+// Tensors of one kind, which differ by the layer's number only, cost alike at equal steps, and an octave of
+// the step is a bit. A kind on which no strip fell costs what all others do.
+std::vector<double> RateSamples::spread_bytes(const std::vector<Totals>& own,
                                               const std::vector<JobFacts>& facts) const {
   const std::vector<TensorJob>& jobs = *search_.jobs;
-  double sampled = 0, octaves = 0, sum = 0;
+  struct Sampled {
+    double weights = 0, bytes = 0;  // bytes at step_octaves 0
+    void add(const Sampled& s) { weights += s.weights, bytes += s.bytes; }
+  };
+  std::map<std::string, Sampled> kinds;
+  Sampled all;
   for (size_t j = 0; j < jobs.size(); ++j) {
-    sampled += jobs[j].plan->step_octaves * own[j].weights;
-    octaves += jobs[j].plan->step_octaves * static_cast<double>(jobs[j].shape.weights());
+    const Sampled strips{own[j].weights, own[j].bytes + own[j].weights * jobs[j].plan->step_octaves / 8};
+    kinds[kind_of(jobs[j].plan->name)].add(strips);
+    all.add(strips);
   }
-  const double mean_octaves = octaves / static_cast<double>(total_weights(jobs));
-  const double mean = all.bytes / all.weights + (sampled / all.weights - mean_octaves) / 8;
+  constexpr double kMeanPadding = 3.5, kLeastBytes = 0.001;  // of a weight
   std::vector<double> bytes;
   for (size_t j = 0; j < jobs.size(); ++j) {
-    const double moved = std::max(0.001, mean - (jobs[j].plan->step_octaves - mean_octaves) / 8);
-    const double per_weight = own[j].weights > 0 ? own[j].bytes / own[j].weights : moved;
-    bytes.push_back(per_weight * static_cast<double>(jobs[j].shape.weights()));
-    sum += bytes.back();
+    const Sampled& kind = kinds[kind_of(jobs[j].plan->name)];
+    const Sampled& like = kind.weights > 0 ? kind : all;
+    const double per_weight = like.bytes / like.weights - jobs[j].plan->step_octaves / 8;
+    bytes.push_back(std::max(kLeastBytes, per_weight) * static_cast<double>(jobs[j].shape.weights()) +
+                    facts[j].overhead * static_cast<double>(facts[j].streams) + kMeanPadding);
   }
-  const double scale = sum > 0 ? mean * static_cast<double>(total_weights(jobs)) / sum : 1;
-  constexpr double kMeanPadding = 3.5;
-  for (size_t j = 0; j < jobs.size(); ++j)
-    bytes[j] = bytes[j] * scale + facts[j].overhead * static_cast<double>(facts[j].streams) + kMeanPadding;
   return bytes;
 }
 

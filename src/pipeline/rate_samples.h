@@ -55,8 +55,7 @@ class RateSamples {
   Result<std::vector<JobFacts>> facts();
   Result<RateEstimate> extrapolate(const std::vector<Piece>& pieces);
   std::vector<double> exact_bytes_of(const std::vector<Totals>& own) const;
-  std::vector<double> spread_bytes(const std::vector<Totals>& own, const Totals& all,
-                                   const std::vector<JobFacts>& facts) const;
+  std::vector<double> spread_bytes(const std::vector<Totals>& own, const std::vector<JobFacts>& facts) const;
 
   const RateSearch& search_;
   bool whole_ = false;

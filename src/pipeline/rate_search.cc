@@ -156,7 +156,10 @@ class Search {
                           }));
     const double hit = by_snr() ? kHitDecibels : (range_.continuous ? kHit : kHitWithJumps) * target();
     if (std::abs(reduced(*best) - target()) > hit) return out_of_reach();
-    LLMC_RETURN_IF_ERROR(choose(corrected.log2_step));
+    // What samples leave within the tolerance goes by the slope: no evaluation for a thousandth.
+    const bool by_slope = range_.continuous && !fine_.is_whole();
+    const double left = by_slope ? (target() - corrected.value) / corrected.slope : 0;
+    LLMC_RETURN_IF_ERROR(choose(on_step_grid(corrected.log2_step + left)));
     return finish(*best);
   }
 

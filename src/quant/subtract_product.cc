@@ -33,31 +33,30 @@ template <class T>
   }
 }
 
-// Rows [begin, end) of b, columns of b and c from `first` on.
+// One row of c, one tile of b.
 template <class T>
-[[gnu::always_inline]] inline void subtract_rows(T* c, const T* factors, size_t a_step, MatrixView<const T> b,
-                                                 size_t begin, size_t end, size_t first, size_t n) {
-  size_t p = begin;
-  for (; p + kUnroll <= end; p += kUnroll)
-    subtract_eight(c, factors + p * a_step, a_step, &b.at(p, first), b.stride, n);
-  for (; p < end; ++p) {
+[[gnu::always_inline]] inline void subtract_tile(T* c, const T* factors, size_t a_step,
+                                                 MatrixView<const T> b) {
+  size_t p = 0;
+  for (; p + kUnroll <= b.rows; p += kUnroll)
+    subtract_eight(c, factors + p * a_step, a_step, &b.at(p, 0), b.stride, b.cols);
+  for (; p < b.rows; ++p) {
     const T factor = factors[p * a_step];
-    const T* source = &b.at(p, first);
+    const T* source = &b.at(p, 0);
 #pragma GCC ivdep
-    for (size_t j = 0; j < n; ++j) c[j] -= factor * source[j];
+    for (size_t j = 0; j < b.cols; ++j) c[j] -= factor * source[j];
   }
 }
 
 template <class T>
 [[gnu::always_inline]] inline void subtract(MatrixView<T> c, Coefficients<T> a, MatrixView<const T> b) {
-  const size_t tile = kTileBytes / sizeof(T);
-  for (size_t first = 0; first < c.cols; first += tile) {
-    const size_t n = std::min(tile, c.cols - first);
+  constexpr size_t kTileCols = kTileBytes / sizeof(T);
+  for (size_t first = 0; first < c.cols; first += kTileCols) {
     for (size_t p = 0; p < b.rows; p += kTileRows) {
-      for (size_t r = 0; r < c.rows; ++r) {
-        subtract_rows(&c.at(r, first), a.data + r * a.row_step, a.inner_step, b, p,
-                      std::min(p + kTileRows, b.rows), first, n);
-      }
+      const MatrixView<const T> tile =
+          b.block(p, first, std::min(kTileRows, b.rows - p), std::min(kTileCols, c.cols - first));
+      for (size_t r = 0; r < c.rows; ++r)
+        subtract_tile(&c.at(r, first), a.data + r * a.row_step + p * a.inner_step, a.inner_step, tile);
     }
   }
 }

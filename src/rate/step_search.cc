@@ -26,16 +26,20 @@ double next_place(const StepSearch& search, const std::optional<Sample>& low,
     x = last.x + 1.15 * (search.target - last.value) / search.slope;
     x = std::clamp(x, last.x - 4, last.x + 4);
   }
-  return std::clamp(std::round(x * kGrid) / kGrid, search.min, search.max);
+  return std::clamp(on_step_grid(x), search.min, search.max);
 }
 
 }  // namespace
+
+double on_step_grid(double log2_step) {
+  return std::round(log2_step * kGrid) / kGrid;
+}
 
 Result<StepFound> search_step(const StepSearch& search, const StepFunction& value) {
   std::optional<Sample> low;   // value above the target: the step is too small
   std::optional<Sample> high;  // value below
   StepFound best;
-  double x = std::clamp(std::round(search.guess * kGrid) / kGrid, search.min, search.max);
+  double x = std::clamp(on_step_grid(search.guess), search.min, search.max);
   StepSearch state = search;
   std::optional<Sample> previous;
   for (int i = 0; i < search.max_evaluations; ++i) {

@@ -29,6 +29,8 @@ struct StepFound {
   bool out_of_range = false;  // not reached, and the best step is an end of the range
 };
 
+double on_step_grid(double log2_step);  // the nearest place of the grid
+
 using StepFunction = std::function<Result<double>(double log2_step)>;
 Result<StepFound> search_step(const StepSearch& search, const StepFunction& value);
 
