@@ -15,12 +15,12 @@ namespace {
 // Up to so many, everything is coded: strips would be half of it, and miss by 1.7 % where rows differ (an
 // embedding of 1.5 million weights by token rank).
 constexpr uint64_t kWholeWeights = 8 << 20;
-constexpr uint64_t kStripWeights = 1 << 16, kMinStripWeights = 1 << 14;
+constexpr uint64_t kStripWeights = 1 << 17, kMinStripWeights = 1 << 14;
 constexpr uint64_t kSampledPart = 16;  // one weight in so many is coded for a fine estimate
-constexpr uint64_t kMinStrips = 64, kMaxStrips = 320;
+constexpr uint64_t kMinStrips = 32, kMaxStrips = 160;
 constexpr uint64_t kCoarsePart =
     4;  // one fine strip, and at most one weight, in so many is coded for a coarse one
-constexpr uint64_t kMinCoarseStrips = 12;
+constexpr uint64_t kMinCoarseStrips = 6;
 constexpr size_t kPiecesAtOnce = 8;  // as many pictures as compress codes together
 // What contexts cost until they know the weights: 1,400 to 2,300 bits a picture
 // (docs/decisions/010-spectral-layout.md).
