@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Scores models other than the reference model at 2 and 3 bits per weight: llmcodec beside RTN and HQQ (tools/peers).
+
+usage: score_other_models.py [--tiny-llama FOLDER] [--bits 2,3]        prints Markdown tables; needs torch, transformers, numpy, safetensors
+
+All weights are counted on both sides: RTN and HQQ (groups of 64) code every tensor of two dimensions and more that llmcodec
+codes, the rest stays in 32 bits. Errors: 10 log10 of the energy of the weights over that of the error, over all coded weights;
+and, for linear layers, of the outputs: sum of tr(W H W^T) over sum of tr(E H E^T), H = E[x x^T] of calibration inputs.
+"""
+import argparse
+import datetime
+import pathlib
+import sys
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file
+
+import measure
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path += [str(HERE / "other_models"), str(HERE / "importance")]
+import minilm  # noqa: E402
+import silero_vad  # noqa: E402
+import tiny_llama  # noqa: E402
+from moment_files import MomentSums, write_imatrix, write_moments  # noqa: E402
+from peers import hqq, rtn  # noqa: E402
+
+GROUP = 64
+
+
+def inputs_of(runner):
+    """MomentSums of every nn.Linear's inputs on calibration data, under the weight's name; None without such layers."""
+    if runner.model is None:
+        return None
+    sums, hooks = MomentSums(full=True), []
+    for name, module in runner.model.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            def observe(_, inputs, name=name):
+                sums(name + ".weight", inputs[0].detach().reshape(-1, inputs[0].shape[-1]).numpy(), {})
+            hooks.append(module.register_forward_pre_hook(observe))
+    runner.calibrate()
+    for hook in hooks:
+        hook.remove()
+    return sums
+
+
+def energy(matrix, moments):
+    return float(np.sum((matrix @ moments) * matrix, dtype=np.float64))
+
+
+def decibels(signal, noise):
+    return f"{10 * np.log10(signal / noise):.2f}"
+
+
+def errors(original, restored, coded, sums):
+    pairs = [(original[name], original[name] - restored[name]) for name in coded]
+    found = {"SNR dB": decibels(sum(np.sum(np.square(w, dtype=np.float64)) for w, _ in pairs),
+                                sum(np.sum(np.square(e, dtype=np.float64)) for _, e in pairs))}
+    if sums:
+        linear = [name for name in coded if name in sums.counts]
+        found["outputs dB"] = decibels(sum(energy(original[n], sums.mean(n)) for n in linear),
+                                       sum(energy(original[n] - restored[n], sums.mean(n)) for n in linear))
+    return found
+
+
+class Bench:
+    def __init__(self, module, folder, options):
+        self.module, self.folder, self.options = module, folder, options
+        self.work = options.work / module.__name__
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.program = measure.find_program()
+        self.original = load_file(str(folder / "model.safetensors"))
+        self.runner = module.Runner(folder, self.floats(self.original), options)
+        self.sums = inputs_of(self.runner)
+        self.files = self.moment_files()
+
+    @staticmethod
+    def floats(tensors):
+        return {name: value for name, value in tensors.items() if value.dtype == np.float32}
+
+    def moment_files(self):
+        if not self.sums:
+            return {}
+        imatrix, hessian = self.work / "inputs.imatrix.gguf", self.work / "inputs.hessian.safetensors"
+        write_imatrix(str(imatrix), self.sums, lambda group: [group], "calibration", 512)
+        write_moments(str(hessian), self.sums, lambda group: [group], "calibration")
+        return {"inputs known": ["--importance", imatrix], "closed loop": ["--importance", imatrix, "--hessian", hessian]}
+
+    def row(self, method, bpw, restored, coded):
+        restored = {**self.original, **restored}
+        score = self.module.Runner(self.folder, self.floats(restored), self.options).score(self.runner)
+        return {"method": method, "bpw": f"{bpw:.3f}", **errors(self.original, restored, coded, self.sums), **score}
+
+    def ours(self, bits, method, arguments):
+        archive, restored = self.work / "archive.safetensors", self.work / "restored.safetensors"
+        result = measure.run_json([self.program, "compress", self.folder / "model.safetensors", "-o", archive, "--restart", "--bpw", bits, *arguments])
+        restored.unlink(missing_ok=True)
+        measure.run([self.program, "decompress", archive, "-o", restored])
+        self.coded = [tensor["name"] for tensor in result["tensors"] if tensor["coded"]]
+        return self.row(f"llmcodec, {method}", result["bpw"], load_file(str(restored)), self.coded)
+
+    def peer(self, name, quantise, bits):
+        restored, total = {}, 0
+        for tensor, value in self.original.items():
+            if tensor in self.coded:
+                coded = quantise(value.reshape(len(value), -1), bits, GROUP)
+                restored[tensor], cost = coded.values.reshape(value.shape), coded.bits
+            else:
+                cost = 8 * value.nbytes
+            total += cost
+        return self.row(f"{name}, groups of {GROUP}", total / sum(v.size for v in self.original.values()), restored, self.coded)
+
+    def rows(self):
+        found = []
+        for bits in self.options.bits:
+            found += [self.ours(bits, method, arguments) for method, arguments in {"weights alone": [], **self.files}.items()]
+            found += [self.peer("RTN", rtn.quantise, bits), self.peer("HQQ", hqq.quantise, bits)]
+        return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bits", type=lambda text: [int(b) for b in text.split(",")], default=[2, 3])
+    parser.add_argument("--text", type=pathlib.Path, default=measure.ROOT / "build/tools/text/eval.txt", help="for sentence embeddings")
+    parser.add_argument("--tiny-llama", type=pathlib.Path, help="folder with config.json and model.safetensors")
+    parser.add_argument("--work", type=pathlib.Path, default=measure.ROOT / "build/other_models")
+    options = parser.parse_args()
+    for module in (minilm, silero_vad, tiny_llama):
+        folder = module.fetch(options.work, options)
+        if folder is None:
+            continue
+        rows = Bench(module, folder, options).rows()
+        columns = [(title, lambda row, title=title: row[title]) for title in rows[0]]
+        print(f"{module.NAME}, {measure.machine()}, {datetime.date.today()}\n\n{measure.table(rows, columns)}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
