@@ -28,11 +28,6 @@ uint64_t largest_like(uint64_t bytes) {  // 999..9 with as many digits
   return nines;
 }
 
-template <class T>
-std::vector<std::byte> packed(const std::vector<T>& values) {
-  return pack(std::as_bytes(std::span(values)));
-}
-
 SafetensorsEntry largest_entry(const std::string& name, uint64_t total_bytes) {
   const uint64_t size = largest_like(total_bytes);
   return {{name, Dtype::kU8, {size}}, size, size};
@@ -59,7 +54,7 @@ Status add_coded(const ArchivePlanInput& input, const TensorJob& job, uint64_t t
       dtype_info(info.dtype).name, info.shape, job.shape.matrices,     job.shape.rows, job.shape.cols,
       stages_to_json(stages),      {},         any_checksum(info.name)};
   std::vector<std::string> parts = {"bitstream", "outliers"};
-  for (const ScalePart& part : scale_parts(job)) parts.push_back(part.name);
+  for (const ScalePart& part : job.scale_parts) parts.push_back(part.name);
   for (const std::string& part : parts) {
     entries->push_back(largest_entry(info.name + "." + part, total_bytes));
     if (part == "outliers") continue;  // few tensors have any
@@ -163,23 +158,6 @@ uint64_t exact_bytes(const Model& model, const std::vector<TensorJob>& jobs) {
   for (const TensorInfo& info : model.source->tensors()) bytes += tensor_bytes(info);
   for (const TensorJob& job : jobs) bytes -= tensor_bytes(model.source->tensors()[job.index]);
   return bytes;
-}
-
-std::vector<ScalePart> scale_parts(const TensorJob& job) {
-  std::vector<uint8_t> rows, cols, groups;
-  std::vector<uint16_t> zeros;
-  for (const MatrixScales& scales : job.scales) {
-    rows.insert(rows.end(), scales.row_codes.begin(), scales.row_codes.end());
-    cols.insert(cols.end(), scales.col_codes.begin(), scales.col_codes.end());
-    groups.insert(groups.end(), scales.group_codes.begin(), scales.group_codes.end());
-    zeros.insert(zeros.end(), scales.zeros.begin(), scales.zeros.end());
-  }
-  std::vector<ScalePart> parts;
-  if (!rows.empty()) parts.push_back({"row_scale", packed(rows)});
-  if (!cols.empty()) parts.push_back({"col_scale", packed(cols)});
-  if (!groups.empty()) parts.push_back({"group_scale", packed(groups)});
-  if (!zeros.empty()) parts.push_back({"zero", packed(zeros)});
-  return parts;
 }
 
 Result<ArchivePlan> plan_archive(const ArchivePlanInput& input) {

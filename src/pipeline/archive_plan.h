@@ -37,14 +37,6 @@ Result<ArchivePlan> plan_archive(const ArchivePlanInput& input);
 // Bytes of the tensors stored exactly.
 uint64_t exact_bytes(const Model& model, const std::vector<TensorJob>& jobs);
 
-// Parts of a coded tensor that its scales need: name and packed bytes. In the order in which they are
-// written.
-struct ScalePart {
-  std::string name;
-  std::vector<std::byte> bytes;
-};
-std::vector<ScalePart> scale_parts(const TensorJob& job);
-
 // True when safetensors has no name for the dtype, so that an exact copy is stored as bytes.
 bool needs_verbatim(Dtype dtype);
 

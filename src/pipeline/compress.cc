@@ -161,7 +161,7 @@ class TensorWriter {
     metrics_ = {};
     outliers_ = {};
     LLMC_RETURN_IF_ERROR(writer_.begin_tensor(job.plan->name, plan_.shard_of[job.index]));
-    for (const ScalePart& part : scale_parts(job)) LLMC_RETURN_IF_ERROR(write_part(part.name, part.bytes));
+    for (const ScalePart& part : job.scale_parts) LLMC_RETURN_IF_ERROR(write_part(part.name, part.bytes));
     return writer_.begin_part("bitstream");
   }
 

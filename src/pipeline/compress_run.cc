@@ -262,7 +262,7 @@ Result<uint64_t> CompressRun::fixed_bytes() {
   LLMC_ASSIGN_OR_RETURN(const ArchivePlan archive, archive_plan());
   uint64_t bytes = archive.overhead_bytes + exact_bytes(model, jobs) + align_up(gguf_header.size(), 8);
   for (const TensorJob& job : jobs) {
-    for (const ScalePart& part : scale_parts(job)) bytes += align_up(part.bytes.size(), 8);
+    for (const ScalePart& part : job.scale_parts) bytes += align_up(part.bytes.size(), 8);
   }
   return bytes;
 }

@@ -172,7 +172,9 @@ class NoisePass {
     const MatrixShape shape = *matrix_shape(source_.tensors()[weight.tensor].shape);
     TensorRowReader reader(source_, weight.tensor, shape, weight.matrix);
     Vectors out(shape.rows, kEstimateTokens);
-    const size_t step = std::max<size_t>(1, kDefaultBlockWeights / shape.cols);
+    // Two blocks a thread at least: a small matrix is no larger than one block of the default size.
+    const size_t step = std::max<size_t>(
+        1, std::min(kDefaultBlockWeights / shape.cols, ceil_div(shape.rows, 2 * thread_count(threads_))));
     LLMC_RETURN_IF_ERROR(for_all(threads_, ceil_div(shape.rows, step), [&](size_t b) -> Status {
       const size_t first = b * step, rows = std::min<size_t>(step, shape.rows - first);
       OwnedMatrix<float> block(rows, shape.cols);

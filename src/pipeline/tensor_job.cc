@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "archive/packing.h"
 #include "quant/tensor_names.h"
 #include "quant/token_rank.h"
 
@@ -136,6 +137,28 @@ uint32_t segment_pictures(const SpatialLayout& layout) {
       std::clamp<uint64_t>(kSegmentWeights / picture, 1, std::min(layout.pictures(), kMaxPictures)));
 }
 
+template <class T>
+std::vector<std::byte> packed(const std::vector<T>& values) {
+  return pack(std::as_bytes(std::span(values)));
+}
+
+std::vector<ScalePart> packed_scales(const std::vector<MatrixScales>& matrices) {
+  std::vector<uint8_t> rows, cols, groups;
+  std::vector<uint16_t> zeros;
+  for (const MatrixScales& scales : matrices) {
+    rows.insert(rows.end(), scales.row_codes.begin(), scales.row_codes.end());
+    cols.insert(cols.end(), scales.col_codes.begin(), scales.col_codes.end());
+    groups.insert(groups.end(), scales.group_codes.begin(), scales.group_codes.end());
+    zeros.insert(zeros.end(), scales.zeros.begin(), scales.zeros.end());
+  }
+  std::vector<ScalePart> parts;
+  if (!rows.empty()) parts.push_back({"row_scale", packed(rows)});
+  if (!cols.empty()) parts.push_back({"col_scale", packed(cols)});
+  if (!groups.empty()) parts.push_back({"group_scale", packed(groups)});
+  if (!zeros.empty()) parts.push_back({"zero", packed(zeros)});
+  return parts;
+}
+
 }  // namespace
 
 Status TensorRowReader::read_rows(size_t first, MatrixView<float> out) {
@@ -190,6 +213,7 @@ Result<TensorJob> fit_tensor(const TensorSource& source, size_t index, const Ten
     if (!scales.is_ok()) return std::move(scales).error().in_tensor(info.name).in_file(source.file(index));
     job.scales.push_back(std::move(scales).value());
   }
+  job.scale_parts = packed_scales(job.scales);
   return job;
 }
 

@@ -43,11 +43,18 @@ struct InputMoments {
 Result<bool> knows_inputs(const InputMoments& moments, const TensorInfo& info);
 Result<bool> knows_outputs(const InputMoments& moments, const TensorInfo& info);
 
+// What an archive stores of a tensor's scales: a part's name and packed bytes.
+struct ScalePart {
+  std::string name;
+  std::vector<std::byte> bytes;
+};
+
 struct TensorJob {
   size_t index = 0;  // in the source
   const TensorPlan* plan = nullptr;
   MatrixShape shape;
-  std::vector<MatrixScales> scales;  // one per matrix
+  std::vector<MatrixScales> scales;    // one per matrix
+  std::vector<ScalePart> scale_parts;  // of all matrices, in the order in which they are written
   ColumnOrder column_order = ColumnOrder::kNone;
   std::vector<std::vector<uint32_t>> order;  // one per matrix; empty: identity
   std::optional<size_t> hessian_group;       // closed loop
