@@ -14,6 +14,24 @@
 namespace llmcodec::vvc {
 namespace {
 
+// Pictures that are decoded side by side, and the samples that they may have together.
+constexpr size_t kGroupPictures = 16;
+constexpr uint64_t kGroupSamples = uint64_t{1} << 24;
+
+// A slice, or a hash to be compared, and where it stands in the stream.
+struct PendingSlice {
+  SliceHeader header;
+  std::vector<std::byte> rbsp;
+  std::span<const std::byte> data;  // of rbsp
+  uint32_t first_ctu_row = 0, ctu_rows = 0;
+  uint64_t offset = 0;
+  bool is_decoded = false;
+};
+struct PendingHash {
+  PictureHash hash;
+  uint64_t offset = 0;
+};
+
 // One picture while its slices arrive. Holds copies of the parameter sets: nothing that comes later can
 // change them.
 struct OpenPicture {
@@ -21,11 +39,16 @@ struct OpenPicture {
   Pps pps;
   Plane samples;
   CuMap map;
-  uint32_t slices_decoded = 0;
+  std::vector<PendingSlice> slices;
+  std::vector<PendingHash> hashes;
   uint32_t first_ctu_row = 0;  // of the next slice
-  bool hash_checked = false;
+  bool is_closed = false;
+  std::optional<uint64_t> closed_at;  // unit behind its last one; none at the end of the stream
 
-  bool complete() const { return slices_decoded == pps.num_slices(); }
+  bool complete() const { return slices.size() == pps.num_slices(); }
+  uint64_t size() const {
+    return uint64_t{sps.sps_pic_width_max_in_luma_samples} * sps.sps_pic_height_max_in_luma_samples;
+  }
 };
 
 class Decoder {
@@ -33,6 +56,30 @@ class Decoder {
   Decoder(const DecodeOptions& options, const PictureSink& sink) : options_(options), sink_(sink) {}
 
   Status unit(const NalUnit& nal) {
+    offset_ = nal.offset;
+    Status status = read(nal);
+    if (failed_before_) return status;
+    return at_offset(offset_, std::move(status));
+  }
+
+  // After the last unit, or the one that failed with `problem`. What is held back comes first in the stream,
+  // so what is wrong with that is the error.
+  Status finish(Status problem) {
+    offset_.reset();
+    if (problem.is_ok()) problem = close_picture();
+    if (picture_) group_.push_back(std::move(*picture_));  // its slices so far; it is not handed over
+    picture_.reset();
+    LLMC_RETURN_IF_ERROR(decode_group());
+    return problem;
+  }
+
+ private:
+  static Status at_offset(std::optional<uint64_t> offset, Status status) {
+    if (status.is_ok() || !offset) return status;
+    return std::move(std::move(status).error()).at_offset(*offset);
+  }
+
+  Status read(const NalUnit& nal) {
     if (nal.layer_id != 0) return Status::ok();  // other layers are not for a single-layer decoder
     if (is_slice(nal.type)) return slice(nal);
     const Rbsp rbsp = unescape(nal.payload);
@@ -44,62 +91,36 @@ class Decoder {
       case NalType::kPictureHeader:
         return picture_header(rbsp);
       case NalType::kSuffixSei:
-        return suffix_sei(rbsp);
+        return suffix_sei(rbsp, nal.offset);
       default:
         return Status::ok();  // delimiters, other SEI, and sets that only unsupported tools refer to
     }
   }
 
-  // Hands over the picture that is still open.
-  Status finish_picture() {
-    header_.reset();
-    if (!picture_) return Status::ok();
-    if (!picture_->complete())
-      return error(ErrorKind::kCorrupt, "picture {} has {} of its {} slices", pictures_done_,
-                   picture_->slices_decoded, picture_->pps.num_slices());
-    const Sps& sps = picture_->sps;
-    DecodedPicture out;
-    out.format = {sps.output_width(), sps.output_height(), static_cast<uint32_t>(sps.bit_depth())};
-    out.samples = std::as_const(picture_->samples)
-                      .view()
-                      .block(sps.sps_conf_win_top_offset, sps.sps_conf_win_left_offset, out.format.height,
-                             out.format.width);
-    out.hash_checked = picture_->hash_checked;
-    ++pictures_done_;
-    Status status = sink_(out);
-    picture_.reset();
-    return status;
-  }
-
- private:
   Status sequence_parameters(const Rbsp& rbsp) {
-    LLMC_RETURN_IF_ERROR(finish_picture());
+    LLMC_RETURN_IF_ERROR(close_picture());
     LLMC_ASSIGN_OR_RETURN(Sps sps, read_sps(rbsp.bytes, options_.trace));
     sets_.sps[sps.sps_seq_parameter_set_id] = std::move(sps);
     return Status::ok();
   }
 
   Status picture_parameters(const Rbsp& rbsp) {
-    LLMC_RETURN_IF_ERROR(finish_picture());
+    LLMC_RETURN_IF_ERROR(close_picture());
     LLMC_ASSIGN_OR_RETURN(Pps pps, read_pps(rbsp.bytes, options_.trace));
     sets_.pps[pps.pps_pic_parameter_set_id] = std::move(pps);
     return Status::ok();
   }
 
   Status picture_header(const Rbsp& rbsp) {
-    LLMC_RETURN_IF_ERROR(finish_picture());
+    LLMC_RETURN_IF_ERROR(close_picture());
     LLMC_ASSIGN_OR_RETURN(header_, read_picture_header(rbsp.bytes, sets_, options_.trace));
     return Status::ok();
   }
 
-  Status suffix_sei(const Rbsp& rbsp) {
+  Status suffix_sei(const Rbsp& rbsp, uint64_t offset) {
     LLMC_ASSIGN_OR_RETURN(std::optional<PictureHash> hash, read_picture_hash(rbsp.bytes, options_.trace));
-    if (!hash || !options_.check_hash || !picture_ || !picture_->complete()) return Status::ok();
-    const PictureHash own =
-        picture_hash(hash->type, std::as_const(picture_->samples).view(), picture_->sps.bit_depth());
-    if (own.value != hash->value)
-      return error(ErrorKind::kCorrupt, "picture {} does not match its hash", pictures_done_);
-    picture_->hash_checked = true;
+    if (hash && options_.check_hash && picture_ && picture_->complete())
+      picture_->hashes.push_back({*hash, offset});
     return Status::ok();
   }
 
@@ -107,18 +128,29 @@ class Decoder {
     if (!is_idr(nal.type) && nal.type != NalType::kCra)
       return error(ErrorKind::kUnsupported, "NAL unit type {}: only IDR and CRA pictures",
                    static_cast<unsigned>(nal.type));
-    const Rbsp rbsp = unescape(nal.payload);
+    Rbsp rbsp = unescape(nal.payload);
     BitReader bits(rbsp.bytes);
     // A slice with its own picture header starts a picture; so does the first one after a picture header
     // unit.
-    if (picture_ && picture_->complete()) LLMC_RETURN_IF_ERROR(finish_picture());
+    if (picture_ && picture_->complete()) LLMC_RETURN_IF_ERROR(close_picture());
     const SliceContext context{nal.type, &sets_, header_ ? &*header_ : nullptr};
-    LLMC_ASSIGN_OR_RETURN(const SliceHeader header, read_slice_header(bits, context, options_.trace));
+    LLMC_ASSIGN_OR_RETURN(SliceHeader header, read_slice_header(bits, context, options_.trace));
     if (!picture_) LLMC_RETURN_IF_ERROR(open_picture(header));
-    if (header.sh_slice_address != picture_->slices_decoded)
+    if (header.sh_slice_address != picture_->slices.size())
       return error(ErrorKind::kCorrupt, "slice {} where slice {} must be", header.sh_slice_address,
-                   picture_->slices_decoded);
-    return decode_data(header, bits.rest());
+                   picture_->slices.size());
+    const uint32_t rows = picture_->pps.pps_no_pic_partition_flag
+                              ? picture_->sps.height_in_ctbs()
+                              : picture_->pps.slice_height_in_ctus[header.sh_slice_address];
+    const std::span<const std::byte> data = bits.rest();
+    picture_->slices.push_back(
+        {std::move(header), std::move(rbsp.bytes), data, picture_->first_ctu_row, rows, nal.offset});
+    picture_->first_ctu_row += rows;
+    if (options_.trace == nullptr) return Status::ok();
+    // A trace is in the order of the stream.
+    PendingSlice& slice = picture_->slices.back();
+    slice.is_decoded = true;
+    return decode_slice(job_of(*picture_, slice), picture_->map, picture_->samples.view());
   }
 
   Status open_picture(const SliceHeader& header) {
@@ -130,7 +162,7 @@ class Decoder {
     if (samples > options_.limits.max_picture_samples)
       return error(ErrorKind::kLimit, "picture of {} samples exceeds {}", samples,
                    options_.limits.max_picture_samples);
-    if (pictures_done_ >= options_.limits.max_pictures)
+    if (pictures_done_ + group_.size() >= options_.limits.max_pictures)
       return error(ErrorKind::kLimit, "more than {} pictures", options_.limits.max_pictures);
     picture_.emplace();
     picture_->sps = sps;
@@ -141,22 +173,75 @@ class Decoder {
     return Status::ok();
   }
 
-  Status decode_data(const SliceHeader& header, std::span<const std::byte> data) {
-    const Sps& sps = picture_->sps;
-    const Pps& pps = picture_->pps;
-    SliceJob job;
-    job.parameters = slice_parameters(sps, pps, header);
-    const uint32_t rows = pps.pps_no_pic_partition_flag ? sps.height_in_ctbs()
-                                                        : pps.slice_height_in_ctus[header.sh_slice_address];
-    job.extent = {static_cast<int>(picture_->first_ctu_row), static_cast<int>(rows),
-                  static_cast<int>(sps.width_in_ctbs()), sps.sps_entropy_coding_sync_enabled_flag};
-    job.bit_depth = sps.bit_depth();
-    job.data = data;
-    job.trace = options_.trace;
-    LLMC_RETURN_IF_ERROR(decode_slice(job, picture_->map, picture_->samples.view()));
-    ++picture_->slices_decoded;
-    picture_->first_ctu_row += rows;
+  // The open picture joins the group; a full group is decoded.
+  Status close_picture() {
+    header_.reset();
+    if (!picture_) return Status::ok();
+    if (!picture_->complete())
+      return error(ErrorKind::kCorrupt, "picture {} has {} of its {} slices", pictures_done_ + group_.size(),
+                   picture_->slices.size(), picture_->pps.num_slices());
+    picture_->closed_at = offset_;
+    picture_->is_closed = true;
+    group_samples_ += picture_->size();
+    group_.push_back(std::move(*picture_));
+    picture_.reset();
+    const bool is_full =
+        group_.size() == kGroupPictures || group_samples_ + group_.back().size() > kGroupSamples;
+    return is_full || options_.trace != nullptr ? decode_group() : Status::ok();
+  }
+
+  // All slices side by side, then each picture in its turn: what is wrong with it, or its samples.
+  Status decode_group() {
+    std::vector<OpenPicture> group = std::exchange(group_, {});
+    group_samples_ = 0;
+    std::vector<SliceWork> work;
+    for (OpenPicture& picture : group)
+      for (const PendingSlice& slice : picture.slices)
+        if (!slice.is_decoded)
+          work.push_back({job_of(picture, slice), &picture.map, picture.samples.view(), Status::ok()});
+    decode_slices(work);
+    auto next = work.begin();
+    for (const OpenPicture& picture : group) {
+      Status status = Status::ok();
+      for (const PendingSlice& slice : picture.slices)
+        if (!slice.is_decoded && status.is_ok())
+          status = at_offset(slice.offset, std::move((next++)->status));
+      for (const PendingHash& hash : picture.hashes)
+        if (status.is_ok()) status = at_offset(hash.offset, compare_hash(picture, hash.hash));
+      if (picture.is_closed && status.is_ok()) status = at_offset(picture.closed_at, hand_over(picture));
+      failed_before_ = !status.is_ok();
+      if (failed_before_) return status;
+    }
     return Status::ok();
+  }
+
+  SliceJob job_of(const OpenPicture& picture, const PendingSlice& slice) const {
+    SliceJob job;
+    job.parameters = slice_parameters(picture.sps, picture.pps, slice.header);
+    job.extent = {static_cast<int>(slice.first_ctu_row), static_cast<int>(slice.ctu_rows),
+                  static_cast<int>(picture.sps.width_in_ctbs()),
+                  picture.sps.sps_entropy_coding_sync_enabled_flag};
+    job.bit_depth = picture.sps.bit_depth();
+    job.data = slice.data;
+    job.trace = options_.trace;
+    return job;
+  }
+
+  Status compare_hash(const OpenPicture& picture, const PictureHash& hash) const {
+    const PictureHash own = picture_hash(hash.type, picture.samples.view(), picture.sps.bit_depth());
+    if (own.value == hash.value) return Status::ok();
+    return error(ErrorKind::kCorrupt, "picture {} does not match its hash", pictures_done_);
+  }
+
+  Status hand_over(const OpenPicture& picture) {
+    const Sps& sps = picture.sps;
+    DecodedPicture out;
+    out.format = {sps.output_width(), sps.output_height(), static_cast<uint32_t>(sps.bit_depth())};
+    out.samples = picture.samples.view().block(sps.sps_conf_win_top_offset, sps.sps_conf_win_left_offset,
+                                               out.format.height, out.format.width);
+    out.hash_checked = !picture.hashes.empty();
+    ++pictures_done_;
+    return sink_(out);
   }
 
   const DecodeOptions& options_;
@@ -164,6 +249,10 @@ class Decoder {
   ParameterSets sets_;
   std::optional<PictureHeader> header_;  // of the picture header NAL unit of the picture to come or under way
   std::optional<OpenPicture> picture_;
+  std::vector<OpenPicture> group_;  // complete ones, not decoded yet
+  uint64_t group_samples_ = 0;
+  std::optional<uint64_t> offset_;  // of the unit at work
+  bool failed_before_ = false;      // in what was held back: the error has its own offset
   uint64_t pictures_done_ = 0;
 };
 
@@ -183,11 +272,12 @@ bool same_format(const PictureFormat& a, const PictureFormat& b) {
 Status decode_each(std::span<const std::byte> stream, const DecodeOptions& options, const PictureSink& sink) {
   LLMC_ASSIGN_OR_RETURN(const std::vector<NalUnit> units, split_annexb(stream));
   Decoder decoder(options, sink);
+  Status status = Status::ok();
   for (const NalUnit& nal : units) {
-    Status status = decoder.unit(nal);
-    if (!status.is_ok()) return std::move(std::move(status).error()).at_offset(nal.offset);
+    status = decoder.unit(nal);
+    if (!status.is_ok()) break;
   }
-  return decoder.finish_picture();
+  return decoder.finish(std::move(status));
 }
 
 Result<DecodedVideo> decode(std::span<const std::byte> stream, const DecodeOptions& options) {

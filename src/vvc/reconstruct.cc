@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "vvc/block_sum.h"
 #include "vvc/residual_syntax.h"
 #include "vvc/scaling.h"
 #include "vvc/transform.h"
@@ -36,6 +37,9 @@ void BlockReconstructor::add_residual(const ResidualBlock& block) {
   const int width = 1 << block.log2_width, height = 1 << block.log2_height;
   const TransformSize size = coded_extent(block);
   const Scaler scaler(block.qp + 6 * (bit_depth_ - 8), bit_depth_, block.log2_width, block.log2_height);
+  const MutablePlaneView target = picture_.block(static_cast<size_t>(block.y), static_cast<size_t>(block.x),
+                                                 static_cast<size_t>(height), static_cast<size_t>(width));
+  if (add_block_residual(scaler, {size, bit_depth_, block.levels}, target)) return;
   int32_t coefficients[64 * 32];
   for (int y = 0; y < size.rows; ++y) {
     for (int x = 0; x < size.columns; ++x) {
@@ -47,8 +51,7 @@ void BlockReconstructor::add_residual(const ResidualBlock& block) {
   inverse_dct(coefficients, size, bit_depth_, residual);
   const int max_value = (1 << bit_depth_) - 1;
   for (int y = 0; y < height; ++y) {
-    uint16_t* samples =
-        &picture_.at(static_cast<size_t>(block.y) + static_cast<size_t>(y), static_cast<size_t>(block.x));
+    uint16_t* samples = target.row(static_cast<size_t>(y)).data();
     for (int x = 0; x < width; ++x)
       samples[x] = static_cast<uint16_t>(std::clamp(samples[x] + residual[y * width + x], 0, max_value));
   }

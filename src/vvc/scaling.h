@@ -26,6 +26,13 @@ class Scaler {
     return static_cast<int32_t>(std::clamp<int64_t>(scaled, -32768, 32767));
   }
 
+  // The same in 32 bits: clamp((level * factor() + offset()) >> shift(), -32768, 32767), the level clamped to
+  // [-limit(), limit()] before. Further out the result is clipped anyway.
+  int32_t factor() const { return static_cast<int32_t>(factor_); }
+  int32_t offset() const { return static_cast<int32_t>(offset_); }
+  int shift() const { return shift_; }
+  int32_t limit() const { return static_cast<int32_t>((int64_t{32769} << shift_) / factor_ + 1); }
+
  private:
   int64_t factor_;
   int64_t offset_;

@@ -2,7 +2,11 @@
 #include "vvc/slice_decoder.h"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
 
+#include "vvc/block_lanes.h"
 #include "vvc/cabac_decoder.h"
 #include "vvc/reconstruct.h"
 #include "vvc/residual_decoder.h"
@@ -21,10 +25,6 @@ class DecoderBlocks {
   void coding_unit(CodingUnit&) const {}
   // levels_ is all zero between transform units.
   void transform_unit(const CodingUnit&, TransformUnit& tu) { tu.levels = levels_; }
-
-  ResidualInfo code_residual(CabacDecoder& bins, const TransformBlock& block) const {
-    return decode_residual(bins, block);
-  }
 
   void finish(const CodingUnit& cu, const TransformUnit& tu) {
     trace_unit(cu, tu);
@@ -67,47 +67,68 @@ std::span<const uint8_t> as_bytes(std::span<const std::byte> data) {
   return {reinterpret_cast<const uint8_t*>(data.data()), data.size()};
 }
 
-// H.266 (V3, 09/2023) 7.3.11.1 General slice data syntax
+// H.266 (V3, 09/2023) 7.3.11.1 General slice data syntax, in steps from block of levels to block of levels.
 template <bool kTrace>
-class SliceDecoder {
+class SliceDecoder final : public ResidualSource {
  public:
   SliceDecoder(const SliceJob& job, CuMap& map, MutablePlaneView picture)
       : job_(job),
-        initial_(initial_contexts(job.parameters.slice_qp)),
         data_(as_bytes(job.data)),
-        bins_(data_, initial_),
-        blocks_(job, map, picture),
-        syntax_(bins_, job.parameters, map, blocks_) {}
+        bins_(data_, initial_contexts(job.parameters.slice_qp)),
+        blocks_(job_, map, picture),
+        syntax_(bins_, job_.parameters, map, blocks_) {}
+  SliceDecoder(const SliceDecoder&) = delete;  // its parts refer to each other
+  SliceDecoder& operator=(const SliceDecoder&) = delete;
 
-  Status decode() {
-    for (int row = 0; row < job_.extent.ctu_rows; ++row) {
-      if (row == 0 || job_.extent.wavefront) syntax_.start_substream();
-      const bool last_row = row + 1 == job_.extent.ctu_rows;
-      for (int x = 0; x < job_.extent.ctu_columns; ++x) {
-        LLMC_RETURN_IF_ERROR(decode_ctu(x, job_.extent.first_ctu_row + row));
-        // The row below starts from the contexts after this row's first unit.
-        if (x == 0 && job_.extent.wavefront) saved_ = bins_.contexts();
-      }
-      if (last_row || job_.extent.wavefront) LLMC_RETURN_IF_ERROR(end_substream());
-      if (!last_row && job_.extent.wavefront) next_substream();
+  // Goes on up to the next block of levels. False at the end of the slice, or when status() says what is
+  // wrong.
+  bool next_levels() {
+    while (status_.is_ok() && row_ < job_.extent.ctu_rows) {
+      if (!in_ctu_) begin_ctu();
+      if (syntax_.next_levels()) return true;
+      end_ctu();
     }
-    return Status::ok();
+    return false;
+  }
+  Status take_status() { return std::move(status_); }
+
+  CabacDecoder& bins() override { return bins_; }
+  TransformBlock block() const override { return syntax_.block(); }
+  bool next(const ResidualInfo& info) override {
+    syntax_.end_levels(info);
+    return next_levels();
   }
 
  private:
-  Status decode_ctu(int x, int y) {
-    syntax_.coding_tree_unit(x, y);
-    if (syntax_.error() != nullptr)
-      return error(ErrorKind::kCorrupt, "CTU ({}, {}): {}", x, y, syntax_.error());
-    if (bins_.overrun()) return error(ErrorKind::kCorrupt, "CTU ({}, {}): slice data ends early", x, y);
-    return Status::ok();
+  void begin_ctu() {
+    if (x_ == 0 && (row_ == 0 || job_.extent.wavefront)) syntax_.start_substream();
+    syntax_.begin(x_, job_.extent.first_ctu_row + row_);
+    in_ctu_ = true;
+  }
+
+  void end_ctu() {
+    in_ctu_ = false;
+    const int y = job_.extent.first_ctu_row + row_;
+    const bool wavefront = job_.extent.wavefront;
+    if (syntax_.error() != nullptr) {
+      status_ = error(ErrorKind::kCorrupt, "CTU ({}, {}): {}", x_, y, syntax_.error());
+    } else if (bins_.overrun()) {
+      status_ = error(ErrorKind::kCorrupt, "CTU ({}, {}): slice data ends early", x_, y);
+    }
+    if (!status_.is_ok()) return;
+    // The row below starts from the contexts after this row's first unit.
+    if (x_ == 0 && wavefront) saved_ = bins_.contexts();
+    if (++x_ < job_.extent.ctu_columns) return;
+    x_ = 0;
+    const bool last_row = ++row_ == job_.extent.ctu_rows;
+    if (last_row || wavefront) end_substream();
+    if (!last_row && wavefront && status_.is_ok()) next_substream();
   }
 
   // end_of_slice_one_bit or end_of_subset_one_bit, byte_alignment()
-  Status end_substream() {
+  void end_substream() {
     if (bins_.terminate(0) == 0 || !bins_.ends_cleanly())
-      return error(ErrorKind::kCorrupt, "slice data does not end after its last CTU");
-    return Status::ok();
+      status_ = error(ErrorKind::kCorrupt, "slice data does not end after its last CTU");
   }
 
   void next_substream() {
@@ -115,20 +136,50 @@ class SliceDecoder {
     bins_ = CabacDecoder(data_, saved_);
   }
 
-  const SliceJob& job_;
-  ContextSet initial_;
+  const SliceJob job_;
   ContextSet saved_;
   std::span<const uint8_t> data_;
   CabacDecoder bins_;
   DecoderBlocks<kTrace> blocks_;
   SliceSyntax<CabacDecoder, DecoderBlocks<kTrace>> syntax_;
+  Status status_ = Status::ok();
+  int row_ = 0, x_ = 0;  // CTU to come, or at work
+  bool in_ctu_ = false;
 };
+
+template <bool kTrace>
+Status decode_alone(const SliceJob& job, CuMap& map, MutablePlaneView picture) {
+  SliceDecoder<kTrace> decoder(job, map, picture);
+  for (bool has_levels = decoder.next_levels(); has_levels;)
+    has_levels = decoder.next(decode_residual(decoder.bins(), decoder.block()));
+  return decoder.take_status();
+}
 
 }  // namespace
 
 Status decode_slice(const SliceJob& job, CuMap& map, MutablePlaneView picture) {
-  if (job.trace != nullptr) return SliceDecoder<true>(job, map, picture).decode();
-  return SliceDecoder<false>(job, map, picture).decode();
+  if (job.trace != nullptr) return decode_alone<true>(job, map, picture);
+  return decode_alone<false>(job, map, picture);
+}
+
+// Substreams start from models of the middle of others, and a trace is one sequence: those slices go alone.
+void decode_slices(std::span<SliceWork> slices) {
+  constexpr size_t kAtOnce = 64;  // a slice at work takes some 12 KB
+  for (; slices.size() > kAtOnce; slices = slices.subspan(kAtOnce)) decode_slices(slices.first(kAtOnce));
+  std::vector<std::unique_ptr<SliceDecoder<false>>> decoders(slices.size());
+  std::vector<ResidualSource*> sources;
+  for (size_t i = 0; i < slices.size(); ++i) {
+    SliceWork& work = slices[i];
+    if (work.job.trace != nullptr || work.job.extent.wavefront) {
+      work.status = decode_slice(work.job, *work.map, work.picture);
+      continue;
+    }
+    decoders[i] = std::make_unique<SliceDecoder<false>>(work.job, *work.map, work.picture);
+    if (decoders[i]->next_levels()) sources.push_back(decoders[i].get());
+  }
+  decode_all_residuals(sources);
+  for (size_t i = 0; i < slices.size(); ++i)
+    if (decoders[i] != nullptr) slices[i].status = decoders[i]->take_status();
 }
 
 }  // namespace llmcodec::vvc

@@ -5,6 +5,11 @@
 //   syntax.start_substream();
 //   for (each CTU) syntax.coding_tree_unit(ctu_x, ctu_y);
 //
+// Other readers come between, for instance to read the levels of several slices at once: then
+//
+//   syntax.begin(ctu_x, ctu_y);
+//   while (syntax.next_levels()) syntax.end_levels(read levels of syntax.block() from bins);
+//
 // Bins is CabacEncoder, CabacDecoder or CabacCost. Blocks makes the choices when writing and takes them when
 // reading:
 //
@@ -101,19 +106,52 @@ class SliceSyntax {
 
   // H.266 7.3.11.2 Coding tree unit syntax
   void coding_tree_unit(int ctu_x, int ctu_y) {
+    begin(ctu_x, ctu_y);
+    while (next_levels()) end_levels(residual(block(), std::max(tu_.last, 0)));
+  }
+
+  // The same in steps: the tree is walked with a stack of nodes still to come, so that it can stop where the
+  // levels of a block are due.
+  void begin(int ctu_x, int ctu_y) {
     CodingNode root;
     root.log2_width = root.log2_height = p_.partition.ctb_log2;
     root.x = ctu_x << p_.partition.ctb_log2;
     root.y = ctu_y << p_.partition.ctb_log2;
-    coding_tree(root);
+    nodes_[0] = root;
+    node_count_ = 1;
+  }
+  // Goes on up to the levels of block(); false when the CTU has no more. Between the two calls the caller has
+  // them coded.
+  bool next_levels() {
+    for (;;) {
+      if (part_count_ > 0) {
+        if (transform_unit(parts_[--part_count_])) return true;
+        end_unit();
+      } else if (node_count_ > 0) {
+        coding_tree(nodes_[--node_count_]);
+      } else {
+        return false;
+      }
+    }
+  }
+  TransformBlock block() const { return {tu_.log2_width, tu_.log2_height, true, tu_.levels}; }
+  void end_levels(const ResidualInfo& info) {
+    tu_.last = info.last_scan_position;
+    blocks_.element("last_scan_position", tu_.last);
+    if (!info.level_in_range) error_ = kLevelOutOfRange;
+    end_unit();
   }
 
   // Null, or what is wrong with the stream. Once set, the rest of the CTU holds arbitrary legal values.
   const char* error() const { return error_; }
 
  private:
+  struct Part {
+    int x, y, log2_width, log2_height;
+  };
+
   // H.266 7.3.11.4 Coding tree syntax
-  void coding_tree(const CodingNode& node) {
+  void coding_tree(CodingNode node) {
     if (p_.cu_qp_delta_enabled && node.quantisation_group) {
       group_starts_ = true;
       qp_delta_coded_ = false;
@@ -122,9 +160,9 @@ class SliceSyntax {
     const Split split = split_mode(node, allowed);
     if (split == Split::kNone) return coding_unit(node);
     const ChildNodes children = split_node(node, split, !allowed.none, p_.cu_qp_delta_subdiv);
-    for (int i = 0; i < children.count; ++i) {
+    for (int i = children.count - 1; i >= 0; --i) {
       const CodingNode& child = children.node[i];
-      if (child.x < p_.picture.width && child.y < p_.picture.height) coding_tree(child);
+      if (child.x < p_.picture.width && child.y < p_.picture.height) nodes_[node_count_++] = child;
     }
   }
 
@@ -188,7 +226,7 @@ class SliceSyntax {
 
   // H.266 7.3.11.5 Coding unit syntax
   void coding_unit(const CodingNode& node) {
-    CodingUnit cu;
+    CodingUnit& cu = cu_ = {};
     cu.x = node.x, cu.y = node.y;
     cu.log2_width = node.log2_width, cu.log2_height = node.log2_height;
     cu.qt_depth = node.qt_depth;
@@ -201,10 +239,7 @@ class SliceSyntax {
     wanted_qp_ = cu.qp;
     cu.qp = qp_;
     intra_luma_pred_mode(cu);
-    transform_tree(cu, cu.x, cu.y, cu.log2_width, cu.log2_height);
-    // The parts were marked one by one, with the QP known then; a later part may have changed it.
-    if (std::max(cu.log2_width, cu.log2_height) > p_.max_tb_log2)
-      map_.fill(cu.x, cu.y, 1 << cu.log2_width, 1 << cu.log2_height, info_of(cu));
+    transform_tree(cu.x, cu.y, cu.log2_width, cu.log2_height);
   }
 
   CuInfo info_of(const CodingUnit& cu) const {
@@ -272,39 +307,42 @@ class SliceSyntax {
     return number;
   }
 
-  // H.266 7.3.11.9 Transform tree syntax
-  void transform_tree(CodingUnit& cu, int x, int y, int log2_width, int log2_height) {
+  // H.266 7.3.11.9 Transform tree syntax: its parts, all of one size, onto their stack.
+  void transform_tree(int x, int y, int log2_width, int log2_height) {
     const bool too_wide = log2_width > p_.max_tb_log2;
-    if (!too_wide && log2_height <= p_.max_tb_log2) return transform_unit(cu, x, y, log2_width, log2_height);
+    if (!too_wide && log2_height <= p_.max_tb_log2) {
+      parts_[part_count_++] = {x, y, log2_width, log2_height};
+      return;
+    }
     const bool vertical = too_wide && log2_width > log2_height;  // verSplitFirst
     --(vertical ? log2_width : log2_height);
-    transform_tree(cu, x, y, log2_width, log2_height);
-    transform_tree(cu, vertical ? x + (1 << log2_width) : x, vertical ? y : y + (1 << log2_height),
-                   log2_width, log2_height);
+    transform_tree(vertical ? x + (1 << log2_width) : x, vertical ? y : y + (1 << log2_height), log2_width,
+                   log2_height);
+    transform_tree(x, y, log2_width, log2_height);
   }
 
-  // H.266 7.3.11.10 Transform unit syntax
-  void transform_unit(CodingUnit& cu, int x, int y, int log2_width, int log2_height) {
-    TransformUnit tu;
-    tu.x = x, tu.y = y, tu.log2_width = log2_width, tu.log2_height = log2_height;
-    blocks_.transform_unit(cu, tu);
-    tu.coded = bins_.bin(tu.coded, ctx::kTuYCodedFlag) != 0;
-    blocks_.element("tu_y_coded_flag", tu.coded);
-    const bool large = cu.log2_width > 6 || cu.log2_height > 6;
-    if (p_.cu_qp_delta_enabled && !qp_delta_coded_ && (tu.coded || large)) {
+  // H.266 7.3.11.10 Transform unit syntax, up to its levels. True if it has any.
+  bool transform_unit(const Part& part) {
+    tu_ = {};
+    tu_.x = part.x, tu_.y = part.y, tu_.log2_width = part.log2_width, tu_.log2_height = part.log2_height;
+    blocks_.transform_unit(cu_, tu_);
+    tu_.coded = bins_.bin(tu_.coded, ctx::kTuYCodedFlag) != 0;
+    blocks_.element("tu_y_coded_flag", tu_.coded);
+    const bool large = cu_.log2_width > 6 || cu_.log2_height > 6;
+    if (p_.cu_qp_delta_enabled && !qp_delta_coded_ && (tu_.coded || large)) {
       qp_delta_coded_ = true;
-      qp_ = cu_qp_delta(cu.predicted_qp, wanted_qp_);
+      qp_ = cu_qp_delta(cu_.predicted_qp, wanted_qp_);
     }
-    cu.qp = qp_;
-    if (tu.coded) {
-      const TransformBlock block{log2_width, log2_height, true, tu.levels};
-      const ResidualInfo info = residual(block, std::max(tu.last, 0));
-      tu.last = info.last_scan_position;
-      blocks_.element("last_scan_position", tu.last);
-      if (!info.level_in_range) error_ = kLevelOutOfRange;
-    }
-    blocks_.finish(cu, tu);
-    map_.fill(x, y, 1 << log2_width, 1 << log2_height, info_of(cu));
+    cu_.qp = qp_;
+    return tu_.coded;
+  }
+
+  void end_unit() {
+    blocks_.finish(cu_, tu_);
+    map_.fill(tu_.x, tu_.y, 1 << tu_.log2_width, 1 << tu_.log2_height, info_of(cu_));
+    // The parts were marked one by one, with the QP known then; a later part may have changed it.
+    if (part_count_ == 0 && std::max(cu_.log2_width, cu_.log2_height) > p_.max_tb_log2)
+      map_.fill(cu_.x, cu_.y, 1 << cu_.log2_width, 1 << cu_.log2_height, info_of(cu_));
   }
 
   ResidualInfo residual(const TransformBlock& block, int last) {
@@ -360,6 +398,13 @@ class SliceSyntax {
   Blocks& blocks_;
   int qp_ = 0;         // of the last coding unit
   int wanted_qp_ = 0;  // of the current one, when writing
+  CodingUnit cu_;      // the current one
+  TransformUnit tu_;
+  // Still to come, the next one last. A split makes blocks at least half as large: from 128x128 to 4x4 at
+  // most ten times, each leaving at most three siblings.
+  CodingNode nodes_[3 * 10 + 1];
+  Part parts_[16];  // of the current coding unit: at most 128x128 in 32x32
+  int node_count_ = 0, part_count_ = 0;
   bool group_starts_ = false;
   bool qp_delta_coded_ = false;
   const char* error_ = nullptr;

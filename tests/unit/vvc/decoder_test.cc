@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "mutation.h"
 #include "stream_files.h"
+#include "vvc/encoder.h"
 #include "vvc/hash.h"
 #include "vvc/nal.h"
 
@@ -157,6 +160,72 @@ TEST(Decoder, MutatedStreamsGiveErrorsOfTheRightKind) {
   // Both outcomes must occur, or the damage is of no use.
   EXPECT_GT(decoded, rounds / 100);
   EXPECT_GT(corrupt, rounds / 4);
+}
+
+std::vector<std::byte> stream_of_noise(size_t pictures, int slice_ctu_rows) {
+  std::mt19937 random(7);
+  std::vector<Plane> planes(pictures, Plane(96, 256));
+  std::vector<PlaneView> views;
+  for (Plane& plane : planes) {
+    for (uint16_t& sample : std::span(plane.view().data, 96 * 256)) sample = random() % 1024;
+    views.push_back(std::as_const(plane).view());
+  }
+  SpatialFormat format{.width = 96, .height = 256, .bit_depth = 10, .qp = 34};
+  format.pictures = static_cast<uint32_t>(pictures);
+  format.slice_ctu_rows = static_cast<uint32_t>(slice_ctu_rows);
+  SpatialOptions options;
+  options.picture_hash = true;
+  return *encode_spatial(views, format, options);
+}
+
+// Pictures handed over, and how it ended.
+struct Outcome {
+  std::vector<std::vector<uint16_t>> pictures;
+  std::string end;
+  bool operator==(const Outcome&) const = default;
+};
+
+Outcome outcome_of(std::span<const std::byte> stream, TraceSink* trace, size_t stop_after) {
+  Outcome out;
+  const Status status = decode_each(
+      stream, {.limits = {.max_picture_samples = 1 << 16, .max_pictures = 30}, .trace = trace},
+      [&](const DecodedPicture& picture) -> Status {
+        std::vector<uint16_t>& samples = out.pictures.emplace_back();
+        for (size_t y = 0; y < picture.format.height; ++y)
+          samples.insert(samples.end(), picture.samples.row(y).begin(), picture.samples.row(y).end());
+        if (out.pictures.size() <= stop_after) return Status::ok();
+        return error(ErrorKind::kLimit, "the caller has enough");
+      });
+  out.end = status.is_ok() ? "" : status.error().to_string();
+  return out;
+}
+
+class NoTrace final : public TraceSink {
+  void element(const char*, int64_t) override {}
+};
+
+// With a trace pictures are decoded one by one: what is decoded side by side must end the same way, with the
+// same pictures before it.
+TEST(Decoder, PicturesSideBySideEndAsOneByOne) {
+  NoTrace trace;
+  size_t whole = 0, broken = 0;
+  for (const int slice_ctu_rows : {0, 1}) {
+    const auto intact = stream_of_noise(20, slice_ctu_rows);
+    const uint32_t rounds = mutation_rounds(150);
+    for (uint32_t seed = 0; seed < rounds; ++seed) {
+      SCOPED_TRACE(seed);
+      const auto stream = seed == 0 ? intact : mutate(intact, seed);
+      const size_t stop_after = seed % 5 == 1 ? seed % 24 : 100;
+      const Outcome alone = outcome_of(stream, &trace, stop_after);
+      if (seed == 0) {
+        EXPECT_EQ(alone.pictures.size(), 20u) << alone.end;
+      }
+      ASSERT_EQ(alone, outcome_of(stream, nullptr, stop_after));
+      ++(alone.end.empty() ? whole : broken);
+    }
+  }
+  EXPECT_GT(whole, 0u);
+  EXPECT_GT(broken, 100u);
 }
 
 }  // namespace
