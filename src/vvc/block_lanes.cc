@@ -232,15 +232,15 @@ class BlockLanes {
           coded & yes(is_less(set(static_cast<uint32_t>(n)), end)) & yes(is_less(set(3), budget));
       store(active, in_pass1_[n]);
       const V sums = contexts_.template_sums(n);
+      const LaneWindows::Place place{n, classes};
       V asked = active, inferred = set(0);
       if (n == 0) {  // a coded sub-block without levels so far
         inferred = hn::AndNot(has_level, active & inner);
         asked = hn::AndNot(inferred, active);
       }
       a.refill();
-      const V significant =
-          contexts_.sig_coeff_flag(a, n, classes, sums & set(31), high, low, asked) | inferred;
-      const LaneWindows::Greater greater(n, classes, sums);
+      const V significant = contexts_.sig_coeff_flag(a, place, sums & set(31), high, low, asked) | inferred;
+      const LaneWindows::Greater greater(place, sums);
       const V above_1 = contexts_.greater_flag<1, ctx::kAbsLevelGt1Flag>(a, greater, significant);
       a.top_up();
       const V parity = contexts_.greater_flag<0, ctx::kParLevelFlag>(a, greater, above_1);

@@ -80,8 +80,8 @@ namespace llmcodec::vvc::HWY_NAMESPACE {
 
 class LaneWindows {
  public:
-  // copy(states, model) for all models of one lane, but those of a block's last level: CabacDecoder reads that
-  // one, and keeps them.
+  // copy(states, model) for all models of one lane, but those of a block's last level: CabacDecoder reads
+  // that one, and keeps them.
   template <class Copy>
   void exchange(size_t lane, ContextSet& contexts, Copy copy) {
     for (int i = kFirstLaneModel; i < ctx::kCount; ++i)
@@ -145,19 +145,24 @@ class LaneWindows {
   // --- neighbours: levels packed as in residual_syntax.h, by position in the sub-block
 
   HWY_INLINE V template_sums(int n) const {
-    const Row16* at = place(n);
+    const Row16* at = entry(n);
     const auto row = [at](int i) HWY_ATTR { return hn::Load(d_row16, at[i]); };
     return hn::PromoteTo(d, row(1) + row(2) + row(kStride) + row(kStride + 1) + row(2 * kStride));
   }
-  HWY_INLINE V level_at(int n) const { return get(*place(n)); }
-  HWY_INLINE void put_level(int n, V packed) { put(packed, *place(n)); }
-  void put_level(int n, size_t lane, int level) { (*place(n))[lane] = residual_detail::pack_pass1(level); }
+  HWY_INLINE V level_at(int n) const { return get(*entry(n)); }
+  HWY_INLINE void put_level(int n, V packed) { put(packed, *entry(n)); }
+  void put_level(int n, size_t lane, int level) { (*entry(n))[lane] = residual_detail::pack_pass1(level); }
 
   // --- bins
 
   struct Classes {
     V of_lane;
     uint32_t set;  // bit c: some lane has class c
+  };
+  // A position in the sub-block.
+  struct Place {
+    int n;
+    const Classes& classes;
   };
   Classes classes() const {
     Classes c{load(class_), 0};
@@ -179,13 +184,13 @@ class LaneWindows {
 
   // `sum`: locSumAbsPass1.
   template <class Engine>
-  HWY_INLINE V sig_coeff_flag(Engine& engine, int n, const Classes& classes, V sum, V high, V low, V active) {
+  HWY_INLINE V sig_coeff_flag(Engine& engine, const Place& place, V sum, V high, V low, V active) {
     const V increment = hn::Min(hn::ShiftRight<1>(sum + set(1)), set(3));
     const V index = increment + (high & set(4)) + (high & low & set(4));
     M is[4];
     for (uint32_t i = 0; i < 4; ++i) is[i] = increment == set(i);
-    const uint32_t groups = kModelGroups.sig_groups[n][classes.set];
-    const V group = look_up(kModelGroups.sig[n], classes.of_lane);
+    const uint32_t groups = kModelGroups.sig_groups[place.n][place.classes.set];
+    const V group = look_up(kModelGroups.sig[place.n], place.classes.of_lane);
     V states = set(0), shifts = set(0);
     for (uint32_t g = 0; g < 3; ++g) {
       if ((groups >> g & 1) == 0) continue;
@@ -210,9 +215,9 @@ class LaneWindows {
 
   // What par_level_flag and both abs_level_gtx_flag of a coefficient share.
   struct Greater {
-    HWY_INLINE Greater(int n, const Classes& classes, V sums)
-        : groups(kModelGroups.greater_groups[n][classes.set]),
-          group(look_up(kModelGroups.greater[n], classes.of_lane)),
+    HWY_INLINE Greater(const Place& place, V sums)
+        : groups(kModelGroups.greater_groups[place.n][place.classes.set]),
+          group(look_up(kModelGroups.greater[place.n], place.classes.of_lane)),
           increment(hn::Min((sums & set(31)) - (hn::ShiftRight<5>(sums) & set(7)), set(4))) {
       for (uint32_t i = 0; i < 5; ++i) is[i] = increment == set(i);
     }
@@ -252,8 +257,8 @@ class LaneWindows {
   static HWY_INLINE void put(V values, Row16& row) {
     hn::Store(hn::TruncateTo(d_row16, values), d_row16, row);
   }
-  HWY_INLINE Row16* place(int n) { return window_ + kPlaceOf.y[n] * kStride + kPlaceOf.x[n]; }
-  HWY_INLINE const Row16* place(int n) const { return window_ + kPlaceOf.y[n] * kStride + kPlaceOf.x[n]; }
+  HWY_INLINE Row16* entry(int n) { return window_ + kPlaceOf.y[n] * kStride + kPlaceOf.x[n]; }
+  HWY_INLINE const Row16* entry(int n) const { return window_ + kPlaceOf.y[n] * kStride + kPlaceOf.x[n]; }
   Row* sig_models(uint32_t group) { return models_ + ctx::kSigCoeffFlag - kFirstLaneModel + 4 * group; }
 
   // One of kCount models, by `is`. Rows are loaded and stored whole: masked stores would not be forwarded to
