@@ -229,7 +229,7 @@ class FfmpegCodec final : public Codec {
     options.arguments = common_arguments(ffmpeg_, "warning");
     options.input = frames;
     options.timeout_seconds = environment_.timeout_seconds;
-    LLMC_ASSIGN_OR_RETURN(ProcessResult result, run_encoder(settings_, layout, quality, std::move(options)));
+    LLMC_ASSIGN_OR_RETURN(ProcessResult result, run_until_output(layout, quality, options));
     if (result.exit_code != 0 || result.output.empty()) {
       return error(ErrorKind::kUnsupported, "encoder '{}' failed on {} pictures of {}x{} (exit code {}): {}",
                    info_.name, pictures.size(), layout.width, layout.height, result.exit_code,
@@ -258,6 +258,17 @@ class FfmpegCodec final : public Codec {
   }
 
  private:
+  // FFmpeg's libvvenc ends well but empty-handed once in some hundred runs of several pictures; the same run
+  // again gives what it always does.
+  Result<ProcessResult> run_until_output(const FrameLayout& layout, double quality,
+                                         const ProcessOptions& options) const {
+    constexpr int kRuns = 3;
+    for (int run = 1;; ++run) {
+      LLMC_ASSIGN_OR_RETURN(ProcessResult result, run_encoder(settings_, layout, quality, options));
+      if (result.exit_code != 0 || !result.output.empty() || run == kRuns) return result;
+    }
+  }
+
   // -xerror and explode: a damaged picture is an error, not a concealed one.
   Result<ProcessResult> run_decoder(std::span<const std::byte> stream, const FrameLayout& layout,
                                     uint64_t pictures) const {

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 
 #include "base/subprocess.h"
 #include "codec/ffmpeg_encoders.h"
@@ -153,6 +155,36 @@ TEST_P(EncoderTest, inter_profiles_predict) {
     ASSERT_TRUE(stream.is_ok()) << profile << ": " << stream.error().to_string();
     EXPECT_LT(stream->size(), intra->size() * 2 / 3) << profile;
   }
+}
+
+// As libvvenc does now and then: ends well, gives nothing. `runs` files in the folder are as many such runs.
+TEST(FfmpegCodec, a_run_without_output_is_run_again) {
+  const auto real = find_ffmpeg({});
+  if (!real.is_ok() || !open_codec("libx264", {}).is_ok()) GTEST_SKIP() << "no FFmpeg with libx264";
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "llmcodec-empty-runs";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  const std::filesystem::path program = folder / "ffmpeg";
+  std::ofstream(program)
+      << "#!/bin/sh\nfor run in '" << folder.string()
+      << "'/empty*; do\n  [ -e \"$run\" ] && rm \"$run\" && exec cat >/dev/null\ndone\nexec '"
+      << (*real)->path << "' \"$@\"\n";
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  const auto codec = open_codec("libx264", {.ffmpeg = program.string()});
+  ASSERT_TRUE(codec.is_ok()) << codec.error().to_string();
+  const PictureFormat format{64, 64, 8};
+  const std::vector<Plane> planes = smooth_planes(format, 2);
+  const auto wanted = codec.value()->encode(views(planes), format, 20);
+  ASSERT_TRUE(wanted.is_ok()) << wanted.error().to_string();
+  for (const char* run : {"empty1", "empty2"}) std::ofstream(folder / run) << "";
+  const auto again = codec.value()->encode(views(planes), format, 20);
+  ASSERT_TRUE(again.is_ok()) << again.error().to_string();
+  EXPECT_EQ(*again, *wanted);
+  for (const char* run : {"empty1", "empty2", "empty3"}) std::ofstream(folder / run) << "";
+  const auto never = codec.value()->encode(views(planes), format, 20);
+  ASSERT_FALSE(never.is_ok());
+  EXPECT_EQ(never.error().kind, ErrorKind::kUnsupported);
+  std::filesystem::remove_all(folder);
 }
 
 TEST_P(EncoderTest, full_spec_opens_to_itself) {
