@@ -62,19 +62,21 @@ class VvcCodec final : public Codec {
 
   Status decode(std::span<const std::byte> stream, const PictureFormat& format,
                 std::span<const MutablePlaneView> pictures) const override {
-    LLMC_RETURN_IF_ERROR(check_decode_request(pictures, format, info_));
+    PicturesToDecode one{this, stream, format, {pictures.begin(), pictures.end()}};
+    decode_together({&one, 1});
+    return std::move(one.status);
+  }
+
+  // To decode a stream: what decode() checks before, and what takes its pictures.
+  Result<vvc::StreamDecoding> begin_decoding(const PicturesToDecode& wanted, size_t* count) const {
+    LLMC_RETURN_IF_ERROR(check_decode_request(wanted.pictures, wanted.format, info_));
     vvc::DecodeOptions options;
     options.limits.max_picture_samples =
-        uint64_t{format.width + 256u} * (format.height + 256u);  // padding to CTUs
-    options.limits.max_pictures = pictures.size() + 1;
-    size_t count = 0;
-    LLMC_RETURN_IF_ERROR(vvc::decode_each(stream, options, [&](const vvc::DecodedPicture& picture) {
-      return take_picture(picture, format, pictures, count++);
-    }));
-    if (count != pictures.size()) {
-      return error(ErrorKind::kCorrupt, "h266 stream holds {} pictures, {} expected", count, pictures.size());
-    }
-    return Status::ok();
+        uint64_t{wanted.format.width + 256u} * (wanted.format.height + 256u);  // padding to CTUs
+    options.limits.max_pictures = wanted.pictures.size() + 1;
+    return vvc::StreamDecoding{wanted.stream, options, [&wanted, count](const vvc::DecodedPicture& picture) {
+                                 return take_picture(picture, wanted.format, wanted.pictures, (*count)++);
+                               }};
   }
 
  private:
@@ -100,6 +102,36 @@ class VvcCodec final : public Codec {
 };
 
 }  // namespace
+
+void decode_together(std::span<PicturesToDecode> all) {
+  std::vector<size_t> counts(all.size());
+  std::vector<vvc::StreamDecoding> streams;
+  std::vector<size_t> of_stream;  // index in `all`
+  for (size_t i = 0; i < all.size(); ++i) {
+    PicturesToDecode& one = all[i];
+    const auto* ours = dynamic_cast<const VvcCodec*>(one.codec);
+    if (ours == nullptr) {
+      one.status = one.codec->decode(one.stream, one.format, one.pictures);
+      continue;
+    }
+    Result<vvc::StreamDecoding> stream = ours->begin_decoding(one, &counts[i]);
+    if (!stream.is_ok()) {
+      one.status = std::move(stream).error();
+      continue;
+    }
+    streams.push_back(std::move(stream).value());
+    of_stream.push_back(i);
+  }
+  vvc::decode_streams(streams);
+  for (size_t s = 0; s < streams.size(); ++s) {
+    PicturesToDecode& one = all[of_stream[s]];
+    const size_t count = counts[of_stream[s]];
+    one.status = std::move(streams[s].status);
+    if (one.status.is_ok() && count != one.pictures.size())
+      one.status = error(ErrorKind::kCorrupt, "h266 stream holds {} pictures, {} expected", count,
+                         one.pictures.size());
+  }
+}
 
 CodecInfo vvc_codec_info() {
   CodecInfo info{.name = "vvc", .version = "llmcodec " LLMCODEC_VERSION, .stream_format = "h266"};

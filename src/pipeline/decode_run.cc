@@ -9,10 +9,11 @@
 namespace llmcodec {
 namespace {
 
-// Enough pictures of the usual size for all lanes (vvc/residual_lanes.h).
+// Enough pictures of the usual size for all lanes (vvc/residual_lanes.h, vvc/block_lanes.h).
 constexpr uint64_t kGroupWeights = 16 * kDefaultPictureWeights;
 
-// Consecutive blocks of spectral tensors, of one or of several; or one spatial block, which gains nothing.
+// Consecutive blocks of tensors in H.266, of one or of several; or one block of another codec, which gains
+// nothing.
 struct Group {
   std::vector<std::shared_ptr<const TensorDecoder>> tensors;
   std::vector<BlockDecoding> blocks;
@@ -51,7 +52,7 @@ class DecodeRun {
     // Small enough that every thread gets some.
     const uint64_t enough = std::min(total_ / thread_count(control_.threads), kGroupWeights);
     Group group;
-    const auto gains = [&] { return group.blocks.back().tensor->stages().is_spectral(); };
+    const auto gains = [&] { return group.blocks.back().tensor->stages().codec.stream == "h266"; };
     for (uint64_t weights = 0; group.blocks.empty() || (weights < enough && gains());) {
       LLMC_ASSIGN_OR_RETURN(const bool more, open_next());
       if (!more) break;

@@ -27,14 +27,10 @@ Result<CodedPictures> encode_pictures(const CodedTensor& tensor, const Codec* co
 }
 
 void decode_pictures(std::span<SegmentDecoding> segments) {
-  std::vector<SegmentDecoding*> spectral;
-  for (SegmentDecoding& segment : segments) {
-    if (segment.tensor->is_spectral()) {
-      spectral.push_back(&segment);
-    } else {
-      segment.status = decode_spatial(segment);
-    }
-  }
+  std::vector<SegmentDecoding*> spectral, spatial;
+  for (SegmentDecoding& segment : segments)
+    (segment.tensor->is_spectral() ? spectral : spatial).push_back(&segment);
+  decode_spatial(spatial);
   decode_spectral(spectral);
 }
 

@@ -82,8 +82,8 @@ struct SegmentDecoding {
   Status status = Status::ok();  // result
 };
 
-// Each as alone; but spectral ones are read side by side, up to five times as fast. Samples are appended in
-// the order of segments.
+// Each as alone; but those of our own codec are read side by side, up to five times as fast. Samples are
+// appended in the order of segments.
 void decode_pictures(std::span<SegmentDecoding> segments);
 
 }  // namespace llmcodec

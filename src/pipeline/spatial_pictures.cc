@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pipeline/spatial_pictures.h"
 
+#include <algorithm>
+
+#include "codec/vvc_adapter.h"
 #include "pipeline/coded_columns.h"
 #include "pipeline/owned_matrix.h"
 
@@ -102,18 +105,36 @@ Status encode_spatial(SegmentEncoding* segment) {
   return measure(stage, matrix, pictures, range, &coded);
 }
 
-Status decode_spatial(const SegmentDecoding& segment) {
+namespace {
+
+Status restore(const SegmentDecoding& segment, const Pictures& pictures) {
   const SpatialStage& stage = segment.tensor->spatial();
-  const PictureRange range = segment.range;
-  Pictures pictures(stage, range.count);
-  LLMC_RETURN_IF_ERROR(segment.codec->decode(segment.stream, pictures.format, pictures.mutable_views()));
   append_samples(pictures, segment.out.samples);
-  for (uint64_t i = 0; i < range.count; ++i) {
-    const MatrixView<float> own = segment.out.of(stage.layout.picture(range.first + i));
-    LLMC_RETURN_IF_ERROR(
-        restore_picture(stage, segment.matrix, range.first + i, pictures.planes[i].view(), own));
+  for (uint64_t i = 0; i < segment.range.count; ++i) {
+    const uint64_t index = segment.range.first + i;
+    LLMC_RETURN_IF_ERROR(restore_picture(stage, segment.matrix, index, pictures.planes[i].view(),
+                                         segment.out.of(stage.layout.picture(index))));
   }
   return Status::ok();
+}
+
+}  // namespace
+
+void decode_spatial(std::span<SegmentDecoding* const> segments) {
+  constexpr size_t kAtOnce = 16;
+  for (size_t first = 0; first < segments.size(); first += kAtOnce) {
+    const auto group = segments.subspan(first, std::min(kAtOnce, segments.size() - first));
+    std::vector<Pictures> pictures;
+    std::vector<PicturesToDecode> streams;
+    for (const SegmentDecoding* segment : group) {
+      Pictures& room = pictures.emplace_back(segment->tensor->spatial(), segment->range.count);
+      streams.push_back({segment->codec, segment->stream, room.format, room.mutable_views()});
+    }
+    decode_together(streams);
+    for (size_t i = 0; i < group.size(); ++i)
+      group[i]->status =
+          streams[i].status.is_ok() ? restore(*group[i], pictures[i]) : std::move(streams[i].status);
+  }
 }
 
 }  // namespace llmcodec

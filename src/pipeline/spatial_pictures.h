@@ -7,6 +7,7 @@
 namespace llmcodec {
 
 Status encode_spatial(SegmentEncoding* segment);
-Status decode_spatial(const SegmentDecoding& segment);
+// Sets the status of each.
+void decode_spatial(std::span<SegmentDecoding* const> segments);
 
 }  // namespace llmcodec

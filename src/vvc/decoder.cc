@@ -2,6 +2,8 @@
 #include "vvc/decoder.h"
 
 #include <algorithm>
+#include <memory>
+#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -55,22 +57,41 @@ class Decoder {
  public:
   Decoder(const DecodeOptions& options, const PictureSink& sink) : options_(options), sink_(sink) {}
 
-  Status unit(const NalUnit& nal) {
-    offset_ = nal.offset;
-    Status status = read(nal);
-    if (failed_before_) return status;
-    return at_offset(offset_, std::move(status));
-  }
-
-  // After the last unit, or the one that failed with `problem`. What is held back comes first in the stream,
-  // so what is wrong with that is the error.
-  Status finish(Status problem) {
+  // Reads all units. What is held back then is the slices of the last pictures.
+  void read_stream(std::span<const std::byte> stream) {
+    Result<std::vector<NalUnit>> units = split_annexb(stream);
+    if (!units.is_ok()) {
+      problem_ = std::move(units).error();
+      return;
+    }
+    for (const NalUnit& nal : *units) {
+      offset_ = nal.offset;
+      problem_ = read(nal);
+      if (problem_.is_ok()) continue;
+      if (!failed_before_) problem_ = at_offset(offset_, std::move(problem_));
+      break;
+    }
     offset_.reset();
-    if (problem.is_ok()) problem = close_picture();
+    if (problem_.is_ok()) problem_ = close_picture();
     if (picture_) group_.push_back(std::move(*picture_));  // its slices so far; it is not handed over
     picture_.reset();
-    LLMC_RETURN_IF_ERROR(decode_group());
-    return problem;
+  }
+
+  uint64_t samples_held() const {
+    return std::accumulate(group_.begin(), group_.end(), uint64_t{0},
+                           [](uint64_t sum, const OpenPicture& p) { return sum + p.size(); });
+  }
+  void add_work(std::vector<SliceWork>* work) {
+    for (OpenPicture& picture : group_)
+      for (const PendingSlice& slice : picture.slices)
+        if (!slice.is_decoded)
+          work->push_back({job_of(picture, slice), &picture.map, picture.samples.view(), Status::ok()});
+  }
+  // The work that add_work() added is done: it is taken from the front of `work`. What was held back comes
+  // first in the stream, so what is wrong with that is the error.
+  Status finish(std::span<SliceWork>* work) {
+    LLMC_RETURN_IF_ERROR(hand_over_group(work));
+    return std::move(problem_);
   }
 
  private:
@@ -190,29 +211,37 @@ class Decoder {
     return is_full || options_.trace != nullptr ? decode_group() : Status::ok();
   }
 
-  // All slices side by side, then each picture in its turn: what is wrong with it, or its samples.
   Status decode_group() {
-    std::vector<OpenPicture> group = std::exchange(group_, {});
-    group_samples_ = 0;
     std::vector<SliceWork> work;
-    for (OpenPicture& picture : group)
-      for (const PendingSlice& slice : picture.slices)
-        if (!slice.is_decoded)
-          work.push_back({job_of(picture, slice), &picture.map, picture.samples.view(), Status::ok()});
+    add_work(&work);
     decode_slices(work);
-    auto next = work.begin();
+    std::span<SliceWork> done(work);
+    return hand_over_group(&done);
+  }
+
+  // Each picture in its turn: what is wrong with it, or its samples.
+  Status hand_over_group(std::span<SliceWork>* work) {
+    const std::vector<OpenPicture> group = std::exchange(group_, {});
+    group_samples_ = 0;
+    Status first_problem = Status::ok();
     for (const OpenPicture& picture : group) {
       Status status = Status::ok();
-      for (const PendingSlice& slice : picture.slices)
-        if (!slice.is_decoded && status.is_ok())
-          status = at_offset(slice.offset, std::move((next++)->status));
-      for (const PendingHash& hash : picture.hashes)
-        if (status.is_ok()) status = at_offset(hash.offset, compare_hash(picture, hash.hash));
-      if (picture.is_closed && status.is_ok()) status = at_offset(picture.closed_at, hand_over(picture));
-      failed_before_ = !status.is_ok();
-      if (failed_before_) return status;
+      for (const PendingSlice& slice : picture.slices) {
+        if (slice.is_decoded) continue;
+        if (status.is_ok()) status = at_offset(slice.offset, std::move(work->front().status));
+        *work = work->subspan(1);
+      }
+      if (!first_problem.is_ok()) continue;
+      first_problem = status.is_ok() ? check_and_hand_over(picture) : std::move(status);
     }
-    return Status::ok();
+    failed_before_ = !first_problem.is_ok();
+    return first_problem;
+  }
+
+  Status check_and_hand_over(const OpenPicture& picture) {
+    for (const PendingHash& hash : picture.hashes)
+      LLMC_RETURN_IF_ERROR(at_offset(hash.offset, compare_hash(picture, hash.hash)));
+    return picture.is_closed ? at_offset(picture.closed_at, hand_over(picture)) : Status::ok();
   }
 
   SliceJob job_of(const OpenPicture& picture, const PendingSlice& slice) const {
@@ -252,6 +281,7 @@ class Decoder {
   std::vector<OpenPicture> group_;  // complete ones, not decoded yet
   uint64_t group_samples_ = 0;
   std::optional<uint64_t> offset_;  // of the unit at work
+  Status problem_ = Status::ok();   // what read_stream() met
   bool failed_before_ = false;      // in what was held back: the error has its own offset
   uint64_t pictures_done_ = 0;
 };
@@ -269,15 +299,30 @@ bool same_format(const PictureFormat& a, const PictureFormat& b) {
 
 }  // namespace
 
-Status decode_each(std::span<const std::byte> stream, const DecodeOptions& options, const PictureSink& sink) {
-  LLMC_ASSIGN_OR_RETURN(const std::vector<NalUnit> units, split_annexb(stream));
-  Decoder decoder(options, sink);
-  Status status = Status::ok();
-  for (const NalUnit& nal : units) {
-    status = decoder.unit(nal);
-    if (!status.is_ok()) break;
+void decode_streams(std::span<StreamDecoding> streams) {
+  for (size_t first = 0; first < streams.size();) {
+    std::vector<std::unique_ptr<Decoder>> decoders;
+    std::vector<SliceWork> work;
+    uint64_t samples = 0;
+    const std::span<StreamDecoding> rest = streams.subspan(first);
+    while (decoders.size() < std::min(rest.size(), kGroupPictures) && samples < kGroupSamples) {
+      const StreamDecoding& stream = rest[decoders.size()];
+      Decoder& decoder = *decoders.emplace_back(std::make_unique<Decoder>(stream.options, stream.sink));
+      decoder.read_stream(stream.stream);
+      samples += decoder.samples_held();
+      decoder.add_work(&work);
+    }
+    decode_slices(work);
+    std::span<SliceWork> done(work);
+    for (size_t i = 0; i < decoders.size(); ++i) rest[i].status = decoders[i]->finish(&done);
+    first += decoders.size();
   }
-  return decoder.finish(std::move(status));
+}
+
+Status decode_each(std::span<const std::byte> stream, const DecodeOptions& options, const PictureSink& sink) {
+  StreamDecoding one{stream, options, sink};
+  decode_streams({&one, 1});
+  return std::move(one.status);
 }
 
 Result<DecodedVideo> decode(std::span<const std::byte> stream, const DecodeOptions& options) {

@@ -57,4 +57,15 @@ Result<DecodedVideo> decode(std::span<const std::byte> stream, const DecodeOptio
 // The same without keeping the pictures; stops at the first error, also one that the sink returns.
 Status decode_each(std::span<const std::byte> stream, const DecodeOptions& options, const PictureSink& sink);
 
+// Several streams, each as decode_each() alone, but faster together: up to 16 pictures or 2^24 samples at a
+// time are decoded side by side (block_lanes.h), as they are within one stream. Sinks are called in the order
+// of a stream's pictures, but those of one stream may come between those of others.
+struct StreamDecoding {
+  std::span<const std::byte> stream;
+  DecodeOptions options;
+  PictureSink sink;
+  Status status = Status::ok();  // result
+};
+void decode_streams(std::span<StreamDecoding> streams);
+
 }  // namespace llmcodec::vvc

@@ -170,7 +170,7 @@ class LaneContexts {
             below = hn::ShiftRightSame(load(sb_coded_[y + 1]), x);
     const V csbf = (right | below) & set(1);
     const M is[2] = {csbf == set(0), csbf == set(1)};
-    Row* models = models_ + ctx::kSbCodedFlag - kFirstLaneModel;
+    Row* models = models_ + (ctx::kSbCodedFlag - kFirstLaneModel);
     V states = pick<2>(models, is);
     const V ones = engine.bin(states, look_up(shifts_.sb_coded, csbf), inner);
     put_back<2>(states, models, is, inner != set(0));
@@ -187,7 +187,7 @@ class LaneContexts {
     const V increment = hn::Min(hn::ShiftRight<1>(sum + set(1)), set(3));
     M is[4];
     for (uint32_t i = 0; i < 4; ++i) is[i] = increment == set(i);
-    Row* models = models_ + ctx::kSigCoeffFlag - kFirstLaneModel + place.sig_offset;
+    Row* models = models_ + (ctx::kSigCoeffFlag - kFirstLaneModel + place.sig_offset);
     V states =
         choose(high, choose(low, pick<4>(models + 24, is), pick<4>(models + 12, is)), pick<4>(models, is));
     const V index = increment + (high & set(4)) + (high & low & set(4));
@@ -212,7 +212,7 @@ class LaneContexts {
   // kFlag as in LaneShifts, kModel its first one.
   template <int kFlag, int kModel, class Engine>
   HWY_INLINE V greater_flag(Engine& engine, const Greater& g, V active) {
-    Row* models = models_ + kModel - kFirstLaneModel + g.offset;
+    Row* models = models_ + (kModel - kFirstLaneModel + g.offset);
     V states = pick<5>(models, g.is);
     const V ones = engine.bin(states, look_up(shifts_.greater[kFlag][g.offset / 5], g.increment), active);
     put_back<5>(states, models, g.is, active != set(0));

@@ -175,7 +175,7 @@ class LaneWindows {
   HWY_INLINE V sb_coded_flag(Engine& engine, V inner) {
     const V csbf = load(neighbour_coded_);
     const M is[2] = {csbf == set(0), csbf == set(1)};
-    Row* models = models_ + ctx::kSbCodedFlag - kFirstLaneModel;
+    Row* models = models_ + (ctx::kSbCodedFlag - kFirstLaneModel);
     V states = hn::IfThenElse(is[1], load(models[1]), load(models[0]));
     const V ones = engine.bin(states, look_up(shifts_.sb_coded, csbf), inner);
     put_back<2>(states, models, is, inner != set(0));
@@ -228,7 +228,7 @@ class LaneWindows {
   // kFlag as in LaneShifts, kModel its first one.
   template <int kFlag, int kModel, class Engine>
   HWY_INLINE V greater_flag(Engine& engine, const Greater& g, V active) {
-    Row* models = models_ + kModel - kFirstLaneModel + 1;
+    Row* models = models_ + (kModel - kFirstLaneModel + 1);
     V states = set(0), shifts = set(0);
     for (uint32_t i = 0; i < 4; ++i) {
       if ((g.groups >> i & 1) == 0) continue;
@@ -259,7 +259,9 @@ class LaneWindows {
   }
   HWY_INLINE Row16* entry(int n) { return window_ + kPlaceOf.y[n] * kStride + kPlaceOf.x[n]; }
   HWY_INLINE const Row16* entry(int n) const { return window_ + kPlaceOf.y[n] * kStride + kPlaceOf.x[n]; }
-  Row* sig_models(uint32_t group) { return models_ + ctx::kSigCoeffFlag - kFirstLaneModel + 4 * group; }
+  Row* sig_models(uint32_t group) {
+    return models_ + (ctx::kSigCoeffFlag - kFirstLaneModel + 4 * static_cast<int>(group));
+  }
 
   // One of kCount models, by `is`. Rows are loaded and stored whole: masked stores would not be forwarded to
   // the next coefficient's loads.

@@ -228,5 +228,41 @@ TEST(Decoder, PicturesSideBySideEndAsOneByOne) {
   EXPECT_GT(broken, 100u);
 }
 
+// Streams of 20, 3 and 1 pictures and of none, whole and damaged, in groups that fill up anywhere.
+TEST(Decoder, StreamsSideBySideEndAsAlone) {
+  const std::vector<std::vector<std::byte>> seeds = {
+      stream_of_noise(3, 0), stream_of_noise(1, 1), stream_of_noise(20, 0), {}};
+  for (uint32_t round = 0; round < mutation_rounds(20); ++round) {
+    SCOPED_TRACE(round);
+    std::mt19937 random(round);
+    std::vector<std::vector<std::byte>> streams(1 + random() % 24);
+    for (auto& stream : streams) {
+      stream = seeds[random() % 8 == 0 ? 2 + random() % 2 : random() % 2];
+      if (random() % 3 == 0) stream = mutate(stream, random());
+    }
+    std::vector<std::vector<uint16_t>> samples(streams.size());
+    std::vector<StreamDecoding> together;
+    for (size_t i = 0; i < streams.size(); ++i)
+      together.push_back({streams[i], {}, [&samples, i](const DecodedPicture& picture) {
+                            for (size_t y = 0; y < picture.format.height; ++y)
+                              samples[i].insert(samples[i].end(), picture.samples.row(y).begin(),
+                                                picture.samples.row(y).end());
+                            return Status::ok();
+                          }});
+    decode_streams(together);
+    for (size_t i = 0; i < streams.size(); ++i) {
+      std::vector<uint16_t> alone;
+      const Status status = decode_each(streams[i], {}, [&alone](const DecodedPicture& picture) {
+        for (size_t y = 0; y < picture.format.height; ++y)
+          alone.insert(alone.end(), picture.samples.row(y).begin(), picture.samples.row(y).end());
+        return Status::ok();
+      });
+      ASSERT_EQ(status.is_ok() ? "" : status.error().to_string(),
+                together[i].status.is_ok() ? "" : together[i].status.error().to_string());
+      ASSERT_EQ(alone, samples[i]) << i;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace llmcodec::vvc
