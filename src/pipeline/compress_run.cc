@@ -11,7 +11,7 @@
 #include "base/checked_math.h"
 #include "base/file.h"
 #include "base/limits.h"
-#include "pipeline/input_estimate.h"
+#include "pipeline/moment_estimate.h"
 #include "pipeline/ordered_run.h"
 #include "pipeline/step_choice.h"
 #include "quant/portable_math.h"
@@ -78,7 +78,7 @@ Result<std::unique_ptr<CompressRun>> CompressRun::prepare(const CompressOptions&
   LLMC_RETURN_IF_ERROR(run->open_moments());
   LLMC_RETURN_IF_ERROR(run->load_plan());
   LLMC_RETURN_IF_ERROR(run->resolve_codecs());
-  LLMC_RETURN_IF_ERROR(run->estimate_moments());
+  LLMC_RETURN_IF_ERROR(run->estimate_missing_moments());
   LLMC_RETURN_IF_ERROR(run->choose_scales());
   LLMC_RETURN_IF_ERROR(run->describe_source());
   LLMC_RETURN_IF_ERROR(run->fit_all());
@@ -101,24 +101,36 @@ Status CompressRun::open_moments() {
   return Status::ok();
 }
 
-// Without a file, what the weights themselves say about the inputs, where any tensor's scales ask for it.
-Status CompressRun::estimate_moments() {
+bool CompressRun::moments_given() const {
+  return !importance_file_of(options).empty() || moments.hessian;
+}
+
+// What the weights themselves say where no file does, if any tensor's scales ask for it: about the inputs and
+// outputs, or about the outputs alone beside an imatrix or second moments that know only the inputs.
+Status CompressRun::estimate_missing_moments() {
   const auto asks = [](const TensorPlan& tensor) {
     return tensor.code && (tensor.auto_scales || tensor.scales.kind == ScaleKind::kDual);
   };
-  if (moments.importance || moments.hessian || options.importance == kNoImportance ||
+  if ((moments.importance && moments.importance->has_outputs()) || options.importance == kNoImportance ||
       std::ranges::none_of(plan.tensors, asks))
     return Status::ok();
   const auto layer_done = [this](uint64_t weights) {
-    add_progress("inputs", weights, "");
+    add_progress("estimate", weights, "");
     return check_cancelled();
   };
-  LLMC_ASSIGN_OR_RETURN(InputEstimate estimate, estimate_inputs(model, options.control.threads, layer_done));
+  LLMC_ASSIGN_OR_RETURN(MomentEstimate estimate,
+                        estimate_moments(model, options.control.threads, layer_done));
   if (!estimate.importance) {
-    notes.push_back("inputs not estimated: " + estimate.why_not);
+    notes.push_back((moments_given() ? "outputs not estimated: " : "inputs not estimated: ") +
+                    estimate.why_not);
     return Status::ok();
   }
-  moments.importance = std::move(estimate.importance);
+  if (moments_given()) {
+    if (!moments.importance) moments.importance.emplace();
+    moments.importance->adopt_outputs(std::move(*estimate.importance));
+  } else {
+    moments.importance = std::move(estimate.importance);
+  }
   moments.estimated = true;
   return Status::ok();
 }
@@ -185,7 +197,6 @@ Status CompressRun::describe_source() {
     LLMC_ASSIGN_OR_RETURN(file.xxh3_128, xxh3_128_of_file(model.weight_files[i]));
     return Status::ok();
   }));
-  if (model.gguf != nullptr) gguf_header = pack(model.gguf->bytes());
   for (const std::string& skipped : model.skipped_files) notes.push_back("not carried over: " + skipped);
   return Status::ok();
 }
@@ -198,19 +209,26 @@ Status CompressRun::fit_all() {
   }
   jobs.resize(coded.size());
   std::mutex mutex;
-  LLMC_RETURN_IF_ERROR(for_all(options.control.threads, coded.size(), [&](size_t i) -> Status {
+  const auto fit = [&](size_t i) -> Status {
     LLMC_RETURN_IF_ERROR(check_cancelled());
     LLMC_ASSIGN_OR_RETURN(jobs[i], fit_tensor(*model.source, coded[i], plan.tensors[coded[i]], moments));
     const std::lock_guard lock(mutex);
     add_progress("fit", jobs[i].shape.weights(), plan.tensors[coded[i]].name);
     return Status::ok();
+  };
+  // A GGUF header holds the tokenizer and is slow to pack: one thread does that while the others fit.
+  LLMC_RETURN_IF_ERROR(for_all(options.control.threads, 1 + coded.size(), [&](size_t i) {
+    if (i > 0) return fit(i - 1);
+    if (model.gguf != nullptr) gguf_header = pack(model.gguf->bytes());
+    return Status::ok();
   }));
-  if ((moments.importance && !moments.estimated) || moments.hessian) {
+  if (moments_given()) {
     for (const TensorJob& job : jobs) {
       if (job.order[0].empty()) notes.push_back("no input moments for " + job.plan->name);
     }
     const auto weighed = [](const TensorJob& job) { return job.damage.has_value(); };
-    if (moments.importance && moments.importance->has_outputs() && std::ranges::none_of(jobs, weighed))
+    if (!moments.estimated && moments.importance && moments.importance->has_outputs() &&
+        std::ranges::none_of(jobs, weighed))
       notes.push_back("output moments not used: their names are not spelled as the model's");
   }
   fit_seconds = watch.seconds();
@@ -293,7 +311,7 @@ std::string CompressRun::key() const {
     auto hash = xxh3_128_of_file(path);
     add(hash.is_ok() ? hash.value() : path);
   }
-  add(moments.estimated ? "estimated inputs" : "");
+  add(moments.estimated ? "estimated moments" : "");
   add(fmt::format("{}", options.shard_bytes));
   return checksum.hex();
 }

@@ -64,9 +64,10 @@ struct CompressRun {
 
  private:
   Status open_moments();
+  bool moments_given() const;  // by a file
   Status load_plan();
   Status resolve_codecs();
-  Status estimate_moments();
+  Status estimate_missing_moments();
   Status choose_scales();
   Status describe_source();
   Status fit_all();

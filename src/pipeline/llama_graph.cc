@@ -148,6 +148,11 @@ std::optional<LlamaLayer> find_layer(const Names& names, const LlamaGraph& graph
   layer.feed_forward_norm = *norm;
   layer.value = *value;
   layer.output = *output;
+  if (!names.find(prefix + "attn_q_norm.weight") && !names.find(prefix + "attn_k_norm.weight")) {
+    layer.query = names.matrix(prefix + "attn_q.weight", graph.heads * graph.head_width, width);
+    layer.key = names.matrix(prefix + "attn_k.weight", kv_width, width);
+  }
+  layer.query_bias = names.vector(prefix + "attn_q.bias", graph.heads * graph.head_width);
   layer.value_bias = names.vector(prefix + "attn_v.bias", kv_width);
   layer.shared = feed_forward(names, prefix, "_shexp.weight", width);
   if (const auto router = names.shape(prefix + "ffn_gate_inp.weight")) {

@@ -31,7 +31,8 @@ struct LlamaLayer {
   size_t attention_norm = 0, feed_forward_norm = 0;  // vectors of `width`
   std::vector<size_t> attention_inputs;  // what reads the normalised vectors: query, key and value
   MatrixRef value, output;
-  std::optional<size_t> value_bias;
+  std::optional<MatrixRef> query, key;  // absent where norms follow them
+  std::optional<size_t> value_bias, query_bias;
   std::vector<GatedFeedForward> experts;   // one without a router: a dense layer
   std::optional<MatrixRef> router;         // experts x width
   std::optional<GatedFeedForward> shared;  // an expert that every token passes

@@ -32,10 +32,10 @@ class TensorRowReader final : public RowReader {
   uint64_t matrix_;
 };
 
-// What is known about the inputs of the model's layers; both may be absent.
+// What is known about the inputs and outputs of the model's layers; both may be absent.
 struct InputMoments {
   std::optional<Importance> importance;
-  bool estimated = false;  // `importance` comes from the weights, not from a file
+  bool estimated = false;  // what `importance` knows about outputs comes from the weights, not from a file
   std::unique_ptr<MomentFile> hessian;
 };
 

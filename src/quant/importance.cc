@@ -181,6 +181,11 @@ void Importance::append(const std::string& name, std::span<const float> moments)
   entry.insert(entry.end(), moments.begin(), moments.end());
 }
 
+void Importance::append_outputs(const std::string& name, std::span<const float> moments) {
+  std::vector<float>& entry = outputs_[name];
+  entry.insert(entry.end(), moments.begin(), moments.end());
+}
+
 Result<ImportanceEntry> Importance::find(std::string_view name, uint64_t cols, uint64_t matrices) const {
   const auto gguf = gguf_name(name);
   auto entry = entries_.find(name);

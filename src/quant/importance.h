@@ -50,6 +50,11 @@ class Importance {
   // stacked experts one after the other.
   void append(const std::string& name, std::span<const float> moments);
 
+  // Appends E[g_i^2] of one matrix's outputs, as append() does; `name` as the model spells it.
+  void append_outputs(const std::string& name, std::span<const float> moments);
+  // Takes over what `other` knows about outputs; nothing was known before.
+  void adopt_outputs(Importance&& other) { outputs_ = std::move(other.outputs_); }
+
   // `name` in either spelling, a tensor of `matrices` matrices with `cols` columns. One Hugging Face expert
   // (of many 2-D tensors) finds its part of the GGUF entry of all. InvalidArgument when the sizes differ from
   // the file's.

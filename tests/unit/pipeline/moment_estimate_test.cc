@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pipeline/input_estimate.h"
+#include "pipeline/moment_estimate.h"
 
 #include <cmath>
 #include <limits>
@@ -87,7 +87,7 @@ Vector plus(Vector x, const Vector& change) {
   return x;
 }
 
-// The inputs of each matrix, by its Hugging Face name.
+// The inputs of each matrix, by its Hugging Face name; tokens are all alike, so their weights change nothing.
 std::map<std::string, Vector> reference(const Tensors& tensors) {
   const std::string layer = "model.layers.0.";
   std::map<std::string, Vector> inputs;
@@ -112,14 +112,69 @@ std::map<std::string, Vector> reference(const Tensors& tensors) {
   return inputs;
 }
 
-Result<InputEstimate> estimate(const Tensors& tensors, const std::string& type, unsigned threads = 1) {
+double energy(const std::vector<float>& values) {
+  double sum = 0;
+  for (const float v : values) sum += double{v} * v;
+  return sum;
+}
+
+Vector slopes_of_silu(Vector x) {
+  for (double& v : x) {
+    const double share = 1 / (1 + std::exp(-v));
+    v = share * (1 + v * (1 - share));
+  }
+  return x;
+}
+
+// The outputs of each matrix that does not end in scores, by its Hugging Face name: one value for all rows.
+std::map<std::string, double> reference_outputs(const Tensors& tensors) {
+  const std::string layer = "model.layers.0.";
+  const auto inputs = reference(tensors);
+  const auto weight = [&](const Vector& hidden) {
+    double sum = 0;
+    for (const double h : hidden) sum += h * h;
+    return 1 / (sum / kWidth + 1e-5);
+  };
+  const auto& embedding = tensors.at("model.embed_tokens.weight").second;
+  Vector hidden(embedding.begin(), embedding.begin() + kWidth);
+  const std::string output = layer + "self_attn.o_proj.weight", down = layer + "mlp.down_proj.weight";
+  hidden = plus(hidden, times(tensors, output, inputs.at(output)));
+  std::map<std::string, double> outputs;
+  outputs[output] = weight(hidden);
+  // Token t gives 1 / (t + 1) of itself to each of the positions t..15 that see it.
+  double shares = 0;
+  for (int t = 1; t <= 16; ++t) shares += 1.0 / t / 16;
+  outputs[layer + "self_attn.v_proj.weight"] =
+      weight(hidden) * shares * energy(tensors.at(output).second) / kHeadWidth;
+
+  hidden = plus(hidden, times(tensors, down, inputs.at(down)));
+  outputs[down] = weight(hidden);
+  const Vector& y = inputs.at(layer + "mlp.up_proj.weight");
+  const Vector gate = times(tensors, layer + "mlp.gate_proj.weight", y),
+               up = times(tensors, layer + "mlp.up_proj.weight", y), slopes = slopes_of_silu(gate);
+  double& by_gate = outputs[layer + "mlp.gate_proj.weight"];
+  double& by_up = outputs[layer + "mlp.up_proj.weight"];
+  for (size_t j = 0; j < kHidden; ++j) {
+    double column = 0;
+    for (size_t r = 0; r < kWidth; ++r) {
+      const double w = tensors.at(down).second[r * kHidden + j];
+      column += w * w;
+    }
+    const double through_gate = up[j] * slopes[j], through_up = gate[j] / (1 + std::exp(-gate[j]));
+    by_gate += weight(hidden) * column * through_gate * through_gate / kHidden;
+    by_up += weight(hidden) * column * through_up * through_up / kHidden;
+  }
+  return outputs;
+}
+
+Result<MomentEstimate> estimate(const Tensors& tensors, const std::string& type, unsigned threads = 1) {
   const TempFolder folder;
   LLMC_RETURN_IF_ERROR(write_folder(folder.path(), tensors, type));
   LLMC_ASSIGN_OR_RETURN(const Model model, open_model(folder.path()));
-  return estimate_inputs(model, threads, [](uint64_t) { return Status::ok(); });
+  return estimate_moments(model, threads, [](uint64_t) { return Status::ok(); });
 }
 
-TEST(InputEstimate, EqualsThePlainWayThroughALayer) {
+TEST(MomentEstimate, EqualsThePlainWayThroughALayer) {
   const Tensors tensors = one_layer();
   const auto found = estimate(tensors, "llama");
   ASSERT_TRUE(found.is_ok()) << found.error().to_string();
@@ -136,7 +191,66 @@ TEST(InputEstimate, EqualsThePlainWayThroughALayer) {
   }
 }
 
-TEST(InputEstimate, IsTheSameForAnyNumberOfThreads) {
+TEST(MomentEstimate, OutputsArePassedBackThroughTheirBlock) {
+  const Tensors tensors = one_layer();
+  const auto found = estimate(tensors, "llama");
+  ASSERT_TRUE(found.is_ok() && found->importance);
+  for (const auto& [name, moment] : reference_outputs(tensors)) {
+    const auto entry = found->importance->find_outputs(name, tensors.at(name).first[0]);
+    ASSERT_TRUE(entry.is_ok() && entry->found()) << name;
+    for (const float m : entry->moments) EXPECT_NEAR(m, moment, 2e-3 * moment) << name;
+  }
+  // All values are alike: no score can change their mixture.
+  for (const char* name : {"q", "k"}) {
+    const std::string full = std::string("model.layers.0.self_attn.") + name + "_proj.weight";
+    const auto entry = found->importance->find_outputs(full, tensors.at(full).first[0]);
+    EXPECT_TRUE(entry.is_ok() && !entry->found()) << full;
+  }
+}
+
+// Key row 1 is always zero: the queries' row 1 of both heads moves no score. Row 2 is three times row 0.
+TEST(MomentEstimate, RowsOfQueriesMatterAsTheirKeysVary) {
+  Tensors tensors = one_layer();
+  const std::string attention = "model.layers.0.self_attn.";
+  tensors["model.embed_tokens.weight"].second = noise(kTokens * kWidth, 99);
+  auto& key = tensors[attention + "k_proj.weight"].second;
+  for (size_t c = 0; c < kWidth; ++c) {
+    key[kWidth + c] = 0;
+    key[2 * kWidth + c] = 3 * key[c];
+  }
+  const auto found = estimate(tensors, "llama");
+  ASSERT_TRUE(found.is_ok() && found->importance) << found->why_not;
+  const auto entry = found->importance->find_outputs(attention + "q_proj.weight", kWidth);
+  ASSERT_TRUE(entry.is_ok() && entry->found());
+  for (const size_t head : {size_t{0}, kHeadWidth}) {
+    EXPECT_GT(entry->moments[head], 0);
+    EXPECT_EQ(entry->moments[head + 1], 0);
+    EXPECT_NEAR(entry->moments[head + 2] / entry->moments[head], 9, 1e-3);
+  }
+  // Where norms follow queries and keys, nothing is said about them.
+  tensors[attention + "q_norm.weight"] = {{kHeadWidth}, noise(kHeadWidth, 7)};
+  const auto normed = estimate(tensors, "qwen3");
+  ASSERT_TRUE(normed.is_ok() && normed->importance) << normed->why_not;
+  const auto none = normed->importance->find_outputs(attention + "q_proj.weight", kWidth);
+  EXPECT_TRUE(none.is_ok() && !none->found());
+}
+
+// A layer whose values are all zero: its output matrix has no inputs, its values no effect.
+TEST(MomentEstimate, ADeadLayerHasMomentsThatCanBeUsed) {
+  Tensors tensors = one_layer();
+  const std::string attention = "model.layers.0.self_attn.";
+  for (const char* part : {"v_proj.weight", "v_proj.bias", "o_proj.weight"})
+    std::ranges::fill(tensors[attention + part].second, 0.0F);
+  const auto found = estimate(tensors, "llama");
+  ASSERT_TRUE(found.is_ok() && found->importance) << found->why_not;
+  const auto inputs = found->importance->find(attention + "o_proj.weight", kWidth);
+  ASSERT_TRUE(inputs.is_ok() && inputs->found());
+  for (const float m : inputs->moments) EXPECT_EQ(m, 1);
+  const auto outputs = found->importance->find_outputs(attention + "v_proj.weight", kHeadWidth);
+  EXPECT_TRUE(outputs.is_ok() && !outputs->found());
+}
+
+TEST(MomentEstimate, IsTheSameForAnyNumberOfThreads) {
   Tensors tensors = one_layer();
   tensors["model.embed_tokens.weight"].second = noise(kTokens * kWidth, 99);
   const auto one = estimate(tensors, "qwen2", 1), three = estimate(tensors, "qwen2", 3);
@@ -146,10 +260,14 @@ TEST(InputEstimate, IsTheSameForAnyNumberOfThreads) {
                b = three->importance->find(name, inputs.size());
     ASSERT_TRUE(a.is_ok() && a->found() && b.is_ok() && b->found());
     EXPECT_TRUE(std::ranges::equal(a->moments, b->moments)) << name;
+    const uint64_t rows = tensors.at(name).first[0];
+    const auto c = one->importance->find_outputs(name, rows), d = three->importance->find_outputs(name, rows);
+    ASSERT_TRUE(c.is_ok() && d.is_ok() && c->found() == (name != "model.embed_tokens.weight"));
+    EXPECT_TRUE(std::ranges::equal(c->moments, d->moments)) << name;
   }
 }
 
-TEST(InputEstimate, SaysWhyThereIsNone) {
+TEST(MomentEstimate, SaysWhyThereIsNone) {
   const auto expect_none = [](const Tensors& tensors, const std::string& type, const std::string& why) {
     const auto found = estimate(tensors, type);
     ASSERT_TRUE(found.is_ok()) << found.error().to_string();
@@ -166,7 +284,7 @@ TEST(InputEstimate, SaysWhyThereIsNone) {
 }
 
 // Two experts, stored one by one; the router sends every token to both, the first with nearly all the weight.
-TEST(InputEstimate, ExpertsShareTheirInputsByTheRouter) {
+TEST(MomentEstimate, ExpertsShareTheirInputsByTheRouter) {
   Tensors tensors = one_layer();
   const std::string layer = "model.layers.0.";
   for (const char* part : {"gate", "up", "down"}) {
