@@ -50,7 +50,7 @@ void add_coding(CLI::App& command, CompressOptions& options) {
       ->group(kGroup);
   command
       .add_option("--importance", options.importance,
-                  "llama.cpp imatrix: which inputs matter; 'none': do not estimate them either")
+                  "llama.cpp imatrix: which inputs matter; 'none': estimate nothing")
       ->type_name("FILE")
       ->group(kGroup);
   command

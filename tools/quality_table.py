@@ -20,6 +20,7 @@ import measure
 TOKENIZER_BPW = 0.024
 TARGETS = (2.5, 3.0, 3.5, 4.0)
 GOALS = {"the weights": (1.10, 0.50, 0.25, 0.12), "random tokens": (0.70, 0.32, 0.16, 0.080),
+         "llama-imatrix": (0.58, 0.27, 0.135, 0.070),
          "text: diagonal": (0.58, 0.27, 0.135, 0.070), "text: closed loop": (0.40, 0.19, 0.10, 0.050)}
 TEXT_BYTES = 60000
 OTHER_TEXT_BYTES = 20000
@@ -77,6 +78,7 @@ def levels(lab, options):
     random = collected(lab, options, "random", RANDOM, ["imatrix"])
     found["random tokens"] = ["--importance", random["imatrix"]]
     if options.calibration:
+        found["llama-imatrix"] = ["--importance", inputs_alone(lab, options)]
         text = collected(lab, options, "text", ["--text", options.calibration, "--chunks", CHUNKS], ["imatrix", "hessian"])
         found["text: diagonal"] = ["--importance", text["imatrix"]]
         found["text: closed loop"] = ["--importance", text["imatrix"], "--hessian", text["hessian"]]
@@ -87,14 +89,13 @@ def parts(lab, options):
     """Parts of the method -> options of compress, each adding to the one above."""
     alone = ["--importance", "none", "--scales"]
     found = {"tensor scales": [*alone, "tensor"], "row scales": [*alone, "row"], "dual scales": [*alone, "dual"],
-             "dual scales of tempered exponents": alone[:2], "estimate of the inputs, equal steps": list(EQUAL_STEPS),
-             "estimate of the inputs (the default)": []}
+             "dual scales of tempered exponents": alone[:2], "estimate, equal steps": list(EQUAL_STEPS), "estimate (the default)": []}
     if not options.calibration:
         return found
     text = levels(lab, options)
     inputs = inputs_alone(lab, options)
-    known = {"imatrix of inputs": ["--importance", inputs], "imatrix of inputs and outputs": text["text: diagonal"],
-             "closed loop, no outputs known": ["--importance", inputs, *text["text: closed loop"][2:]],
+    known = {"imatrix of inputs, outputs estimated": ["--importance", inputs], "imatrix of inputs and outputs": text["text: diagonal"],
+             "closed loop, outputs estimated": ["--importance", inputs, *text["text: closed loop"][2:]],
              "closed loop": text["text: closed loop"]}
     for name, arguments in known.items():
         found[f"{name}, equal steps"] = [*arguments, *EQUAL_STEPS]
