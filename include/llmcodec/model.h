@@ -69,8 +69,8 @@ struct CompressOptions {
   std::vector<std::string> set;   // 'REGEX=key:value', in order; keys: docs/plan.md
   std::vector<std::string> keep;  // REGEX of tensors stored exactly
   std::string plan;               // a plan written by plan(), used as it is; empty: make one
-  // llama.cpp imatrix file; empty: estimated from the weights where the model's family is known; "none". What a
-  // file does not know about outputs is estimated too.
+  // llama.cpp imatrix file; empty: estimated from the weights where the model's family is known; "none": no
+  // estimate. What a file does not know about outputs is estimated as well.
   std::string importance;
   std::string hessian;       // second moments (docs/importance.md); empty: none
   uint64_t shard_bytes = 0;  // largest shard; 0: one file
