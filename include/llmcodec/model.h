@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "llmcodec/codec.h"
+#include "llmcodec/read_tensor.h"
 #include "llmcodec/status.h"
 
 namespace llmcodec {
@@ -162,10 +163,12 @@ struct VerifyReport {
 Result<VerifyReport> verify(const VerifyOptions& options);
 
 // The elementary stream of one coded tensor (playable, segments one after the other), or its decoded planes
-// (docs/format.md, "samples") when `samples`.
+// (docs/format.md, "samples") when `samples`, or `rows` of any tensor (read_tensor.h) as a safetensors file:
+// one matrix under the tensor's name, in the dtype that decompress() gives it, with the same bytes.
 struct ExtractOptions {
   std::string input, tensor, output;
   bool samples = false;
+  std::optional<RowRange> rows;
   Control control = {};
 };
 Status extract(const ExtractOptions& options);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One tensor of a model as floats, for measurements.
+// One tensor of a model, or some rows of one of an archive, as floats.
 //
 //   LLMC_ASSIGN_OR_RETURN(const TensorValues tensor, read_tensor("model.gguf", "blk.0.ffn_up.weight"));
 //   use(tensor.view());  // rows x cols, row-major
+//   LLMC_ASSIGN_OR_RETURN(const TensorValues rows, read_rows("archive.safetensors", "token_embd.weight",
+//   {500, 516}));
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -23,5 +26,17 @@ struct TensorValues {
 // InvalidArgument for a name that the model has not and for a tensor that is no matrix (fewer than two
 // dimensions, a zero side, integers); else what opening the model gives.
 Result<TensorValues> read_tensor(const std::string& model, const std::string& name);
+
+// Rows first, ..., last - 1 of all matrices of a tensor, one below the other.
+struct RowRange {
+  uint64_t first = 0, last = 0;
+};
+
+// Only the pictures that hold the rows are decoded, and only their bytes are read (where a row is spread over
+// several pictures: those of its matrix). The values are those that decompress() rounds to the tensor's
+// dtype. Scales and outliers are checked against their checksums, the stream is not: its checksum is over all
+// of it (verify()). Errors name file and tensor: InvalidArgument for a name that the archive has not, a
+// tensor that is no matrix, an empty range and one that goes past the last row; Corrupt.
+Result<TensorValues> read_rows(const std::string& archive, const std::string& name, RowRange rows);
 
 }  // namespace llmcodec

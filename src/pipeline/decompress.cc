@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <filesystem>
-#include <limits>
 
 #include "archive/archive_reader.h"
 #include "archive/packing.h"
@@ -11,6 +9,7 @@
 #include "llmcodec/model.h"
 #include "pipeline/carry_over.h"
 #include "pipeline/decode_run.h"
+#include "pipeline/stored_weights.h"
 #include "tensor/gguf.h"
 #include "tensor/shards.h"
 
@@ -18,14 +17,6 @@ namespace llmcodec {
 namespace {
 
 namespace fs = std::filesystem;
-
-float largest_finite(Dtype dtype) {
-  if (dtype == Dtype::kF16) return 65504.0f;
-  if (dtype == Dtype::kF8E5M2) return 57344.0f;
-  if (dtype == Dtype::kF8E4M3) return 448.0f;
-  if (dtype == Dtype::kBF16) return 3.3895314e38f;
-  return std::numeric_limits<float>::max();
-}
 
 // True for what --dtype changes among tensors stored exactly: safetensors users want one dtype throughout,
 // while the runners of GGUF files want norms and biases as they are.
@@ -104,12 +95,12 @@ class Decompression {
   }
 
   // The dtype that a tensor gets: coded ones as asked (else their own), exact ones their own.
-  Dtype restored_dtype(Dtype own, bool coded, const std::vector<uint64_t>& shape) const {
+  Dtype dtype_of(Dtype own, bool coded, const std::vector<uint64_t>& shape) const {
     if (coded && dtype_) {
       const bool fits = *dtype_ != Dtype::kQ8_0 || (!shape.empty() && shape.back() % 32 == 0);
       return fits ? *dtype_ : Dtype::kF16;
     }
-    return dtype_info(own).block_elements > 1 ? Dtype::kF16 : own;
+    return restored_dtype(own);
   }
 
   Status list_tensors() {
@@ -121,7 +112,7 @@ class Decompression {
       tensor.info = {name, *own, record.shape};
       tensor.coded = !is_verbatim(record);
       if (tensor.coded) {
-        tensor.info.dtype = restored_dtype(*own, true, record.shape);
+        tensor.info.dtype = dtype_of(*own, true, record.shape);
       } else {
         tensor.verbatim = name;
         if (format_ != "gguf") tensor.info.dtype = Dtype::kF16;  // safetensors has no block dtypes
@@ -223,21 +214,10 @@ class Decompression {
     return Status::ok();
   }
 
-  // Coding noise can push a weight past the range of a narrow type; it stays finite.
-  Status write_floats(size_t index, std::span<const float> coded) {
-    const float largest = largest_finite(tensors_[index].info.dtype);
-    clipped_.assign(coded.begin(), coded.end());
-    for (float& weight : clipped_) {
-      if (std::isfinite(weight)) weight = std::clamp(weight, -largest, largest);
-    }
-    const std::span<const float> weights = clipped_;
-    const Dtype dtype = tensors_[index].info.dtype;
-    const auto bytes = dtype_bytes(dtype, weights.size());
-    if (!bytes)
-      return error(ErrorKind::kInternal, "rows do not fill whole blocks")
-          .in_tensor(tensors_[index].info.name);
-    buffer_.resize(*bytes);
-    LLMC_RETURN_IF_ERROR(from_f32(dtype, weights, buffer_));
+  Status write_floats(size_t index, std::span<const float> weights) {
+    const TensorInfo& info = tensors_[index].info;
+    Status stored = store_weights(info.dtype, weights, &buffer_);
+    if (!stored.is_ok()) return std::move(stored).error().in_tensor(info.name);
     return sink_->write(index, buffer_);
   }
 
@@ -286,7 +266,6 @@ class Decompression {
   std::vector<Restored> tensors_;
   size_t next_ = 0;  // to be written
   std::unique_ptr<TensorSink> sink_;
-  std::vector<float> clipped_;
   std::vector<std::byte> buffer_;
   DecompressReport report_;
 };

@@ -4,8 +4,11 @@
 
 #include "base/file.h"
 #include "llmcodec/model.h"
+#include "pipeline/archived_rows.h"
 #include "pipeline/decode_run.h"
 #include "pipeline/ordered_run.h"
+#include "pipeline/stored_weights.h"
+#include "tensor/safetensors.h"
 
 namespace llmcodec {
 namespace {
@@ -48,10 +51,25 @@ Status write_stream(std::span<const std::byte> stream, const CodecStage& codec, 
   return Status::ok();
 }
 
+Status extract_rows(const ArchiveReader& archive, const ExtractOptions& options) {
+  LLMC_ASSIGN_OR_RETURN(TensorInfo info, archived_tensor(archive, options.tensor));
+  CodecSet codecs(options.control.environment);
+  LLMC_ASSIGN_OR_RETURN(const TensorValues rows,
+                        read_archived_rows(archive, codecs, options.tensor, *options.rows));
+  info.dtype = restored_dtype(info.dtype);
+  info.shape = {rows.rows, rows.cols};
+  std::vector<std::byte> bytes;
+  LLMC_RETURN_IF_ERROR(store_weights(info.dtype, rows.values, &bytes));
+  LLMC_ASSIGN_OR_RETURN(const auto sink, create_safetensors(options.output, {info}, {}));
+  LLMC_RETURN_IF_ERROR(sink->write(0, bytes));
+  return sink->finish();
+}
+
 }  // namespace
 
 Status extract(const ExtractOptions& options) {
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(options.input));
+  if (options.rows) return extract_rows(*archive, options);
   const auto record = archive->description().tensors.find(options.tensor);
   if (record == archive->description().tensors.end() || is_verbatim(record->second))
     return error(ErrorKind::kInvalidArgument, "is not a coded tensor of this archive")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""`llmcodec extract`: a player shows every picture of the stream of a tensor, whichever codec made it."""
+"""`llmcodec extract`: a player shows every picture of the stream of a tensor, whichever codec made it; rows are those of the
+whole tensor."""
+import pathlib
 import subprocess
 
 import cli_support
@@ -45,6 +47,46 @@ class Extract(CliTest):
                 expected, shown = self.shown_pictures(codec)
                 self.assertEqual(shown, expected)
                 self.assertGreaterEqual(expected, 3)
+
+    def archive_of_rows(self, *options):
+        """An archive with several pictures to a tensor, and the tensors that decompress gives."""
+        values = np.random.default_rng(4)
+        shapes = {"a.weight": (3, 96, 150), "b.weight": (2600, 512), "kept.weight": (40, 64), "norm.weight": (150,)}
+        source, archive, restored = self.path("rows.safetensors"), self.path("rows.archive"), self.path("rows.restored")
+        tensors = {name: values.standard_normal(shape).astype(np.float16) for name, shape in shapes.items()}
+        tensors["b.weight"][1700, 3] = 900  # an outlier
+        st.write(str(source), [st.Entry(name, "F16", tensor.shape, tensor) for name, tensor in tensors.items()])
+        self.ok("compress", source, "-o", archive, "--restart", "--bpw", "4", "--keep", "kept", *options)
+        self.ok("decompress", archive, "-o", restored)
+        tensors, _ = independent_decode.read_safetensors(restored)
+        return archive, {name: values.view(np.uint16) for name, (_, values) in tensors.items()}
+
+    def rows(self, archive, name, first, last):
+        output = self.path("some.safetensors")
+        self.ok("extract", archive, name, "-o", output, "--rows", f"{first}:{last}")
+        tensors, _ = independent_decode.read_safetensors(output)
+        self.assertEqual([tensors[name][0], *tensors], ["F16", name])
+        return tensors[name][1].view(np.uint16)
+
+    def test_rows_are_those_of_the_whole_tensor(self):
+        wanted = {"a.weight": ((0, 288), (95, 97), (200, 201)), "kept.weight": ((39, 40), (0, 7)),
+                  "b.weight": ((0, 1), (1023, 1025), (1690, 1710), (2599, 2600), (10, 2500))}
+        for layout in ("spectral", "spatial"):
+            archive, whole = self.archive_of_rows("--layout", layout)
+            for name, ranges in wanted.items():
+                matrix = whole[name].reshape(-1, whole[name].shape[-1])
+                for first, last in ranges:
+                    with self.subTest(f"{layout} {name} {first}:{last}"):
+                        np.testing.assert_array_equal(self.rows(archive, name, first, last), matrix[first:last])
+
+    def test_rows_that_a_tensor_has_not_are_errors(self):
+        archive, _ = self.archive_of_rows()
+        output = self.path("none.safetensors")
+        for name, rows, naming in (("b.weight", "5:5", "of 2600 rows"), ("b.weight", "9:5", "9:5"), ("b.weight", "0:2601", "2601"),
+                                   ("norm.weight", "0:1", "no matrix"), ("other", "0:1", "not a tensor")):
+            self.fails("invalid_argument", "extract", archive, name, "-o", output, "--rows", rows, naming=(name, naming))
+        self.fails("invalid_argument", "extract", archive, "b.weight", "-o", output, "--rows", "5-7", naming=("FIRST:LAST",))
+        self.assertFalse(pathlib.Path(output).exists())
 
 
 if __name__ == "__main__":
