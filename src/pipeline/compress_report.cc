@@ -7,6 +7,28 @@
 #include "pipeline/tensor_report.h"
 
 namespace llmcodec {
+namespace {
+
+// Tensors whose lossy code takes no less room than the source, which says them exactly: quantised checkpoints
+// at more bits than they have. Empty when there are none.
+std::string larger_than_source(const std::vector<TensorReport>& tensors) {
+  uint64_t count = 0, coded_bytes = 0, source_bytes = 0;
+  std::string first;
+  for (const TensorReport& tensor : tensors) {
+    const auto dtype = dtype_from_name(tensor.dtype);
+    const auto bytes = dtype ? dtype_bytes(*dtype, tensor.elements) : std::nullopt;
+    if (!tensor.coded || !bytes || tensor.bytes < *bytes) continue;
+    if (count++ == 0) first = tensor.name;
+    coded_bytes += tensor.bytes;
+    source_bytes += *bytes;
+  }
+  if (count == 0) return {};
+  return fmt::format(
+      "{} coded tensors, the first {}, take {} bytes; --keep stores them exactly in the source's {}", count,
+      first, coded_bytes, source_bytes);
+}
+
+}  // namespace
 
 CompressReport CompressRun::report(const ArchivePlan& archive) const {
   CompressReport report;
@@ -35,6 +57,8 @@ CompressReport CompressRun::report(const ArchivePlan& archive) const {
       if (entry.name == tensor.name) entry.reason = tensor.reason;
     }
   }
+  if (const std::string note = larger_than_source(report.tensors); !note.empty())
+    report.notes.push_back(note);
   report.resumed = resumed;
   report.relative_mse = all.relative_mse();
   report.snr_db = all.snr_db();

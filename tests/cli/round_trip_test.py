@@ -53,6 +53,12 @@ class RoundTrip(CliTest):
             with self.subTest(codec):
                 self.round_trip("moe.safetensors", "--codec", codec, "--bpw", "4", least_db=10)
 
+    def test_a_code_larger_than_its_source_is_said(self):
+        source = self.path("dtypes.safetensors")
+        notes = {snr: " ".join(self.json("compress", source, "-o", self.path(f"at{snr}.st"), "--snr", snr)["notes"]) for snr in ("15", "60")}
+        self.assertNotIn("--keep stores", notes["15"])
+        self.assertRegex(notes["60"], r"\d+ coded tensors, the first .*, take \d+ bytes; --keep stores them exactly in the source's \d+")
+
     def test_folder_keeps_its_other_files(self):
         _, archive, restored = self.round_trip("folder", "--codec", "raw", least_db=20)
         for file in ("tokenizer_config.json", "sub/notes.json"):
