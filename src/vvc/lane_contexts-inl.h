@@ -132,7 +132,50 @@ HWY_INLINE V rice_parameter_of(V sum, uint32_t less) {
          yes(is_less(set(less + 27), sum));
 }
 
-// Models and neighbours of one 32x32 block in each lane.
+// One of kCount models, by `is`. Rows are loaded and stored whole: masked stores would not be forwarded to
+// the next coefficient's loads.
+template <int kCount>
+HWY_INLINE V pick(const Row* models, const M* is) {
+  V states = load(models[0]);
+  for (int i = 1; i < kCount; ++i) states = hn::IfThenElse(is[i], load(models[i]), states);
+  return states;
+}
+template <int kCount>
+HWY_INLINE void put_back(V states, Row* models, const M* is, M where) {
+  for (int i = 0; i < kCount; ++i)
+    store(hn::IfThenElse(hn::And(is[i], where), states, load(models[i])), models[i]);
+}
+
+// ctxInc of par_level_flag and abs_level_gtx_flag but for what the place adds, and which of the five it is.
+struct GreaterIncrement {
+  explicit HWY_INLINE GreaterIncrement(V sums)
+      : value(hn::Min((sums & set(31)) - (hn::ShiftRight<5>(sums) & set(7)), set(4))) {
+    for (uint32_t i = 0; i < 5; ++i) is[i] = value == set(i);
+  }
+  V value;
+  M is[5];
+};
+// ctxInc of sig_coeff_flag likewise: `sum` is locSumAbsPass1.
+struct SigIncrement {
+  explicit HWY_INLINE SigIncrement(V sum) : value(hn::Min(hn::ShiftRight<1>(sum + set(1)), set(3))) {
+    for (uint32_t i = 0; i < 4; ++i) is[i] = value == set(i);
+  }
+  // By QState, for LaneShifts.
+  HWY_INLINE V index(V high, V low) const { return value + (high & set(4)) + (high & low & set(4)); }
+  // Of the 3 * 4 models of a place those of each lane's QState.
+  HWY_INLINE V pick_of(const Row* models, V high, V low) const {
+    return choose(high, choose(low, pick<4>(models + 24, is), pick<4>(models + 12, is)), pick<4>(models, is));
+  }
+  HWY_INLINE void put_back_to(Row* models, V states, V high, V low, V where) const {
+    put_back<4>(states, models, is, hn::AndNot(high, where) != set(0));
+    put_back<4>(states, models + 12, is, hn::AndNot(low, where & high) != set(0));
+    put_back<4>(states, models + 24, is, (where & high & low) != set(0));
+  }
+  V value;
+  M is[4];
+};
+
+// Models and neighbours of one 32x32 block in each lane; all lanes stand in the same sub-block.
 class LaneContexts {
  public:
   // copy(states, model) for all models of one lane.
@@ -142,30 +185,36 @@ class LaneContexts {
     for (int i = 0; i < kLaneModels; ++i) copy(models_[i][lane], models[i]);
   }
 
-  // --- neighbours: levels packed as in residual_syntax.h
+  // Sub-block `i` in scan order: what follows speaks of it.
+  void enter(int i) {
+    subblock_ = i;
+    places_ = &scan_[16 * i];
+  }
 
-  HWY_INLINE V template_sums(const ScanEntry& place) const {
-    const Row16* at = levels_ + place.padded;
+  // --- neighbours: levels packed as in residual_syntax.h, by position in the sub-block
+
+  HWY_INLINE V template_sums(int n) const {
+    const Row16* at = levels_ + places_[n].padded;
     const auto row = [at](int i) HWY_ATTR { return hn::Load(d_row16, at[i]); };
     return hn::PromoteTo(
         d, row(1) + row(2) + row(kPaddedStride) + row(kPaddedStride + 1) + row(2 * kPaddedStride));
   }
-  HWY_INLINE V level_at(const ScanEntry& place) const {
-    return hn::PromoteTo(d, hn::Load(d_row16, levels_[place.padded]));
+  HWY_INLINE V level_at(int n) const {
+    return hn::PromoteTo(d, hn::Load(d_row16, levels_[places_[n].padded]));
   }
-  HWY_INLINE void put_level(const ScanEntry& place, V packed) {
-    hn::Store(hn::TruncateTo(d_row16, packed), d_row16, levels_[place.padded]);
+  HWY_INLINE void put_level(int n, V packed) {
+    hn::Store(hn::TruncateTo(d_row16, packed), d_row16, levels_[places_[n].padded]);
   }
-  void put_level(const ScanEntry& place, size_t lane, int level) {
-    levels_[place.padded][lane] = residual_detail::pack_pass1(level);
+  void put_level(int n, size_t lane, int level) {
+    levels_[places_[n].padded][lane] = residual_detail::pack_pass1(level);
   }
 
   // --- bins
 
-  // sb_coded_flag of sub-block `i` where `inner`: between position 0's and the last one's.
+  // sb_coded_flag where `inner`: between position 0's sub-block and the last one's.
   template <class Engine>
-  HWY_INLINE V sb_coded_flag(Engine& engine, int i, V inner) {
-    const int x = scan_.subblock_x[i], y = scan_.subblock_y[i];
+  HWY_INLINE V sb_coded_flag(Engine& engine, V inner) {
+    const int x = scan_.subblock_x[subblock_], y = scan_.subblock_y[subblock_];
     const V right = hn::ShiftRightSame(load(sb_coded_[y]), x + 1),
             below = hn::ShiftRightSame(load(sb_coded_[y + 1]), x);
     const V csbf = (right | below) & set(1);
@@ -176,65 +225,46 @@ class LaneContexts {
     put_back<2>(states, models, is, inner != set(0));
     return ones & inner;
   }
-  void set_coded(int i, V coded) {
-    Row& row = sb_coded_[scan_.subblock_y[i]];
-    store(load(row) | (coded & set(1u << scan_.subblock_x[i])), row);
+  void set_coded(V coded) {
+    Row& row = sb_coded_[scan_.subblock_y[subblock_]];
+    store(load(row) | (coded & set(1u << scan_.subblock_x[subblock_])), row);
   }
 
   // `sum`: locSumAbsPass1.
   template <class Engine>
-  HWY_INLINE V sig_coeff_flag(Engine& engine, const ScanEntry& place, V sum, V high, V low, V active) {
-    const V increment = hn::Min(hn::ShiftRight<1>(sum + set(1)), set(3));
-    M is[4];
-    for (uint32_t i = 0; i < 4; ++i) is[i] = increment == set(i);
-    Row* models = models_ + (ctx::kSigCoeffFlag - kFirstLaneModel + place.sig_offset);
-    V states =
-        choose(high, choose(low, pick<4>(models + 24, is), pick<4>(models + 12, is)), pick<4>(models, is));
-    const V index = increment + (high & set(4)) + (high & low & set(4));
-    const V ones = engine.bin(states, look_up(shifts_.sig[place.sig_offset / 4], index), active);
-    put_back<4>(states, models, is, hn::AndNot(high, active) != set(0));
-    put_back<4>(states, models + 12, is, hn::AndNot(low, active & high) != set(0));
-    put_back<4>(states, models + 24, is, (active & high & low) != set(0));
+  HWY_INLINE V sig_coeff_flag(Engine& engine, int n, V sum, V high, V low, V active) {
+    const int offset = places_[n].sig_offset;
+    const SigIncrement increment(sum);
+    Row* models = models_ + (ctx::kSigCoeffFlag - kFirstLaneModel + offset);
+    V states = increment.pick_of(models, high, low);
+    const V ones = engine.bin(states, look_up(shifts_.sig[offset / 4], increment.index(high, low)), active);
+    increment.put_back_to(models, states, high, low, active);
     return ones & active;
   }
 
   // What par_level_flag and both abs_level_gtx_flag of a coefficient share.
   struct Greater {
-    HWY_INLINE Greater(const ScanEntry& place, V sums)
-        : offset(place.greater_offset),
-          increment(hn::Min((sums & set(31)) - (hn::ShiftRight<5>(sums) & set(7)), set(4))) {
-      for (uint32_t i = 0; i < 5; ++i) is[i] = increment == set(i);
-    }
     int offset;
-    V increment;
-    M is[5];
+    GreaterIncrement increment;
   };
+  HWY_INLINE Greater greater(int n, V sums) const {
+    return {places_[n].greater_offset, GreaterIncrement(sums)};
+  }
   // kFlag as in LaneShifts, kModel its first one.
   template <int kFlag, int kModel, class Engine>
   HWY_INLINE V greater_flag(Engine& engine, const Greater& g, V active) {
     Row* models = models_ + (kModel - kFirstLaneModel + g.offset);
-    V states = pick<5>(models, g.is);
-    const V ones = engine.bin(states, look_up(shifts_.greater[kFlag][g.offset / 5], g.increment), active);
-    put_back<5>(states, models, g.is, active != set(0));
+    V states = pick<5>(models, g.increment.is);
+    const V ones =
+        engine.bin(states, look_up(shifts_.greater[kFlag][g.offset / 5], g.increment.value), active);
+    put_back<5>(states, models, g.increment.is, active != set(0));
     return ones & active;
   }
 
  private:
-  // One of kCount models, by `is`. Rows are loaded and stored whole: masked stores would not be forwarded to
-  // the next coefficient's loads.
-  template <int kCount>
-  static HWY_INLINE V pick(const Row* models, const M* is) {
-    V states = load(models[0]);
-    for (int i = 1; i < kCount; ++i) states = hn::IfThenElse(is[i], load(models[i]), states);
-    return states;
-  }
-  template <int kCount>
-  static HWY_INLINE void put_back(V states, Row* models, const M* is, M where) {
-    for (int i = 0; i < kCount; ++i)
-      store(hn::IfThenElse(hn::And(is[i], where), states, load(models[i])), models[i]);
-  }
-
   const ScanOrder& scan_ = scan_order(5, 5);
+  int subblock_ = 0;
+  const ScanEntry* places_ = &scan_[0];
   const LaneShifts& shifts_ = lane_shifts();
   alignas(64) Row models_[kLaneModels] = {};
   Row sb_coded_[9] = {};  // one bit per sub-block

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Models and neighbours for block_lanes.cc: as LaneContexts, but each lane stands in a block of its own
-// shape, at a sub-block of its own. A sub-block of each lane is in a window of vectors, with the two columns
-// right of it and the two rows below, which are gathered from what each lane remembers of its block.
+// Models and neighbours for block_lanes.cc, with the functions of LaneContexts; but each lane stands in a
+// block of its own shape, at a sub-block of its own. A sub-block of each lane is in a window of vectors, with
+// the two columns right of it and the two rows below, which are gathered from what each lane remembers of its
+// block.
 //
 // Which models a coefficient can choose from depends on its diagonal in the block, so on its position in the
 // sub-block and on the diagonal of the sub-block: 0, 1, 2, or more, its class.
@@ -124,6 +125,8 @@ class LaneWindows {
         put_pair(border(kRecordStride, 2 * y + x), window_ + (4 + y) * kStride + 2 * x);
     put(border(kRecordStride + 1, 0) & set(0xffff), window_[4 * kStride + 4]);
     store(border(1, 8) | border(kRecordStride, 8), neighbour_coded_);
+    classes_ = 0;
+    for (const uint32_t c : class_) classes_ |= 1u << c;
   }
   // Remembers the window's sub-block.
   void leave_all(V coded) {
@@ -155,28 +158,13 @@ class LaneWindows {
 
   // --- bins
 
-  struct Classes {
-    V of_lane;
-    uint32_t set;  // bit c: some lane has class c
-  };
-  // A position in the sub-block.
-  struct Place {
-    int n;
-    const Classes& classes;
-  };
-  Classes classes() const {
-    Classes c{load(class_), 0};
-    for (size_t lane = 0; lane < kN; ++lane) c.set |= 1u << class_[lane];
-    return c;
-  }
-
   // sb_coded_flag where `inner`.
   template <class Engine>
   HWY_INLINE V sb_coded_flag(Engine& engine, V inner) {
     const V csbf = load(neighbour_coded_);
     const M is[2] = {csbf == set(0), csbf == set(1)};
     Row* models = models_ + (ctx::kSbCodedFlag - kFirstLaneModel);
-    V states = hn::IfThenElse(is[1], load(models[1]), load(models[0]));
+    V states = pick<2>(models, is);
     const V ones = engine.bin(states, look_up(shifts_.sb_coded, csbf), inner);
     put_back<2>(states, models, is, inner != set(0));
     return ones & inner;
@@ -184,47 +172,34 @@ class LaneWindows {
 
   // `sum`: locSumAbsPass1.
   template <class Engine>
-  HWY_INLINE V sig_coeff_flag(Engine& engine, const Place& place, V sum, V high, V low, V active) {
-    const V increment = hn::Min(hn::ShiftRight<1>(sum + set(1)), set(3));
-    const V index = increment + (high & set(4)) + (high & low & set(4));
-    M is[4];
-    for (uint32_t i = 0; i < 4; ++i) is[i] = increment == set(i);
-    const uint32_t groups = kModelGroups.sig_groups[place.n][place.classes.set];
-    const V group = look_up(kModelGroups.sig[place.n], place.classes.of_lane);
+  HWY_INLINE V sig_coeff_flag(Engine& engine, int n, V sum, V high, V low, V active) {
+    const SigIncrement increment(sum);
+    const V index = increment.index(high, low), group = look_up(kModelGroups.sig[n], load(class_));
+    const uint32_t groups = kModelGroups.sig_groups[n][classes_];
     V states = set(0), shifts = set(0);
     for (uint32_t g = 0; g < 3; ++g) {
       if ((groups >> g & 1) == 0) continue;
-      const Row* models = sig_models(g);
-      const V picked =
-          choose(high, choose(low, pick<4>(models + 24, is), pick<4>(models + 12, is)), pick<4>(models, is));
       const M here = group == set(g);
-      states = hn::IfThenElse(here, picked, states);
+      states = hn::IfThenElse(here, increment.pick_of(sig_models(g), high, low), states);
       shifts = hn::IfThenElse(here, look_up(shifts_.sig[g], index), shifts);
     }
     const V ones = engine.bin(states, shifts, active);
-    for (uint32_t g = 0; g < 3; ++g) {
-      if ((groups >> g & 1) == 0) continue;
-      Row* models = sig_models(g);
-      const V where = active & yes(group == set(g));
-      put_back<4>(states, models, is, hn::AndNot(high, where) != set(0));
-      put_back<4>(states, models + 12, is, hn::AndNot(low, where & high) != set(0));
-      put_back<4>(states, models + 24, is, (where & high & low) != set(0));
-    }
+    for (uint32_t g = 0; g < 3; ++g)
+      if ((groups >> g & 1) != 0)
+        increment.put_back_to(sig_models(g), states, high, low, active & yes(group == set(g)));
     return ones & active;
   }
 
   // What par_level_flag and both abs_level_gtx_flag of a coefficient share.
   struct Greater {
-    HWY_INLINE Greater(const Place& place, V sums)
-        : groups(kModelGroups.greater_groups[place.n][place.classes.set]),
-          group(look_up(kModelGroups.greater[place.n], place.classes.of_lane)),
-          increment(hn::Min((sums & set(31)) - (hn::ShiftRight<5>(sums) & set(7)), set(4))) {
-      for (uint32_t i = 0; i < 5; ++i) is[i] = increment == set(i);
-    }
     uint32_t groups;
-    V group, increment;
-    M is[5];
+    V group;
+    GreaterIncrement increment;
   };
+  HWY_INLINE Greater greater(int n, V sums) const {
+    return {kModelGroups.greater_groups[n][classes_], look_up(kModelGroups.greater[n], load(class_)),
+            GreaterIncrement(sums)};
+  }
   // kFlag as in LaneShifts, kModel its first one.
   template <int kFlag, int kModel, class Engine>
   HWY_INLINE V greater_flag(Engine& engine, const Greater& g, V active) {
@@ -233,13 +208,13 @@ class LaneWindows {
     for (uint32_t i = 0; i < 4; ++i) {
       if ((g.groups >> i & 1) == 0) continue;
       const M here = g.group == set(i);
-      states = hn::IfThenElse(here, pick<5>(models + 5 * i, g.is), states);
-      shifts = hn::IfThenElse(here, look_up(shifts_.greater[kFlag][i], g.increment), shifts);
+      states = hn::IfThenElse(here, pick<5>(models + 5 * i, g.increment.is), states);
+      shifts = hn::IfThenElse(here, look_up(shifts_.greater[kFlag][i], g.increment.value), shifts);
     }
     const V ones = engine.bin(states, shifts, active);
     for (uint32_t i = 0; i < 4; ++i)
       if ((g.groups >> i & 1) != 0)
-        put_back<5>(states, models + 5 * i, g.is, (active & yes(g.group == set(i))) != set(0));
+        put_back<5>(states, models + 5 * i, g.increment.is, (active & yes(g.group == set(i))) != set(0));
     return ones & active;
   }
 
@@ -263,26 +238,13 @@ class LaneWindows {
     return models_ + (ctx::kSigCoeffFlag - kFirstLaneModel + 4 * static_cast<int>(group));
   }
 
-  // One of kCount models, by `is`. Rows are loaded and stored whole: masked stores would not be forwarded to
-  // the next coefficient's loads.
-  template <int kCount>
-  static HWY_INLINE V pick(const Row* models, const M* is) {
-    V states = load(models[0]);
-    for (int i = 1; i < kCount; ++i) states = hn::IfThenElse(is[i], load(models[i]), states);
-    return states;
-  }
-  template <int kCount>
-  static HWY_INLINE void put_back(V states, Row* models, const M* is, M where) {
-    for (int i = 0; i < kCount; ++i)
-      store(hn::IfThenElse(hn::And(is[i], where), states, load(models[i])), models[i]);
-  }
-
   const LaneShifts& shifts_ = lane_shifts();
   alignas(64) Row models_[kLaneModels] = {};
   alignas(64) Row16 window_[kStride * kStride] = {};
   alignas(64) Row neighbour_coded_ = {};  // 1: the sub-block right of it or below it is coded
   alignas(64) Row at_ = {};               // offset of the sub-block's record
-  alignas(64) Row class_ = {};
+  alignas(64) Row class_ = {};            // of the sub-block
+  uint32_t classes_ = 0;                  // bit c: some lane has class c
   Record records_[kMaxLanes][kRecords] = {};
 };
 

@@ -154,6 +154,7 @@ class LaneWriter {
   void subblock(int i) {
     const V subblock_of_last = hn::BitCast(d, hn::ShiftRight<4>(hn::BitCast(di, load(last_))));
     const V here = set(static_cast<uint32_t>(i)), has_last = yes(subblock_of_last == here);
+    contexts_.enter(i);
     load_levels(i);
     const V coded = sb_coded_flag(i, has_last, yes(is_less(here, subblock_of_last)));
     if (!any(coded)) return;
@@ -183,11 +184,11 @@ class LaneWriter {
       for (const Row& row : levels_) levels = levels | load(row);
       LaneCoder coder = coder_;
       KnownBin bin{coder, yes(levels != set(0))};
-      coded = contexts_.sb_coded_flag(bin, i, inner);
+      coded = contexts_.sb_coded_flag(bin, inner);
       settle(coder);
       coder_ = coder;
     }
-    contexts_.set_coded(i, coded | has_last);
+    contexts_.set_coded(coded | has_last);
     return coded | has_last;
   }
 
@@ -197,19 +198,18 @@ class LaneWriter {
     V high = load(state_high_), low = load(state_low_), budget = load(budget_);
     const V last = load(last_);
     for (int n = std::min(16 * i + 15, highest_last_); n >= 16 * i; --n) {
-      const ScanEntry& place = (*scan_)[n];
       const V here = set(static_cast<uint32_t>(n));
       const V active = coded & yes(is_less(here, last)) & yes(is_less(set(3), budget));
       const V size = hn::BitCast(d, hn::Abs(hn::BitCast(di, load(levels_[n & 15]))));
       const V level = hn::ShiftRight<1>(size - high);
       store(level, sizes_[n & 15]), store(active, in_pass1_[n & 15]), store(high, highs_[n & 15]);
-      const V sums = contexts_.template_sums(place);
+      const V sums = contexts_.template_sums(n & 15);
       V asked = active;
       if (n == 16 * i && i > 0) asked = active & has_level;  // else inferred
       const V is_level = yes(is_less(set(0), level)), significant = is_level & active;
       KnownBin bin{coder, is_level};
-      contexts_.sig_coeff_flag(bin, place, sums & set(31), high, low, asked);
-      const LaneContexts::Greater greater(place, sums);
+      contexts_.sig_coeff_flag(bin, n & 15, sums & set(31), high, low, asked);
+      const LaneContexts::Greater greater = contexts_.greater(n & 15, sums);
       bin.ones = yes(is_less(set(1), level));
       const V above_1 = contexts_.greater_flag<1, ctx::kAbsLevelGt1Flag>(bin, greater, significant);
       if (HWY_UNLIKELY(any(yes(is_less(set(LaneCoder::kMaxShift - 12), coder.shifted))))) settle(coder);
@@ -223,7 +223,7 @@ class LaneWriter {
       has_level = has_level | is_level;
       const V in_pass1 = hn::Min(level, set(4) | (level & set(1)));
       const V full = hn::Min(level, set(residual_detail::kFullLevelClip));
-      contexts_.put_level(place, in_pass1 | (is_level & set(32)) | hn::ShiftLeft<8>(full));
+      contexts_.put_level(n & 15, in_pass1 | (is_level & set(32)) | hn::ShiftLeft<8>(full));
       step_state(odd, coded & yes(is_less(here, last + set(1))), high, low);
     }
     coder_ = coder;
@@ -262,7 +262,7 @@ class LaneWriter {
       const V in_pass1 = load(in_pass1_[n & 15]) | yes(here == load(last_));
       const V active = in_pass1 & yes(is_less(set(3), level));
       if (!any(active)) continue;
-      const V sum = hn::ShiftRight<8>(contexts_.template_sums((*scan_)[n]));
+      const V sum = hn::ShiftRight<8>(contexts_.template_sums(n & 15));
       rice_code(hn::ShiftRight<1>(level - set(4)), rice_parameter_of(sum, 20), active);
     }
   }
@@ -274,7 +274,7 @@ class LaneWriter {
       const V active = hn::AndNot(load(in_pass1_[n & 15]), in_block);
       if (!any(active)) continue;
       const V level = load(sizes_[n & 15]);
-      const V rice = rice_parameter_of(hn::ShiftRight<8>(contexts_.template_sums((*scan_)[n])), 0);
+      const V rice = rice_parameter_of(hn::ShiftRight<8>(contexts_.template_sums(n & 15)), 0);
       const V zero = set(1) << (rice - load(highs_[n & 15]));
       const V is_zero = yes(level == set(0));
       const V word = level + yes(is_less(level, zero + set(1)));  // one less up to `zero`, which stands for 0
@@ -298,7 +298,6 @@ class LaneWriter {
 
   const LaneOutput* const* blocks_;
   size_t count_;
-  const ScanOrder* scan_ = &scan_order(5, 5);
   int highest_last_ = 0;
   LaneCoder coder_;
   alignas(64) Row last_;                  // scan position of the last coefficient, or -1
