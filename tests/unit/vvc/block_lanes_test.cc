@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "every_instruction_set.h"
+#include "residual_noise.h"
 #include "vvc/cabac_encoder.h"
 #include "vvc/residual_decoder.h"
 
@@ -52,13 +53,6 @@ class Script final : public ResidualSource {
   size_t at_ = 0;
   int32_t levels_[64 * 32] = {};
 };
-
-void expect_same_state(CabacDecoder& plain, CabacDecoder& lanes) {
-  ASSERT_EQ(plain.overrun(), lanes.overrun());
-  for (size_t i = 0; i < ctx::kCount; ++i)
-    ASSERT_EQ(plain.contexts()[i].states, lanes.contexts()[i].states) << context_name(static_cast<int>(i));
-  for (int i = 0; i < 8; ++i) ASSERT_EQ(plain.bypass(0, 16), lanes.bypass(0, 16));
-}
 
 struct StreamOfBlocks {
   Bytes bytes;
@@ -109,7 +103,6 @@ TEST(BlockLanes, equal_the_plain_decoder_on_random_bytes) {
   });
 }
 
-// Levels that a writer could have chosen: larger and denser with `rate`.
 StreamOfBlocks noise_stream(uint32_t seed, unsigned rate, int blocks, int qp) {
   std::mt19937 random(seed);
   CabacEncoder encoder(initial_contexts(qp));
@@ -117,19 +110,9 @@ StreamOfBlocks noise_stream(uint32_t seed, unsigned rate, int blocks, int qp) {
   for (int block = 0; block < blocks; ++block) {
     const Shape shape = random_shape(random);
     const ScanOrder& scan = scan_order(shape.log2_width, shape.log2_height);
-    std::vector<int32_t> levels(64 * 32);
     const int last = static_cast<int>(random() % static_cast<unsigned>(scan.count));
-    const bool is_sparse = random() % 4 == 0;  // sub-blocks without levels
-    int state = 0;
-    for (int n = last; n >= 0; --n) {
-      int magnitude = static_cast<int>(random() % (2 + rate)) * static_cast<int>(random() % 2);
-      if (is_sparse && (n / 16) % 3 != 0) magnitude = 0;
-      if (rate > 30 && random() % 50 == 0) magnitude = static_cast<int>(random() % 16000);
-      if (n == last && magnitude == 0) magnitude = 1;
-      const int level = magnitude == 0 ? 0 : 2 * magnitude - (state >> 1);
-      levels[scan[n].raster] = random() % 2 ? level : -level;
-      state = next_state(state, magnitude & 1);
-    }
+    const bool is_sparse = random() % 4 == 0;
+    std::vector<int32_t> levels = noise_levels(scan, last, {rate, is_sparse}, random);
     residual_coding(encoder, TransformBlock{shape.log2_width, shape.log2_height, true, levels.data()}, last);
     for (int i = 0; i < block % 3; ++i) {
       encoder.bypass(random() % 8, 3);

@@ -6,6 +6,7 @@
 #include <random>
 #include <vector>
 
+#include "residual_noise.h"
 #include "vvc/cabac_decoder.h"
 #include "vvc/cabac_encoder.h"
 #include "vvc/residual_syntax.h"
@@ -74,18 +75,8 @@ TEST(ResidualDecoder, AgreesOnNoiseAtAllRates) {
     std::mt19937 random(seed);
     CabacEncoder encoder(initial_contexts(30));
     for (int block = 0; block < 20; ++block) {
-      std::vector<int32_t> levels(1024);
-      const ScanOrder& scan = scan_order(5, 5);
       const int last = static_cast<int>(random() % 1024);
-      int state = 0;
-      for (int n = last; n >= 0; --n) {
-        int magnitude = static_cast<int>(random() % (2 + seed)) * static_cast<int>(random() % 2);
-        if (seed > 30 && random() % 50 == 0) magnitude = static_cast<int>(random() % 16000);
-        if (n == last && magnitude == 0) magnitude = 1;
-        const int level = magnitude == 0 ? 0 : 2 * magnitude - (state >> 1);
-        levels[scan[n].raster] = random() % 2 ? level : -level;
-        state = next_state(state, magnitude & 1);
-      }
+      std::vector<int32_t> levels = noise_levels(scan_order(5, 5), last, {seed}, random);
       residual_coding(encoder, TransformBlock{5, 5, true, levels.data()}, last);
     }
     encoder.terminate(1);

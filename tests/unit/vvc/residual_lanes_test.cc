@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "every_instruction_set.h"
+#include "residual_noise.h"
 #include "vvc/cabac_encoder.h"
 #include "vvc/residual_decoder.h"
 
@@ -15,19 +16,6 @@ namespace llmcodec::vvc {
 namespace {
 
 using Bytes = std::vector<uint8_t>;
-
-void expect_same_state(CabacDecoder& plain, CabacDecoder& lanes) {
-  ASSERT_EQ(plain.overrun(), lanes.overrun());
-  for (size_t i = 0; i < ctx::kCount; ++i)
-    ASSERT_EQ(plain.contexts()[i].states, lanes.contexts()[i].states) << context_name(static_cast<int>(i));
-  // Read-ahead may differ, what was used must not: the next bins are the same.
-  const auto p = plain.registers(), l = lanes.registers();
-  ASSERT_EQ(8 * p.position - static_cast<size_t>(p.extra), 8 * l.position - static_cast<size_t>(l.extra));
-  ASSERT_EQ(p.range, l.range);
-  ASSERT_EQ(p.value >> p.extra, l.value >> l.extra);
-  CabacDecoder plain_next = plain, lanes_next = lanes;
-  for (int i = 0; i < 8; ++i) ASSERT_EQ(plain_next.bypass(0, 16), lanes_next.bypass(0, 16));
-}
 
 // `blocks` blocks of each stream, those of one round together; then single bins, so that blocks start
 // anywhere.
@@ -75,25 +63,14 @@ TEST(ResidualLanes, equal_the_plain_decoder_on_random_bytes) {
   });
 }
 
-// Levels that a writer could have chosen: larger and denser with `rate`.
 Bytes noise_stream(uint32_t seed, unsigned rate, int blocks, int qp) {
   std::mt19937 random(seed);
   CabacEncoder encoder(initial_contexts(qp));
   const ScanOrder& scan = scan_order(5, 5);
   for (int block = 0; block < blocks; ++block) {
-    std::vector<int32_t> levels(1024);
     const int last = random() % 2 ? 700 + static_cast<int>(random() % 8) : static_cast<int>(random() % 1024);
-    const bool is_sparse = random() % 4 == 0;  // sub-blocks without levels
-    int state = 0;
-    for (int n = last; n >= 0; --n) {
-      int magnitude = static_cast<int>(random() % (2 + rate)) * static_cast<int>(random() % 2);
-      if (is_sparse && (n / 16) % 3 != 0) magnitude = 0;
-      if (rate > 30 && random() % 50 == 0) magnitude = static_cast<int>(random() % 16000);
-      if (n == last && magnitude == 0) magnitude = 1;
-      const int level = magnitude == 0 ? 0 : 2 * magnitude - (state >> 1);
-      levels[scan[n].raster] = random() % 2 ? level : -level;
-      state = next_state(state, magnitude & 1);
-    }
+    const bool is_sparse = random() % 4 == 0;
+    std::vector<int32_t> levels = noise_levels(scan, last, {rate, is_sparse}, random);
     residual_coding(encoder, TransformBlock{5, 5, true, levels.data()}, last);
   }
   encoder.terminate(1);
