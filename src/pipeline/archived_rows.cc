@@ -3,15 +3,11 @@
 
 #include <algorithm>
 
-#include "base/limits.h"
 #include "pipeline/tensor_decoder.h"
 #include "plane/matrix_shape.h"
 
 namespace llmcodec {
 namespace {
-
-// As many blocks as are decoded side by side at full speed.
-constexpr uint64_t kGroupWeights = 16 * kDefaultPictureWeights;
 
 Status check_range(const MatrixShape& shape, RowRange rows) {
   const uint64_t all = shape.matrices * shape.rows;
@@ -51,7 +47,7 @@ Status read_coded(const ArchiveReader& archive, CodecSet& codecs, const std::str
     if (begin + block.rows <= rows.first || begin >= rows.last) continue;
     group.push_back({&tensor, &block, {}, {}});
     weights += block.rows * out->cols;
-    if (weights < kGroupWeights) continue;
+    if (weights < kDecodeGroupWeights) continue;
     LLMC_RETURN_IF_ERROR(decode_group(&group, rows, out));
     weights = 0;
   }

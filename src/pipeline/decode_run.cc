@@ -9,9 +9,6 @@
 namespace llmcodec {
 namespace {
 
-// Enough pictures of the usual size for all lanes (vvc/residual_lanes.h, vvc/block_lanes.h).
-constexpr uint64_t kGroupWeights = 16 * kDefaultPictureWeights;
-
 // Consecutive blocks of tensors in H.266, of one or of several; or one block of another codec, which gains
 // nothing.
 struct Group {
@@ -50,7 +47,7 @@ class DecodeRun {
   Result<std::optional<Group>> next_group() {
     if (control_.cancelled && control_.cancelled()) return error(ErrorKind::kInterrupted, "interrupted");
     // Small enough that every thread gets some.
-    const uint64_t enough = std::min(total_ / thread_count(control_.threads), kGroupWeights);
+    const uint64_t enough = std::min(total_ / thread_count(control_.threads), kDecodeGroupWeights);
     Group group;
     const auto gains = [&] { return group.blocks.back().tensor->stages().codec.stream == "h266"; };
     for (uint64_t weights = 0; group.blocks.empty() || (weights < enough && gains());) {

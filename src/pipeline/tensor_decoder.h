@@ -72,6 +72,10 @@ struct BlockDecoding {
   Status status = Status::ok();
 };
 
+// Weights of the blocks that one call should have: pictures of the usual size for all lanes
+// (vvc/residual_lanes.h, vvc/block_lanes.h).
+inline constexpr uint64_t kDecodeGroupWeights = 16 * kDefaultPictureWeights;
+
 // Each as alone. Thread-safe; holds the samples of all blocks twice.
 void decode_blocks(std::span<BlockDecoding> blocks);
 

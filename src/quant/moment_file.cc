@@ -105,12 +105,4 @@ Result<std::vector<float>> MomentFile::read(size_t group) const {
   return values;
 }
 
-Result<std::vector<float>> MomentFile::read_diagonal(size_t group) const {
-  std::vector<float> diagonal(cols(group));
-  for (size_t j = 0; j < diagonal.size(); ++j) {
-    LLMC_RETURN_IF_ERROR(file_->read_f32(group, j * diagonal.size() + j, std::span<float>(&diagonal[j], 1)));
-  }
-  return diagonal;
-}
-
 }  // namespace llmcodec

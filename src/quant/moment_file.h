@@ -41,8 +41,6 @@ class MomentFile {
 
   // cols x cols floats, row-major. InvalidArgument for a NaN or Inf, with its index.
   Result<std::vector<float>> read(size_t group) const;
-  // The diagonal alone, E[x_j^2], for importance_column_steps.
-  Result<std::vector<float>> read_diagonal(size_t group) const;
 
  private:
   MomentFile() = default;

@@ -53,7 +53,6 @@ TEST_F(MomentFileTest, FindsGroupsInBothSpellingsAndReadsThem) {
   EXPECT_EQ((*moments)->cols(*group), 2u);
   EXPECT_EQ((*moments)->group_name(*group), "g.qkv");
   EXPECT_EQ(*(*moments)->read(*group), (std::vector<float>{4, 1, 1, 9}));
-  EXPECT_EQ(*(*moments)->read_diagonal(*group), (std::vector<float>{4, 9}));
   EXPECT_EQ((*moments)->names(),
             (std::vector<std::string>{"blk.0.attn_k.weight", "blk.0.attn_q.weight", "output.weight"}));
 }
