@@ -272,7 +272,7 @@ def decode(archive, only=None):
     for path in paths:
         tensors, metadata = read_safetensors(path)
         description = read_description(tensors, metadata)
-        assert description["format_version"] == 1
+        assert description["format_version"] == 2
         coded = description["tensors"]
         parts = {f"{name}.{suffix}" for name, info in coded.items() for suffix in info["parts"]}
         for name, (dtype, values) in tensors.items():

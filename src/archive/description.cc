@@ -39,6 +39,17 @@ Result<std::vector<uint64_t>> sizes_member(const json& object, const char* field
   return sizes;
 }
 
+Result<std::vector<std::string>> strings_member(const json& object, const char* field) {
+  LLMC_ASSIGN_OR_RETURN(const json* value, member(object, field));
+  if (!value->is_array()) return missing(field);
+  std::vector<std::string> strings;
+  for (const json& text : *value) {
+    if (!text.is_string()) return missing(field);
+    strings.push_back(text.get<std::string>());
+  }
+  return strings;
+}
+
 Result<PartRecord> part_from_json(const json& value) {
   if (!value.is_array() || value.size() != 2 || !value[0].is_number_unsigned() || !value[1].is_string())
     return missing("parts");
@@ -130,7 +141,7 @@ Result<TensorRecord> tensor_record_from_json(const json& value) {
   TensorRecord record;
   LLMC_ASSIGN_OR_RETURN(record.dtype, string_member(value, "dtype"));
   LLMC_ASSIGN_OR_RETURN(record.shape, sizes_member(value, "shape"));
-  LLMC_ASSIGN_OR_RETURN(record.samples, string_member(value, "samples"));
+  LLMC_ASSIGN_OR_RETURN(record.samples, strings_member(value, "samples"));
   LLMC_ASSIGN_OR_RETURN(const std::vector<uint64_t> matrix, sizes_member(value, "matrix"));
   if (matrix.size() != 3) return missing("matrix");
   record.matrices = matrix[0];

@@ -14,7 +14,7 @@
 
 namespace llmcodec {
 
-inline constexpr int kFormatVersion = 1;
+inline constexpr int kFormatVersion = 2;
 inline constexpr char kFormatKey[] = "format";  // in __metadata__, with this value
 inline constexpr char kFormatName[] = "llmcodec";
 inline constexpr char kChecksumKey[] = "llmcodec_xxh3_128";  // in __metadata__: of the description's text
@@ -39,7 +39,7 @@ struct TensorRecord {
   uint64_t matrices = 1, rows = 0, cols = 0;
   std::vector<nlohmann::json> stages;
   std::map<std::string, PartRecord> parts;  // by part name: "bitstream", "row_scale", ...
-  std::string samples;                      // XXH3-128 of what the codec returns
+  std::vector<std::string> samples;         // XXH3-128 of what the codec returns for each segment
   uint64_t outliers = 0;                    // how many part "outliers" holds
 };
 

@@ -5,7 +5,10 @@
 #include <bit>
 #include <cassert>
 #include <cmath>
+#include <cstring>
 #include <limits>
+
+#include "base/wider_vectors.h"
 
 namespace llmcodec {
 namespace {
@@ -15,6 +18,19 @@ double sum(const std::array<double, n>& lanes) {
   double total = 0;
   for (const double lane : lanes) total += lane;
   return total;
+}
+
+// Eight lanes as one value, in as many registers as the processor needs for it (a GNU extension).
+using Doubles [[gnu::vector_size(64)]] = double;
+using Floats [[gnu::vector_size(32)]] = float;
+
+LLMC_WIDER_VECTORS
+bool all_finite(std::span<const float> values) {
+  constexpr uint32_t kExponent = 0x7f800000;
+  uint32_t special = 0;
+  for (const float value : values)
+    special |= (std::bit_cast<uint32_t>(value) & kExponent) == kExponent;  // no branch, so that it is vectors
+  return special == 0;
 }
 
 bool same_special(float a, float b) {
@@ -37,10 +53,51 @@ void ErrorMetrics::add_one(size_t lane, float original, float restored) {
   max_abs_error_ = std::max(max_abs_error_, std::fabs(e));
 }
 
+// Whole groups of lanes, from lane 0 on, all values finite.
+LLMC_WIDER_VECTORS
+void ErrorMetrics::add_groups(std::span<const float> original, std::span<const float> restored) {
+  Doubles signal, power, product, error, largest{};
+  std::memcpy(&signal, signal_.data(), sizeof signal);
+  std::memcpy(&power, restored_.data(), sizeof power);
+  std::memcpy(&product, product_.data(), sizeof product);
+  std::memcpy(&error, error_.data(), sizeof error);
+  for (size_t i = 0; i < original.size(); i += kLanes) {
+    Floats a, b;
+    std::memcpy(&a, &original[i], sizeof a);
+    std::memcpy(&b, &restored[i], sizeof b);
+    const Doubles x = __builtin_convertvector(a, Doubles), y = __builtin_convertvector(b, Doubles), e = x - y;
+    signal += x * x;
+    power += y * y;
+    product += x * y;
+    error += e * e;
+    const Doubles magnitude = e < 0 ? -e : e;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  std::memcpy(signal_.data(), &signal, sizeof signal);
+  std::memcpy(restored_.data(), &power, sizeof power);
+  std::memcpy(product_.data(), &product, sizeof product);
+  std::memcpy(error_.data(), &error, sizeof error);
+  for (size_t k = 0; k < kLanes; ++k) max_abs_error_ = std::max(max_abs_error_, double{largest[k]});
+  count_ += original.size();
+}
+
 void ErrorMetrics::add(std::span<const float> original, std::span<const float> restored) {
   assert(original.size() == restored.size());
-  for (size_t i = 0; i < original.size(); ++i) add_one((count_ + i) % kLanes, original[i], restored[i]);
-  count_ += original.size();
+  constexpr size_t kPiece = 64 * kLanes;
+  while (!original.empty()) {
+    const size_t lane = count_ % kLanes;
+    const size_t whole = std::min(original.size() / kLanes * kLanes, kPiece);
+    const bool groups =
+        lane == 0 && whole > 0 && all_finite(original.first(whole)) && all_finite(restored.first(whole));
+    const size_t taken = groups ? whole : std::min(original.size(), lane == 0 ? kPiece : kLanes - lane);
+    if (groups) {
+      add_groups(original.first(taken), restored.first(taken));
+    } else {
+      for (size_t i = 0; i < taken; ++i) add_one(count_++ % kLanes, original[i], restored[i]);
+    }
+    original = original.subspan(taken);
+    restored = restored.subspan(taken);
+  }
 }
 
 void ErrorMetrics::merge(const ErrorMetrics& other) {

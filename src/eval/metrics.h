@@ -44,9 +44,10 @@ class ErrorMetrics {
   double cosine() const;
 
  private:
-  static constexpr int kLanes = 8;
+  static constexpr size_t kLanes = 8;
   using Lanes = std::array<double, kLanes>;
   void add_one(size_t lane, float original, float restored);
+  void add_groups(std::span<const float> original, std::span<const float> restored);
   Lanes signal_{};
   Lanes restored_{};
   Lanes product_{};

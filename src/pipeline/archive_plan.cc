@@ -48,11 +48,14 @@ Status add_coded(const ArchivePlanInput& input, const TensorJob& job, uint64_t t
   const uint64_t pictures = stages.pictures_per_matrix();
   const uint64_t segments = ceil_div(pictures, stages.codec.pictures_per_segment) * job.shape.matrices;
   const uint64_t segment = ceil_div(job.shape.weights(), segments) * 3 / 8;
-  for (uint64_t i = 0; i < segments; ++i)
+  std::vector<std::string> samples;
+  for (uint64_t i = 0; i < segments; ++i) {
     stages.codec.segment_bytes.push_back(segment - any_number(info.name, i) % (segment / 16 + 1));
+    samples.push_back(any_checksum(fmt::format("{} {}", info.name, i)));
+  }
   TensorRecord record{
-      dtype_info(info.dtype).name, info.shape, job.shape.matrices,     job.shape.rows, job.shape.cols,
-      stages_to_json(stages),      {},         any_checksum(info.name)};
+      dtype_info(info.dtype).name, info.shape, job.shape.matrices, job.shape.rows, job.shape.cols,
+      stages_to_json(stages),      {},         std::move(samples)};
   std::vector<std::string> parts = {"bitstream", "outliers"};
   for (const ScalePart& part : job.scale_parts) parts.push_back(part.name);
   for (const std::string& part : parts) {
@@ -72,7 +75,7 @@ void add_exact(const TensorInfo& info, uint64_t total_bytes, Description* descri
     entries->push_back(largest_entry(info.name + ".data", total_bytes));
     description->tensors[info.name] = {
         dtype_info(info.dtype).name,         info.shape, 1, info.elements(), 1, {verbatim_stage()},
-        {{"data", {total_bytes, checksum}}}, ""};
+        {{"data", {total_bytes, checksum}}}, {}};
   } else {
     entries->push_back({info, largest_like(total_bytes), largest_like(total_bytes)});
     description->exact[info.name] = {dtype_info(info.dtype).name, info.shape, checksum};
@@ -94,28 +97,6 @@ Status check_names(const std::vector<std::vector<SafetensorsEntry>>& entries) {
     }
   }
   return Status::ok();
-}
-
-// Tensors go to shards in order, by what the plan predicts (or a third of F16, before there is a prediction).
-std::vector<size_t> assign_shards(const ArchivePlanInput& input) {
-  std::vector<uint64_t> bytes;
-  for (const TensorInfo& info : input.model->source->tensors()) bytes.push_back(tensor_bytes(info));
-  for (const TensorJob& job : *input.jobs) {
-    const uint64_t predicted = job.plan->predicted_bytes + job.plan->predicted_bytes / 20;
-    bytes[job.index] = (predicted > 0 ? predicted : job.shape.weights() * 5 / 8) + job.side_bytes();
-  }
-  std::vector<size_t> shard_of(bytes.size());
-  uint64_t filled = 0;
-  size_t shard = 0;
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    if (input.shard_bytes > 0 && filled > 0 && filled + bytes[i] > input.shard_bytes) {
-      ++shard;
-      filled = 0;
-    }
-    filled += bytes[i];
-    shard_of[i] = shard;
-  }
-  return shard_of;
 }
 
 void name_files(const ArchivePlanInput& input, size_t shards, ArchiveLayout* layout) {
@@ -158,6 +139,28 @@ uint64_t exact_bytes(const Model& model, const std::vector<TensorJob>& jobs) {
   for (const TensorInfo& info : model.source->tensors()) bytes += tensor_bytes(info);
   for (const TensorJob& job : jobs) bytes -= tensor_bytes(model.source->tensors()[job.index]);
   return bytes;
+}
+
+// Tensors go to shards in order, by what the plan predicts (or a third of F16, before there is a prediction).
+std::vector<size_t> assign_shards(const ArchivePlanInput& input) {
+  std::vector<uint64_t> bytes;
+  for (const TensorInfo& info : input.model->source->tensors()) bytes.push_back(tensor_bytes(info));
+  for (const TensorJob& job : *input.jobs) {
+    const uint64_t predicted = job.plan->predicted_bytes + job.plan->predicted_bytes / 20;
+    bytes[job.index] = (predicted > 0 ? predicted : job.shape.weights() * 5 / 8) + job.side_bytes();
+  }
+  std::vector<size_t> shard_of(bytes.size());
+  uint64_t filled = 0;
+  size_t shard = 0;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    if (input.shard_bytes > 0 && filled > 0 && filled + bytes[i] > input.shard_bytes) {
+      ++shard;
+      filled = 0;
+    }
+    filled += bytes[i];
+    shard_of[i] = shard;
+  }
+  return shard_of;
 }
 
 Result<ArchivePlan> plan_archive(const ArchivePlanInput& input) {

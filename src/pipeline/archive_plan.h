@@ -33,6 +33,8 @@ struct ArchivePlanInput {
   uint64_t shard_bytes = 0;
 };
 Result<ArchivePlan> plan_archive(const ArchivePlanInput& input);
+// The plan's `shard_of` alone.
+std::vector<size_t> assign_shards(const ArchivePlanInput& input);
 
 // Bytes of the tensors stored exactly.
 uint64_t exact_bytes(const Model& model, const std::vector<TensorJob>& jobs);

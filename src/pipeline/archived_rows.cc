@@ -15,29 +15,24 @@ Status check_range(const MatrixShape& shape, RowRange rows) {
   return error(ErrorKind::kInvalidArgument, "rows {}:{} of a tensor of {} rows", rows.first, rows.last, all);
 }
 
-// Copies what a decoded block has of `rows`.
-void copy_rows(const BlockDecoding& decoded, RowRange rows, TensorValues* out) {
-  const uint64_t begin = decoded.block->matrix * decoded.tensor->record().rows + decoded.block->first_row;
+// Copies what a decoded block, whose first row is row `begin` of the tensor, has of `rows`.
+void copy_rows(std::span<const float> weights, uint64_t begin, RowRange rows, TensorValues* out) {
   const uint64_t first = std::max(begin, rows.first);
-  const uint64_t last = std::min(begin + decoded.block->rows, rows.last);
-  const auto wanted =
-      std::span(decoded.weights).subspan((first - begin) * out->cols, (last - first) * out->cols);
+  const uint64_t last = std::min(begin + weights.size() / out->cols, rows.last);
+  const auto wanted = weights.subspan((first - begin) * out->cols, (last - first) * out->cols);
   std::ranges::copy(wanted, out->values.begin() + static_cast<ptrdiff_t>((first - rows.first) * out->cols));
 }
 
-Status decode_group(std::vector<BlockDecoding>* group, RowRange rows, TensorValues* out) {
+Status decode_group(std::vector<BlockDecoding>* group) {
   decode_blocks(*group);
-  for (BlockDecoding& decoded : *group) {
-    LLMC_RETURN_IF_ERROR(std::move(decoded.status));
-    copy_rows(decoded, rows, out);
-  }
+  for (BlockDecoding& decoded : *group) LLMC_RETURN_IF_ERROR(std::move(decoded.status));
   group->clear();
   return Status::ok();
 }
 
 Status read_coded(const ArchiveReader& archive, CodecSet& codecs, const std::string& name, RowRange rows,
                   TensorValues* out) {
-  // The stream's checksum is over all of it.
+  // The stream's checksum is over all of it; the samples' are by segment, and checked.
   LLMC_ASSIGN_OR_RETURN(const TensorDecoder tensor,
                         TensorDecoder::open(archive, name, codecs, /*verify=*/false));
   std::vector<BlockDecoding> group;
@@ -45,13 +40,16 @@ Status read_coded(const ArchiveReader& archive, CodecSet& codecs, const std::str
   for (const RowBlock& block : tensor.blocks()) {
     const uint64_t begin = block.matrix * tensor.record().rows + block.first_row;
     if (begin + block.rows <= rows.first || begin >= rows.last) continue;
-    group.push_back({&tensor, &block, {}, {}});
+    group.push_back({&tensor, &block, [&rows, begin, out](std::span<const float> values) {
+                       copy_rows(values, begin, rows, out);
+                       return Status::ok();
+                     }});
     weights += block.rows * out->cols;
     if (weights < kDecodeGroupWeights) continue;
-    LLMC_RETURN_IF_ERROR(decode_group(&group, rows, out));
+    LLMC_RETURN_IF_ERROR(decode_group(&group));
     weights = 0;
   }
-  return decode_group(&group, rows, out);
+  return decode_group(&group);
 }
 
 // Stored in its own dtype: under its name, or for GGUF's blocks as the part `data`.

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "archive/description.h"
 #include "base/file.h"
 #include "base/limits.h"
 
@@ -41,7 +42,7 @@ Status copy_config(const fs::path& from, const fs::path& to, bool add) {
     if (config.contains(kQuantisation))
       return error(ErrorKind::kUnsupported, "the model is quantised already ('{}' is present)", kQuantisation)
           .in_file(from.string());
-    config[kQuantisation] = {{"quant_method", "llmcodec"}, {"format_version", 1}};
+    config[kQuantisation] = {{"quant_method", "llmcodec"}, {"format_version", kFormatVersion}};
   } else {
     config.erase(kQuantisation);
   }

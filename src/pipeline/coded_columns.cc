@@ -54,6 +54,34 @@ void add_columns(const PictureRect& rect, std::span<const uint32_t> order, Matri
   }
 }
 
+void to_coded_order(const PictureRect& rect, std::span<const uint32_t> order, MatrixView<const float> rows,
+                    MatrixView<float> coded) {
+  for (size_t r = 0; r < rows.rows; ++r) {
+    const auto from = rows.row(r);
+    const auto to = coded.row(r);
+    if (order.empty()) {
+      std::ranges::copy(from.subspan(rect.first_col, rect.cols), to.begin());
+    } else {
+      const auto columns = order.subspan(rect.first_col, rect.cols);
+      for (size_t k = 0; k < columns.size(); ++k) to[k] = from[columns[k]];
+    }
+  }
+}
+
+void from_coded_order(const PictureRect& rect, std::span<const uint32_t> order, MatrixView<const float> coded,
+                      MatrixView<float> rows) {
+  for (size_t r = 0; r < rows.rows; ++r) {
+    const auto from = coded.row(r);
+    const auto to = rows.row(r);
+    if (order.empty()) {
+      std::ranges::copy(from, to.begin() + static_cast<ptrdiff_t>(rect.first_col));
+    } else {
+      const auto columns = order.subspan(rect.first_col, rect.cols);
+      for (size_t k = 0; k < columns.size(); ++k) to[columns[k]] = from[k];
+    }
+  }
+}
+
 void keep_columns(const PictureRect& rect, uint64_t cols, std::span<const uint32_t> order, OutlierList* all,
                   OutlierList* kept) {
   const std::vector<uint32_t> columns = columns_of(rect, order);

@@ -19,6 +19,11 @@ void copy_columns(const PictureRect& rect, std::span<const uint32_t> order, Matr
 // Adds the picture's columns to `metrics`, row after row.
 void add_columns(const PictureRect& rect, std::span<const uint32_t> order, MatrixView<const float> original,
                  MatrixView<const float> restored, ErrorMetrics* metrics);
+// The picture's columns of `rows` in coded order (rows.rows x rect.cols), and back: the other columns stay.
+void to_coded_order(const PictureRect& rect, std::span<const uint32_t> order, MatrixView<const float> rows,
+                    MatrixView<float> coded);
+void from_coded_order(const PictureRect& rect, std::span<const uint32_t> order, MatrixView<const float> coded,
+                      MatrixView<float> rows);
 // Appends those outliers of `all` (of a matrix of `cols` columns) that lie in the picture's columns to
 // `kept`.
 void keep_columns(const PictureRect& rect, uint64_t cols, std::span<const uint32_t> order, OutlierList* all,

@@ -144,7 +144,7 @@ class TensorWriter {
     if (segment.first) LLMC_RETURN_IF_ERROR(begin(segment));
     LLMC_RETURN_IF_ERROR(writer_.append(segment.coded.stream));
     stages_.codec.segment_bytes.push_back(segment.coded.stream.size());
-    samples_->update(segment.coded.samples);
+    samples_.push_back(segment.coded.samples_xxh3_128);
     metrics_.merge(segment.coded.metrics);
     const uint64_t base = segment.matrix * job.shape.rows * job.shape.cols;
     for (size_t i = 0; i < segment.coded.outliers.size(); ++i)
@@ -157,7 +157,7 @@ class TensorWriter {
   Status begin(const Segment& segment) {
     const TensorJob& job = *segment.job;
     stages_ = *segment.stages;
-    samples_.emplace();
+    samples_.clear();
     metrics_ = {};
     outliers_ = {};
     LLMC_RETURN_IF_ERROR(writer_.begin_tensor(job.plan->name, plan_.shard_of[job.index]));
@@ -177,7 +177,7 @@ class TensorWriter {
     if (!outliers_.empty()) LLMC_RETURN_IF_ERROR(write_outliers(info));
     TensorRecord record{
         dtype_info(info.dtype).name, info.shape, job.shape.matrices, job.shape.rows,  job.shape.cols,
-        stages_to_json(stages_),     {},         samples_->hex(),    outliers_.size()};
+        stages_to_json(stages_),     {},         samples_,           outliers_.size()};
     run_.measured[info.name] = metrics_;
     return writer_.end_tensor(std::move(record), metrics_.sums());
   }
@@ -205,7 +205,7 @@ class TensorWriter {
   const ArchivePlan& plan_;
   ArchiveWriter& writer_;
   CodedTensor stages_;
-  std::optional<Checksum> samples_;
+  std::vector<std::string> samples_;  // their checksums, by segment
   ErrorMetrics metrics_;
   OutlierList outliers_;
 };
@@ -248,7 +248,7 @@ Status write_exact_tensor(const TensorSource& source, size_t index, size_t shard
   LLMC_RETURN_IF_ERROR(append_all(source, index, writer));
   LLMC_RETURN_IF_ERROR(writer.end_part());
   return writer.end_tensor(
-      {dtype_info(info.dtype).name, info.shape, 1, info.elements(), 1, {verbatim_stage()}, {}, ""});
+      {dtype_info(info.dtype).name, info.shape, 1, info.elements(), 1, {verbatim_stage()}, {}, {}});
 }
 
 Status write_exact_tensors(CompressRun& run, const ArchivePlan& plan, ArchiveWriter& writer) {

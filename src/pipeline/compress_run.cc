@@ -277,8 +277,12 @@ Status CompressRun::choose_steps() {
 }
 
 Result<uint64_t> CompressRun::fixed_bytes() {
-  LLMC_ASSIGN_OR_RETURN(const ArchivePlan archive, archive_plan());
-  uint64_t bytes = archive.overhead_bytes + exact_bytes(model, jobs) + align_up(gguf_header.size(), 8);
+  if (std::vector<size_t> shards = assign_shards(archive_input()); shards != overhead_shards_) {
+    LLMC_ASSIGN_OR_RETURN(const ArchivePlan archive, archive_plan());
+    overhead_bytes_ = archive.overhead_bytes;
+    overhead_shards_ = std::move(shards);
+  }
+  uint64_t bytes = overhead_bytes_ + exact_bytes(model, jobs) + align_up(gguf_header.size(), 8);
   for (const TensorJob& job : jobs) {
     for (const ScalePart& part : job.scale_parts) bytes += align_up(part.bytes.size(), 8);
   }
@@ -296,9 +300,12 @@ Target CompressRun::default_target() {
   return {TargetKind::kStep, jobs.empty() ? 1.0 : nominal_step(jobs[0].plan->bit_depth)};
 }
 
+ArchivePlanInput CompressRun::archive_input() {
+  return {&model, &jobs, &codecs, &description, gguf_header.size(), options.output, options.shard_bytes};
+}
+
 Result<ArchivePlan> CompressRun::archive_plan() {
-  return plan_archive(
-      {&model, &jobs, &codecs, &description, gguf_header.size(), options.output, options.shard_bytes});
+  return plan_archive(archive_input());
 }
 
 std::string CompressRun::key() const {

@@ -73,7 +73,13 @@ struct CompressRun {
   Status fit_all();
   void allocate();
   Target default_target();
+  ArchivePlanInput archive_input();
   Result<uint64_t> fixed_bytes();
+
+  // How large headers and descriptions get hangs on the number of shards; on steps only by a digit here and
+  // there, which is not worth packing the descriptions anew at every step that the rate search tries.
+  std::vector<size_t> overhead_shards_;
+  uint64_t overhead_bytes_ = 0;
 };
 
 }  // namespace llmcodec

@@ -3,7 +3,6 @@
 
 #include <memory>
 
-#include "archive/checksum.h"
 #include "pipeline/ordered_run.h"
 
 namespace llmcodec {
@@ -13,14 +12,17 @@ namespace {
 // nothing.
 struct Group {
   std::vector<std::shared_ptr<const TensorDecoder>> tensors;
-  std::vector<BlockDecoding> blocks;
+  std::vector<const RowBlock*> blocks;  // of the tensor with the same index
+  // Results:
+  std::vector<BlockTaker> takers;
+  std::vector<Status> statuses;
 };
 
 class DecodeRun {
  public:
   DecodeRun(const ArchiveReader& archive, const std::vector<std::string>& names, CodecSet& codecs,
-            const Control& control, const BlockTaker& take)
-      : archive_(archive), names_(names), codecs_(codecs), control_(control), take_(take) {
+            const Control& control, const BlockWork& work)
+      : archive_(archive), names_(names), codecs_(codecs), control_(control), work_(work) {
     for (const std::string& name : names) {
       const TensorRecord& record = archive.description().tensors.at(name);
       total_ += record.matrices * record.rows * record.cols;
@@ -30,12 +32,16 @@ class DecodeRun {
   Status run() {
     OrderedRun<Group> work;
     work.make = [this] { return next_group(); };
-    work.work = [](Group& group) {
-      decode_blocks(group.blocks);
+    work.work = [this](Group& group) {
+      decode(group);
       return Status::ok();  // errors wait for their turn
     };
     work.take = [this](Group& group) -> Status {
-      for (BlockDecoding& block : group.blocks) LLMC_RETURN_IF_ERROR(take_over(block));
+      for (size_t i = 0; i < group.blocks.size(); ++i) {
+        LLMC_RETURN_IF_ERROR(std::move(group.statuses[i]));
+        LLMC_RETURN_IF_ERROR(group.takers[i]());
+        finish(*group.tensors[i], *group.blocks[i]);
+      }
       return Status::ok();
     };
     Status status = work.run(control_.threads);
@@ -49,13 +55,13 @@ class DecodeRun {
     // Small enough that every thread gets some.
     const uint64_t enough = std::min(total_ / thread_count(control_.threads), kDecodeGroupWeights);
     Group group;
-    const auto gains = [&] { return group.blocks.back().tensor->stages().codec.stream == "h266"; };
+    const auto gains = [&] { return group.tensors.back()->stages().codec.stream == "h266"; };
     for (uint64_t weights = 0; group.blocks.empty() || (weights < enough && gains());) {
       LLMC_ASSIGN_OR_RETURN(const bool more, open_next());
       if (!more) break;
       group.tensors.push_back(tensor_);
       const RowBlock& block = tensor_->blocks()[block_++];
-      group.blocks.push_back({tensor_.get(), &block, {}, {}});
+      group.blocks.push_back(&block);
       weights += block.rows * tensor_->record().cols;
     }
     return group.blocks.empty() ? std::nullopt : std::optional(std::move(group));
@@ -73,40 +79,46 @@ class DecodeRun {
     return true;
   }
 
-  Status take_over(BlockDecoding& item) {
-    LLMC_RETURN_IF_ERROR(std::move(item.status));
-    const RowBlock& block = *item.block;
-    const TensorRecord& record = item.tensor->record();
-    if (&block == &item.tensor->blocks().front()) checksum_.emplace();
-    checksum_->update(item.samples);
-    const uint64_t first = (block.matrix * record.rows + block.first_row) * record.cols;
-    LLMC_RETURN_IF_ERROR(take_(*item.tensor, first, item.weights));
-    done_ += item.weights.size();
-    if (control_.progress) control_.progress({"decode", done_, total_, item.tensor->name()});
-    const ByteRange used = item.tensor->stream_range(block);
-    archive_.release_part(item.tensor->name(), "bitstream", used.begin, used.size);
-    if (&block != &item.tensor->blocks().back()) return Status::ok();
-    if (checksum_->hex() != record.samples)
-      return error(ErrorKind::kCorrupt, "decoded samples fail their checksum").in_tensor(item.tensor->name());
-    return Status::ok();
+  void decode(Group& group) const {
+    group.takers.resize(group.blocks.size());
+    std::vector<BlockDecoding> blocks;
+    for (size_t i = 0; i < group.blocks.size(); ++i) {
+      const TensorDecoder& tensor = *group.tensors[i];
+      const RowBlock& block = *group.blocks[i];
+      const uint64_t first = (block.matrix * tensor.record().rows + block.first_row) * tensor.record().cols;
+      blocks.push_back({&tensor, &block, [this, &tensor, first, taker = &group.takers[i]](auto weights) {
+                          auto made = work_(tensor, first, weights);
+                          if (!made.is_ok()) return Status(std::move(made).error());
+                          *taker = std::move(made).value();
+                          return Status::ok();
+                        }});
+    }
+    decode_blocks(blocks);
+    for (BlockDecoding& block : blocks) group.statuses.push_back(std::move(block.status));
+  }
+
+  void finish(const TensorDecoder& tensor, const RowBlock& block) {
+    done_ += block.rows * tensor.record().cols;
+    if (control_.progress) control_.progress({"decode", done_, total_, tensor.name()});
+    const ByteRange used = tensor.stream_range(block);
+    archive_.release_part(tensor.name(), "bitstream", used.begin, used.size);
   }
 
   const ArchiveReader& archive_;
   const std::vector<std::string>& names_;
   CodecSet& codecs_;
   const Control& control_;
-  const BlockTaker& take_;
+  const BlockWork& work_;
   size_t name_ = 0, block_ = 0;
   std::shared_ptr<const TensorDecoder> tensor_;
-  std::optional<Checksum> checksum_;
   uint64_t done_ = 0, total_ = 0;
 };
 
 }  // namespace
 
 Status decode_tensors(const ArchiveReader& archive, const std::vector<std::string>& names, CodecSet& codecs,
-                      const Control& control, const BlockTaker& take) {
-  return DecodeRun(archive, names, codecs, control, take).run();
+                      const Control& control, const BlockWork& work) {
+  return DecodeRun(archive, names, codecs, control, work).run();
 }
 
 }  // namespace llmcodec

@@ -198,14 +198,17 @@ class Decompression {
       names.push_back(tensors_[i].info.name);
       index[names.back()] = i;
     }
-    LLMC_RETURN_IF_ERROR(
-        decode_tensors(*archive_, names, codecs_, options_.control,
-                       [&](const TensorDecoder& tensor, uint64_t, std::span<const float> weights) -> Status {
-                         const size_t i = index.at(tensor.name());
-                         LLMC_RETURN_IF_ERROR(write_exact_before(i));
-                         next_ = i + 1;
-                         return write_floats(i, weights);
-                       }));
+    const BlockWork store = [&](const TensorDecoder& tensor, uint64_t,
+                                std::span<const float> weights) -> Result<BlockTaker> {
+      const size_t i = index.at(tensor.name());
+      LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> bytes, stored(i, weights));
+      return BlockTaker([this, i, bytes = std::move(bytes)]() -> Status {
+        LLMC_RETURN_IF_ERROR(write_exact_before(i));
+        next_ = i + 1;
+        return sink_->write(i, bytes);
+      });
+    };
+    LLMC_RETURN_IF_ERROR(decode_tensors(*archive_, names, codecs_, options_.control, store));
     return write_exact_before(tensors_.size());
   }
 
@@ -214,11 +217,12 @@ class Decompression {
     return Status::ok();
   }
 
-  Status write_floats(size_t index, std::span<const float> weights) {
+  // In the dtype that the tensor gets.
+  Result<std::vector<std::byte>> stored(size_t index, std::span<const float> weights) const {
     const TensorInfo& info = tensors_[index].info;
-    Status stored = store_weights(info.dtype, weights, &buffer_);
-    if (!stored.is_ok()) return std::move(stored).error().in_tensor(info.name);
-    return sink_->write(index, buffer_);
+    auto bytes = store_weights(info.dtype, weights);
+    if (!bytes.is_ok()) return std::move(bytes).error().in_tensor(info.name);
+    return bytes;
   }
 
   Status write_exact(size_t index) {
@@ -253,7 +257,8 @@ class Decompression {
     const DtypeInfo& info = dtype_info(own);
     std::vector<float> weights(bytes.size() / info.block_bytes * info.block_elements);
     LLMC_RETURN_IF_ERROR(to_f32(own, bytes, weights));
-    return write_floats(index, weights);
+    LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> converted, stored(index, weights));
+    return sink_->write(index, converted);
   }
 
   DecompressOptions options_;
@@ -266,7 +271,6 @@ class Decompression {
   std::vector<Restored> tensors_;
   size_t next_ = 0;  // to be written
   std::unique_ptr<TensorSink> sink_;
-  std::vector<std::byte> buffer_;
   DecompressReport report_;
 };
 

@@ -27,9 +27,9 @@ Status write_samples(const TensorDecoder& tensor, const Control& control, Atomic
     if (next == tensor.blocks().size()) return std::optional<BlockSamples>();
     return std::optional<BlockSamples>(BlockSamples{&tensor.blocks()[next++], {}});
   };
-  run.work = [&](BlockSamples& item) {
-    std::vector<float> weights;
-    return tensor.decode(*item.block, &weights, &item.samples);
+  run.work = [&](BlockSamples& item) -> Status {
+    LLMC_ASSIGN_OR_RETURN(item.samples, tensor.decode_samples(*item.block));
+    return Status::ok();
   };
   run.take = [&](BlockSamples& item) { return out.write(item.samples); };
   return run.run(control.threads);
@@ -58,8 +58,7 @@ Status extract_rows(const ArchiveReader& archive, const ExtractOptions& options)
                         read_archived_rows(archive, codecs, options.tensor, *options.rows));
   info.dtype = restored_dtype(info.dtype);
   info.shape = {rows.rows, rows.cols};
-  std::vector<std::byte> bytes;
-  LLMC_RETURN_IF_ERROR(store_weights(info.dtype, rows.values, &bytes));
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, store_weights(info.dtype, rows.values));
   LLMC_ASSIGN_OR_RETURN(const auto sink, create_safetensors(options.output, {info}, {}));
   LLMC_RETURN_IF_ERROR(sink->write(0, bytes));
   return sink->finish();

@@ -18,12 +18,13 @@ namespace {
 
 constexpr float kEpsilon = 1e-5F;
 
-// A matrix product and, per column of the matrix, the sum of its squares: what the matrix does to the energy
-// of white noise on its way back.
+// A matrix product and, where asked for, per column of the matrix the sum of its squares: what the matrix
+// does to the energy of white noise on its way back.
 struct Product {
   Vectors vectors;
   std::vector<double> column_energy;
 };
+enum class ColumnEnergy { kNone, kSums };
 
 // What is kept of a feed-forward part until the block's end, when it is known how much each token matters.
 struct FeedForwardTrace {
@@ -35,7 +36,7 @@ struct FeedForwardTrace {
 class NoisePass {
  public:
   NoisePass(const Model& model, const LlamaGraph& graph, unsigned threads)
-      : source_(*model.source), graph_(graph), threads_(threads), hidden_(graph.width, kEstimateTokens) {}
+      : source_(*model.source), graph_(graph), threads_(threads), hidden_(graph.width) {}
 
   Status run(const std::function<Status(uint64_t)>& layer_done) {
     LLMC_RETURN_IF_ERROR(look_up_tokens());
@@ -46,7 +47,7 @@ class NoisePass {
       weights_read_ = 0;
     }
     LLMC_ASSIGN_OR_RETURN(const Vectors last, normalized(graph_.final_norm));
-    record(graph_.head, last, all_);
+    record({{graph_.head}}, last, all_);
     return Status::ok();
   }
 
@@ -111,24 +112,28 @@ class NoisePass {
     LLMC_ASSIGN_OR_RETURN(const std::vector<float> gains, vector(norm));
     std::vector<float> scales = token_weights();
     for (float& s : scales) s = std::sqrt(s);
-    Vectors out(graph_.width, kEstimateTokens);
-    for (size_t r = 0; r < graph_.width; ++r) {
-      for (size_t n = 0; n < kEstimateTokens; ++n)
-        out.view().at(r, n) = hidden_.view().at(r, n) * scales[n] * gains[r];
-    }
+    Vectors out(graph_.width);
+    in_parts(graph_.width, [&](size_t first, size_t last) {
+      for (size_t r = first; r < last; ++r) {
+        const std::span<const float> from = hidden_.view().row(r);
+        const std::span<float> to = out.view().row(r);
+        for (size_t n = 0; n < to.size(); ++n) to[n] = from[n] * scales[n] * gains[r];
+      }
+    });
     return out;
   }
 
   // weight (rows x cols) times vectors (cols x tokens), blocks of rows in parallel. Their sizes do not depend
   // on the number of threads: sums over rows are made of the sums of blocks.
-  Result<Product> product(const MatrixRef& weight, const Vectors& vectors) {
-    constexpr size_t kBlocks = 32, kMinRows = 8;
+  Result<Product> product(const MatrixRef& weight, const Vectors& vectors,
+                          ColumnEnergy asked = ColumnEnergy::kNone) {
+    constexpr size_t kBlocks = 32, kUnit = 8;  // rows of a tile (quant/subtract_product_float.cc)
     const MatrixShape shape = *matrix_shape(source_.tensors()[weight.tensor].shape);
     TensorRowReader reader(source_, weight.tensor, shape, weight.matrix);
-    Product out{Vectors(shape.rows, kEstimateTokens), std::vector<double>(shape.cols, 0)};
-    const size_t most = std::max<size_t>(1, kDefaultBlockWeights / shape.cols);
-    const size_t step = std::min(most, std::max(kMinRows, ceil_div(shape.rows, kBlocks)));
-    OwnedMatrix<double> energy(ceil_div(shape.rows, step), shape.cols);
+    Product out{Vectors(shape.rows), std::vector<double>(shape.cols, 0)};
+    const size_t most = std::max(kUnit, kDefaultBlockWeights / shape.cols / kUnit * kUnit);
+    const size_t step = std::min(most, align_up(ceil_div(shape.rows, kBlocks), kUnit));
+    OwnedMatrix<double> energy(ceil_div(shape.rows, step), asked == ColumnEnergy::kSums ? shape.cols : 0);
     LLMC_RETURN_IF_ERROR(for_all(threads_, energy.view().rows, [&](size_t b) -> Status {
       const size_t first = b * step, rows = std::min<size_t>(step, shape.rows - first);
       OwnedMatrix<float> block(rows, shape.cols);
@@ -136,7 +141,7 @@ class NoisePass {
       const std::span<double> sums = energy.view().row(b);
       for (size_t r = 0; r < rows; ++r) {
         const std::span<float> row = block.view().row(r);
-        for (size_t c = 0; c < row.size(); ++c) sums[c] += double{row[c]} * row[c];
+        for (size_t c = 0; c < sums.size(); ++c) sums[c] += double{row[c]} * row[c];
         for (float& w : row) w = -w;
       }
       subtract_product(out.vectors.view().block(first, 0, rows, kEstimateTokens),
@@ -144,13 +149,15 @@ class NoisePass {
       return Status::ok();
     }));
     for (size_t b = 0; b < energy.view().rows; ++b) {
-      for (size_t c = 0; c < shape.cols; ++c) out.column_energy[c] += energy.view().at(b, c);
+      const std::span<const double> sums = energy.view().row(b);
+      for (size_t c = 0; c < sums.size(); ++c) out.column_energy[c] += sums[c];
     }
     weights_read_ += shape.rows * shape.cols;
     return out;
   }
 
-  void record(size_t tensor, const Vectors& inputs, std::span<const float> weights) {
+  // Tensors that read the same inputs.
+  void record(std::span<const size_t> tensors, const Vectors& inputs, std::span<const float> weights) {
     std::vector<float> moments(inputs.view().rows);
     in_parts(moments.size(), [&](size_t first, size_t last) {
       for (size_t r = first; r < last; ++r)
@@ -159,7 +166,8 @@ class NoisePass {
     finite_ = finite_ && std::ranges::all_of(moments, [](float m) { return std::isfinite(m); });
     // Behind a matrix of zeros all inputs matter alike: not at all.
     if (std::ranges::none_of(moments, [](float m) { return m > 0; })) std::ranges::fill(moments, 1.0F);
-    importance_.append(gguf_name(source_.tensors()[tensor].name)->name, moments);
+    for (const size_t tensor : tensors)
+      importance_.append(gguf_name(source_.tensors()[tensor].name)->name, moments);
   }
 
   // The rows of the tensor's next matrix.
@@ -227,12 +235,12 @@ class NoisePass {
     Vectors averages = values.vectors;
     average_over_context(&averages);
     const Vectors attended = repeat_heads(averages, graph_.heads, graph_.kv_heads);
-    LLMC_ASSIGN_OR_RETURN(const Product change, product(layer.output, attended));
+    LLMC_ASSIGN_OR_RETURN(const Product change, product(layer.output, attended, ColumnEnergy::kSums));
     add(change.vectors, all_, &hidden_);
 
     const std::vector<float> weights = token_weights();
-    for (const size_t reader : layer.attention_inputs) record(reader, inputs, weights);
-    record(layer.output.tensor, attended, weights);
+    record(layer.attention_inputs, inputs, weights);
+    record({{layer.output.tensor}}, attended, weights);
     const double loudness = mean(weights);
     double energy = 0;
     for (const double e : change.column_energy) energy += e;
@@ -248,22 +256,22 @@ class NoisePass {
                                 std::span<const float> shares) {
     LLMC_ASSIGN_OR_RETURN(const Product gate, product(part.gate, inputs));
     LLMC_ASSIGN_OR_RETURN(const Product up, product(part.up, inputs));
-    FeedForwardTrace trace{&part, Vectors(gate.vectors.view().rows, kEstimateTokens),
-                           std::vector<double>(kEstimateTokens, 0), std::vector<double>(kEstimateTokens, 0)};
+    FeedForwardTrace trace{&part, Vectors(gate.vectors.view().rows), std::vector<double>(kEstimateTokens, 0),
+                           std::vector<double>(kEstimateTokens, 0)};
     in_parts(trace.middle.view().rows, [&](size_t first, size_t last) {
       for (size_t r = first; r < last; ++r)
         gated(gate.vectors.view().row(r), up.vectors.view().row(r), trace.middle.view().row(r));
     });
-    LLMC_ASSIGN_OR_RETURN(const Product down, product(part.down, trace.middle));
+    LLMC_ASSIGN_OR_RETURN(const Product down, product(part.down, trace.middle, ColumnEnergy::kSums));
     add(down.vectors, shares, &hidden_);
     in_parts(kEstimateTokens, [&](size_t first, size_t last) {
       for (size_t r = 0; r < down.column_energy.size(); ++r) {
-        const auto g = gate.vectors.view().row(r), u = up.vectors.view().row(r);
-        for (size_t n = first; n < last; ++n) {
-          const double by_gate = double{u[n]} * silu_slope(g[n]), by_up = silu(g[n]);
-          trace.gate[n] += down.column_energy[r] * by_gate * by_gate;
-          trace.up[n] += down.column_energy[r] * by_up * by_up;
-        }
+        const auto of = [&](const Product& factor) {
+          return factor.vectors.view().row(r).subspan(first, last - first);
+        };
+        add_gate_energy(of(gate), of(up), down.column_energy[r],
+                        std::span(trace.gate).subspan(first, last - first),
+                        std::span(trace.up).subspan(first, last - first));
       }
     });
     return trace;
@@ -272,9 +280,8 @@ class NoisePass {
   // `use`: the mean square of the part's share in a token.
   void record(const FeedForwardTrace& trace, const Vectors& inputs, std::span<const float> weights,
               double use) {
-    record(trace.part->gate.tensor, inputs, weights);
-    record(trace.part->up.tensor, inputs, weights);
-    record(trace.part->down.tensor, trace.middle, weights);
+    record({{trace.part->gate.tensor, trace.part->up.tensor}}, inputs, weights);
+    record({{trace.part->down.tensor}}, trace.middle, weights);
     double gate = 0, up = 0;
     for (size_t n = 0; n < weights.size(); ++n) {
       gate += weights[n] * trace.gate[n];
@@ -288,7 +295,7 @@ class NoisePass {
 
   Result<Vectors> expert_shares(const LlamaLayer& layer, const Vectors& inputs) {
     if (!layer.router) {
-      Vectors shares(1, kEstimateTokens);
+      Vectors shares(1);
       std::ranges::copy(all_, shares.view().row(0).begin());
       return shares;
     }
@@ -313,7 +320,7 @@ class NoisePass {
       LLMC_ASSIGN_OR_RETURN(shared, pass(*layer.shared, inputs, all_));
     }
     const std::vector<float> weights = token_weights();
-    if (layer.router) record(layer.router->tensor, inputs, weights);
+    if (layer.router) record({{layer.router->tensor}}, inputs, weights);
     for (const FeedForwardTrace& trace : traces) record(trace, inputs, weights, use);
     if (shared) record(*shared, inputs, weights, 1);
     return Status::ok();

@@ -5,17 +5,31 @@
 #include <numbers>
 #include <random>
 
+#include "base/wider_vectors.h"
 #include "quant/portable_math.h"
 
 namespace llmcodec {
 namespace {
 
 // 1 / (1 + exp(-x)), by a rational approximation of tanh(x / 2).
-float logistic(float x) {
-  const float y = std::clamp(x / 2, -4.97F, 4.97F), y2 = y * y;
+LLMC_INLINE float logistic(float x) {
+  const float half = x / 2, above = half > -4.97F ? half : -4.97F, y = above < 4.97F ? above : 4.97F;
+  const float y2 = y * y;
   const float top = y * (135135 + y2 * (17325 + y2 * (378 + y2)));
   const float bottom = 135135 + y2 * (62370 + y2 * (3150 + y2 * 28));
   return (1 + top / bottom) / 2;
+}
+
+// Partial sums, so that one addition need not wait for the one before; in a fixed order.
+template <class Value>
+LLMC_INLINE double sum_up(size_t count, Value value) {
+  constexpr size_t kLanes = 8;
+  double sums[kLanes] = {};
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (size_t k = 0; k < kLanes; ++k) sums[k] += value(i + k);
+  for (; i < count; ++i) sums[0] += value(i);
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
 }  // namespace
@@ -34,19 +48,23 @@ std::vector<uint64_t> draw_tokens(uint64_t tokens) {
   return ids;
 }
 
-float silu(float x) {
-  return x * logistic(x);
-}
-
-float silu_slope(float x) {
-  const float share = logistic(x);
-  return share * (1 + x * (1 - share));
-}
-
+LLMC_WIDER_VECTORS
 void gated(std::span<const float> gate, std::span<const float> up, std::span<float> product) {
-  for (size_t i = 0; i < product.size(); ++i) product[i] = silu(gate[i]) * up[i];
+  for (size_t i = 0; i < product.size(); ++i) product[i] = gate[i] * logistic(gate[i]) * up[i];
 }
 
+LLMC_WIDER_VECTORS
+void add_gate_energy(std::span<const float> gate, std::span<const float> up, double energy,
+                     std::span<double> by_gate, std::span<double> by_up) {
+  for (size_t i = 0; i < gate.size(); ++i) {
+    const float share = logistic(gate[i]);
+    const double slope = share * (1 + gate[i] * (1 - share)) * up[i], silu = gate[i] * share;
+    by_gate[i] += energy * slope * slope;
+    by_up[i] += energy * silu * silu;
+  }
+}
+
+LLMC_WIDER_VECTORS
 void add(const Vectors& change, std::span<const float> shares, Vectors* sum) {
   for (size_t r = 0; r < change.view().rows; ++r) {
     const std::span<const float> from = change.view().row(r);
@@ -76,7 +94,7 @@ double context_energy() {
 
 Vectors repeat_heads(const Vectors& values, uint64_t heads, uint64_t kv_heads) {
   const uint64_t head_width = values.view().rows / kv_heads;
-  Vectors repeated(heads * head_width, kEstimateTokens);
+  Vectors repeated(heads * head_width);
   for (size_t r = 0; r < repeated.view().rows; ++r) {
     const size_t head = r / head_width * kv_heads / heads;
     std::ranges::copy(values.view().row(head * head_width + r % head_width), repeated.view().row(r).begin());
@@ -104,24 +122,22 @@ void keep_two_best(Vectors* logits) {
 }
 
 double mean_square(std::span<const float> values, std::span<const float> weights) {
-  double sum = 0, total = 0;
-  for (size_t n = 0; n < values.size(); ++n) {
-    sum += double{weights[n]} * values[n] * values[n];
-    total += weights[n];
-  }
-  return sum / total;
+  const double sum =
+      sum_up(values.size(), [&](size_t n) { return double{weights[n]} * values[n] * values[n]; });
+  return sum / sum_up(weights.size(), [&](size_t n) { return double{weights[n]}; });
 }
 
 double mean(std::span<const float> values) {
-  double sum = 0;
-  for (const float x : values) sum += x;
-  return sum / static_cast<double>(values.size());
+  return sum_up(values.size(), [&](size_t n) { return double{values[n]}; }) /
+         static_cast<double>(values.size());
 }
 
 double variance(std::span<const float> values) {
   const double centre = mean(values);
-  double sum = 0;
-  for (const float x : values) sum += (x - centre) * (x - centre);
+  const double sum = sum_up(values.size(), [&](size_t n) {
+    const double distance = values[n] - centre;
+    return distance * distance;
+  });
   return sum / static_cast<double>(values.size());
 }
 

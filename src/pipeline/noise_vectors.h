@@ -14,18 +14,23 @@ namespace llmcodec {
 inline constexpr size_t kEstimateTokens = 512;
 inline constexpr size_t kContext = 16;  // tokens that attention averages over; then a new sequence begins
 
-// A column per token; rows are the elements of their vectors.
-using Vectors = OwnedMatrix<float>;
+// A column per token; rows are the elements of their vectors. Rows lie so that a column's elements fall into
+// different sets of the cache (quant/subtract_product.h).
+class Vectors : public OwnedMatrix<float> {
+ public:
+  explicit Vectors(size_t rows) : OwnedMatrix(rows, kEstimateTokens, kEstimateTokens + 16) {}
+};
 
 // kEstimateTokens ids below `tokens` with the Zipf-Mandelbrot law 1 / (id + 500).
 std::vector<uint64_t> draw_tokens(uint64_t tokens);
 
-// x * logistic(x) and its derivative, right to 1e-4.
-float silu(float x);
-float silu_slope(float x);
-
-// silu(gate) * up, element by element.
+// silu(gate) * up, element by element; silu(x) = x * logistic(x), right to 1e-4.
 void gated(std::span<const float> gate, std::span<const float> up, std::span<float> product);
+
+// What errors of `energy` in that product are at its inputs: adds energy times the squared derivative by gate
+// and by up.
+void add_gate_energy(std::span<const float> gate, std::span<const float> up, double energy,
+                     std::span<double> by_gate, std::span<double> by_up);
 
 // Adds each token's share of its change.
 void add(const Vectors& change, std::span<const float> shares, Vectors* sum);

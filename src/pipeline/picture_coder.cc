@@ -34,4 +34,8 @@ void decode_pictures(std::span<SegmentDecoding> segments) {
   decode_spectral(spectral);
 }
 
+void restore_weights(const SegmentDecoding& segment, const DecodedRows& out) {
+  segment.tensor->is_spectral() ? restore_spectral(segment, out) : restore_spatial(segment, out);
+}
+
 }  // namespace llmcodec

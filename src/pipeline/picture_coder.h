@@ -4,13 +4,16 @@
 //
 //   MatrixContext matrix{.reader = &reader, .scales = &scales, .order = order};
 //   LLMC_ASSIGN_OR_RETURN(CodedPictures coded, encode_pictures(tensor, *codec, matrix, {first, count}));
-//   SegmentDecoding segment{&tensor, codec, matrix, {first, count}, coded.stream, {first_row, rows,
-//   &samples}}; decode_pictures({&segment, 1});                             // then look at segment.status
+//
+//   SegmentDecoding segment{&tensor, codec, matrix, {first, count}, coded.stream};
+//   decode_pictures({&segment, 1});                                         // then look at segment.status
+//   restore_weights(segment, {first_row, rows});
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "eval/metrics.h"
@@ -37,22 +40,9 @@ struct PictureRange {
 
 struct CodedPictures {
   std::vector<std::byte> stream;
-  OutlierList outliers;            // indices in the matrix, ascending
-  std::vector<std::byte> samples;  // what the codec returns, as docs/format.md hashes it
-  ErrorMetrics metrics;            // of the weights in these pictures, outliers applied
-};
-
-// Where decoded pictures go. `rows`: whole matrix rows, the first being layout row `first_row`; only the
-// columns that the pictures hold are written. Outliers are the caller's. `samples` (not null) gets the bytes
-// to be hashed, appended.
-struct DecodedRows {
-  uint64_t first_row = 0;
-  MatrixView<float> rows;
-  std::vector<std::byte>* samples = nullptr;
-
-  MatrixView<float> of(const PictureRect& rect) const {
-    return rows.block(rect.first_row - first_row, 0, rect.rows, rows.cols);
-  }
+  OutlierList outliers;          // indices in the matrix, ascending
+  std::string samples_xxh3_128;  // of what the codec returns, as docs/format.md has it
+  ErrorMetrics metrics;          // of the weights in these pictures, outliers applied
 };
 
 // Pictures to be encoded together, of any tensor.
@@ -65,7 +55,7 @@ struct SegmentEncoding {
   Status status = Status::ok();
 };
 
-// Each as alone; but spectral ones are written side by side, nearly twice as fast. Memory: about 24 bytes a
+// Each as alone; but spectral ones are written side by side, nearly twice as fast. Memory: about 20 bytes a
 // weight of all spectral ones.
 void encode_pictures(std::span<SegmentEncoding> segments);
 Result<CodedPictures> encode_pictures(const CodedTensor& tensor, const Codec* codec,
@@ -78,12 +68,25 @@ struct SegmentDecoding {
   MatrixContext matrix;
   PictureRange range;
   std::span<const std::byte> stream;
-  DecodedRows out;
-  Status status = Status::ok();  // result
+  std::vector<std::byte> samples = {};  // results: what the codec returns, as docs/format.md has it
+  Status status = Status::ok();
 };
 
-// Each as alone; but those of our own codec are read side by side, up to five times as fast. Samples are
-// appended in the order of segments.
+// Each as alone; but those of our own codec are read side by side, up to five times as fast.
 void decode_pictures(std::span<SegmentDecoding> segments);
+
+// Where weights go. `rows`: whole matrix rows, the first being layout row `first_row`; only the columns that
+// the pictures hold are written.
+struct DecodedRows {
+  uint64_t first_row = 0;
+  MatrixView<float> rows;
+
+  MatrixView<float> of(const PictureRect& rect) const {
+    return rows.block(rect.first_row - first_row, 0, rect.rows, rows.cols);
+  }
+};
+
+// The weights of pictures that were decoded. Outliers are the caller's.
+void restore_weights(const SegmentDecoding& segment, const DecodedRows& out);
 
 }  // namespace llmcodec

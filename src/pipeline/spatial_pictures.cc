@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "archive/checksum.h"
 #include "codec/vvc_adapter.h"
 #include "pipeline/coded_columns.h"
 #include "pipeline/owned_matrix.h"
@@ -10,32 +11,31 @@
 namespace llmcodec {
 namespace {
 
-struct Pictures {
-  std::vector<Plane> planes;
-  PictureFormat format;
+// Samples of `count` pictures, one after the other as docs/format.md hashes them (little-endian hosts only,
+// checked in main).
+class Pictures {
+ public:
+  Pictures(const SpatialStage& stage, uint64_t count, std::vector<std::byte>& samples)
+      : format_{stage.layout.width, stage.layout.height, stage.affine.bit_depth} {
+    samples.resize(count * format_.samples() * sizeof(uint16_t));
+    auto* plane = reinterpret_cast<uint16_t*>(samples.data());
+    for (uint64_t i = 0; i < count; ++i, plane += format_.samples())
+      planes_.emplace_back(plane, format_.height, format_.width);
+  }
+  const PictureFormat& format() const { return format_; }
+  MutablePlaneView plane(uint64_t i) const { return planes_[i]; }
+  const std::vector<MutablePlaneView>& mutable_views() const { return planes_; }
+  std::vector<PlaneView> views() const { return {planes_.begin(), planes_.end()}; }
 
-  Pictures(const SpatialStage& stage, uint64_t count)
-      : format{stage.layout.width, stage.layout.height, stage.affine.bit_depth} {
-    for (uint64_t i = 0; i < count; ++i) planes.emplace_back(format.width, format.height);
-  }
-  std::vector<PlaneView> views() const {
-    std::vector<PlaneView> views;
-    for (const Plane& plane : planes) views.push_back(plane.view());
-    return views;
-  }
-  std::vector<MutablePlaneView> mutable_views() {
-    std::vector<MutablePlaneView> views;
-    for (Plane& plane : planes) views.push_back(plane.view());
-    return views;
-  }
+ private:
+  PictureFormat format_;
+  std::vector<MutablePlaneView> planes_;
 };
 
-void append_samples(const Pictures& pictures, std::vector<std::byte>* out) {
-  for (PlaneView view : pictures.views()) {
-    const auto bytes =
-        std::as_bytes(std::span(view.data, view.size()));  // little-endian hosts only, checked in main
-    out->insert(out->end(), bytes.begin(), bytes.end());
-  }
+PlaneView plane_in(const SegmentDecoding& segment, uint64_t i) {
+  const SpatialLayout& layout = segment.tensor->spatial().layout;
+  const auto* first = reinterpret_cast<const uint16_t*>(segment.samples.data());
+  return {first + i * layout.width * layout.height, layout.height, layout.width};
 }
 
 // Samples of one picture from its matrix rows; what is clipped goes to `outliers`.
@@ -56,8 +56,8 @@ Status fill_picture(const SpatialStage& stage, const MatrixContext& matrix, uint
 }
 
 // Weights of one decoded picture, into the columns that it holds.
-Status restore_picture(const SpatialStage& stage, const MatrixContext& matrix, uint64_t index,
-                       PlaneView plane, MatrixView<float> rows) {
+void restore_picture(const SpatialStage& stage, const MatrixContext& matrix, uint64_t index, PlaneView plane,
+                     MatrixView<float> rows) {
   const PictureRect rect = stage.layout.picture(index);
   OwnedMatrix<uint16_t> q(rect.rows, stage.layout.cols);
   OwnedMatrix<float> x(rect.rows, stage.layout.cols);
@@ -65,7 +65,6 @@ Status restore_picture(const SpatialStage& stage, const MatrixContext& matrix, u
   dequantize(stage.affine, q.view(), x.view());
   denormalise(*matrix.scales, matrix.first_row + rect.first_row, x.view(), x.view());
   copy_columns(rect, matrix.order, x.view(), rows);
-  return Status::ok();
 }
 
 Status measure(const SpatialStage& stage, const MatrixContext& matrix, const Pictures& decoded,
@@ -77,8 +76,7 @@ Status measure(const SpatialStage& stage, const MatrixContext& matrix, const Pic
     const uint64_t row = matrix.first_row + rect.first_row;
     LLMC_RETURN_IF_ERROR(matrix.reader->read_rows(row, source.view()));
     copy_columns({}, {}, source.view(), restored.view());  // columns of other pictures count as exact here
-    LLMC_RETURN_IF_ERROR(
-        restore_picture(stage, matrix, range.first + i, decoded.planes[i].view(), restored.view()));
+    restore_picture(stage, matrix, range.first + i, decoded.plane(i), restored.view());
     apply_outliers(coded->outliers, row, restored.view());
     add_columns(rect, matrix.order, source.view(), restored.view(), &coded->metrics);
   }
@@ -93,47 +91,37 @@ Status encode_spatial(SegmentEncoding* segment) {
   const PictureRange range = segment->range;
   const Codec& codec = *segment->codec;
   CodedPictures& coded = segment->coded;
-  Pictures pictures(stage, range.count);
+  std::vector<std::byte> samples;
+  const Pictures pictures(stage, range.count, samples);
   for (uint64_t i = 0; i < range.count; ++i)
-    LLMC_RETURN_IF_ERROR(
-        fill_picture(stage, matrix, range.first + i, pictures.planes[i].view(), &coded.outliers));
+    LLMC_RETURN_IF_ERROR(fill_picture(stage, matrix, range.first + i, pictures.plane(i), &coded.outliers));
   sort_outliers(coded.outliers);
   LLMC_ASSIGN_OR_RETURN(coded.stream,
-                        codec.encode(pictures.views(), pictures.format, segment->tensor->codec.quality));
-  LLMC_RETURN_IF_ERROR(codec.decode(coded.stream, pictures.format, pictures.mutable_views()));
-  append_samples(pictures, &coded.samples);
+                        codec.encode(pictures.views(), pictures.format(), segment->tensor->codec.quality));
+  LLMC_RETURN_IF_ERROR(codec.decode(coded.stream, pictures.format(), pictures.mutable_views()));
+  coded.samples_xxh3_128 = xxh3_128(samples);
   return measure(stage, matrix, pictures, range, &coded);
 }
-
-namespace {
-
-Status restore(const SegmentDecoding& segment, const Pictures& pictures) {
-  const SpatialStage& stage = segment.tensor->spatial();
-  append_samples(pictures, segment.out.samples);
-  for (uint64_t i = 0; i < segment.range.count; ++i) {
-    const uint64_t index = segment.range.first + i;
-    LLMC_RETURN_IF_ERROR(restore_picture(stage, segment.matrix, index, pictures.planes[i].view(),
-                                         segment.out.of(stage.layout.picture(index))));
-  }
-  return Status::ok();
-}
-
-}  // namespace
 
 void decode_spatial(std::span<SegmentDecoding* const> segments) {
   constexpr size_t kAtOnce = 16;
   for (size_t first = 0; first < segments.size(); first += kAtOnce) {
     const auto group = segments.subspan(first, std::min(kAtOnce, segments.size() - first));
-    std::vector<Pictures> pictures;
     std::vector<PicturesToDecode> streams;
-    for (const SegmentDecoding* segment : group) {
-      Pictures& room = pictures.emplace_back(segment->tensor->spatial(), segment->range.count);
-      streams.push_back({segment->codec, segment->stream, room.format, room.mutable_views()});
+    for (SegmentDecoding* segment : group) {
+      const Pictures room(segment->tensor->spatial(), segment->range.count, segment->samples);
+      streams.push_back({segment->codec, segment->stream, room.format(), room.mutable_views()});
     }
     decode_together(streams);
-    for (size_t i = 0; i < group.size(); ++i)
-      group[i]->status =
-          streams[i].status.is_ok() ? restore(*group[i], pictures[i]) : std::move(streams[i].status);
+    for (size_t i = 0; i < group.size(); ++i) group[i]->status = std::move(streams[i].status);
+  }
+}
+
+void restore_spatial(const SegmentDecoding& segment, const DecodedRows& out) {
+  const SpatialStage& stage = segment.tensor->spatial();
+  for (uint64_t i = 0; i < segment.range.count; ++i) {
+    const uint64_t index = segment.range.first + i;
+    restore_picture(stage, segment.matrix, index, plane_in(segment, i), out.of(stage.layout.picture(index)));
   }
 }
 

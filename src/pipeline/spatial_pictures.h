@@ -9,5 +9,6 @@ namespace llmcodec {
 Status encode_spatial(SegmentEncoding* segment);
 // Sets the status of each.
 void decode_spatial(std::span<SegmentDecoding* const> segments);
+void restore_spatial(const SegmentDecoding& segment, const DecodedRows& out);
 
 }  // namespace llmcodec

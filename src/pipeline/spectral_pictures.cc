@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "archive/checksum.h"
 #include "pipeline/coded_columns.h"
 #include "pipeline/owned_matrix.h"
 #include "rate/gaussian_rate.h"
@@ -36,18 +37,66 @@ Place place_of(const SpectralLayout& layout, const PictureRect& rect, uint32_t s
   return {row, rect.first_col + input, row >= rect.rows || input >= rect.cols};
 }
 
-// u = float(index) * step, in place of the indices.
-void scale_indices(MatrixView<const int32_t> index, float step, MatrixView<float> u) {
-  for (size_t r = 0; r < index.rows; ++r) {
-    for (size_t c = 0; c < index.cols; ++c) u.at(r, c) = static_cast<float>(index.at(r, c)) * step;
-  }
-}
-
 void to_steps(float step, MatrixView<float> u) {
   for (size_t r = 0; r < u.rows; ++r) {
     for (float& value : u.row(r)) value /= step;
   }
 }
+
+// A picture's rows and its coefficients, one output group at a time, which stays in the cache.
+class PictureRows {
+ public:
+  PictureRows(const SpectralStage& stage, const MatrixContext& matrix, uint64_t picture)
+      : stage_(stage),
+        order_(matrix.order),
+        rect_(stage.layout.picture(picture)),
+        row_(matrix.first_row + rect_.first_row),
+        scales_(*matrix.scales),
+        x_(stage.layout.outputs_per_block, stage.layout.cols),
+        coded_(stage.layout.outputs_per_block, rect_.cols) {}
+
+  // Calls visit(group, first row, number of rows).
+  template <class Visit>
+  void for_each_group(Visit visit) const {
+    const uint64_t m = stage_.layout.outputs_per_block;
+    for (uint64_t first = 0; first < rect_.rows; first += m)
+      visit(static_cast<uint32_t>(first / m), first, std::min(m, rect_.rows - first));
+  }
+
+  // `source`: all of the picture's rows.
+  void to_coefficients(MatrixView<const float> source, std::span<float> coefficients) {
+    for_each_group([&](uint32_t group, uint64_t first, uint64_t rows) {
+      const MatrixView<float> u = top(x_, rows), coded = top(coded_, rows);
+      scales_.normalise(row_ + first, source.block(first, 0, rows, source.cols), u);
+      to_steps(stage_.step, u);
+      to_coded_order(rect_, order_, u, coded);
+      gather_group(stage_.layout, group, coded, coefficients);
+    });
+  }
+
+  // Rows of one group; columns that the picture does not hold stay as they are.
+  void restore(uint32_t group, std::span<const int32_t> indices, MatrixView<float> out) {
+    const uint64_t first = row_ + uint64_t{group} * stage_.layout.outputs_per_block;
+    const bool whole = rect_.cols == stage_.layout.cols;
+    const MatrixView<float> coded = top(coded_, out.rows), x = whole ? out : top(x_, out.rows);
+    scatter_group(stage_.layout, group, indices, stage_.step, coded);
+    from_coded_order(rect_, order_, coded, x);
+    scales_.denormalise(first, x, x);
+    if (!whole) copy_columns(rect_, order_, x, out);
+  }
+
+ private:
+  static MatrixView<float> top(OwnedMatrix<float>& matrix, uint64_t rows) {
+    return matrix.view().block(0, 0, rows, matrix.view().cols);
+  }
+
+  const SpectralStage& stage_;
+  std::span<const uint32_t> order_;
+  PictureRect rect_;
+  uint64_t row_;  // matrix row of the picture's first one
+  RowScales scales_;
+  OwnedMatrix<float> x_, coded_;  // of one group
+};
 
 // One picture on its way through the encoder, strip by strip; with and without the loop.
 class PictureEncoding {
@@ -60,19 +109,15 @@ class PictureEncoding {
         row_(matrix_.first_row + rect_.first_row),
         source_(std::move(source)),
         encoder_(std::move(encoder)),
-        coefficients_(stage_.layout.strip_coefficients()),
-        indices_(stage_.layout.strip_coefficients()) {}
+        indices_(stage_.layout.picture_coefficients()) {}
   virtual ~PictureEncoding() = default;
 
   bool is_done() const { return strip_ == stage_.layout.strips; }
   vvc::StripEncoding begin_strip() {
-    fill_strip();
     escaped_.clear();
-    return {&encoder_, coefficients_, indices_, &escaped_};
+    return {&encoder_, strip_coefficients(), strip_indices(), &escaped_};
   }
   void end_strip() {
-    const auto bytes = std::as_bytes(std::span(indices_));
-    coded_.samples.insert(coded_.samples.end(), bytes.begin(), bytes.end());
     std::vector<Place> lost;
     for (uint32_t position : escaped_) {
       const Place place = place_of(stage_.layout, rect_, strip_, position);
@@ -83,20 +128,24 @@ class PictureEncoding {
   }
   Result<CodedPictures> finish() {
     LLMC_ASSIGN_OR_RETURN(coded_.stream, encoder_.finish());
+    coded_.samples_xxh3_128 = xxh3_128(std::as_bytes(std::span(indices_)));
     sort_outliers(coded_.outliers);
-    const OwnedMatrix<float> restored = restore();
-    add_columns(rect_, matrix_.order, source_.view(), restored.view(), &coded_.metrics);
+    measure();
     return std::move(coded_);
   }
 
  protected:
-  // Fills coefficients_ for strip_.
-  virtual void fill_strip() = 0;
-  // Takes indices_ over. `lost`: weights that the picture cannot carry.
+  // Of strip_, in units of the step.
+  virtual std::span<const float> strip_coefficients() = 0;
+  // The strip was coded. `lost`: weights that the picture cannot carry.
   virtual void take_strip(std::span<const Place> lost) = 0;
-  // The picture's rows as a decoder gets them, outliers included.
-  virtual OwnedMatrix<float> restore() = 0;
+  // Fills coded_.metrics.
+  virtual void measure() = 0;
 
+  std::span<int32_t> strip_indices() {
+    const uint64_t count = stage_.layout.strip_coefficients();
+    return std::span(indices_).subspan(strip_ * count, count);
+  }
   uint32_t column_at(uint64_t position) const {
     return matrix_.order.empty() ? static_cast<uint32_t>(position) : matrix_.order[position];
   }
@@ -112,8 +161,7 @@ class PictureEncoding {
   OwnedMatrix<float> source_;
   vvc::SpectralEncoder encoder_;
   uint32_t strip_ = 0;
-  std::vector<float> coefficients_;
-  std::vector<int32_t> indices_;
+  std::vector<int32_t> indices_;  // of all strips
   std::vector<uint32_t> escaped_;
   CodedPictures coded_;
 };
@@ -122,29 +170,32 @@ class OpenEncoding final : public PictureEncoding {
  public:
   OpenEncoding(const SegmentEncoding& segment, OwnedMatrix<float> source, vvc::SpectralEncoder encoder)
       : PictureEncoding(segment, std::move(source), std::move(encoder)),
-        u_(rect_.rows, stage_.layout.cols),
-        index_(rect_.rows, stage_.layout.cols) {
-    normalise(*matrix_.scales, row_, source_.view(), u_.view());
-    to_steps(stage_.step, u_.view());
+        rows_(stage_, matrix_, picture_),
+        coefficients_(stage_.layout.picture_coefficients()) {
+    rows_.to_coefficients(source_.view(), coefficients_);
   }
 
  private:
-  void fill_strip() override {
-    gather_strip<float>(stage_.layout, picture_, strip_, u_.view(), matrix_.order, coefficients_);
+  std::span<const float> strip_coefficients() override {
+    const uint64_t count = stage_.layout.strip_coefficients();
+    return std::span(coefficients_).subspan(strip_ * count, count);
   }
   void take_strip(std::span<const Place> lost) override {
     for (const Place& place : lost) add_outlier(place, source_.view().at(place.row, column_at(place.column)));
-    scatter_strip<int32_t>(stage_.layout, picture_, strip_, indices_, matrix_.order, index_.view());
   }
-  OwnedMatrix<float> restore() override {
-    scale_indices(index_.view(), stage_.step, u_.view());
-    denormalise(*matrix_.scales, row_, u_.view(), u_.view());
-    apply_outliers(coded_.outliers, row_, u_.view());
-    return std::move(u_);
+  void measure() override {
+    OwnedMatrix<float> group_rows(stage_.layout.outputs_per_block, stage_.layout.cols);
+    rows_.for_each_group([&](uint32_t group, uint64_t first, uint64_t rows) {
+      const MatrixView<float> restored = group_rows.view().block(0, 0, rows, stage_.layout.cols);
+      rows_.restore(group, indices_, restored);
+      apply_outliers(coded_.outliers, row_ + first, restored);
+      add_columns(rect_, matrix_.order, source_.view().block(first, 0, rows, stage_.layout.cols), restored,
+                  &coded_.metrics);
+    });
   }
 
-  OwnedMatrix<float> u_;
-  OwnedMatrix<int32_t> index_;
+  PictureRows rows_;
+  std::vector<float> coefficients_;  // of all strips
 };
 
 // The closed loop: what a strip lost is made up for by the inputs still to come. Works in coding order of the
@@ -154,7 +205,8 @@ class ClosedEncoding final : public PictureEncoding {
   ClosedEncoding(const SegmentEncoding& segment, OwnedMatrix<float> source, vvc::SpectralEncoder encoder)
       : PictureEncoding(segment, std::move(source), std::move(encoder)),
         wanted_(rect_.rows, stage_.layout.cols),
-        restored_(rect_.rows, stage_.layout.cols) {
+        restored_(rect_.rows, stage_.layout.cols),
+        coefficients_(stage_.layout.strip_coefficients()) {
     for (uint64_t r = 0; r < rect_.rows; ++r) {
       for (uint64_t k = 0; k < stage_.layout.cols; ++k)
         wanted_.view().at(r, k) = source_.view().at(r, column_at(k));
@@ -184,19 +236,19 @@ class ClosedEncoding final : public PictureEncoding {
     return scales;
   }
 
-  void fill_strip() override {
+  std::span<const float> strip_coefficients() override {
     OwnedMatrix<float> u(rect_.rows, count());
     normalise(strip_scales(), 0, target(), u.view());
     to_steps(stage_.step, u.view());
-    gather_strip<float>(alone(), 0, 0, u.view(), {}, coefficients_);
+    std::ranges::fill(coefficients_, 0.0f);
+    gather_picture(alone(), u.view(), coefficients_);
+    return coefficients_;
   }
 
   // The strip as decoders get it.
   OwnedMatrix<float> decoded_strip(std::span<const Place> lost) {
-    OwnedMatrix<int32_t> index(rect_.rows, count());
     OwnedMatrix<float> decoded(rect_.rows, count());
-    scatter_strip<int32_t>(alone(), 0, 0, indices_, {}, index.view());
-    scale_indices(index.view(), stage_.step, decoded.view());
+    scatter_picture<int32_t>(alone(), strip_indices(), stage_.step, decoded.view());
     denormalise(strip_scales(), 0, decoded.view(), decoded.view());
     for (const Place& place : lost) {
       const float value = target().at(place.row, place.column - first());
@@ -219,10 +271,13 @@ class ClosedEncoding final : public PictureEncoding {
     matrix_.feedback->correct(strip_, error.view(),
                               wanted_.view().block(0, end, rect_.rows, stage_.layout.cols - end));
   }
-  OwnedMatrix<float> restore() override { return std::move(restored_); }
+  void measure() override {
+    add_columns(rect_, matrix_.order, source_.view(), restored_.view(), &coded_.metrics);
+  }
 
-  OwnedMatrix<float> wanted_;    // in coding order
-  OwnedMatrix<float> restored_;  // in source order
+  OwnedMatrix<float> wanted_;        // in coding order
+  OwnedMatrix<float> restored_;      // in source order
+  std::vector<float> coefficients_;  // of one strip
 };
 
 Result<std::unique_ptr<PictureEncoding>> open_encoding(const SegmentEncoding& segment) {
@@ -252,19 +307,8 @@ Result<vvc::SpectralDecoder> open_decoder(const SpectralLayout& layout, std::spa
   return decoder;
 }
 
-// Weights from the indices of one picture.
-void restore_picture(const SegmentDecoding& segment, std::span<const int32_t> indices) {
-  const SpectralStage& stage = segment.tensor->spectral();
-  const MatrixContext& matrix = segment.matrix;
-  const PictureRect rect = stage.layout.picture(segment.range.first);
-  const auto bytes = std::as_bytes(indices);
-  segment.out.samples->insert(segment.out.samples->end(), bytes.begin(), bytes.end());
-  OwnedMatrix<int32_t> index(rect.rows, stage.layout.cols);
-  scatter_picture<int32_t>(stage.layout, segment.range.first, indices, matrix.order, index.view());
-  OwnedMatrix<float> x(rect.rows, stage.layout.cols);
-  scale_indices(index.view(), stage.step, x.view());
-  denormalise(*matrix.scales, matrix.first_row + rect.first_row, x.view(), x.view());
-  copy_columns(rect, matrix.order, x.view(), segment.out.of(rect));
+std::span<int32_t> indices_in(std::vector<std::byte>& samples) {
+  return {reinterpret_cast<int32_t*>(samples.data()), samples.size() / sizeof(int32_t)};
 }
 
 }  // namespace
@@ -306,7 +350,6 @@ void encode_spectral(std::span<SegmentEncoding* const> segments) {
 void decode_spectral(std::span<SegmentDecoding* const> segments) {
   std::vector<SegmentDecoding*> open;
   std::vector<vvc::SpectralDecoder> decoders;
-  std::vector<std::vector<int32_t>> indices;
   for (SegmentDecoding* segment : segments) {
     const SpectralLayout& layout = segment->tensor->spectral().layout;
     auto decoder = open_decoder(layout, segment->stream);
@@ -316,17 +359,24 @@ void decode_spectral(std::span<SegmentDecoding* const> segments) {
     }
     open.push_back(segment);
     decoders.push_back(std::move(decoder).value());
-    indices.emplace_back(layout.picture_coefficients());
+    segment->samples.resize(layout.picture_coefficients() * sizeof(int32_t));
   }
   std::vector<vvc::SpectralPicture> pictures;
   for (size_t i = 0; i < open.size(); ++i)
-    pictures.push_back({.decoder = &decoders[i], .indices = indices[i]});
+    pictures.push_back({.decoder = &decoders[i], .indices = indices_in(open[i]->samples)});
   vvc::SpectralDecoder::decode_pictures(pictures);
-  for (size_t i = 0; i < open.size(); ++i) {
-    open[i]->status = std::move(pictures[i].status);
-    if (open[i]->status.is_ok()) restore_picture(*open[i], indices[i]);
-    indices[i] = {};
-  }
+  for (size_t i = 0; i < open.size(); ++i) open[i]->status = std::move(pictures[i].status);
+}
+
+void restore_spectral(const SegmentDecoding& segment, const DecodedRows& out) {
+  const SpectralStage& stage = segment.tensor->spectral();
+  const auto* indices = reinterpret_cast<const int32_t*>(segment.samples.data());
+  const std::span all(indices, segment.samples.size() / sizeof(int32_t));
+  const MatrixView<float> rows = out.of(stage.layout.picture(segment.range.first));
+  PictureRows picture(stage, segment.matrix, segment.range.first);
+  picture.for_each_group([&](uint32_t group, uint64_t first, uint64_t count) {
+    picture.restore(group, all, rows.block(first, 0, count, rows.cols));
+  });
 }
 
 SpectralChoice spectral_choice(double log2_step, uint64_t rows) {

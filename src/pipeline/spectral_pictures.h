@@ -10,6 +10,7 @@ namespace llmcodec {
 // strips still to come.
 void encode_spectral(std::span<SegmentEncoding* const> segments);
 void decode_spectral(std::span<SegmentDecoding* const> segments);
+void restore_spectral(const SegmentDecoding& segment, const DecodedRows& out);
 
 // What suits unit-variance weights of a matrix with `rows` outputs at this log2 step.
 struct SpectralChoice {

@@ -2,8 +2,11 @@
 #include "pipeline/stored_weights.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+
+#include "base/wider_vectors.h"
 
 namespace llmcodec {
 namespace {
@@ -16,22 +19,37 @@ float largest_finite(Dtype dtype) {
   return std::numeric_limits<float>::max();
 }
 
+// Finite weights into [-largest, largest].
+LLMC_WIDER_VECTORS
+void clip(std::span<const float> weights, float largest, std::span<float> clipped) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const float magnitude = std::fabs(weights[i]);
+    const bool beyond = magnitude > largest && magnitude < kInfinity;
+    clipped[i] = beyond ? std::copysign(largest, weights[i]) : weights[i];
+  }
+}
+
 }  // namespace
 
 Dtype restored_dtype(Dtype own) {
   return dtype_info(own).block_elements > 1 ? Dtype::kF16 : own;
 }
 
-Status store_weights(Dtype dtype, std::span<const float> weights, std::vector<std::byte>* bytes) {
+Result<std::vector<std::byte>> store_weights(Dtype dtype, std::span<const float> weights) {
   const auto size = dtype_bytes(dtype, weights.size());
   if (!size) return error(ErrorKind::kInternal, "rows do not fill whole blocks");
   const float largest = largest_finite(dtype);
-  std::vector<float> clipped(weights.begin(), weights.end());
-  for (float& weight : clipped) {
-    if (std::isfinite(weight)) weight = std::clamp(weight, -largest, largest);
+  std::vector<std::byte> bytes(*size);
+  std::array<float, 1024> clipped;  // whole blocks of every dtype; stays in the cache
+  for (size_t first = 0; first < weights.size(); first += clipped.size()) {
+    const auto piece = weights.subspan(first, std::min(clipped.size(), weights.size() - first));
+    clip(piece, largest, clipped);
+    const size_t begin = *dtype_bytes(dtype, first), end = *dtype_bytes(dtype, first + piece.size());
+    LLMC_RETURN_IF_ERROR(from_f32(dtype, std::span(clipped).first(piece.size()),
+                                  std::span(bytes).subspan(begin, end - begin)));
   }
-  bytes->resize(*size);
-  return from_f32(dtype, clipped, *bytes);
+  return bytes;
 }
 
 }  // namespace llmcodec

@@ -15,6 +15,6 @@ Dtype restored_dtype(Dtype own);
 
 // Coding noise can push a weight past the range of a narrow type; finite weights stay finite. Internal when
 // the weights do not fill whole blocks of `dtype`.
-Status store_weights(Dtype dtype, std::span<const float> weights, std::vector<std::byte>* bytes);
+Result<std::vector<std::byte>> store_weights(Dtype dtype, std::span<const float> weights);
 
 }  // namespace llmcodec

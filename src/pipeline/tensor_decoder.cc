@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "archive/checksum.h"
 #include "base/checked_math.h"
 #include "base/limits.h"
 
@@ -70,6 +71,9 @@ Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const st
   tensor.name_ = name;
   tensor.record_ = &archive.description().tensors.at(name);
   LLMC_ASSIGN_OR_RETURN(tensor.stages_, stages_from_json(*tensor.record_));
+  if (tensor.record_->samples.size() != tensor.stages_.codec.segment_bytes.size())
+    return error(ErrorKind::kCorrupt, "{} checksums of samples for {} segments",
+                 tensor.record_->samples.size(), tensor.stages_.codec.segment_bytes.size());
   if (!tensor.stages_.is_spectral()) {
     auto codec = codecs.get(tensor.stages_.codec.spec);
     if (!codec.is_ok()) {
@@ -191,49 +195,65 @@ ByteRange TensorDecoder::stream_range(const RowBlock& block) const {
   return range;
 }
 
-Status TensorDecoder::decode(const RowBlock& block, std::vector<float>* weights,
-                             std::vector<std::byte>* samples) const {
-  BlockDecoding one{this, &block, std::move(*weights), std::move(*samples)};
-  decode_blocks({&one, 1});
-  *weights = std::move(one.weights);
-  *samples = std::move(one.samples);
-  return std::move(one.status);
-}
-
-void TensorDecoder::add_segments(BlockDecoding& decoding, std::vector<SegmentDecoding>* segments) const {
-  const RowBlock& block = *decoding.block;
-  decoding.weights.assign(block.rows * record_->cols, 0.0f);
-  const MatrixView<float> rows(decoding.weights.data(), block.rows, record_->cols);
+void TensorDecoder::add_segments(const RowBlock& block, std::vector<SegmentDecoding>* segments) const {
   const MatrixContext matrix{nullptr, &scales_[block.matrix], order_[block.matrix], nullptr, 0};
   const uint64_t per_segment = stages_.codec.pictures_per_segment;
   for (uint64_t s = 0; s < block.segments; ++s) {
     const uint64_t first = block.pictures.first + s * per_segment;
     const PictureRange range{first,
                              std::min(per_segment, block.pictures.first + block.pictures.count - first)};
-    const DecodedRows out{block.first_row, rows, &decoding.samples};
-    segments->push_back({&stages_, codec_, matrix, range, segment(block.first_segment + s), out});
+    segments->push_back({&stages_, codec_, matrix, range, segment(block.first_segment + s)});
   }
+}
+
+// The first problem of the block's segments, which were decoded.
+Status TensorDecoder::check_segments(const RowBlock& block, std::span<SegmentDecoding> segments) const {
+  for (size_t s = 0; s < segments.size(); ++s) {
+    if (!segments[s].status.is_ok()) return std::move(segments[s].status).error().in_tensor(name_);
+    const uint64_t index = block.first_segment + s;
+    if (xxh3_128(segments[s].samples) != record_->samples[index])
+      return error(ErrorKind::kCorrupt, "decoded samples of segment {} of {} fail their checksum", index,
+                   record_->samples.size())
+          .in_tensor(name_);
+  }
+  return Status::ok();
+}
+
+void TensorDecoder::restore(const RowBlock& block, std::span<const SegmentDecoding> segments,
+                            std::vector<float>* weights) const {
+  weights->resize(block.rows * record_->cols);
+  const MatrixView<float> rows(weights->data(), block.rows, record_->cols);
+  for (const SegmentDecoding& segment : segments) restore_weights(segment, {block.first_row, rows});
+  // Indices count over all matrices of the tensor.
+  apply_outliers(outliers_, block.matrix * record_->rows + block.first_row, rows);
+}
+
+Result<std::vector<std::byte>> TensorDecoder::decode_samples(const RowBlock& block) const {
+  std::vector<SegmentDecoding> segments;
+  add_segments(block, &segments);
+  decode_pictures(segments);
+  LLMC_RETURN_IF_ERROR(check_segments(block, segments));
+  std::vector<std::byte> samples;
+  for (const SegmentDecoding& segment : segments)
+    samples.insert(samples.end(), segment.samples.begin(), segment.samples.end());
+  return samples;
 }
 
 void decode_blocks(std::span<BlockDecoding> blocks) {
   std::vector<SegmentDecoding> segments;
-  for (BlockDecoding& block : blocks) block.tensor->add_segments(block, &segments);
+  for (const BlockDecoding& block : blocks) block.tensor->add_segments(*block.block, &segments);
   decode_pictures(segments);
-  auto segment = segments.begin();
+  std::vector<float> weights;
+  std::span<SegmentDecoding> left = segments;
   for (BlockDecoding& block : blocks) {
-    for (uint64_t s = 0; s < block.block->segments; ++s, ++segment) {
-      if (!segment->status.is_ok() && block.status.is_ok())
-        block.status = std::move(segment->status).error().in_tensor(block.tensor->name());
-    }
-    if (block.status.is_ok()) block.tensor->add_outliers(*block.block, &block.weights);
+    const auto own = left.first(block.block->segments);
+    left = left.subspan(own.size());
+    block.status = block.tensor->check_segments(*block.block, own);
+    if (!block.status.is_ok()) continue;
+    block.tensor->restore(*block.block, own, &weights);
+    for (SegmentDecoding& segment : own) segment.samples = {};
+    block.status = block.use(weights);
   }
-}
-
-void TensorDecoder::add_outliers(const RowBlock& block, std::vector<float>* weights) const {
-  const uint64_t begin = (block.matrix * record_->rows + block.first_row) * record_->cols;
-  const auto first = std::ranges::lower_bound(outliers_.indices, begin);
-  for (auto it = first; it != outliers_.indices.end() && *it < begin + weights->size(); ++it)
-    (*weights)[*it - begin] = outliers_.values[static_cast<size_t>(it - outliers_.indices.begin())];
 }
 
 }  // namespace llmcodec

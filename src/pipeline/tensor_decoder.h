@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One coded tensor of an archive, decoded by blocks of rows.
 //
-//   LLMC_ASSIGN_OR_RETURN(TensorDecoder tensor, TensorDecoder::open(archive, name, codecs));
-//   for (size_t i = 0; i < tensor.blocks(); ++i)
-//     LLMC_RETURN_IF_ERROR(tensor.decode(tensor.blocks()[i], &rows, &samples));   // thread-safe
-//
-// Many blocks at once, of any tensors, are up to five times as fast: decode_blocks().
+//   LLMC_ASSIGN_OR_RETURN(TensorDecoder tensor, TensorDecoder::open(archive, name, codecs, true));
+//   std::vector<BlockDecoding> blocks;                             // the more, the faster: up to five times
+//   for (const RowBlock& block : tensor.blocks())
+//     blocks.push_back({&tensor, &block, [&](std::span<const float> weights) { ... }});
+//   decode_blocks(blocks);                                         // then look at each one's status
 #pragma once
 
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,9 +40,8 @@ class TensorDecoder {
   // Where the block's segments are in the part `bitstream`.
   ByteRange stream_range(const RowBlock& block) const;
 
-  // `weights`: block.rows x cols, outliers applied. `samples` gets the bytes that are hashed, in the order of
-  // segments.
-  Status decode(const RowBlock& block, std::vector<float>* weights, std::vector<std::byte>* samples) const;
+  // What the codec returns for the block, in the order of segments. Corrupt when it fails its checksum.
+  Result<std::vector<std::byte>> decode_samples(const RowBlock& block) const;
 
  private:
   friend void decode_blocks(std::span<struct BlockDecoding> blocks);
@@ -48,8 +49,10 @@ class TensorDecoder {
   Status load_scales(const ArchiveReader& archive);
   Status load_outliers(const ArchiveReader& archive);
   void list_blocks();
-  void add_segments(struct BlockDecoding& block, std::vector<SegmentDecoding>* segments) const;
-  void add_outliers(const RowBlock& block, std::vector<float>* weights) const;
+  void add_segments(const RowBlock& block, std::vector<SegmentDecoding>* segments) const;
+  Status check_segments(const RowBlock& block, std::span<SegmentDecoding> segments) const;
+  void restore(const RowBlock& block, std::span<const SegmentDecoding> segments,
+               std::vector<float>* weights) const;
 
   std::string name_;
   const TensorRecord* record_ = nullptr;
@@ -63,20 +66,21 @@ class TensorDecoder {
   std::vector<RowBlock> blocks_;
 };
 
-// A block to be decoded; results as of TensorDecoder::decode().
+// A block to be decoded.
 struct BlockDecoding {
   const TensorDecoder* tensor = nullptr;
   const RowBlock* block = nullptr;  // one of tensor->blocks()
-  std::vector<float> weights;
-  std::vector<std::byte> samples;
-  Status status = Status::ok();
+  // Called with block->rows x cols weights, outliers applied, which are gone when it returns.
+  std::function<Status(std::span<const float> weights)> use;
+  Status status = Status::ok();  // result: of decoding, or what `use` returned
 };
 
 // Weights of the blocks that one call should have: pictures of the usual size for all lanes
 // (vvc/residual_lanes.h, vvc/block_lanes.h).
 inline constexpr uint64_t kDecodeGroupWeights = 16 * kDefaultPictureWeights;
 
-// Each as alone. Thread-safe; holds the samples of all blocks twice.
+// Each as alone, in order. Corrupt for samples that fail their checksum. Thread-safe; holds the samples of
+// all blocks and the weights of one.
 void decode_blocks(std::span<BlockDecoding> blocks);
 
 }  // namespace llmcodec

@@ -36,12 +36,14 @@ class Verification {
       if (tensor.coded) names.push_back(tensor.name);
     }
     return decode_tensors(*archive_, names, codecs_, options_.control,
-                          [&](const TensorDecoder& tensor, uint64_t first, std::span<const float> weights) {
-                            return report_.compared ? compare(tensor.name(), first, weights) : Status::ok();
+                          [&](const TensorDecoder& tensor, uint64_t first,
+                              std::span<const float> weights) -> Result<BlockTaker> {
+                            if (!report_.compared) return BlockTaker([] { return Status::ok(); });
+                            return compare(tensor.name(), first, weights);
                           });
   }
 
-  Status compare(const std::string& name, uint64_t first, std::span<const float> weights) {
+  Result<BlockTaker> compare(const std::string& name, uint64_t first, std::span<const float> weights) {
     const TensorSource& source = *original_.source;
     LLMC_ASSIGN_OR_RETURN(const size_t index, source.find(name));
     if (source.tensors()[index].shape != archive_->description().tensors.at(name).shape)
@@ -49,8 +51,12 @@ class Verification {
     std::vector<float> original(weights.size());
     LLMC_RETURN_IF_ERROR(source.read_f32(index, first, original));
     source.release(index, first, weights.size());
-    metrics_[name].add(original, weights);
-    return Status::ok();
+    ErrorMetrics metrics;
+    metrics.add(original, weights);
+    return BlockTaker([this, &name, metrics] {
+      metrics_[name].merge(metrics);
+      return Status::ok();
+    });
   }
 
   // Exact tensors: their bytes are the file's; against the original they must be equal.

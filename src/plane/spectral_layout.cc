@@ -4,29 +4,41 @@
 #include <algorithm>
 
 #include "base/checked_math.h"
+#include "base/wider_vectors.h"
 
 namespace llmcodec {
 namespace {
 
-// Calls visit(coefficient, row, column, sign) for every weight of one strip; row counts from the picture's
-// first row.
-template <class Visit>
-void for_each_coefficient(const SpectralLayout& layout, uint64_t picture, uint32_t strip,
-                          std::span<const uint32_t> order, Visit visit) {
-  const PictureRect rect = layout.picture(picture);
-  const uint64_t first_input = uint64_t{strip} * kStripInputs;
-  const uint64_t inputs =
-      first_input < rect.cols ? std::min<uint64_t>(kStripInputs, rect.cols - first_input) : 0;
-  const uint64_t m = layout.outputs_per_block;
-  for (uint64_t block = 0; block * m < rect.rows; ++block) {
-    const uint64_t outputs = std::min(m, rect.rows - block * m);
-    for (uint64_t i = 0; i < inputs; ++i) {
-      const uint64_t coded = rect.first_col + first_input + i;
-      const uint64_t column = order.empty() ? coded : order[coded];
-      const uint64_t first = block * layout.block_coefficients() + i * m;
-      for (uint64_t o = 0; o < outputs; ++o)
-        visit(first + o, block * m + o, column, kSpectralSigns[i * m + o]);
+// Weights of one block that are inside the matrix, from input-major to rows and back; 32 inputs are the usual
+// number, which compilers unroll.
+template <class Move>
+LLMC_INLINE void for_each_weight(size_t inputs, size_t outputs, size_t m, Move move) {
+  for (size_t o = 0; o < outputs; ++o) {
+    if (inputs == kStripInputs) {
+      for (size_t i = 0; i < kStripInputs; ++i) move(o, i, i * m + o);
+    } else {
+      for (size_t i = 0; i < inputs; ++i) move(o, i, i * m + o);
     }
+  }
+}
+
+LLMC_INLINE size_t inputs_of(size_t strip, size_t cols) {
+  const size_t first = strip * kStripInputs;
+  return first < cols ? std::min<size_t>(kStripInputs, cols - first) : 0;
+}
+
+template <class T>
+LLMC_INLINE void scatter(const SpectralLayout& layout, uint32_t group, std::span<const T> values, float step,
+                         MatrixView<float> rows) {
+  const size_t m = layout.outputs_per_block, count = layout.block_coefficients();
+  std::array<float, kMaxSpectralWeights> u;
+  for (size_t strip = 0; strip < layout.strips; ++strip) {
+    const T* block = values.data() + strip * layout.strip_coefficients() + group * count;
+    for (size_t k = 0; k < count; ++k)
+      u[k] = static_cast<float>(block[k] * static_cast<T>(kSpectralSigns[k])) * step;
+    float* target = rows.data + strip * kStripInputs;
+    for_each_weight(inputs_of(strip, rows.cols), rows.rows, m,
+                    [&](size_t o, size_t i, size_t k) { target[o * rows.stride + i] = u[k]; });
   }
 }
 
@@ -98,56 +110,37 @@ CutRange SpectralLayout::cuts_of_rows(uint64_t first_row, uint64_t count) const 
   return {first, (first_row + count - 1) / picture_rows + 1 - first};
 }
 
-template <class T>
-void gather_strip(const SpectralLayout& layout, uint64_t picture, uint32_t strip,
-                  MatrixView<const T> matrix_rows, std::span<const uint32_t> order,
-                  std::span<T> coefficients) {
-  std::fill(coefficients.begin(), coefficients.end(), T{0});
-  for_each_coefficient(layout, picture, strip, order,
-                       [&](uint64_t index, uint64_t row, uint64_t column, T sign) {
-                         coefficients[index] = matrix_rows.at(row, column) * sign;
-                       });
-}
-
-template <class T>
-void scatter_strip(const SpectralLayout& layout, uint64_t picture, uint32_t strip,
-                   std::span<const T> coefficients, std::span<const uint32_t> order,
-                   MatrixView<T> matrix_rows) {
-  for_each_coefficient(layout, picture, strip, order,
-                       [&](uint64_t index, uint64_t row, uint64_t column, T sign) {
-                         matrix_rows.at(row, column) = coefficients[index] * sign;
-                       });
-}
-
-template <class T>
-void gather_picture(const SpectralLayout& layout, uint64_t picture, MatrixView<const T> matrix_rows,
-                    std::span<const uint32_t> order, std::span<T> coefficients) {
-  const uint64_t count = layout.strip_coefficients();
-  for (uint32_t strip = 0; strip < layout.strips; ++strip) {
-    gather_strip<T>(layout, picture, strip, matrix_rows, order, coefficients.subspan(strip * count, count));
+LLMC_WIDER_VECTORS
+void gather_group(const SpectralLayout& layout, uint32_t group, MatrixView<const float> rows,
+                  std::span<float> coefficients) {
+  const size_t m = layout.outputs_per_block, count = layout.block_coefficients();
+  for (size_t strip = 0; strip < layout.strips; ++strip) {
+    float* block = coefficients.data() + strip * layout.strip_coefficients() + group * count;
+    const float* source = rows.data + strip * kStripInputs;
+    for_each_weight(inputs_of(strip, rows.cols), rows.rows, m,
+                    [&](size_t o, size_t i, size_t k) { block[k] = source[o * rows.stride + i]; });
+    for (size_t k = 0; k < count; ++k) block[k] *= static_cast<float>(kSpectralSigns[k]);
   }
 }
 
-template <class T>
-void scatter_picture(const SpectralLayout& layout, uint64_t picture, std::span<const T> coefficients,
-                     std::span<const uint32_t> order, MatrixView<T> matrix_rows) {
-  const uint64_t count = layout.strip_coefficients();
-  for (uint32_t strip = 0; strip < layout.strips; ++strip) {
-    scatter_strip<T>(layout, picture, strip, coefficients.subspan(strip * count, count), order, matrix_rows);
-  }
+LLMC_WIDER_VECTORS
+void scatter_group(const SpectralLayout& layout, uint32_t group, std::span<const int32_t> indices, float step,
+                   MatrixView<float> rows) {
+  scatter(layout, group, indices, step, rows);
 }
 
-#define LLMC_INSTANTIATE_SPECTRAL(T)                                                            \
-  template void gather_strip<T>(const SpectralLayout&, uint64_t, uint32_t, MatrixView<const T>, \
-                                std::span<const uint32_t>, std::span<T>);                       \
-  template void scatter_strip<T>(const SpectralLayout&, uint64_t, uint32_t, std::span<const T>, \
-                                 std::span<const uint32_t>, MatrixView<T>);                     \
-  template void gather_picture<T>(const SpectralLayout&, uint64_t, MatrixView<const T>,         \
-                                  std::span<const uint32_t>, std::span<T>);                     \
-  template void scatter_picture<T>(const SpectralLayout&, uint64_t, std::span<const T>,         \
-                                   std::span<const uint32_t>, MatrixView<T>);
-LLMC_INSTANTIATE_SPECTRAL(float)
-LLMC_INSTANTIATE_SPECTRAL(int32_t)
-#undef LLMC_INSTANTIATE_SPECTRAL
+LLMC_WIDER_VECTORS
+void scatter_group(const SpectralLayout& layout, uint32_t group, std::span<const float> coefficients,
+                   float step, MatrixView<float> rows) {
+  scatter(layout, group, coefficients, step, rows);
+}
+
+void gather_picture(const SpectralLayout& layout, MatrixView<const float> rows,
+                    std::span<float> coefficients) {
+  const uint64_t m = layout.outputs_per_block;
+  for (uint64_t first = 0; first < rows.rows; first += m)
+    gather_group(layout, static_cast<uint32_t>(first / m),
+                 rows.block(first, 0, std::min(m, rows.rows - first), rows.cols), coefficients);
+}
 
 }  // namespace llmcodec

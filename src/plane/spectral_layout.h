@@ -15,6 +15,7 @@
 //   data[(strip * blocks_x + block) * K + position - 1]
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -62,25 +63,27 @@ struct SpectralLayout {
   CutRange cuts_of_rows(uint64_t first_row, uint64_t count) const;
 };
 
-// One strip of a picture. matrix_rows: rows [rect.first_row, + rect.rows) of the matrix with all its columns;
-// coefficients: strip_coefficients() values. T is float (values to be quantised) or int32_t (levels,
-// indices). order: empty, or one entry per matrix column: coded position k holds matrix column order[k].
-template <class T>
-void gather_strip(const SpectralLayout& layout, uint64_t picture, uint32_t strip,
-                  MatrixView<const T> matrix_rows, std::span<const uint32_t> order,
-                  std::span<T> coefficients);
-// The inverse; fills only the columns that the strip holds.
-template <class T>
-void scatter_strip(const SpectralLayout& layout, uint64_t picture, uint32_t strip,
-                   std::span<const T> coefficients, std::span<const uint32_t> order,
-                   MatrixView<T> matrix_rows);
+// Output group g of a picture: its rows [g * m, g * m + m), or what is left of them, which are block g of
+// every strip. `rows`: these rows of the matrix, the picture's columns only, in coded order (rect.cols of
+// them). `coefficients`: picture_coefficients() values; what lies outside the matrix is left as it is.
+void gather_group(const SpectralLayout& layout, uint32_t group, MatrixView<const float> rows,
+                  std::span<float> coefficients);
+// The inverse: rows = value * step, where values are indices, or coefficients in units of the step.
+void scatter_group(const SpectralLayout& layout, uint32_t group, std::span<const int32_t> indices, float step,
+                   MatrixView<float> rows);
+void scatter_group(const SpectralLayout& layout, uint32_t group, std::span<const float> coefficients,
+                   float step, MatrixView<float> rows);
 
-// A whole picture: all its strips; coefficients: picture_coefficients() values.
+// All output groups of a picture. `rows`: rect.rows x rect.cols, columns in coded order.
+void gather_picture(const SpectralLayout& layout, MatrixView<const float> rows,
+                    std::span<float> coefficients);
 template <class T>
-void gather_picture(const SpectralLayout& layout, uint64_t picture, MatrixView<const T> matrix_rows,
-                    std::span<const uint32_t> order, std::span<T> coefficients);
-template <class T>
-void scatter_picture(const SpectralLayout& layout, uint64_t picture, std::span<const T> coefficients,
-                     std::span<const uint32_t> order, MatrixView<T> matrix_rows);
+void scatter_picture(const SpectralLayout& layout, std::span<const T> values, float step,
+                     MatrixView<float> rows) {
+  const uint64_t m = layout.outputs_per_block;
+  for (uint64_t first = 0; first < rows.rows; first += m)
+    scatter_group(layout, static_cast<uint32_t>(first / m), values, step,
+                  rows.block(first, 0, std::min(m, rows.rows - first), rows.cols));
+}
 
 }  // namespace llmcodec

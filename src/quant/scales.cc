@@ -2,71 +2,27 @@
 #include "quant/scales.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <numeric>
 
 #include "base/checked_math.h"
+#include "base/wider_vectors.h"
 #include "quant/half.h"
 #include "quant/portable_math.h"
 
 namespace llmcodec {
 namespace {
 
-using CodeTable = std::array<float, 256>;
-
-CodeTable decode_table(const LogCode& code) {
-  CodeTable table;
-  for (int c = 0; c < 256; ++c) table[c] = code.decode(static_cast<uint8_t>(c));
-  return table;
+// 0 where the scale is: a dead row or column.
+LLMC_WIDER_VECTORS
+void divide(std::span<const float> x, std::span<const float> scales, std::span<float> u) {
+  for (size_t j = 0; j < scales.size(); ++j) {
+    const float scale = scales[j] > 0 ? scales[j] : 1.0f;
+    const float quotient = x[j] / scale;
+    u[j] = scales[j] > 0 ? quotient : 0.0f;
+  }
 }
-
-// The scales and zeros of one matrix row after the other, spread over the columns.
-class RowScales {
- public:
-  explicit RowScales(const MatrixScales& scales)
-      : scales_(scales),
-        columns_(scales.cols, 1),
-        products_(scales.cols),
-        zeros_(scales.asymmetric ? scales.cols : 0) {
-    rows_ = decode_table(scales.spec.kind == ScaleKind::kGroup ? scales.group_code : scales.row_code);
-    if (!scales.col_codes.empty()) columns_ = decode_all(scales.col_code, scales.col_codes);
-  }
-
-  void move_to(size_t row) {
-    if (scales_.spec.kind == ScaleKind::kGroup) return spread_groups(row);
-    const float factor = scales_.spec.kind == ScaleKind::kTensor ? scales_.tensor_scale
-                         : scales_.row_codes.empty()             ? 1.0f
-                                                                 : rows_[scales_.row_codes[row]];
-    for (size_t j = 0; j < products_.size(); ++j) products_[j] = factor * columns_[j];
-    if (zeros_.empty()) return;
-    if (scales_.spec.kind == ScaleKind::kColumn) {
-      std::transform(scales_.zeros.begin(), scales_.zeros.end(), zeros_.begin(), half_to_float);
-    } else {
-      const size_t index = scales_.spec.kind == ScaleKind::kTensor ? 0 : row;
-      std::fill(zeros_.begin(), zeros_.end(), half_to_float(scales_.zeros[index]));
-    }
-  }
-  std::span<const float> products() const { return products_; }  // row * col
-  std::span<const float> zeros() const { return zeros_; }        // empty when symmetric
-
- private:
-  void spread_groups(size_t row) {
-    const size_t groups = scales_.groups(), size = scales_.spec.group_size;
-    for (size_t g = 0; g < groups; ++g) {
-      const size_t begin = g * size, end = std::min<size_t>(begin + size, products_.size());
-      const size_t index = row * groups + g;
-      std::fill(products_.begin() + begin, products_.begin() + end, rows_[scales_.group_codes[index]]);
-      if (zeros_.empty()) continue;
-      std::fill(zeros_.begin() + begin, zeros_.begin() + end, half_to_float(scales_.zeros[index]));
-    }
-  }
-
-  const MatrixScales& scales_;
-  CodeTable rows_;
-  std::vector<float> columns_, products_, zeros_;
-};
 
 Status check_size(const char* what, uint64_t have, uint64_t want) {
   if (have == want) return Status::ok();
@@ -164,35 +120,71 @@ Status validate(const MatrixScales& scales) {
   return Status::ok();
 }
 
-void normalise(const MatrixScales& scales, size_t first_row, MatrixView<const float> x, MatrixView<float> u) {
-  RowScales row_scales(scales);
-  std::vector<double> inverse(scales.cols);
-  for (size_t r = 0; r < x.rows; ++r) {
-    row_scales.move_to(first_row + r);
-    const auto products = row_scales.products(), zeros = row_scales.zeros();
-    // In double no inverse of a float overflows, so a zero weight never meets an infinity.
-    for (size_t j = 0; j < inverse.size(); ++j) inverse[j] = products[j] > 0 ? 1 / double{products[j]} : 0;
-    const auto source = x.row(r);
-    const auto target = u.row(r);
-    for (size_t j = 0; j < inverse.size(); ++j) target[j] = static_cast<float>(source[j] * inverse[j]);
-    for (size_t j = 0; j < zeros.size(); ++j) target[j] -= zeros[j];
+RowScales::RowScales(const MatrixScales& scales)
+    : scales_(scales),
+      columns_(scales.cols, 1),
+      products_(scales.cols),
+      zeros_(scales.asymmetric ? scales.cols : 0) {
+  const LogCode& code = scales.spec.kind == ScaleKind::kGroup ? scales.group_code : scales.row_code;
+  for (size_t c = 0; c < rows_.size(); ++c) rows_[c] = code.decode(static_cast<uint8_t>(c));
+  if (!scales.col_codes.empty()) columns_ = decode_all(scales.col_code, scales.col_codes);
+}
+
+void RowScales::move_to(size_t row) {
+  if (scales_.spec.kind == ScaleKind::kGroup) return spread_groups(row);
+  const float factor = scales_.spec.kind == ScaleKind::kTensor ? scales_.tensor_scale
+                       : scales_.row_codes.empty()             ? 1.0f
+                                                               : rows_[scales_.row_codes[row]];
+  for (size_t j = 0; j < products_.size(); ++j) products_[j] = factor * columns_[j];
+  if (zeros_.empty()) return;
+  if (scales_.spec.kind == ScaleKind::kColumn) {
+    std::transform(scales_.zeros.begin(), scales_.zeros.end(), zeros_.begin(), half_to_float);
+  } else {
+    const size_t index = scales_.spec.kind == ScaleKind::kTensor ? 0 : row;
+    std::fill(zeros_.begin(), zeros_.end(), half_to_float(scales_.zeros[index]));
   }
+}
+
+void RowScales::spread_groups(size_t row) {
+  const size_t groups = scales_.groups(), size = scales_.spec.group_size;
+  for (size_t g = 0; g < groups; ++g) {
+    const size_t begin = g * size, end = std::min<size_t>(begin + size, products_.size());
+    const size_t index = row * groups + g;
+    std::fill(products_.begin() + begin, products_.begin() + end, rows_[scales_.group_codes[index]]);
+    if (zeros_.empty()) continue;
+    std::fill(zeros_.begin() + begin, zeros_.begin() + end, half_to_float(scales_.zeros[index]));
+  }
+}
+
+void RowScales::normalise(size_t first_row, MatrixView<const float> x, MatrixView<float> u) {
+  for (size_t r = 0; r < x.rows; ++r) {
+    move_to(first_row + r);
+    divide(x.row(r), products_, u.row(r));
+    const auto target = u.row(r);
+    for (size_t j = 0; j < zeros_.size(); ++j) target[j] -= zeros_[j];
+  }
+}
+
+void RowScales::denormalise(size_t first_row, MatrixView<const float> u, MatrixView<float> x) {
+  for (size_t r = 0; r < u.rows; ++r) {
+    move_to(first_row + r);
+    const auto source = u.row(r);
+    const auto target = x.row(r);
+    if (zeros_.empty()) {
+      for (size_t j = 0; j < products_.size(); ++j) target[j] = source[j] * products_[j];
+    } else {
+      for (size_t j = 0; j < products_.size(); ++j) target[j] = (source[j] + zeros_[j]) * products_[j];
+    }
+  }
+}
+
+void normalise(const MatrixScales& scales, size_t first_row, MatrixView<const float> x, MatrixView<float> u) {
+  RowScales(scales).normalise(first_row, x, u);
 }
 
 void denormalise(const MatrixScales& scales, size_t first_row, MatrixView<const float> u,
                  MatrixView<float> x) {
-  RowScales row_scales(scales);
-  for (size_t r = 0; r < u.rows; ++r) {
-    row_scales.move_to(first_row + r);
-    const auto products = row_scales.products(), zeros = row_scales.zeros();
-    const auto source = u.row(r);
-    const auto target = x.row(r);
-    if (zeros.empty()) {
-      for (size_t j = 0; j < products.size(); ++j) target[j] = source[j] * products[j];
-    } else {
-      for (size_t j = 0; j < products.size(); ++j) target[j] = (source[j] + zeros[j]) * products[j];
-    }
-  }
+  RowScales(scales).denormalise(first_row, u, x);
 }
 
 Result<std::vector<float>> importance_column_steps(std::span<const float> moments,

@@ -22,6 +22,7 @@
 // Deterministic: double sums in fixed order, no libm. Thread-safe, no globals.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -98,12 +99,31 @@ struct ScaleOptions {
 // too large to scale, options that do not fit the matrix, an empty matrix.
 Result<MatrixScales> fit_scales(RowReader& reader, const ScaleOptions& options);
 
-// u = x / (row * col) - zero for matrix rows [first_row, first_row + x.rows); both views x.rows x cols, u ==
-// x allowed. u is -zero where the scale is 0 or x is 0. x is finite; u may be infinite for a weight beyond
-// 2^128 steps of a tiny scale: the outlier list must take it. u is what a decoder wants up to a few float
-// roundings.
+// The scales and zeros of one matrix, ready for use on some rows after others. Not thread-safe; the
+// MatrixScales must outlive it.
+class RowScales {
+ public:
+  explicit RowScales(const MatrixScales& scales);
+  // u = x / (row * col) - zero for matrix rows [first_row, first_row + x.rows); both views x.rows x cols, u
+  // == x allowed. u is -zero where the scale is 0 or x is 0. x is finite; u may be infinite for a weight
+  // beyond 2^128 steps of a tiny scale: the outlier list must take it. u is what a decoder wants up to a few
+  // float roundings.
+  void normalise(size_t first_row, MatrixView<const float> x, MatrixView<float> u);
+  // The inverse, normative formula above; u == x allowed.
+  void denormalise(size_t first_row, MatrixView<const float> u, MatrixView<float> x);
+
+ private:
+  void move_to(size_t row);
+  void spread_groups(size_t row);
+
+  const MatrixScales& scales_;
+  std::array<float, 256> rows_;          // or groups, by their code
+  std::vector<float> columns_;           // 1 where there are none
+  std::vector<float> products_, zeros_;  // of one row: row * col; empty when symmetric
+};
+
+// The same, once.
 void normalise(const MatrixScales& scales, size_t first_row, MatrixView<const float> x, MatrixView<float> u);
-// The inverse, normative formula above; u == x allowed.
 void denormalise(const MatrixScales& scales, size_t first_row, MatrixView<const float> u,
                  MatrixView<float> x);
 

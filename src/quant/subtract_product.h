@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// C -= A B for small inner dimensions: the one kernel of the closed loop. Every element's sum runs in an
+// C -= A B: the one kernel of the closed loop and of the estimate of moments. Every element's sum runs in an
 // order that depends on the inner dimension alone, so results are the same bits on any CPU and for any split
 // of C's rows or columns.
+//   float    c = fma(-a[p], b[p], c) for p = 0, 1, ...: each step rounded once
+//   double   products and sums of eight p at a time, each rounded
 #pragma once
 
 #include <cstddef>
@@ -18,7 +20,8 @@ struct Coefficients {
   size_t inner_step = 0;
 };
 
-// c: rows x cols; a: rows x inner; b: inner x cols. c must not overlap the others.
+// c: rows x cols; a: rows x inner; b: inner x cols. c must not overlap the others. Fastest where b's stride
+// is no multiple of 4 KiB.
 void subtract_product(MatrixView<float> c, Coefficients<float> a, MatrixView<const float> b);
 void subtract_product(MatrixView<double> c, Coefficients<double> a, MatrixView<const double> b);
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/checked_math.h"
+#include "base/wider_vectors.h"
 #include "tensor/gguf_blocks.h"
 #include "tensor/small_float.h"
 
@@ -26,7 +27,7 @@ constexpr std::array<DtypeInfo, kDtypeCount> kInfos = {{
 }};
 
 template <class Code, class Format>
-void decode_all(std::span<const std::byte> bytes, std::span<float> out) {
+LLMC_INLINE void decode_all(std::span<const std::byte> bytes, std::span<float> out) {
   for (size_t i = 0; i < out.size(); ++i) {
     Code code;
     std::memcpy(&code, bytes.data() + i * sizeof(Code), sizeof(Code));
@@ -35,7 +36,7 @@ void decode_all(std::span<const std::byte> bytes, std::span<float> out) {
 }
 
 template <class Code, class Format>
-void encode_all(std::span<const float> values, std::span<std::byte> out) {
+LLMC_INLINE void encode_all(std::span<const float> values, std::span<std::byte> out) {
   for (size_t i = 0; i < values.size(); ++i) {
     const Code code = static_cast<Code>(Format::encode(values[i]));
     std::memcpy(out.data() + i * sizeof(Code), &code, sizeof(Code));
@@ -83,11 +84,10 @@ std::optional<uint64_t> dtype_bytes(Dtype dtype, uint64_t elements) {
   return checked_mul(elements / info.block_elements, info.block_bytes);
 }
 
-Status to_f32(Dtype dtype, std::span<const std::byte> bytes, std::span<float> out) {
-  if (!dtype_info(dtype).floating)
-    return error(ErrorKind::kUnsupported, "{} values are not read as floating point", dtype_info(dtype).name);
-  LLMC_RETURN_IF_ERROR(check_sizes(dtype, out.size(), bytes.size()));
-  if (out.empty()) return Status::ok();
+namespace {
+
+LLMC_WIDER_VECTORS
+void decode_values(Dtype dtype, std::span<const std::byte> bytes, std::span<float> out) {
   switch (dtype) {
     case Dtype::kF8E4M3:
       decode_all<uint8_t, F8E4M3>(bytes, out);
@@ -117,12 +117,10 @@ Status to_f32(Dtype dtype, std::span<const std::byte> bytes, std::span<float> ou
       dequantize_blocks(dtype, bytes, out);
       break;
   }
-  return Status::ok();
 }
 
-Status from_f32(Dtype dtype, std::span<const float> values, std::span<std::byte> out) {
-  LLMC_RETURN_IF_ERROR(check_sizes(dtype, values.size(), out.size()));
-  if (values.empty()) return Status::ok();
+LLMC_WIDER_VECTORS
+Status encode_values(Dtype dtype, std::span<const float> values, std::span<std::byte> out) {
   switch (dtype) {
     case Dtype::kF8E4M3:
       encode_all<uint8_t, F8E4M3>(values, out);
@@ -154,6 +152,21 @@ Status from_f32(Dtype dtype, std::span<const float> values, std::span<std::byte>
       return error(ErrorKind::kUnsupported, "{} is not a type to write floats in", dtype_info(dtype).name);
   }
   return Status::ok();
+}
+
+}  // namespace
+
+Status to_f32(Dtype dtype, std::span<const std::byte> bytes, std::span<float> out) {
+  if (!dtype_info(dtype).floating)
+    return error(ErrorKind::kUnsupported, "{} values are not read as floating point", dtype_info(dtype).name);
+  LLMC_RETURN_IF_ERROR(check_sizes(dtype, out.size(), bytes.size()));
+  if (!out.empty()) decode_values(dtype, bytes, out);
+  return Status::ok();
+}
+
+Status from_f32(Dtype dtype, std::span<const float> values, std::span<std::byte> out) {
+  LLMC_RETURN_IF_ERROR(check_sizes(dtype, values.size(), out.size()));
+  return values.empty() ? Status::ok() : encode_values(dtype, values, out);
 }
 
 }  // namespace llmcodec

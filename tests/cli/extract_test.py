@@ -79,6 +79,22 @@ class Extract(CliTest):
                     with self.subTest(f"{layout} {name} {first}:{last}"):
                         np.testing.assert_array_equal(self.rows(archive, name, first, last), matrix[first:last])
 
+    def test_damage_shows_in_the_rows_that_it_hits(self):
+        archive, whole = self.archive_of_rows()
+        tensors, metadata = independent_decode.read_safetensors(archive)
+        info = independent_decode.read_description(tensors, metadata)["tensors"]["b.weight"]
+        segments = next(stage for stage in info["stages"] if stage["stage"] == "codec")["segments"]
+        sound = pathlib.Path(archive).read_bytes()
+        second = sound.index(tensors["b.weight.bitstream"][1].tobytes()) + segments[0]
+        for part in range(1, 8):
+            damaged = bytearray(sound)
+            damaged[second + part * segments[1] // 8] ^= 1 << part
+            pathlib.Path(archive).write_bytes(damaged)
+            with self.subTest(part):
+                np.testing.assert_array_equal(self.rows(archive, "b.weight", 0, 9), whole["b.weight"][:9])
+                self.fails("corrupt", "extract", archive, "b.weight", "-o", self.path("bad.safetensors"), "--rows", "1300:1301",
+                           naming=("b.weight",))
+
     def test_rows_that_a_tensor_has_not_are_errors(self):
         archive, _ = self.archive_of_rows()
         output = self.path("none.safetensors")

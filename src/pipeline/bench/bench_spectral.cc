@@ -63,29 +63,30 @@ Result<SpectralBench> make_bench(MatrixView<const float> weights, const BenchRow
 
 MatrixView<const float> picture_rows(const SpectralBench& bench, uint64_t picture) {
   const PictureRect rect = bench.layout.picture(picture);
-  return bench.weights.block(rect.first_row, 0, rect.rows, bench.weights.cols);
+  return bench.weights.block(rect.first_row, rect.first_col, rect.rows, rect.cols);
 }
 
 // A picture on its way through the encoder.
 struct PictureWork {
   uint64_t picture;
   vvc::SpectralEncoder encoder;
-  std::vector<float> weights, scaled;  // of the strip
-  std::vector<int32_t> indices;
+  std::vector<float> coefficients;  // in steps
+  std::vector<int32_t> indices;     // of the strip
   std::vector<uint32_t> outliers;
 };
 
-Result<std::vector<PictureWork>> open_pictures(const SpectralBench& bench) {
+Result<std::vector<PictureWork>> open_pictures(const SpectralBench& bench, double step) {
   std::vector<PictureWork> pictures;
-  const uint64_t strip_size = bench.layout.strip_coefficients();
   for (uint64_t p = 0; p < bench.layout.pictures(); ++p) {
     LLMC_ASSIGN_OR_RETURN(auto encoder, vvc::SpectralEncoder::create(bench.format, bench.options));
-    pictures.push_back({p,
-                        std::move(encoder),
-                        std::vector<float>(strip_size),
-                        std::vector<float>(strip_size),
-                        std::vector<int32_t>(strip_size),
-                        {}});
+    PictureWork work{p,
+                     std::move(encoder),
+                     std::vector<float>(bench.layout.picture_coefficients()),
+                     std::vector<int32_t>(bench.layout.strip_coefficients()),
+                     {}};
+    gather_picture(bench.layout, picture_rows(bench, p), work.coefficients);
+    for (float& w : work.coefficients) w = static_cast<float>(w / step);
+    pictures.push_back(std::move(work));
   }
   return pictures;
 }
@@ -94,18 +95,17 @@ Result<std::vector<PictureWork>> open_pictures(const SpectralBench& bench) {
 Status encode_strips(const SpectralBench& bench, uint32_t strip, std::vector<PictureWork>& pictures,
                      SpectralPoint* point) {
   std::vector<vvc::StripEncoding> work;
+  const uint64_t count = bench.layout.strip_coefficients();
   for (PictureWork& p : pictures) {
-    gather_strip<float>(bench.layout, p.picture, strip, picture_rows(bench, p.picture), {}, p.weights);
-    std::ranges::transform(p.weights, p.scaled.begin(),
-                           [&](float w) { return static_cast<float>(w / point->step); });
     p.outliers.clear();
-    work.push_back({&p.encoder, p.scaled, p.indices, &p.outliers});
+    const auto coefficients = std::span<const float>(p.coefficients).subspan(strip * count, count);
+    work.push_back({&p.encoder, coefficients, p.indices, &p.outliers});
   }
   vvc::SpectralEncoder::encode_strips(work);
   for (vvc::StripEncoding& encoded : work) LLMC_RETURN_IF_ERROR(std::move(encoded.status));
   for (const PictureWork& p : pictures)
     for (const uint32_t at : p.outliers)
-      point->outliers.push_back({p.picture, strip * bench.layout.strip_coefficients() + at, p.weights[at]});
+      point->outliers.push_back({p.picture, strip * count + at, p.coefficients[strip * count + at]});
   return Status::ok();
 }
 
@@ -113,7 +113,7 @@ Result<SpectralPoint> encode_at(const SpectralBench& bench, double step) {
   SpectralPoint point;
   point.step = step;
   const double start = user_seconds();
-  LLMC_ASSIGN_OR_RETURN(std::vector<PictureWork> pictures, open_pictures(bench));
+  LLMC_ASSIGN_OR_RETURN(std::vector<PictureWork> pictures, open_pictures(bench, step));
   for (uint32_t strip = 0; strip < bench.layout.strips; ++strip)
     LLMC_RETURN_IF_ERROR(encode_strips(bench, strip, pictures, &point));
   for (PictureWork& p : pictures) {
@@ -155,14 +155,14 @@ Result<std::vector<float>> decode_all(const SpectralBench& bench, const Spectral
   size_t next_outlier = 0;
   for (uint64_t p = 0; p < bench.layout.pictures(); ++p) {
     std::ranges::transform(indices[p], coefficients.begin(),
-                           [&](int32_t index) { return static_cast<float>(index * point.step); });
+                           [](int32_t index) { return static_cast<float>(index); });
     for (; next_outlier < point.outliers.size() && point.outliers[next_outlier].picture == p;
          ++next_outlier) {
       coefficients[point.outliers[next_outlier].position] = point.outliers[next_outlier].value;
     }
     const PictureRect rect = bench.layout.picture(p);
-    scatter_picture<float>(bench.layout, p, coefficients, {},
-                           matrix.block(rect.first_row, 0, rect.rows, matrix.cols));
+    scatter_picture<float>(bench.layout, coefficients, static_cast<float>(point.step),
+                           matrix.block(rect.first_row, rect.first_col, rect.rows, rect.cols));
   }
   return decoded;
 }

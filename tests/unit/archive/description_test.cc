@@ -24,6 +24,7 @@ Description example() {
   record.cols = 4;
   record.stages = {{{"stage", "verbatim"}}};
   record.parts = {{"data", {48, "11"}}};
+  record.samples = {"33", "44"};
   description.tensors = {{"t", record}};
   description.exact = {{"norm", {"F32", {7}, "22"}}};
   description.shard = 1;
@@ -81,8 +82,8 @@ TEST(Description, a_shape_whose_product_overflows_or_differs_is_corrupt) {
 
 TEST(Description, another_format_version_is_unsupported) {
   json root = json::parse(to_text(example()));
-  root["format_version"] = 2;
-  expect_error(parse_description(root.dump()), ErrorKind::kUnsupported, "version 2");
+  root["format_version"] = 1;
+  expect_error(parse_description(root.dump()), ErrorKind::kUnsupported, "version 1");
 }
 
 TEST(Description, a_changed_or_missing_checksum_is_corrupt) {

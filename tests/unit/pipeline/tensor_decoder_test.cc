@@ -16,6 +16,7 @@ Result<std::unique_ptr<ArchiveReader>> hollow_archive(const std::string& path, u
   record.shape = {rows, cols};
   record.rows = rows;
   record.cols = cols;
+  record.samples = {""};
   record.stages = {
       {{"stage", "scales"}, {"kind", "tensor"}, {"scale", {1.0}}},
       {{"stage", "affine"}, {"step", 0.5}, {"zero", 128}, {"bit_depth", 8}},
@@ -54,9 +55,7 @@ TEST(TensorDecoder, a_stream_that_is_too_short_is_corrupt) {
   CodecSet codecs({});
   const auto tensor = TensorDecoder::open(**archive, "w", codecs, true);
   ASSERT_OK(tensor);
-  std::vector<float> weights;
-  std::vector<std::byte> samples;
-  expect_error(tensor->decode(tensor->blocks()[0], &weights, &samples), ErrorKind::kCorrupt, "");
+  expect_error(tensor->decode_samples(tensor->blocks()[0]), ErrorKind::kCorrupt, "");
 }
 
 }  // namespace

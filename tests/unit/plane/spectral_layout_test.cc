@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <numeric>
 #include <random>
@@ -12,27 +13,29 @@
 namespace llmcodec {
 namespace {
 
-std::vector<int32_t> numbered(uint64_t count) {
-  std::vector<int32_t> values(count);
-  std::iota(values.begin(), values.end(), 1);
+std::vector<float> numbered(uint64_t count) {
+  std::vector<float> values(count);
+  std::iota(values.begin(), values.end(), 1.0f);
   return values;
 }
 
-std::vector<int32_t> round_trip(const SpectralLayout& layout, std::vector<int32_t>& matrix,
-                                const std::vector<uint32_t>& order) {
-  std::vector<int32_t> back(matrix.size(), -1);
-  const MatrixView<int32_t> source(matrix.data(), layout.rows, layout.cols),
+// Every picture's coefficients, taken for indices, and back in halves.
+std::vector<float> round_trip(const SpectralLayout& layout, std::vector<float>& matrix) {
+  std::vector<float> back(matrix.size(), -1);
+  const MatrixView<float> source(matrix.data(), layout.rows, layout.cols),
       target(back.data(), layout.rows, layout.cols);
   for (uint64_t i = 0; i < layout.pictures(); ++i) {
     const PictureRect rect = layout.picture(i);
-    std::vector<int32_t> coefficients(layout.picture_coefficients(), -7);
-    gather_picture<int32_t>(layout, i, source.block(rect.first_row, 0, rect.rows, layout.cols), order,
-                            coefficients);
-    EXPECT_EQ(std::count(coefficients.begin(), coefficients.end(), 0),
+    const auto of = [&](const MatrixView<float>& whole) {
+      return whole.block(rect.first_row, rect.first_col, rect.rows, rect.cols);
+    };
+    std::vector<float> coefficients(layout.picture_coefficients());
+    gather_picture(layout, of(source), coefficients);
+    EXPECT_EQ(std::count(coefficients.begin(), coefficients.end(), 0.0f),
               static_cast<int64_t>(layout.picture_coefficients() -
                                    rect.rows * rect.cols));  // padding, nothing else
-    scatter_picture<int32_t>(layout, i, coefficients, order,
-                             target.block(rect.first_row, 0, rect.rows, layout.cols));
+    const std::vector<int32_t> indices(coefficients.begin(), coefficients.end());
+    scatter_picture<int32_t>(layout, indices, 0.5f, of(target));
   }
   return back;
 }
@@ -44,10 +47,9 @@ TEST(SpectralLayout, RoundTripOfAllSmallShapes) {
         const auto layout = SpectralLayout::make(rows, cols, m, 500);
         ASSERT_TRUE(layout.is_ok());
         auto matrix = numbered(rows * cols);
-        std::vector<uint32_t> order(cols);
-        std::iota(order.rbegin(), order.rend(), 0u);
-        EXPECT_EQ(round_trip(*layout, matrix, {}), matrix) << rows << " x " << cols << " m " << m;
-        EXPECT_EQ(round_trip(*layout, matrix, order), matrix) << rows << " x " << cols << " m " << m;
+        const std::vector<float> halves = round_trip(*layout, matrix);
+        for (size_t i = 0; i < matrix.size(); ++i)
+          ASSERT_EQ(halves[i], matrix[i] / 2) << rows << " x " << cols << " m " << m << " at " << i;
       }
     }
   }
@@ -57,23 +59,32 @@ TEST(SpectralLayout, RoundTripOfAllSmallShapes) {
 TEST(SpectralLayout, CommittedExampleOfTheArrangement) {
   const auto layout = SpectralLayout::restore(5, 34, 2, 3, 2);
   ASSERT_TRUE(layout.is_ok());
-  std::vector<int32_t> matrix(5 * 34);
-  for (int row = 0; row < 5; ++row) {
-    for (int col = 0; col < 34; ++col) matrix[row * 34 + col] = 100 * (row + 1) + col;
+  std::vector<float> matrix(5 * 34);
+  for (size_t row = 0; row < 5; ++row) {
+    for (size_t col = 0; col < 34; ++col) matrix[row * 34 + col] = static_cast<float>(100 * (row + 1) + col);
   }
-  std::vector<int32_t> strip(layout->strip_coefficients());
-  ASSERT_EQ(strip.size(), 3u * 64);
-  gather_strip<int32_t>(*layout, 0, 0, MatrixView<const int32_t>(matrix.data(), 5, 34), {}, strip);
-  const auto block = [&](int index, int count) {
-    return std::vector<int32_t>(strip.begin() + index * 64, strip.begin() + index * 64 + count);
+  std::vector<float> coefficients(layout->picture_coefficients());
+  ASSERT_EQ(layout->strip_coefficients(), 3u * 64);
+  gather_picture(*layout, MatrixView<const float>(matrix.data(), 5, 34), coefficients);
+  const auto block = [&](int strip, int index, int count) {
+    const auto first = coefficients.begin() + strip * 3 * 64 + index * 64;
+    return std::vector<float>(first, first + count);
   };
-  EXPECT_EQ(block(0, 5), (std::vector<int32_t>{-100, 200, -101, -201, 102}));  // scan positions 1..5
-  EXPECT_EQ(block(1, 4), (std::vector<int32_t>{-300, 400, -301, -401}));
-  EXPECT_EQ(block(2, 4), (std::vector<int32_t>{-500, 0, -501, 0}));  // the sixth output does not exist
-  EXPECT_EQ(strip[63], -231);                                        // scan position 64: input 31, output 1
-  gather_strip<int32_t>(*layout, 0, 1, MatrixView<const int32_t>(matrix.data(), 5, 34), {}, strip);
-  EXPECT_EQ(block(0, 6),
-            (std::vector<int32_t>{-132, 232, -133, -233, 0, 0}));  // the second strip has 2 inputs
+  EXPECT_EQ(block(0, 0, 5), (std::vector<float>{-100, 200, -101, -201, 102}));  // scan positions 1..5
+  EXPECT_EQ(block(0, 1, 4), (std::vector<float>{-300, 400, -301, -401}));
+  EXPECT_EQ(block(0, 2, 4), (std::vector<float>{-500, 0, -501, 0}));  // the sixth output does not exist
+  EXPECT_EQ(coefficients[63], -231);                                  // scan position 64: input 31, output 1
+  EXPECT_EQ(block(1, 0, 6), (std::vector<float>{-132, 232, -133, -233, 0, 0}));  // 2 inputs are left
+}
+
+// No zero comes back as -0: its sign is a bit of the restored file.
+TEST(SpectralLayout, ZerosAreNotNegative) {
+  const auto layout = SpectralLayout::make(40, 64, 7);
+  ASSERT_TRUE(layout.is_ok());
+  const std::vector<int32_t> indices(layout->picture_coefficients());
+  std::vector<float> rows(40 * 64, -1.0f);
+  scatter_picture<int32_t>(*layout, indices, 0.3f, MatrixView<float>(rows.data(), 40, 64));
+  EXPECT_TRUE(std::ranges::none_of(rows, [](float x) { return x != 0 || std::signbit(x); }));
 }
 
 // What makes it a maximum length sequence: every shift but 0 agrees with it almost as often as not.
@@ -87,7 +98,7 @@ TEST(SpectralLayout, SignsDoNotRepeat) {
   }
 }
 
-TEST(SpectralLayout, StripsAreThePictureInOrder) {
+TEST(SpectralLayout, GroupsArePartsOfThePicture) {
   const auto layout = SpectralLayout::restore(40, 100, 7, 3, 2);
   ASSERT_TRUE(layout.is_ok());
   EXPECT_EQ(layout->row_cuts, 2u);
@@ -95,15 +106,16 @@ TEST(SpectralLayout, StripsAreThePictureInOrder) {
   auto matrix = numbered(40 * 100);
   for (uint64_t i = 0; i < layout->pictures(); ++i) {
     const PictureRect rect = layout->picture(i);
-    const MatrixView<const int32_t> rows(matrix.data() + rect.first_row * 100, rect.rows, 100);
-    std::vector<int32_t> whole(layout->picture_coefficients()), strips;
-    gather_picture<int32_t>(*layout, i, rows, {}, whole);
-    for (uint32_t s = 0; s < layout->strips; ++s) {
-      std::vector<int32_t> strip(layout->strip_coefficients());
-      gather_strip<int32_t>(*layout, i, s, rows, {}, strip);
-      strips.insert(strips.end(), strip.begin(), strip.end());
+    const auto rows = MatrixView<const float>(matrix.data(), 40, 100)
+                          .block(rect.first_row, rect.first_col, rect.rows, rect.cols);
+    std::vector<float> whole(layout->picture_coefficients()), parts(whole.size());
+    gather_picture(*layout, rows, whole);
+    for (uint32_t group = 3; group-- > 0;) {  // in any order
+      if (group * 7 >= rect.rows) continue;
+      const uint64_t count = std::min<uint64_t>(7, rect.rows - group * 7);
+      gather_group(*layout, group, rows.block(group * 7, 0, count, rect.cols), parts);
     }
-    EXPECT_EQ(strips, whole);
+    EXPECT_EQ(parts, whole);
   }
 }
 

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <random>
 
+#include "../vvc/every_instruction_set.h"
+#include "quant/fused_multiply_add.h"
 #include "random_matrix.h"
 
 namespace llmcodec {
@@ -13,9 +16,9 @@ namespace {
 using testing::gaussian;
 using testing::OwnedMatrix;
 
-constexpr size_t kRows = 5;
+constexpr size_t kRows = 11;
 
-// Inner dimensions around the unrolled eight and the tile of 32; columns around the tile of 128.
+// Inner dimensions, rows and columns around the tiles of both kernels.
 class SubtractProductTest : public ::testing::TestWithParam<std::tuple<size_t, size_t>> {
  protected:
   size_t inner() const { return std::get<0>(GetParam()); }
@@ -24,17 +27,41 @@ class SubtractProductTest : public ::testing::TestWithParam<std::tuple<size_t, s
               b_ = gaussian(inner(), cols(), 3);
 };
 
-TEST_P(SubtractProductTest, is_the_product_of_the_definition) {
-  const OwnedMatrix before = c_;
+TEST_P(SubtractProductTest, is_the_definition_on_every_instruction_set) {
+  OwnedMatrix wanted = c_;
+  for (size_t r = 0; r < kRows; ++r)
+    for (size_t j = 0; j < cols(); ++j)
+      for (size_t p = 0; p < inner(); ++p)
+        wanted.at(r, j) = std::fma(-a_.at(r, p), b_.at(p, j), wanted.at(r, j));
+  vvc::on_every_instruction_set([&] {
+    OwnedMatrix c = c_;
+    subtract_product(c.view(), Coefficients<float>{a_.values.data(), inner(), 1}, b_.view());
+    ASSERT_EQ(c.values, wanted.values);
+  });
+}
+
+TEST_P(SubtractProductTest, reads_a_transposed_factor) {
+  OwnedMatrix turned(inner(), kRows), c = c_;
+  for (size_t r = 0; r < kRows; ++r)
+    for (size_t p = 0; p < inner(); ++p) turned.at(p, r) = a_.at(r, p);
   subtract_product(c_.view(), Coefficients<float>{a_.values.data(), inner(), 1}, b_.view());
+  subtract_product(c.view(), Coefficients<float>{turned.values.data(), 1, kRows}, b_.view());
+  ASSERT_EQ(c.values, c_.values);
+}
+
+TEST_P(SubtractProductTest, of_doubles_is_the_product) {
+  std::vector<double> c(c_.values.begin(), c_.values.end()), a(a_.values.begin(), a_.values.end()),
+      b(b_.values.begin(), b_.values.end());
+  subtract_product(MatrixView<double>(c.data(), kRows, cols()), Coefficients<double>{a.data(), inner(), 1},
+                   MatrixView<const double>(b.data(), inner(), cols()));
   for (size_t r = 0; r < kRows; ++r) {
     for (size_t j = 0; j < cols(); ++j) {
-      double wanted = before.at(r, j), size = std::abs(wanted);
+      double wanted = c_.at(r, j), size = std::abs(wanted);
       for (size_t p = 0; p < inner(); ++p) {
-        wanted -= double{a_.at(r, p)} * b_.at(p, j);
-        size += std::abs(double{a_.at(r, p)} * b_.at(p, j));
+        wanted -= a[r * inner() + p] * b[p * cols() + j];
+        size += std::abs(a[r * inner() + p] * b[p * cols() + j]);
       }
-      ASSERT_NEAR(c_.at(r, j), wanted, 1e-6 * size) << r << ", " << j;
+      ASSERT_NEAR(c[r * cols() + j], wanted, 1e-14 * size) << r << ", " << j;
     }
   }
 }
@@ -52,8 +79,25 @@ TEST_P(SubtractProductTest, has_the_same_bits_for_any_split) {
 }
 
 INSTANTIATE_TEST_SUITE_P(sizes, SubtractProductTest,
-                         ::testing::Combine(::testing::Values(1, 7, 8, 31, 32, 33, 100),
-                                            ::testing::Values(3, 128, 300)));
+                         ::testing::Combine(::testing::Values(1, 7, 8, 33, 63, 64, 65, 150),
+                                            ::testing::Values(3, 16, 64, 300)));
+
+// Against the C library, where rounding twice would show: sums that cancel, addends far below the product,
+// results below the normal numbers.
+TEST(FusedMultiplyAdd, rounds_once) {
+  std::mt19937_64 bits(7);
+  const auto number = [&](int spread) {
+    const float mantissa = 1 + static_cast<float>(bits() >> 41) * 0x1p-23F;
+    const int exponent = static_cast<int>(bits() % static_cast<uint64_t>(2 * spread + 1)) - spread;
+    return std::ldexp(bits() % 2 == 0 ? mantissa : -mantissa, exponent);
+  };
+  for (int i = 0; i < 2000000; ++i) {
+    const float a = number(20), b = number(20);
+    const float halfway = std::ldexp(a * b, static_cast<int>(bits() % 61) - 30);
+    for (const float c : {number(40), -a * b, halfway, 0.0F, std::nextafter(-a * b, 0.0F)})
+      ASSERT_EQ(fused_multiply_add(a, b, c), std::fma(a, b, c)) << a << " * " << b << " + " << c;
+  }
+}
 
 }  // namespace
 }  // namespace llmcodec
