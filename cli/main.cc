@@ -9,6 +9,10 @@
 #include "exit_code.h"
 #include "interrupt.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 namespace llmcodec::cli {
 namespace {
 
@@ -26,6 +30,15 @@ constexpr const char* kExamples =
     "  llmcodec verify SmolLM2.llmcodec.safetensors --against SmolLM2.gguf\n"
     "  llmcodec decompress SmolLM2.llmcodec.safetensors -o restored.gguf\n"
     "  llmcodec COMMAND --help\n\n";
+
+// Pictures are some megabytes, and as soon as one is freed the next is taken: giving its memory back to the
+// system in between costs page faults, a seventh of the time of decompress.
+void keep_freed_memory() {
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_THRESHOLD, 64 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+#endif
+}
 
 void declare(CLI::App& app, Session& session) {
   app.set_version_flag("--version", "llmcodec " LLMCODEC_VERSION, "the version");
@@ -71,6 +84,7 @@ int run(int argc, const char* const* argv) {
 int main(int argc, char** argv) {
   // A file that grows past the limit of the system is then an error of write(), with a message.
   std::signal(SIGXFSZ, SIG_IGN);
+  llmcodec::cli::keep_freed_memory();
   llmcodec::cli::explain_bus_errors();
   try {
     return llmcodec::cli::run(argc, argv);

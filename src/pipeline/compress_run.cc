@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <ranges>
 
 #include "archive/checksum.h"
@@ -75,6 +76,13 @@ Result<const Feedback*> LazyFeedback::get(const TensorJob& job, uint64_t matrix,
 Result<std::unique_ptr<CompressRun>> CompressRun::prepare(const CompressOptions& options) {
   auto run = std::make_unique<CompressRun>(options);
   LLMC_ASSIGN_OR_RETURN(run->model, open_model(options.input));
+  // A GGUF header holds the tokenizer, and packing it takes as long as all that is done up to the rate search.
+  const unsigned threads = thread_count(options.control.threads);
+  auto packing = std::async(threads > 1 ? std::launch::async | std::launch::deferred : std::launch::deferred,
+                            [model = &run->model] {
+                              return model->gguf != nullptr ? pack(model->gguf->bytes())
+                                                            : std::vector<std::byte>();
+                            });
   LLMC_RETURN_IF_ERROR(run->open_moments());
   LLMC_RETURN_IF_ERROR(run->load_plan());
   LLMC_RETURN_IF_ERROR(run->resolve_codecs());
@@ -83,6 +91,7 @@ Result<std::unique_ptr<CompressRun>> CompressRun::prepare(const CompressOptions&
   LLMC_RETURN_IF_ERROR(run->describe_source());
   LLMC_RETURN_IF_ERROR(run->fit_all());
   if (!run->plan_given) run->allocate();
+  run->gguf_header = packing.get();
   return run;
 }
 
@@ -216,12 +225,7 @@ Status CompressRun::fit_all() {
     add_progress("fit", jobs[i].shape.weights(), plan.tensors[coded[i]].name);
     return Status::ok();
   };
-  // A GGUF header holds the tokenizer and is slow to pack: one thread does that while the others fit.
-  LLMC_RETURN_IF_ERROR(for_all(options.control.threads, 1 + coded.size(), [&](size_t i) {
-    if (i > 0) return fit(i - 1);
-    if (model.gguf != nullptr) gguf_header = pack(model.gguf->bytes());
-    return Status::ok();
-  }));
+  LLMC_RETURN_IF_ERROR(for_all(options.control.threads, coded.size(), fit));
   if (moments_given()) {
     for (const TensorJob& job : jobs) {
       if (job.order[0].empty()) notes.push_back("no input moments for " + job.plan->name);

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <numeric>
 
+#include "base/wider_vectors.h"
 #include "vvc/block_residual.h"
 #include "vvc/cabac_encoder.h"
 #include "vvc/encoder_stream.h"
@@ -44,19 +45,23 @@ int32_t to_fixed(float value) {
 }
 
 // Without the weights that become outliers at any QP, lest one of them should silence all others.
+LLMC_WIDER_VECTORS
 double rms(std::span<const float> values) {
   constexpr float kMonster = 512;
-  constexpr size_t kLanes = 8;  // partial sums: none waits for the one before
+  constexpr size_t kLanes = 32;  // partial sums: none waits for the one before. A strip is a multiple of 32
   double squares[kLanes] = {};
-  for (size_t i = 0; i < values.size(); ++i) {
-    const double value = std::abs(values[i]) < kMonster ? values[i] : 0;
-    squares[i % kLanes] += value * value;
+  for (size_t i = 0; i < values.size(); i += kLanes) {
+    for (size_t k = 0; k < kLanes; ++k) {
+      const double value = std::abs(values[i + k]) < kMonster ? values[i + k] : 0;
+      squares[k] += value * value;
+    }
   }
   return std::sqrt(std::accumulate(squares, squares + kLanes, 0.0) / static_cast<double>(values.size()));
 }
 
 // Position of the first value that is not finite; their number if all are. The usual answer takes one pass
 // without branches.
+LLMC_WIDER_VECTORS
 size_t first_not_finite(std::span<const float> values) {
   constexpr uint32_t kExponent = 0x7f800000;
   const auto is_finite = [](float value) {
