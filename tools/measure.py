@@ -133,7 +133,11 @@ def machine():
         pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
         return name
-    return f"{name}, {os.cpu_count()} cores, {pages / 2**30:.0f} GiB"
+    return f"{name}, {cores()} cores, {pages / 2**30:.0f} GiB"
+
+
+def cores():
+    return os.cpu_count() or 1
 
 
 def table(rows, columns):

@@ -13,7 +13,11 @@ tables: gaussian   llmcodec bench, iid Gaussian 1024x1024, one thread: gap to th
         quality    the whole of SmolLM2 at 2.5 to 4 bits with more and more known about it: perplexity and KL divergence
         ablation   the same at 3 bits, part by part;  texts: on prose, code, French and chat;  tasks: accuracy at 2 to 4 bits
                    (these four: --calibration FILE for the rows that need a text; tasks: --task-folder; only when named)
-        synthetic  a BF16 checkpoint of 4 billion parameters at 3 bits: time and peak memory (18 GB of disk; only when named)
+        speed      many pictures: our two layouts beside x265 and VVenC in one run, one thread
+        decoders   decoding beside FFmpeg and VVdeC (--vvdec PROGRAM), on the files that compress writes
+        reference  SmolLM2 to 3 bits and back: time and peak memory by the number of threads
+        synthetic  a BF16 checkpoint of 4 (or --billions 8) billion parameters at 3 bits: time and peak memory (18 or 35 GB of disk)
+                   (these four only when named, and with nothing else running)
 Each finished row is kept in the results folder, so a stopped run goes on where it was, and the results folder of another
 machine can be copied here to report it. Needs nothing but Python's standard library once packed.
 """
@@ -27,6 +31,7 @@ import sys
 
 import measure
 import quality_table
+import speed_tables
 
 RATES = (2.0, 3.0, 4.0)
 # libvvenc's slower presets and libaom at cpu-used below 4 take hours for nothing new.
@@ -120,23 +125,6 @@ def tensors_table(lab, options):
     return rows
 
 
-def synthetic_table(lab, options):
-    folder = lab.folder / "synthetic"
-
-    def make():
-        if not (folder / "config.json").exists() or not list(folder.glob("*.safetensors")):
-            subprocess.run([sys.executable, str(pathlib.Path(__file__).parent / "make_synthetic.py"), str(folder), "--billions", "4"], check=True)
-        archive, restored = lab.folder / "synthetic.archive", lab.folder / "synthetic.restored"
-        coded = measure.run_json([lab.program, "compress", folder, "-o", archive, "--bpw", "3", "--shard-size", "2GB"])
-        decoded = measure.run_json([lab.program, "decompress", archive, "-o", restored])
-        shutil.rmtree(restored)
-        shutil.rmtree(archive)
-        return {"parameters": coded["parameters"], "bpw": coded["bpw"], "snr_db": coded["snr_db"], "wall_seconds": coded["wall_seconds"],
-                "peak_bytes": coded["peak_bytes"], "decode_wall_seconds": decoded["wall_seconds"], "decode_peak_bytes": decoded["peak_bytes"]}
-
-    return [lab.row({"table": "synthetic", "codec": "vvc"}, make)]
-
-
 RATE_COLUMNS = [("codec", lambda r: r["codec"]), ("asked bpw", lambda r: f"{r['target']:g}"), ("bpw", lambda r: f"{r['bpw']:.3f}"),
                 ("SNR dB", lambda r: f"{r['snr_db']:.2f}")]
 COLUMNS = {
@@ -153,11 +141,9 @@ COLUMNS = {
                  ("gap dB", lambda r: f"{r['gap_db']:.2f}"), ("encode Mweights/s", lambda r: f"{r['encode_mws']:.3f}"),
                  ("decode Mweights/s", lambda r: f"{r['decode_mws']:.2f}")],
     **quality_table.COLUMNS,
-    "synthetic": [("parameters", lambda r: f"{r['parameters']:,}"), ("bpw", lambda r: f"{r['bpw']:.3f}"), ("SNR dB", lambda r: f"{r['snr_db']:.2f}"),
-                  ("compress s", lambda r: f"{r['wall_seconds']:.0f}"), ("peak MB", lambda r: f"{r['peak_bytes'] / 1e6:.0f}"),
-                  ("decompress s", lambda r: f"{r['decode_wall_seconds']:.0f}"), ("peak MB ", lambda r: f"{r['decode_peak_bytes'] / 1e6:.0f}")]}
+    **speed_tables.COLUMNS}
 TABLES = {"gaussian": gaussian_table, "tensors": tensors_table, "encoders": encoders_table, "models": models_table,
-          **quality_table.TABLES, "synthetic": synthetic_table}
+          **quality_table.TABLES, **speed_tables.TABLES}
 
 
 def source_line(rows, name):
@@ -202,7 +188,7 @@ def pack(folder, program, tools):
         (bench / name).write_text("#!/bin/bash\n" + here + body)
         (bench / name).chmod(0o755)
     (bench / "tools").mkdir()
-    for name in ("run_benchmarks.py", "quality_table.py", "measure.py"):
+    for name in ("run_benchmarks.py", "quality_table.py", "speed_tables.py", "measure.py"):
         shutil.copy(pathlib.Path(__file__).parent / name, bench / "tools")
     shutil.copy(tools / "ffmpeg/ffmpeg", bench)
     shutil.copytree(tools / "llama", bench / "llama", symlinks=True)
@@ -235,6 +221,8 @@ def parse():
     parser.add_argument("--crops", type=pathlib.Path, default=tools / "crops.safetensors")
     parser.add_argument("--results", type=pathlib.Path, default=measure.ROOT / "build/bench")
     parser.add_argument("--document", type=pathlib.Path, default=measure.ROOT / "docs/benchmarks.md")
+    parser.add_argument("--vvdec", type=pathlib.Path, help="VVdeC's vvdecapp, for the table decoders")
+    parser.add_argument("--billions", default="4", choices=("4", "8"), help="of parameters, for the table synthetic")
     parser.add_argument("--pack", type=pathlib.Path)
     options = parser.parse_args()
     options.tools = tools

@@ -76,13 +76,14 @@ Result<const Feedback*> LazyFeedback::get(const TensorJob& job, uint64_t matrix,
 Result<std::unique_ptr<CompressRun>> CompressRun::prepare(const CompressOptions& options) {
   auto run = std::make_unique<CompressRun>(options);
   LLMC_ASSIGN_OR_RETURN(run->model, open_model(options.input));
-  // A GGUF header holds the tokenizer, and packing it takes as long as all that is done up to the rate search.
+  // A GGUF header holds the tokenizer, and packing it takes as long as all that is done up to the rate
+  // search.
   const unsigned threads = thread_count(options.control.threads);
-  auto packing = std::async(threads > 1 ? std::launch::async | std::launch::deferred : std::launch::deferred,
-                            [model = &run->model] {
-                              return model->gguf != nullptr ? pack(model->gguf->bytes())
-                                                            : std::vector<std::byte>();
-                            });
+  auto packing =
+      std::async(threads > 1 ? std::launch::async | std::launch::deferred : std::launch::deferred,
+                 [model = &run->model] {
+                   return model->gguf != nullptr ? pack(model->gguf->bytes()) : std::vector<std::byte>();
+                 });
   LLMC_RETURN_IF_ERROR(run->open_moments());
   LLMC_RETURN_IF_ERROR(run->load_plan());
   LLMC_RETURN_IF_ERROR(run->resolve_codecs());

@@ -38,19 +38,24 @@ HWY_INLINE V load(const uint16_t* from) {
   return hn::Load(d, from);
 }
 
+// Structs of vectors have written constructors: g++ compiles implied ones without the instruction set, and
+// then refuses to inline those of Highway's NEON vectors.
 struct Candidate {
+  HWY_INLINE Candidate() {}
   V level, packed, category, distortion;
   V base;  // distortion and abs_remainder with Rice parameter 0
 };
 
 // Code lengths (2^-8 bit) of the candidates with every Rice parameter, made when first needed.
 struct Lengths {
+  HWY_INLINE Lengths() {}
   bool has_remainders = false, has_bypass = false;
   V remainder[2][2][4];  // by quantiser, parity
   V bypass[2][2][4];
 };
 
 struct Candidates {
+  HWY_INLINE Candidates() {}
   Candidate of[2][2];  // by quantiser, parity
   V zero;              // distortion
   bool large;          // some level has a remainder

@@ -35,6 +35,7 @@ using Work = LaneWork<kN>;
 
 // The ways on from one state: the cheaper one of zero and the even level, and the odd level.
 struct Ways {
+  HWY_INLINE Ways() {}
   V even, odd;  // costs
   V even_level, even_packed;
   V even_budget, odd_budget;
@@ -294,6 +295,7 @@ class Search {
 
   // What arrives in one state.
   struct Arrival {
+    HWY_INLINE Arrival() {}
     V cost, level, packed, budget, before;
     M from_second;  // of the two states that lead here
     M begins;
