@@ -56,9 +56,8 @@ class AtomicFile {
   AtomicFile& operator=(AtomicFile&& other) noexcept;
   ~AtomicFile();
 
-  Status write(std::span<const std::byte> bytes);  // at the end
+  Status write(std::span<const std::byte> bytes);  // at the end; the disk starts on what has come together
   Status write_at(uint64_t offset, std::span<const std::byte> bytes);
-  Status flush_to_disk();  // fdatasync
   Status commit();
   void keep_partial() { keep_ = true; }
   uint64_t size() const { return size_; }
@@ -70,6 +69,7 @@ class AtomicFile {
   std::string path_;
   int descriptor_ = -1;
   uint64_t size_ = 0;
+  uint64_t started_ = 0;  // bytes that the disk was told to begin with
   bool keep_ = false;
 };
 

@@ -11,13 +11,12 @@ constexpr size_t kUnroll = 8;     // rows of b per pass over a row of c
 constexpr size_t kTileCols = 64;  // of a row of c,
 constexpr size_t kTileRows = 32;  // with as many rows of b that is 16 KiB: first-level cache
 
-LLMC_INLINE void subtract_eight(double* c, const double* a, size_t a_step, const double* b, size_t b_step,
-                                size_t n) {
+LLMC_INLINE void subtract_eight(double* __restrict c, const double* a, size_t a_step, const double* b,
+                                size_t b_step, size_t n) {
   const double a0 = a[0], a1 = a[a_step], a2 = a[2 * a_step], a3 = a[3 * a_step];
   const double a4 = a[4 * a_step], a5 = a[5 * a_step], a6 = a[6 * a_step], a7 = a[7 * a_step];
   const double *b1 = b + b_step, *b2 = b1 + b_step, *b3 = b2 + b_step, *b4 = b3 + b_step, *b5 = b4 + b_step,
                *b6 = b5 + b_step, *b7 = b6 + b_step;
-#pragma GCC ivdep
   for (size_t j = 0; j < n; ++j) {
     const double low = (a0 * b[j] + a1 * b1[j]) + (a2 * b2[j] + a3 * b3[j]);
     const double high = (a4 * b4[j] + a5 * b5[j]) + (a6 * b6[j] + a7 * b7[j]);
@@ -26,14 +25,14 @@ LLMC_INLINE void subtract_eight(double* c, const double* a, size_t a_step, const
 }
 
 // One row of c, one tile of b.
-LLMC_INLINE void subtract_tile(double* c, const double* factors, size_t a_step, MatrixView<const double> b) {
+LLMC_INLINE void subtract_tile(double* __restrict c, const double* factors, size_t a_step,
+                               MatrixView<const double> b) {
   size_t p = 0;
   for (; p + kUnroll <= b.rows; p += kUnroll)
     subtract_eight(c, factors + p * a_step, a_step, &b.at(p, 0), b.stride, b.cols);
   for (; p < b.rows; ++p) {
     const double factor = factors[p * a_step];
     const double* source = &b.at(p, 0);
-#pragma GCC ivdep
     for (size_t j = 0; j < b.cols; ++j) c[j] -= factor * source[j];
   }
 }

@@ -13,7 +13,6 @@ namespace llmcodec {
 namespace {
 
 constexpr uint32_t kMagic = 0x46554747;  // "GGUF"
-constexpr uint64_t kFixedBytes = 24;     // magic, version, two counts
 constexpr uint32_t kMaxGgufDimensions = 4;
 constexpr uint32_t kMaxAlignment = 1u << 20;  // far above any in use; bounds what padding can be asked for
 
