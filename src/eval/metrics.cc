@@ -2,12 +2,12 @@
 #include "eval/metrics.h"
 
 #include <algorithm>
-#include <bit>
 #include <cassert>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
+#include "base/finite.h"
 #include "base/wider_vectors.h"
 
 namespace llmcodec {
@@ -23,15 +23,6 @@ double sum(const std::array<double, n>& lanes) {
 // Eight lanes as one value, in as many registers as the processor needs for it (a GNU extension).
 using Doubles [[gnu::vector_size(64)]] = double;
 using Floats [[gnu::vector_size(32)]] = float;
-
-LLMC_WIDER_VECTORS
-bool all_finite(std::span<const float> values) {
-  constexpr uint32_t kExponent = 0x7f800000;
-  uint32_t special = 0;
-  for (const float value : values)
-    special |= (std::bit_cast<uint32_t>(value) & kExponent) == kExponent;  // no branch, so that it is vectors
-  return special == 0;
-}
 
 bool same_special(float a, float b) {
   return (std::isnan(a) && std::isnan(b)) || a == b;

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <numeric>
 
+#include "base/finite.h"
 #include "base/wider_vectors.h"
 #include "vvc/block_residual.h"
 #include "vvc/cabac_encoder.h"
@@ -59,17 +59,10 @@ double rms(std::span<const float> values) {
   return std::sqrt(std::accumulate(squares, squares + kLanes, 0.0) / static_cast<double>(values.size()));
 }
 
-// Position of the first value that is not finite; their number if all are. The usual answer takes one pass
-// without branches.
-LLMC_WIDER_VECTORS
+// Position of the first value that is not finite; their number if all are.
 size_t first_not_finite(std::span<const float> values) {
-  constexpr uint32_t kExponent = 0x7f800000;
-  const auto is_finite = [](float value) {
-    return (std::bit_cast<uint32_t>(value) & kExponent) != kExponent;
-  };
-  bool all = true;
-  for (float value : values) all &= is_finite(value);
-  if (all) return values.size();
+  if (all_finite(values)) return values.size();
+  const auto is_finite = [](float value) { return std::isfinite(value); };
   return static_cast<size_t>(std::find_if_not(values.begin(), values.end(), is_finite) - values.begin());
 }
 
