@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Finds the first syntax element on which two traces differ.
 
-A trace has one line "NAME VALUE" per element (src/vvc/trace.h). Lines that start with one of --ignore are left out of
+A trace has one line "NAME VALUE" per element (src/vvc/stream/trace.h). Lines that start with one of --ignore are left out of
 both, for elements that only one side reports.
 
   tools/vvc_trace_diff.py ours.trace theirs.trace [--context 12] [--ignore TU,IntraPredModeY]

@@ -6,8 +6,8 @@
 
 #include "codec/codec_spec.h"
 #include "codec/picture_check.h"
-#include "vvc/decoder.h"
-#include "vvc/encoder.h"
+#include "vvc/spatial/spatial_encoder.h"
+#include "vvc/spatial/stream_decoder.h"
 
 namespace llmcodec {
 namespace {

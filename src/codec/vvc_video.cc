@@ -13,9 +13,9 @@
 
 #include "base/checked_math.h"
 #include "base/file.h"
-#include "vvc/decoder.h"
-#include "vvc/encoder.h"
-#include "vvc/hash.h"
+#include "vvc/spatial/spatial_encoder.h"
+#include "vvc/spatial/stream_decoder.h"
+#include "vvc/stream/hash.h"
 
 namespace llmcodec {
 namespace {

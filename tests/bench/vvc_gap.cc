@@ -18,10 +18,10 @@
 #include <string>
 #include <vector>
 
-#include "vvc/decoder.h"
-#include "vvc/encoder.h"
-#include "vvc/spectral_decoder.h"
-#include "vvc/spectral_encoder.h"
+#include "vvc/spatial/spatial_encoder.h"
+#include "vvc/spatial/stream_decoder.h"
+#include "vvc/spectral/spectral_decoder.h"
+#include "vvc/spectral/spectral_encoder.h"
 
 namespace {
 

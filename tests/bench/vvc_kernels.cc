@@ -13,13 +13,13 @@
 #include <random>
 #include <vector>
 
-#include "vvc/block_residual.h"
-#include "vvc/residual_decoder.h"
-#include "vvc/residual_encoder.h"
-#include "vvc/residual_lanes.h"
-#include "vvc/residual_lanes_writer.h"
-#include "vvc/transform.h"
-#include "vvc/trellis_batch.h"
+#include "vvc/picture/residual_32x32.h"
+#include "vvc/picture/transform.h"
+#include "vvc/residual/lanes/read_32x32_lanes.h"
+#include "vvc/residual/lanes/write_32x32_lanes.h"
+#include "vvc/residual/residual_decoder.h"
+#include "vvc/residual/residual_encoder.h"
+#include "vvc/trellis/trellis_batch.h"
 
 namespace {
 

@@ -6,8 +6,8 @@
 #include <cstdlib>
 
 #include "random.h"
-#include "vvc/encoder.h"
-#include "vvc/spectral_encoder.h"
+#include "vvc/spatial/spatial_encoder.h"
+#include "vvc/spectral/spectral_encoder.h"
 
 namespace llmcodec::vvc {
 namespace {

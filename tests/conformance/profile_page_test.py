@@ -10,7 +10,7 @@ import sys
 import unittest
 
 ROOT = pathlib.Path(sys.argv.pop(1))
-SOURCES = ("sps_syntax.cc", "header_syntax.cc", "slice_syntax.h")
+SOURCES = ("stream/sps_syntax.cc", "stream/header_syntax.cc", "slice/slice_syntax.h")
 # LLMC_NAMED(struct, element), LLMC_NAMED_VALUE(element), or the name as text.
 ELEMENT = re.compile(r'LLMC_NAMED\([\w.]+, (\w+)\)|LLMC_NAMED_VALUE\((\w+)\)|'
                      r'"((?:sps|pps|ph|sh|ptl|gci|dpb|dph_sei|rpl|num|general|vui|cu|tu|intra|mtt|split)_\w+)"')

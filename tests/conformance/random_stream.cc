@@ -4,12 +4,12 @@
 #include <algorithm>
 
 #include "random.h"
-#include "vvc/cabac_encoder.h"
-#include "vvc/hash.h"
-#include "vvc/header_syntax.h"
-#include "vvc/nal.h"
-#include "vvc/reconstruct.h"
-#include "vvc/slice_syntax.h"
+#include "vvc/cabac/cabac_encoder.h"
+#include "vvc/picture/reconstruct.h"
+#include "vvc/slice/slice_syntax.h"
+#include "vvc/stream/hash.h"
+#include "vvc/stream/header_syntax.h"
+#include "vvc/stream/nal.h"
 
 namespace llmcodec::vvc {
 namespace {

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "llmcodec/plane.h"
-#include "vvc/trace.h"
+#include "vvc/stream/trace.h"
 
 namespace llmcodec::vvc {
 

@@ -10,8 +10,8 @@
 #include "encoded_stream.h"
 #include "judge.h"
 #include "random_stream.h"
-#include "vvc/decoder.h"
-#include "vvc/hash.h"
+#include "vvc/spatial/stream_decoder.h"
+#include "vvc/stream/hash.h"
 
 namespace llmcodec::vvc {
 namespace {

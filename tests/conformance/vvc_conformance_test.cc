@@ -8,8 +8,8 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "vvc/decoder.h"
-#include "vvc/hash.h"
+#include "vvc/spatial/stream_decoder.h"
+#include "vvc/stream/hash.h"
 
 namespace llmcodec::vvc {
 namespace {

@@ -11,7 +11,7 @@
 #include <optional>
 #include <vector>
 
-#include "vvc/slice_decoder.h"
+#include "vvc/slice/slice_decoder.h"
 
 namespace llmcodec::vvc {
 

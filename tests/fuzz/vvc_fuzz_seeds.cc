@@ -14,9 +14,9 @@
 #include "../conformance/encoded_stream.h"
 #include "../conformance/random_stream.h"
 #include "slice_choice.h"
-#include "vvc/header_syntax.h"
-#include "vvc/nal.h"
-#include "vvc/spectral_encoder.h"
+#include "vvc/spectral/spectral_encoder.h"
+#include "vvc/stream/header_syntax.h"
+#include "vvc/stream/nal.h"
 
 namespace {
 

@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "vvc/decoder.h"
-#include "vvc/spectral_decoder.h"
+#include "vvc/spatial/stream_decoder.h"
+#include "vvc/spectral/spectral_decoder.h"
 
 using namespace llmcodec;
 

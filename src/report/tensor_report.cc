@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "report/tensor_report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/checked_math.h"
+#include "coding/tensor_recipe.h"
+
+namespace llmcodec {
+namespace {
+
+using nlohmann::json;
+
+// JSON has no infinity: an exact copy has an SNR of null.
+json finite(double value) {
+  return std::isfinite(value) ? json(value) : json(nullptr);
+}
+
+json tensor_to_json(const TensorReport& tensor) {
+  json value = {{"name", tensor.name},         {"dtype", tensor.dtype}, {"shape", tensor.shape},
+                {"elements", tensor.elements}, {"coded", tensor.coded}, {"bytes", tensor.bytes},
+                {"bpw", finite(tensor.bpw)}};
+  if (!tensor.coded) {
+    value["reason"] = tensor.reason;
+    return value;
+  }
+  value["outliers"] = tensor.outliers;
+  if (tensor.measured || tensor.snr_db != 0) value["snr_db"] = finite(tensor.snr_db);
+  if (!tensor.measured) return value;
+  value["relative_mse"] = finite(tensor.relative_mse);
+  value["max_abs_error"] = finite(tensor.max_abs_error);
+  value["cosine"] = finite(tensor.cosine);
+  return value;
+}
+
+json tensors_to_json(const std::vector<TensorReport>& tensors) {
+  json list = json::array();
+  for (const TensorReport& tensor : tensors) list.push_back(tensor_to_json(tensor));
+  return list;
+}
+
+std::string text_of(const json& value) {
+  return value.dump(1, ' ', false, json::error_handler_t::replace);
+}
+
+TensorReport coded_tensor(const std::string& name, const TensorRecord& record) {
+  TensorReport tensor{.name = name, .dtype = record.dtype, .shape = record.shape};
+  tensor.elements = record.matrices * record.rows * record.cols;
+  tensor.coded = !is_verbatim(record);
+  tensor.outliers = record.outliers;
+  for (const auto& [part, info] : record.parts) tensor.bytes += align_up(info.bytes, 8);
+  return tensor;
+}
+
+}  // namespace
+
+std::vector<TensorReport> describe_tensors(const ArchiveReader& archive) {
+  std::vector<TensorReport> tensors;
+  for (const auto& [name, record] : archive.description().tensors)
+    tensors.push_back(coded_tensor(name, record));
+  for (size_t index : archive.exact_tensors()) {
+    const TensorInfo& info = archive.source().tensors()[index];
+    TensorReport tensor{.name = info.name,
+                        .dtype = dtype_info(info.dtype).name,
+                        .shape = info.shape,
+                        .elements = info.elements()};
+    tensor.bytes = archive.source().bytes(index).size();
+    tensors.push_back(std::move(tensor));
+  }
+  for (TensorReport& tensor : tensors) {
+    if (tensor.elements > 0)
+      tensor.bpw = 8.0 * static_cast<double>(tensor.bytes) / static_cast<double>(tensor.elements);
+  }
+  std::ranges::sort(tensors, {}, &TensorReport::name);
+  return tensors;
+}
+
+void set_errors(const ErrorMetrics& metrics, TensorReport* tensor) {
+  tensor->measured = true;
+  tensor->relative_mse = metrics.relative_mse();
+  tensor->snr_db = metrics.snr_db();
+  tensor->max_abs_error = metrics.max_abs_error();
+  tensor->cosine = metrics.cosine();
+}
+
+void set_bpw(uint64_t bytes, uint64_t carried, uint64_t parameters, double* bpw, double* bpw_weights) {
+  if (parameters == 0) return;
+  *bpw = 8.0 * static_cast<double>(bytes) / static_cast<double>(parameters);
+  *bpw_weights = 8.0 * static_cast<double>(bytes - carried) / static_cast<double>(parameters);
+}
+
+uint64_t carried_bytes(const ArchiveReader& archive) {
+  return archive.own_bytes(kGgufHeaderName);
+}
+
+std::string CompressReport::to_json() const {
+  return text_of({{"parameters", parameters},
+                  {"bytes", bytes},
+                  {"carried_bytes", carried_bytes},
+                  {"bpw", bpw},
+                  {"bpw_weights", bpw_weights},
+                  {"snr_db", finite(snr_db)},
+                  {"relative_mse", finite(relative_mse)},
+                  {"fit_seconds", fit_seconds},
+                  {"rate_seconds", rate_seconds},
+                  {"encode_seconds", encode_seconds},
+                  {"wall_seconds", wall_seconds},
+                  {"resumed", resumed},
+                  {"notes", notes},
+                  {"tensors", tensors_to_json(tensors)}});
+}
+
+std::string PlanReport::to_json() const {
+  return text_of({{"parameters", parameters},
+                  {"predicted_bytes", predicted_bytes},
+                  {"predicted_bpw", predicted_bpw},
+                  {"predicted_snr_db", finite(predicted_snr_db)},
+                  {"predicted_seconds", predicted_seconds},
+                  {"tensors", tensors_to_json(tensors)}});
+}
+
+std::string DecompressReport::to_json() const {
+  return text_of({{"parameters", parameters},
+                  {"bytes", bytes},
+                  {"decode_seconds", decode_seconds},
+                  {"wall_seconds", wall_seconds}});
+}
+
+std::string InspectReport::to_json() const {
+  return text_of({{"parameters", parameters},
+                  {"bytes", bytes},
+                  {"carried_bytes", carried_bytes},
+                  {"bpw", bpw},
+                  {"bpw_weights", bpw_weights},
+                  {"writer", writer},
+                  {"command", command},
+                  {"source_kind", source_kind},
+                  {"tensors", tensors_to_json(tensors)}});
+}
+
+std::string VerifyReport::to_json() const {
+  json value = {{"parameters", parameters}, {"compared", compared}, {"decode_seconds", decode_seconds}};
+  if (compared) {
+    value["snr_db"] = finite(snr_db);
+    value["relative_mse"] = finite(relative_mse);
+    value["max_abs_error"] = finite(max_abs_error);
+    value["cosine"] = finite(cosine);
+  }
+  value["tensors"] = tensors_to_json(tensors);
+  return text_of(value);
+}
+
+}  // namespace llmcodec

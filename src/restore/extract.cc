@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <span>
+
+#include "base/file.h"
+#include "base/ordered_run.h"
+#include "llmcodec/model.h"
+#include "restore/archived_rows.h"
+#include "restore/parallel_decode.h"
+#include "restore/weights_to_dtype.h"
+#include "tensor/safetensors.h"
+
+namespace llmcodec {
+namespace {
+
+struct BlockSamples {
+  const RowBlock* block = nullptr;
+  std::vector<std::byte> samples;
+};
+
+// What the codec returns for every block, as it is hashed.
+Status write_samples(const TensorDecoder& tensor, const Control& control, AtomicFile& out) {
+  size_t next = 0;
+  OrderedRun<BlockSamples> run;
+  run.make = [&]() -> Result<std::optional<BlockSamples>> {
+    if (control.cancelled && control.cancelled()) return error(ErrorKind::kInterrupted, "interrupted");
+    if (next == tensor.blocks().size()) return std::optional<BlockSamples>();
+    return std::optional<BlockSamples>(BlockSamples{&tensor.blocks()[next++], {}});
+  };
+  run.work = [&](BlockSamples& item) -> Status {
+    LLMC_ASSIGN_OR_RETURN(item.samples, tensor.decode_samples(*item.block));
+    return Status::ok();
+  };
+  run.take = [&](BlockSamples& item) { return out.write(item.samples); };
+  return run.run(control.threads);
+}
+
+// The segments as one stream that players take. Most formats may simply follow each other; IVF has a file
+// header (of which bytes 6 and 7 give the length), which only the first segment may keep.
+Status write_stream(std::span<const std::byte> stream, const CodecStage& codec, AtomicFile& out) {
+  if (codec.stream != "ivf") return out.write(stream);
+  for (uint64_t offset = 0; const uint64_t bytes : codec.segment_bytes) {
+    std::span<const std::byte> segment = stream.subspan(offset, bytes);
+    if (offset > 0 && bytes >= 8) {
+      const auto header = std::to_integer<size_t>(segment[6]) | std::to_integer<size_t>(segment[7]) << 8;
+      segment = segment.subspan(std::min<size_t>(header, bytes));
+    }
+    LLMC_RETURN_IF_ERROR(out.write(segment));
+    offset += bytes;
+  }
+  return Status::ok();
+}
+
+Status extract_rows(const ArchiveReader& archive, const ExtractOptions& options) {
+  LLMC_ASSIGN_OR_RETURN(TensorInfo info, archived_tensor(archive, options.tensor));
+  CodecSet codecs(options.control.environment);
+  LLMC_ASSIGN_OR_RETURN(const TensorValues rows,
+                        read_archived_rows(archive, codecs, options.tensor, *options.rows));
+  info.dtype = restored_dtype(info.dtype);
+  info.shape = {rows.rows, rows.cols};
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, store_weights(info.dtype, rows.values));
+  LLMC_ASSIGN_OR_RETURN(const auto sink, create_safetensors(options.output, {info}, {}));
+  LLMC_RETURN_IF_ERROR(sink->write(0, bytes));
+  return sink->finish();
+}
+
+}  // namespace
+
+Status extract(const ExtractOptions& options) {
+  LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(options.input));
+  if (options.rows) return extract_rows(*archive, options);
+  const auto record = archive->description().tensors.find(options.tensor);
+  if (record == archive->description().tensors.end() || is_verbatim(record->second))
+    return error(ErrorKind::kInvalidArgument, "is not a coded tensor of this archive")
+        .in_tensor(options.tensor)
+        .in_file(options.input);
+  LLMC_ASSIGN_OR_RETURN(AtomicFile out, AtomicFile::create(options.output));
+  if (options.samples) {
+    CodecSet codecs(options.control.environment);
+    LLMC_ASSIGN_OR_RETURN(const TensorDecoder tensor,
+                          TensorDecoder::open(*archive, options.tensor, codecs, true));
+    LLMC_RETURN_IF_ERROR(write_samples(tensor, options.control, out));
+  } else {
+    LLMC_ASSIGN_OR_RETURN(const auto stream, archive->part(options.tensor, "bitstream"));
+    LLMC_ASSIGN_OR_RETURN(const CodedTensor coded, stages_from_json(record->second));
+    LLMC_RETURN_IF_ERROR(write_stream(stream, coded.codec, out));
+  }
+  return out.commit();
+}
+
+}  // namespace llmcodec

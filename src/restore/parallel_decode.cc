@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "restore/parallel_decode.h"
+
+#include <memory>
+
+#include "base/ordered_run.h"
+
+namespace llmcodec {
+namespace {
+
+// Consecutive blocks of tensors in H.266, of one or of several; or one block of another codec, which gains
+// nothing.
+struct Group {
+  std::vector<std::shared_ptr<const TensorDecoder>> tensors;
+  std::vector<const RowBlock*> blocks;  // of the tensor with the same index
+  // Results:
+  std::vector<BlockTaker> takers;
+  std::vector<Status> statuses;
+};
+
+class DecodeRun {
+ public:
+  DecodeRun(const ArchiveReader& archive, const std::vector<std::string>& names, CodecSet& codecs,
+            const Control& control, const BlockWork& work)
+      : archive_(archive), names_(names), codecs_(codecs), control_(control), work_(work) {
+    for (const std::string& name : names) {
+      const TensorRecord& record = archive.description().tensors.at(name);
+      total_ += record.matrices * record.rows * record.cols;
+    }
+  }
+
+  Status run() {
+    OrderedRun<Group> work;
+    work.make = [this] { return next_group(); };
+    work.work = [this](Group& group) {
+      decode(group);
+      return Status::ok();  // errors wait for their turn
+    };
+    work.take = [this](Group& group) -> Status {
+      for (size_t i = 0; i < group.blocks.size(); ++i) {
+        LLMC_RETURN_IF_ERROR(std::move(group.statuses[i]));
+        LLMC_RETURN_IF_ERROR(group.takers[i]());
+        finish(*group.tensors[i], *group.blocks[i]);
+      }
+      return Status::ok();
+    };
+    Status status = work.run(control_.threads);
+    if (!status.is_ok()) return std::move(status).error().in_file(archive_.files()[0]);
+    return Status::ok();
+  }
+
+ private:
+  Result<std::optional<Group>> next_group() {
+    if (control_.cancelled && control_.cancelled()) return error(ErrorKind::kInterrupted, "interrupted");
+    // Small enough that every thread gets some.
+    const uint64_t enough = std::min(total_ / thread_count(control_.threads), kDecodeGroupWeights);
+    Group group;
+    const auto gains = [&] { return group.tensors.back()->stages().codec.stream == "h266"; };
+    for (uint64_t weights = 0; group.blocks.empty() || (weights < enough && gains());) {
+      LLMC_ASSIGN_OR_RETURN(const bool more, open_next());
+      if (!more) break;
+      group.tensors.push_back(tensor_);
+      const RowBlock& block = tensor_->blocks()[block_++];
+      group.blocks.push_back(&block);
+      weights += block.rows * tensor_->record().cols;
+    }
+    return group.blocks.empty() ? std::nullopt : std::optional(std::move(group));
+  }
+
+  // Makes `block_` a block of `tensor_`. False after the last one.
+  Result<bool> open_next() {
+    if (tensor_ && block_ < tensor_->blocks().size()) return true;
+    if (name_ == names_.size()) return false;
+    const std::string& name = names_[name_++];
+    auto tensor = TensorDecoder::open(archive_, name, codecs_, /*verify=*/true);
+    if (!tensor.is_ok()) return std::move(tensor).error().in_tensor(name);
+    tensor_ = std::make_shared<const TensorDecoder>(std::move(tensor).value());
+    block_ = 0;
+    return true;
+  }
+
+  void decode(Group& group) const {
+    group.takers.resize(group.blocks.size());
+    std::vector<BlockDecoding> blocks;
+    for (size_t i = 0; i < group.blocks.size(); ++i) {
+      const TensorDecoder& tensor = *group.tensors[i];
+      const RowBlock& block = *group.blocks[i];
+      const uint64_t first = (block.matrix * tensor.record().rows + block.first_row) * tensor.record().cols;
+      blocks.push_back({&tensor, &block, [this, &tensor, first, taker = &group.takers[i]](auto weights) {
+                          auto made = work_(tensor, first, weights);
+                          if (!made.is_ok()) return Status(std::move(made).error());
+                          *taker = std::move(made).value();
+                          return Status::ok();
+                        }});
+    }
+    decode_blocks(blocks);
+    for (BlockDecoding& block : blocks) group.statuses.push_back(std::move(block.status));
+  }
+
+  void finish(const TensorDecoder& tensor, const RowBlock& block) {
+    done_ += block.rows * tensor.record().cols;
+    if (control_.progress) control_.progress({"decode", done_, total_, tensor.name()});
+    const ByteRange used = tensor.stream_range(block);
+    archive_.release_part(tensor.name(), "bitstream", used.begin, used.size);
+  }
+
+  const ArchiveReader& archive_;
+  const std::vector<std::string>& names_;
+  CodecSet& codecs_;
+  const Control& control_;
+  const BlockWork& work_;
+  size_t name_ = 0, block_ = 0;
+  std::shared_ptr<const TensorDecoder> tensor_;
+  uint64_t done_ = 0, total_ = 0;
+};
+
+}  // namespace
+
+Status decode_tensors(const ArchiveReader& archive, const std::vector<std::string>& names, CodecSet& codecs,
+                      const Control& control, const BlockWork& work) {
+  return DecodeRun(archive, names, codecs, control, work).run();
+}
+
+}  // namespace llmcodec

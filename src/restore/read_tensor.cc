@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "llmcodec/read_tensor.h"
+
+#include "tensor/matrix_shape.h"
+#include "tensor/model_source.h"
+
+namespace llmcodec {
+
+Result<TensorValues> read_tensor(const std::string& model, const std::string& name) {
+  LLMC_ASSIGN_OR_RETURN(const Model opened, open_model(model));
+  auto found = opened.source->find(name);
+  if (!found.is_ok()) return std::move(found).error().in_file(model);
+  const TensorInfo& info = opened.source->tensors()[*found];
+  const auto shape = matrix_shape(info.shape);
+  if (!shape || !dtype_info(info.dtype).floating)
+    return error(ErrorKind::kInvalidArgument, "is no matrix of floating-point weights")
+        .in_tensor(name)
+        .in_file(model);
+  TensorValues tensor;
+  tensor.rows = shape->matrices * shape->rows;
+  tensor.cols = shape->cols;
+  tensor.values.resize(shape->weights());
+  LLMC_RETURN_IF_ERROR(opened.source->read_f32(*found, 0, tensor.values));
+  return tensor;
+}
+
+}  // namespace llmcodec

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "restore/tensor_decoder.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "archive/checksum.h"
+#include "base/checked_math.h"
+#include "base/limits.h"
+
+namespace llmcodec {
+namespace {
+
+// `count` values of T at position `first` of a part's bytes.
+template <class T>
+std::vector<T> values_at(std::span<const std::byte> bytes, uint64_t first, uint64_t count) {
+  std::vector<T> values(count);
+  if (count > 0) std::memcpy(values.data(), bytes.data() + first * sizeof(T), count * sizeof(T));
+  return values;
+}
+
+// A part split evenly over the tensor's matrices.
+template <class T>
+class MatrixParts {
+ public:
+  static Result<MatrixParts> open(const ArchiveReader& archive, const std::string& tensor, const char* part,
+                                  uint64_t matrices, uint64_t per_matrix) {
+    MatrixParts parts;
+    parts.per_matrix_ = per_matrix;
+    const uint64_t expected = checked_mul(matrices * sizeof(T), per_matrix).value_or(0);
+    LLMC_ASSIGN_OR_RETURN(parts.bytes_, archive.packed_part(tensor, part, expected));
+    if (expected != parts.bytes_.size())
+      return error(ErrorKind::kCorrupt, "part '{}' has {} bytes, {} expected", part, parts.bytes_.size(),
+                   matrices * per_matrix * sizeof(T));
+    return parts;
+  }
+  std::vector<T> of(uint64_t matrix) const { return values_at<T>(bytes_, matrix * per_matrix_, per_matrix_); }
+
+ private:
+  std::vector<std::byte> bytes_;
+  uint64_t per_matrix_ = 0;
+};
+
+bool has_one_input_cut(const CodedTensor& stages) {
+  return (stages.is_spectral() ? stages.spectral().layout.col_cuts : stages.spatial().layout.col_cuts) == 1;
+}
+
+// What is decoded at once is taken before a byte of the stream is looked at, so that sizes that no writer
+// makes must fail here.
+Status check_block_size(const TensorRecord& record, const CodedTensor& stages) {
+  uint64_t rows = record.rows;
+  if (has_one_input_cut(stages)) {
+    const uint64_t picture_rows =
+        stages.is_spectral() ? stages.spectral().layout.picture(0).rows : stages.spatial().layout.width;
+    const uint64_t pictures =
+        std::min<uint64_t>(stages.codec.pictures_per_segment, stages.pictures_per_matrix());
+    rows = std::min(rows, checked_mul(picture_rows, pictures).value_or(rows));
+  }
+  const auto weights = checked_mul(rows, record.cols);
+  if (!weights || *weights > kMaxBlockWeights)
+    return error(ErrorKind::kLimit, "blocks of {} x {} weights, at most {} are decoded at once", rows,
+                 record.cols, kMaxBlockWeights);
+  return Status::ok();
+}
+
+}  // namespace
+
+Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const std::string& name,
+                                          CodecSet& codecs, bool verify) {
+  TensorDecoder tensor;
+  tensor.name_ = name;
+  tensor.record_ = &archive.description().tensors.at(name);
+  LLMC_ASSIGN_OR_RETURN(tensor.stages_, stages_from_json(*tensor.record_));
+  if (tensor.record_->samples.size() != tensor.stages_.codec.segment_bytes.size())
+    return error(ErrorKind::kCorrupt, "{} checksums of samples for {} segments",
+                 tensor.record_->samples.size(), tensor.stages_.codec.segment_bytes.size());
+  if (!tensor.stages_.is_spectral()) {
+    auto codec = codecs.get(tensor.stages_.codec.spec);
+    if (!codec.is_ok()) {
+      Error missing = std::move(codec).error();
+      missing.message = fmt::format("coded with {}: {}", tensor.stages_.codec.name, missing.message);
+      return missing;
+    }
+    tensor.codec_ = *codec;
+  }
+  LLMC_RETURN_IF_ERROR(check_block_size(*tensor.record_, tensor.stages_));
+  LLMC_RETURN_IF_ERROR(tensor.load_scales(archive));
+  LLMC_RETURN_IF_ERROR(tensor.load_outliers(archive));
+  LLMC_ASSIGN_OR_RETURN(tensor.stream_, archive.part(name, "bitstream", verify));
+  tensor.list_blocks();
+  return tensor;
+}
+
+Status TensorDecoder::load_scales(const ArchiveReader& archive) {
+  const ScalesStage& stage = stages_.scales;
+  const uint64_t matrices = record_->matrices;
+  for (uint64_t m = 0; m < matrices; ++m) {
+    MatrixScales scales;
+    scales.spec = stage.spec;
+    scales.asymmetric = stage.asymmetric;
+    scales.rows = record_->rows;
+    scales.cols = record_->cols;
+    if (!stage.tensor_scale.empty()) scales.tensor_scale = stage.tensor_scale[m];
+    if (!stage.row_code.empty()) scales.row_code = stage.row_code[m];
+    if (!stage.col_code.empty()) scales.col_code = stage.col_code[m];
+    if (!stage.group_code.empty()) scales.group_code = stage.group_code[m];
+    scales_.push_back(std::move(scales));
+  }
+  const auto load = [&](const char* part, uint64_t count, auto member) -> Status {
+    using T = typename std::remove_reference_t<decltype(scales_[0].*member)>::value_type;
+    LLMC_ASSIGN_OR_RETURN(const auto parts, MatrixParts<T>::open(archive, name_, part, matrices, count));
+    for (uint64_t m = 0; m < matrices; ++m) scales_[m].*member = parts.of(m);
+    return Status::ok();
+  };
+  if (!stage.row_code.empty())
+    LLMC_RETURN_IF_ERROR(load("row_scale", record_->rows, &MatrixScales::row_codes));
+  if (!stage.col_code.empty())
+    LLMC_RETURN_IF_ERROR(load("col_scale", record_->cols, &MatrixScales::col_codes));
+  if (!stage.group_code.empty())
+    LLMC_RETURN_IF_ERROR(
+        load("group_scale", record_->rows * scales_[0].groups(), &MatrixScales::group_codes));
+  if (stage.asymmetric) LLMC_RETURN_IF_ERROR(load("zero", scales_[0].zero_count(), &MatrixScales::zeros));
+  for (const MatrixScales& scales : scales_) {
+    LLMC_RETURN_IF_ERROR(validate(scales));
+    order_.push_back(coding_order(stage.order, scales.col_codes));
+  }
+  return Status::ok();
+}
+
+Status TensorDecoder::load_outliers(const ArchiveReader& archive) {
+  if (record_->outliers == 0) return Status::ok();
+  const uint64_t elements = record_->matrices * record_->rows * record_->cols;
+  const uint64_t width = elements >> 32 != 0 ? 8 : 4;
+  const auto dtype = dtype_from_name(record_->dtype);
+  if (!dtype) return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record_->dtype);
+  const Dtype stored = dtype_info(*dtype).block_elements > 1 ? Dtype::kF32 : *dtype;
+  const uint64_t count = record_->outliers;
+  const auto expected = checked_mul(count, width + dtype_info(stored).block_bytes);
+  if (count > elements || !expected)
+    return error(ErrorKind::kCorrupt, "{} outliers among {} weights", count, elements);
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> content,
+                        archive.packed_part(name_, "outliers", *expected));
+  if (content.size() != *expected)
+    return error(ErrorKind::kCorrupt, "part 'outliers' has {} bytes, {} expected", content.size(), *expected);
+  if (width == 8) {
+    outliers_.indices = values_at<uint64_t>(content, 0, count);
+  } else {
+    const auto narrow = values_at<uint32_t>(content, 0, count);
+    outliers_.indices.assign(narrow.begin(), narrow.end());
+  }
+  outliers_.values.resize(count);
+  LLMC_RETURN_IF_ERROR(to_f32(stored, std::span(content).subspan(count * width), outliers_.values));
+  return validate(outliers_, elements);
+}
+
+// One block per segment where a picture holds whole rows; with several input cuts, one block per matrix.
+void TensorDecoder::list_blocks() {
+  uint64_t begin = 0;
+  for (uint64_t bytes : stages_.codec.segment_bytes) {
+    segment_begin_.push_back(begin);
+    begin += bytes;
+  }
+  const bool whole_rows = has_one_input_cut(stages_);
+  const uint64_t pictures = stages_.pictures_per_matrix();
+  const uint64_t per_segment = stages_.codec.pictures_per_segment;
+  uint64_t segment = 0;
+  for (uint64_t m = 0; m < record_->matrices; ++m) {
+    for (uint64_t first = 0; first < pictures;) {
+      const uint64_t count = whole_rows ? std::min(per_segment, pictures - first) : pictures;
+      RowBlock block{m, 0, record_->rows, segment, ceil_div(count, per_segment), {first, count}};
+      if (whole_rows) {
+        const auto rect_of = [&](uint64_t i) {
+          return stages_.is_spectral() ? stages_.spectral().layout.picture(i)
+                                       : stages_.spatial().layout.picture(i);
+        };
+        const PictureRect last = rect_of(first + count - 1);
+        block.first_row = rect_of(first).first_row;
+        block.rows = last.first_row + last.rows - block.first_row;
+      }
+      segment += block.segments;
+      first += count;
+      blocks_.push_back(block);
+    }
+  }
+}
+
+std::span<const std::byte> TensorDecoder::segment(uint64_t index) const {
+  return stream_.subspan(segment_begin_[index], stages_.codec.segment_bytes[index]);
+}
+
+ByteRange TensorDecoder::stream_range(const RowBlock& block) const {
+  ByteRange range{segment_begin_[block.first_segment], 0};
+  for (uint64_t s = 0; s < block.segments; ++s)
+    range.size += stages_.codec.segment_bytes[block.first_segment + s];
+  return range;
+}
+
+void TensorDecoder::add_segments(const RowBlock& block, std::vector<SegmentDecoding>* segments) const {
+  const MatrixContext matrix{nullptr, &scales_[block.matrix], order_[block.matrix], nullptr, 0};
+  const uint64_t per_segment = stages_.codec.pictures_per_segment;
+  for (uint64_t s = 0; s < block.segments; ++s) {
+    const uint64_t first = block.pictures.first + s * per_segment;
+    const PictureRange range{first,
+                             std::min(per_segment, block.pictures.first + block.pictures.count - first)};
+    segments->push_back({&stages_, codec_, matrix, range, segment(block.first_segment + s)});
+  }
+}
+
+// The first problem of the block's segments, which were decoded.
+Status TensorDecoder::check_segments(const RowBlock& block, std::span<SegmentDecoding> segments) const {
+  for (size_t s = 0; s < segments.size(); ++s) {
+    if (!segments[s].status.is_ok()) return std::move(segments[s].status).error().in_tensor(name_);
+    const uint64_t index = block.first_segment + s;
+    if (xxh3_128(segments[s].samples) != record_->samples[index])
+      return error(ErrorKind::kCorrupt, "decoded samples of segment {} of {} fail their checksum", index,
+                   record_->samples.size())
+          .in_tensor(name_);
+  }
+  return Status::ok();
+}
+
+void TensorDecoder::restore(const RowBlock& block, std::span<const SegmentDecoding> segments,
+                            std::vector<float>* weights) const {
+  weights->resize(block.rows * record_->cols);
+  const MatrixView<float> rows(weights->data(), block.rows, record_->cols);
+  for (const SegmentDecoding& segment : segments) restore_weights(segment, {block.first_row, rows});
+  // Indices count over all matrices of the tensor.
+  apply_outliers(outliers_, block.matrix * record_->rows + block.first_row, rows);
+}
+
+Result<std::vector<std::byte>> TensorDecoder::decode_samples(const RowBlock& block) const {
+  std::vector<SegmentDecoding> segments;
+  add_segments(block, &segments);
+  decode_pictures(segments);
+  LLMC_RETURN_IF_ERROR(check_segments(block, segments));
+  std::vector<std::byte> samples;
+  for (const SegmentDecoding& segment : segments)
+    samples.insert(samples.end(), segment.samples.begin(), segment.samples.end());
+  return samples;
+}
+
+void decode_blocks(std::span<BlockDecoding> blocks) {
+  std::vector<SegmentDecoding> segments;
+  for (const BlockDecoding& block : blocks) block.tensor->add_segments(*block.block, &segments);
+  decode_pictures(segments);
+  std::vector<float> weights;
+  std::span<SegmentDecoding> left = segments;
+  for (BlockDecoding& block : blocks) {
+    const auto own = left.first(block.block->segments);
+    left = left.subspan(own.size());
+    block.status = block.tensor->check_segments(*block.block, own);
+    if (!block.status.is_ok()) continue;
+    block.tensor->restore(*block.block, own, &weights);
+    for (SegmentDecoding& segment : own) segment.samples = {};
+    block.status = block.use(weights);
+  }
+}
+
+}  // namespace llmcodec

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One coded tensor of an archive, decoded by blocks of rows.
+//
+//   LLMC_ASSIGN_OR_RETURN(TensorDecoder tensor, TensorDecoder::open(archive, name, codecs, true));
+//   std::vector<BlockDecoding> blocks;                             // the more, the faster: up to five times
+//   for (const RowBlock& block : tensor.blocks())
+//     blocks.push_back({&tensor, &block, [&](std::span<const float> weights) { ... }});
+//   decode_blocks(blocks);                                         // then look at each one's status
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "archive/archive_reader.h"
+#include "coding/codec_set.h"
+#include "coding/picture_coder.h"
+
+namespace llmcodec {
+
+// Rows of one matrix that can be decoded without the others.
+struct RowBlock {
+  uint64_t matrix = 0;
+  uint64_t first_row = 0, rows = 0;
+  uint64_t first_segment = 0, segments = 0;  // counted over the tensor
+  PictureRange pictures;                     // of the matrix
+};
+
+class TensorDecoder {
+ public:
+  // Reads and checks all parts but the bitstream; that one too when `verify`.
+  static Result<TensorDecoder> open(const ArchiveReader& archive, const std::string& name, CodecSet& codecs,
+                                    bool verify);
+  const TensorRecord& record() const { return *record_; }
+  const CodedTensor& stages() const { return stages_; }
+  const std::string& name() const { return name_; }
+  const std::vector<RowBlock>& blocks() const { return blocks_; }
+  std::span<const std::byte> segment(uint64_t index) const;
+  // Where the block's segments are in the part `bitstream`.
+  ByteRange stream_range(const RowBlock& block) const;
+
+  // What the codec returns for the block, in the order of segments. Corrupt when it fails its checksum.
+  Result<std::vector<std::byte>> decode_samples(const RowBlock& block) const;
+
+ private:
+  friend void decode_blocks(std::span<struct BlockDecoding> blocks);
+  TensorDecoder() = default;
+  Status load_scales(const ArchiveReader& archive);
+  Status load_outliers(const ArchiveReader& archive);
+  void list_blocks();
+  void add_segments(const RowBlock& block, std::vector<SegmentDecoding>* segments) const;
+  Status check_segments(const RowBlock& block, std::span<SegmentDecoding> segments) const;
+  void restore(const RowBlock& block, std::span<const SegmentDecoding> segments,
+               std::vector<float>* weights) const;
+
+  std::string name_;
+  const TensorRecord* record_ = nullptr;
+  CodedTensor stages_;
+  const Codec* codec_ = nullptr;
+  std::vector<MatrixScales> scales_;
+  std::vector<std::vector<uint32_t>> order_;
+  OutlierList outliers_;  // indices in the tensor
+  std::span<const std::byte> stream_;
+  std::vector<uint64_t> segment_begin_;
+  std::vector<RowBlock> blocks_;
+};
+
+// A block to be decoded.
+struct BlockDecoding {
+  const TensorDecoder* tensor = nullptr;
+  const RowBlock* block = nullptr;  // one of tensor->blocks()
+  // Called with block->rows x cols weights, outliers applied, which are gone when it returns.
+  std::function<Status(std::span<const float> weights)> use;
+  Status status = Status::ok();  // result: of decoding, or what `use` returned
+};
+
+// Weights of the blocks that one call should have: pictures of the usual size for all lanes
+// (vvc/residual/lanes/read_32x32_lanes.h, vvc/residual/lanes/read_any_lanes.h).
+inline constexpr uint64_t kDecodeGroupWeights = 16 * kDefaultPictureWeights;
+
+// Each as alone, in order. Corrupt for samples that fail their checksum. Thread-safe; holds the samples of
+// all blocks and the weights of one.
+void decode_blocks(std::span<BlockDecoding> blocks);
+
+}  // namespace llmcodec

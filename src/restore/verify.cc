@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <chrono>
+
+#include "llmcodec/model.h"
+#include "report/tensor_report.h"
+#include "restore/parallel_decode.h"
+#include "tensor/model_source.h"
+
+namespace llmcodec {
+namespace {
+
+class Verification {
+ public:
+  explicit Verification(const VerifyOptions& options)
+      : options_(options), codecs_(options.control.environment) {}
+
+  Result<VerifyReport> run() {
+    LLMC_ASSIGN_OR_RETURN(archive_, ArchiveReader::open(options_.input));
+    report_.compared = !options_.against.empty();
+    if (report_.compared) {
+      LLMC_ASSIGN_OR_RETURN(original_, open_model(options_.against));
+    }
+    report_.tensors = describe_tensors(*archive_);
+    for (const TensorReport& tensor : report_.tensors) report_.parameters += tensor.elements;
+    const auto start = std::chrono::steady_clock::now();
+    LLMC_RETURN_IF_ERROR(check_coded());
+    report_.decode_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    LLMC_RETURN_IF_ERROR(check_exact());
+    return finish();
+  }
+
+ private:
+  Status check_coded() {
+    std::vector<std::string> names;
+    for (const TensorReport& tensor : report_.tensors) {
+      if (tensor.coded) names.push_back(tensor.name);
+    }
+    return decode_tensors(*archive_, names, codecs_, options_.control,
+                          [&](const TensorDecoder& tensor, uint64_t first,
+                              std::span<const float> weights) -> Result<BlockTaker> {
+                            if (!report_.compared) return BlockTaker([] { return Status::ok(); });
+                            return compare(tensor.name(), first, weights);
+                          });
+  }
+
+  Result<BlockTaker> compare(const std::string& name, uint64_t first, std::span<const float> weights) {
+    const TensorSource& source = *original_.source;
+    LLMC_ASSIGN_OR_RETURN(const size_t index, source.find(name));
+    if (source.tensors()[index].shape != archive_->description().tensors.at(name).shape)
+      return error(ErrorKind::kInvalidArgument, "has another shape in the original").in_tensor(name);
+    std::vector<float> original(weights.size());
+    LLMC_RETURN_IF_ERROR(source.read_f32(index, first, original));
+    source.release(index, first, weights.size());
+    ErrorMetrics metrics;
+    metrics.add(original, weights);
+    return BlockTaker([this, &name, metrics] {
+      metrics_[name].merge(metrics);
+      return Status::ok();
+    });
+  }
+
+  // Exact tensors: their bytes are the file's; against the original they must be equal.
+  Status check_exact() {
+    for (const auto& [name, record] : archive_->description().tensors) {
+      if (!is_verbatim(record)) continue;
+      LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->part(name, "data"));
+      LLMC_RETURN_IF_ERROR(compare_exact(name, bytes));
+    }
+    for (const auto& [name, record] : archive_->description().exact) {
+      LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->exact(name));
+      if (!name.starts_with("llmcodec.")) LLMC_RETURN_IF_ERROR(compare_exact(name, bytes));
+      archive_->release_exact(name);
+    }
+    return Status::ok();
+  }
+
+  Status compare_exact(const std::string& name, std::span<const std::byte> bytes) {
+    if (!report_.compared) return Status::ok();
+    LLMC_ASSIGN_OR_RETURN(const size_t index, original_.source->find(name));
+    if (!std::ranges::equal(bytes, original_.source->bytes(index)))
+      return error(ErrorKind::kCorrupt, "stored exactly, but differs from the original")
+          .in_tensor(name)
+          .in_file(options_.input);
+    return Status::ok();
+  }
+
+  VerifyReport finish() {
+    ErrorMetrics all;
+    for (TensorReport& tensor : report_.tensors) {
+      const auto found = metrics_.find(tensor.name);
+      if (found == metrics_.end()) continue;
+      set_errors(found->second, &tensor);
+      all.merge(found->second);
+    }
+    report_.relative_mse = all.relative_mse();
+    report_.snr_db = all.snr_db();
+    report_.max_abs_error = all.max_abs_error();
+    report_.cosine = all.cosine();
+    return std::move(report_);
+  }
+
+  VerifyOptions options_;
+  CodecSet codecs_;
+  std::unique_ptr<ArchiveReader> archive_;
+  Model original_;
+  std::map<std::string, ErrorMetrics> metrics_;
+  VerifyReport report_;
+};
+
+}  // namespace
+
+Result<VerifyReport> verify(const VerifyOptions& options) {
+  return Verification(options).run();
+}
+
+Result<InspectReport> inspect(const std::string& path) {
+  LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(path));
+  InspectReport report;
+  report.tensors = describe_tensors(*archive);
+  for (const TensorReport& tensor : report.tensors) report.parameters += tensor.elements;
+  report.bytes = archive->total_bytes();
+  report.carried_bytes = carried_bytes(*archive);
+  report.writer = archive->description().writer;
+  report.command = archive->description().command;
+  report.source_kind = archive->description().source_kind;
+  set_bpw(report.bytes, report.carried_bytes, report.parameters, &report.bpw, &report.bpw_weights);
+  return report;
+}
+
+}  // namespace llmcodec

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// residual_coding() for writing only, in about half the cycles: the same bits as the description in
+// residual_syntax.h, which stays the definition (a test compares the two).
+//
+//   encode_residual_in_scan_order(encoder, 5, 5, levels, last);   // levels[n] at scan position n
+#pragma once
+
+#include <cstdint>
+
+#include "vvc/cabac/cabac_encoder.h"
+#include "vvc/residual/residual_syntax.h"
+
+namespace llmcodec::vvc {
+
+// Writes one block under dependent quantisation. levels[0..last] are TransCoeffLevel by scan position,
+// reachable, levels[last] not zero; `last` below the block's number of coefficients.
+void encode_residual_in_scan_order(CabacEncoder& bins, int log2_width, int log2_height, const int32_t* levels,
+                                   int last);
+
+}  // namespace llmcodec::vvc

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What both encoders do outside slice data: the stream of NAL units, and the intra mode and coefficients of
+// one block.
+//
+//   LLMC_ASSIGN_OR_RETURN(EncoderStream stream, EncoderStream::start(sps, pps, nullptr));
+//   LLMC_RETURN_IF_ERROR(stream.begin_slice(slice_header));
+//   stream.end_slice(slice_data);
+//   std::vector<std::byte> bytes = stream.take();               // Annex B byte stream
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "llmcodec/plane.h"
+#include "llmcodec/status.h"
+#include "vvc/picture/scaling.h"
+#include "vvc/slice/slice_syntax.h"
+#include "vvc/stream/header_syntax.h"
+#include "vvc/stream/trace.h"
+
+namespace llmcodec::vvc {
+
+class EncoderStream {
+ public:
+  // Writes both parameter sets. InvalidArgument for values that they cannot hold. `trace` (may be null) gets
+  // every header element, in the order of the stream.
+  static Result<EncoderStream> start(const Sps& sps, const Pps& pps, TraceSink* trace);
+
+  // Picture header of a picture with several slices; opens the access unit.
+  Status add_picture_header(const PictureHeader& header);
+  // The header of an IDR slice; its data follow with end_slice().
+  Status begin_slice(const SliceHeader& header);
+  void end_slice(std::span<const uint8_t> data);
+  // Hash SEI message: the MD5 of the picture just coded (its whole coded size).
+  void add_hash(PlaneView picture, int bit_depth);
+  // SEI message about the picture just coded.
+  void add_suffix_sei(std::span<const std::byte> rbsp);
+
+  const Sps& sps() const { return *sets_.sps[0]; }
+  const Pps& pps() const { return *sets_.pps[0]; }
+  size_t size() const { return bytes_.size(); }
+  std::vector<std::byte> take() { return std::move(bytes_); }
+
+ private:
+  ParameterSets sets_;
+  TraceSink* trace_ = nullptr;
+  BitWriter slice_;                      // header of the slice that is being coded
+  bool slice_opens_access_unit_ = true;  // it does unless a picture header stands before it
+  std::vector<std::byte> bytes_;
+};
+
+// The lines that the decoder's trace has for a transform unit, besides its syntax elements.
+void trace_transform_unit(TraceSink& trace, const CodingUnit& cu, const TransformUnit& tu);
+
+}  // namespace llmcodec::vvc

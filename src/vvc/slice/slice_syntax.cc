@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "vvc/slice/slice_syntax.h"
+
+namespace llmcodec::vvc {
+
+SliceParameters slice_parameters(const Sps& sps, const Pps& pps, const SliceHeader& header) {
+  SliceParameters p;
+  p.picture.width = static_cast<int>(sps.sps_pic_width_max_in_luma_samples);
+  p.picture.height = static_cast<int>(sps.sps_pic_height_max_in_luma_samples);
+  p.partition = partition_constraints(sps, header.picture);
+  p.max_tb_log2 = sps.max_tb_log2();
+  p.mrl_enabled = sps.sps_mrl_enabled_flag;
+  p.cu_qp_delta_enabled = pps.pps_cu_qp_delta_enabled_flag;
+  p.cu_qp_delta_subdiv = static_cast<int>(header.picture.ph_cu_qp_delta_subdiv_intra_slice);
+  p.qp_bd_offset = sps.qp_bd_offset();
+  p.slice_qp = header.slice_qp(pps);
+  p.slice = static_cast<uint16_t>(header.sh_slice_address + 1);
+  return p;
+}
+
+}  // namespace llmcodec::vvc

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "vvc/trellis/trellis_batch.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include "vvc/trellis/trellis_lanes.h"
+#include "vvc/trellis/trellis_rates.h"
+
+namespace llmcodec::vvc {
+namespace {
+
+// Where 16-bit costs are exact: distortions of 4096 / 256 steps and more must saturate, and 1 / lambda has
+// four bits before the point.
+constexpr int64_t kLeastInverse = 65536 * 101 / 100, kLargestInverse = 15 * 65536;
+
+struct Aligned {
+  void operator()(std::byte* memory) const { ::operator delete[](memory, std::align_val_t{64}); }
+};
+using LaneMemory = std::unique_ptr<std::byte[], Aligned>;
+
+LaneMemory lane_memory(size_t size) {
+  return LaneMemory(new (std::align_val_t{64}) std::byte[size]());
+}
+
+}  // namespace
+
+struct BatchTrellis::Work {
+  Work(int log2_width_in, int log2_height_in, const TrellisOptions& options)
+      : single(log2_width_in, log2_height_in, options),
+        scan(scan_order(log2_width_in, log2_height_in)),
+        log2_width(log2_width_in),
+        log2_height(log2_height_in),
+        inverse_lambda(inverse_lambda_of(options)),
+        lane_work(lane_memory(lane_work_size())),
+        magnitudes(lane_memory(array_size())),
+        levels(lane_memory(array_size())) {}
+
+  size_t array_size() const { return sizeof(uint16_t) * kTrellisLanes * static_cast<size_t>(scan.count); }
+  uint16_t* magnitudes_at(int n) {
+    return reinterpret_cast<uint16_t*>(magnitudes.get()) + static_cast<size_t>(n) * kTrellisLanes;
+  }
+  const uint16_t* levels_at(int n) const {
+    return reinterpret_cast<const uint16_t*>(levels.get()) + static_cast<size_t>(n) * kTrellisLanes;
+  }
+  bool spread(int lane, std::span<const int32_t> coefficients);
+  void collect(int lane, std::span<const int32_t> coefficients, std::span<int32_t> out) const;
+
+  Trellis single;  // for what the lanes cannot hold
+  const ScanOrder& scan;
+  int log2_width, log2_height;
+  int64_t inverse_lambda;
+  LaneRates rates{};
+  LaneMemory lane_work, magnitudes, levels;
+};
+
+// False if a coefficient is too large for a lane.
+bool BatchTrellis::Work::spread(int lane, std::span<const int32_t> coefficients) {
+  uint32_t largest = 0;
+  uint16_t* at = magnitudes_at(0) + lane;
+  for (const int32_t c : coefficients) {
+    const uint32_t magnitude = static_cast<uint32_t>(std::abs(c));
+    largest = std::max(largest, magnitude);
+    *at = static_cast<uint16_t>(std::min<uint32_t>(magnitude, kMaxLaneMagnitude));
+    at += kTrellisLanes;
+  }
+  return largest <= kMaxLaneMagnitude;
+}
+
+void BatchTrellis::Work::collect(int lane, std::span<const int32_t> coefficients,
+                                 std::span<int32_t> out) const {
+  const uint16_t* at = levels_at(0) + lane;
+  for (size_t n = 0; n < out.size(); ++n, at += kTrellisLanes) {
+    const int32_t sign = coefficients[n] >> 31;
+    out[n] = (*at ^ sign) - sign;
+  }
+}
+
+LaneRates lane_rates(const TrellisRates& rates) {
+  constexpr int kSigOffsets[] = {8, 4, 0}, kGreaterOffsets[] = {16, 11, 6, 1};
+  LaneRates lanes{};
+  const auto price = [](uint32_t rate) { return static_cast<uint16_t>(std::min<uint32_t>(rate, 0x3fff)); };
+  for (int set = 0; set < 3; ++set)
+    for (int row = 0; row < 3; ++row)
+      for (int i = 0; i < 8; ++i)
+        lanes.sig[set][row][i] = price(rates.sig[set][kSigOffsets[row] + i % 4][i / 4]);
+  for (int row = 0; row < 4; ++row)
+    for (int inc = 0; inc < 5; ++inc) {
+      if (row == 0 && inc > 4) continue;
+      const uint32_t* level = rates.level[kGreaterOffsets[row] + inc];
+      const auto put = [&](uint8_t table[2][16], int entry, uint32_t rate) {
+        table[0][entry] = static_cast<uint8_t>(price(rate));
+        table[1][entry] = static_cast<uint8_t>(price(rate) >> 8);
+      };
+      put(lanes.even[row], 2 * inc, level[2]);
+      put(lanes.even[row], 2 * inc + 1, level[4]);
+      put(lanes.odd[row], 3 * inc, level[1]);
+      put(lanes.odd[row], 3 * inc + 1, level[3]);
+      put(lanes.odd[row], 3 * inc + 2, level[5]);
+    }
+  const uint32_t* start = rates.level[0];
+  lanes.start_even[0] = price(start[2]), lanes.start_even[1] = price(start[4]);
+  lanes.start_odd[0] = price(start[1]), lanes.start_odd[1] = price(start[3]),
+  lanes.start_odd[2] = price(start[5]);
+  for (int i = 0; i < 32; ++i) {
+    lanes.last_x[i] = price(rates.last_x[i]);
+    lanes.last_y[i] = price(rates.last_y[i]);
+  }
+  for (int i = 0; i < 2; ++i) {
+    lanes.tu_coded[i] = price(rates.tu_coded[i]);
+    for (int bin = 0; bin < 2; ++bin) lanes.sb_coded[i][bin] = price(rates.sb_coded[i][bin]);
+  }
+  return lanes;
+}
+
+BatchTrellis::BatchTrellis(int log2_width, int log2_height, const TrellisOptions& options)
+    : work_(std::make_unique<Work>(log2_width, log2_height, options)) {}
+BatchTrellis::~BatchTrellis() = default;
+BatchTrellis::BatchTrellis(BatchTrellis&&) noexcept = default;
+BatchTrellis& BatchTrellis::operator=(BatchTrellis&&) noexcept = default;
+
+void BatchTrellis::set_rates(const ContextSet& contexts) {
+  work_->single.set_rates(contexts);
+  work_->rates = lane_rates(trellis_rates(contexts, work_->log2_width, work_->log2_height));
+}
+
+void BatchTrellis::quantize(std::span<const int32_t> coefficients, int count, std::span<int32_t> levels,
+                            std::span<TrellisResult> results) {
+  Work& w = *work_;
+  const auto size = static_cast<size_t>(count);
+  const auto part = [size](auto all, size_t block) { return all.subspan(block * size, size); };
+  bool fits[kMaxBlocks] = {};
+  const bool in_lanes = w.inverse_lambda >= kLeastInverse && w.inverse_lambda <= kLargestInverse;
+  LaneProblem problem;
+  if (in_lanes) {
+    for (size_t b = 0; b < results.size(); ++b)
+      fits[b] = w.spread(static_cast<int>(b), part(coefficients, b));
+    problem.rates = &w.rates;
+    problem.scan = &w.scan;
+    problem.log2_width = w.log2_width;
+    problem.log2_height = w.log2_height;
+    problem.count = count;
+    problem.lanes = static_cast<int>(results.size());
+    problem.inverse_lambda = static_cast<uint32_t>(w.inverse_lambda);
+    problem.magnitudes = w.magnitudes_at(0);
+    problem.work = w.lane_work.get();
+    problem.levels = reinterpret_cast<uint16_t*>(w.levels.get());
+    quantize_lanes(problem);
+  }
+  for (size_t b = 0; b < results.size(); ++b) {
+    if (!fits[b] || problem.valid[b] == 0) {
+      results[b] = w.single.quantize(part(coefficients, b), part(levels, b));
+      continue;
+    }
+    w.collect(static_cast<int>(b), part(coefficients, b), part(levels, b));
+    results[b] = {.last = static_cast<int16_t>(problem.last[b]),
+                  .final_state = problem.final_state[b],
+                  .cost = problem.cost[b]};
+  }
+}
+
+}  // namespace llmcodec::vvc

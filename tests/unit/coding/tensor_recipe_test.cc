@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "coding/tensor_recipe.h"
+
+#include "../tensor/tensor_test_files.h"
+
+namespace llmcodec {
+namespace {
+
+using nlohmann::json;
+
+TensorRecord record_with(const char* stages) {
+  TensorRecord record;
+  record.dtype = "F16";
+  record.shape = {96, 64};
+  record.rows = 96;
+  record.cols = 64;
+  for (const json& stage : json::parse(stages)) record.stages.push_back(stage);
+  record.parts["bitstream"] = {30, "00"};
+  return record;
+}
+
+TensorRecord spatial() {
+  return record_with(R"([
+    {"stage": "scales", "kind": "dual", "row": [0.25, 16], "col": [1.5, 8], "order": "col_scale"},
+    {"stage": "affine", "step": 0.1, "zero": 512, "bit_depth": 10},
+    {"stage": "layout", "kind": "spatial", "picture": [32, 64], "cuts": [3, 1]},
+    {"stage": "codec", "name": "raw", "options": "raw", "codec_version": "1", "stream": "raw", "quality": 3.5,
+     "pictures": 2, "segments": [20, 10]}])");
+}
+
+TensorRecord spectral() {
+  return record_with(R"([
+    {"stage": "scales", "kind": "row", "row": [0.25, 16], "zero": true},
+    {"stage": "layout", "kind": "spectral", "step": 0.31, "coefficients": 512, "blocks": [6, 2], "cuts": [1, 1]},
+    {"stage": "codec", "name": "vvc", "options": "vvc", "codec_version": "1", "stream": "h266", "quality": 20,
+     "pictures": 1, "segments": [30]}])");
+}
+
+TEST(Stages, come_back_as_they_were) {
+  for (const TensorRecord& record : {spatial(), spectral()}) {
+    const auto tensor = stages_from_json(record);
+    ASSERT_OK(tensor);
+    EXPECT_EQ(json(stages_to_json(*tensor)), json(record.stages));
+  }
+}
+
+TEST(Stages, numbers_are_binary32_written_shortest) {
+  auto tensor = stages_from_json(spatial());
+  ASSERT_OK(tensor);
+  EXPECT_EQ(tensor->spatial().affine.step_lsb, 0.1f);
+  EXPECT_NE(stages_to_json(*tensor)[1].dump().find("\"step\":0.1,"), std::string::npos);
+}
+
+// A field left out, or of another type, must never be taken for a default that changes the tensor.
+TEST(Stages, every_field_is_needed_and_typed) {
+  for (const TensorRecord& whole : {spatial(), spectral()}) {
+    for (size_t s = 0; s < whole.stages.size(); ++s) {
+      for (const auto& [key, value] : whole.stages[s].items()) {
+        if (key == "order" || key == "zero") continue;  // absent: their default
+        TensorRecord absent = whole, other = whole;
+        absent.stages[s].erase(key);
+        EXPECT_FALSE(stages_from_json(absent).is_ok()) << key << " absent";
+        if (key == "zero") continue;
+        other.stages[s][key] = json::object();
+        EXPECT_FALSE(stages_from_json(other).is_ok()) << key << " of another type";
+      }
+    }
+  }
+}
+
+TEST(Stages, unknown_ones_are_unsupported) {
+  TensorRecord record = spatial();
+  record.stages[0]["stage"] = "magic";
+  expect_error(stages_from_json(record), ErrorKind::kUnsupported, "magic");
+  record = spatial();
+  record.stages[1]["version"] = 2;
+  expect_error(stages_from_json(record), ErrorKind::kUnsupported, "version 2");
+  record = spectral();
+  record.stages.insert(record.stages.begin() + 1, json{{"stage", "affine"}});
+  EXPECT_FALSE(stages_from_json(record).is_ok());
+}
+
+TEST(Stages, segments_must_add_up_to_the_stream_and_the_pictures) {
+  for (const char* segments : {"[20, 11]", "[30]", "[20, 5, 5]", "[]", "[20, -10]", "[4294967296, 10]"}) {
+    TensorRecord record = spatial();
+    record.stages[3]["segments"] = json::parse(segments);
+    EXPECT_FALSE(stages_from_json(record).is_ok()) << segments;
+  }
+}
+
+TEST(Stages, pictures_must_cover_the_matrix_and_none_lie_outside) {
+  for (const char* change :
+       {R"({"picture": [32, 63]})", R"({"picture": [16, 64]})", R"({"cuts": [4, 1]})", R"({"cuts": [3, 2]})",
+        R"({"picture": [0, 64]})", R"({"picture": [4294967295, 4294967295], "cuts": [1, 1]})"}) {
+    TensorRecord record = spatial();
+    record.stages[2].update(json::parse(change));
+    EXPECT_FALSE(stages_from_json(record).is_ok()) << change;
+  }
+}
+
+}  // namespace
+}  // namespace llmcodec

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "estimate/moment_estimate.h"
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <random>
+
+#include "../tensor/tensor_test_files.h"
+#include "tensor/safetensors.h"
+
+namespace llmcodec {
+namespace {
+
+constexpr size_t kWidth = 8, kHeadWidth = 4, kHidden = 12, kTokens = 16;
+
+using Tensors = std::map<std::string, std::pair<std::vector<uint64_t>, std::vector<float>>>;
+
+std::vector<float> noise(size_t count, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::vector<float> values(count);
+  for (float& v : values) v = static_cast<float>(random() >> 8) / static_cast<float>(1 << 23) - 1;
+  return values;
+}
+
+// One layer, two heads that share one head of values. Every token has the same vector, so that averages over
+// tokens, whichever are drawn, change nothing and the reference below is one vector's way through the layer.
+Tensors one_layer() {
+  Tensors tensors;
+  const auto put = [&](const std::string& name, std::vector<uint64_t> shape) {
+    size_t count = 1;
+    for (const uint64_t side : shape) count *= side;
+    tensors[name] = {std::move(shape), noise(count, static_cast<uint32_t>(tensors.size() + 1))};
+  };
+  const std::string layer = "model.layers.0.";
+  put("model.embed_tokens.weight", {kTokens, kWidth});
+  auto& embedding = tensors["model.embed_tokens.weight"].second;
+  for (size_t i = kWidth; i < embedding.size(); ++i) embedding[i] = embedding[i % kWidth];
+  for (const char* norm : {"input_layernorm", "post_attention_layernorm"})
+    put(layer + norm + ".weight", {kWidth});
+  put("model.norm.weight", {kWidth});
+  put(layer + "self_attn.q_proj.weight", {kWidth, kWidth});
+  put(layer + "self_attn.k_proj.weight", {kHeadWidth, kWidth});
+  put(layer + "self_attn.v_proj.weight", {kHeadWidth, kWidth});
+  put(layer + "self_attn.v_proj.bias", {kHeadWidth});
+  put(layer + "self_attn.o_proj.weight", {kWidth, kWidth});
+  put(layer + "mlp.gate_proj.weight", {kHidden, kWidth});
+  put(layer + "mlp.up_proj.weight", {kHidden, kWidth});
+  put(layer + "mlp.down_proj.weight", {kWidth, kHidden});
+  return tensors;
+}
+
+Status write_folder(const std::string& folder, const Tensors& tensors, const std::string& type) {
+  std::vector<TensorInfo> infos;
+  for (const auto& [name, tensor] : tensors) infos.push_back({name, Dtype::kF32, tensor.first});
+  write_bytes(folder + "/config.json",
+              R"({"model_type": ")" + type + R"(", "num_attention_heads": 2, "num_key_value_heads": 1})");
+  LLMC_ASSIGN_OR_RETURN(const auto sink, create_safetensors(folder + "/model.safetensors", infos, {}));
+  size_t index = 0;
+  for (const auto& [name, tensor] : tensors)
+    LLMC_RETURN_IF_ERROR(sink->write(index++, std::as_bytes(std::span(tensor.second))));
+  return sink->finish();
+}
+
+using Vector = std::vector<double>;
+
+Vector times(const Tensors& tensors, const std::string& name, const Vector& x) {
+  const auto& [shape, w] = tensors.at(name);
+  Vector y(shape[0], 0.0);
+  for (size_t r = 0; r < y.size(); ++r) {
+    for (size_t c = 0; c < x.size(); ++c) y[r] += double{w[r * x.size() + c]} * x[c];
+  }
+  return y;
+}
+
+Vector normalized(const Tensors& tensors, const std::string& name, const Vector& x) {
+  double energy = 0;
+  for (const double v : x) energy += v * v / static_cast<double>(x.size());
+  Vector y(x.size());
+  for (size_t i = 0; i < x.size(); ++i)
+    y[i] = x[i] / std::sqrt(energy + 1e-5) * double{tensors.at(name).second[i]};
+  return y;
+}
+
+Vector plus(Vector x, const Vector& change) {
+  for (size_t i = 0; i < x.size(); ++i) x[i] += change[i];
+  return x;
+}
+
+// The inputs of each matrix, by its Hugging Face name; tokens are all alike, so their weights change nothing.
+std::map<std::string, Vector> reference(const Tensors& tensors) {
+  const std::string layer = "model.layers.0.";
+  std::map<std::string, Vector> inputs;
+  const auto& embedding = tensors.at("model.embed_tokens.weight").second;
+  Vector hidden(embedding.begin(), embedding.begin() + kWidth);
+  const Vector x = normalized(tensors, layer + "input_layernorm.weight", hidden);
+  for (const char* name : {"q", "k", "v"}) inputs[layer + "self_attn." + name + "_proj.weight"] = x;
+  Vector value = times(tensors, layer + "self_attn.v_proj.weight", x);
+  const auto& bias = tensors.at(layer + "self_attn.v_proj.bias").second;
+  value = plus(value, Vector(bias.begin(), bias.end()));
+  value.insert(value.end(), value.begin(), value.begin() + kHeadWidth);
+  inputs[layer + "self_attn.o_proj.weight"] = value;
+  hidden = plus(hidden, times(tensors, layer + "self_attn.o_proj.weight", value));
+  const Vector y = normalized(tensors, layer + "post_attention_layernorm.weight", hidden);
+  inputs[layer + "mlp.gate_proj.weight"] = inputs[layer + "mlp.up_proj.weight"] = y;
+  Vector middle = times(tensors, layer + "mlp.gate_proj.weight", y);
+  const Vector up = times(tensors, layer + "mlp.up_proj.weight", y);
+  for (size_t i = 0; i < middle.size(); ++i) middle[i] *= up[i] / (1 + std::exp(-middle[i]));
+  inputs[layer + "mlp.down_proj.weight"] = middle;
+  hidden = plus(hidden, times(tensors, layer + "mlp.down_proj.weight", middle));
+  inputs["model.embed_tokens.weight"] = normalized(tensors, "model.norm.weight", hidden);
+  return inputs;
+}
+
+double energy(const std::vector<float>& values) {
+  double sum = 0;
+  for (const float v : values) sum += double{v} * v;
+  return sum;
+}
+
+Vector slopes_of_silu(Vector x) {
+  for (double& v : x) {
+    const double share = 1 / (1 + std::exp(-v));
+    v = share * (1 + v * (1 - share));
+  }
+  return x;
+}
+
+// The outputs of each matrix that does not end in scores, by its Hugging Face name: one value for all rows.
+std::map<std::string, double> reference_outputs(const Tensors& tensors) {
+  const std::string layer = "model.layers.0.";
+  const auto inputs = reference(tensors);
+  const auto weight = [&](const Vector& hidden) {
+    double sum = 0;
+    for (const double h : hidden) sum += h * h;
+    return 1 / (sum / kWidth + 1e-5);
+  };
+  const auto& embedding = tensors.at("model.embed_tokens.weight").second;
+  Vector hidden(embedding.begin(), embedding.begin() + kWidth);
+  const std::string output = layer + "self_attn.o_proj.weight", down = layer + "mlp.down_proj.weight";
+  hidden = plus(hidden, times(tensors, output, inputs.at(output)));
+  std::map<std::string, double> outputs;
+  outputs[output] = weight(hidden);
+  // Token t gives 1 / (t + 1) of itself to each of the positions t..15 that see it.
+  double shares = 0;
+  for (int t = 1; t <= 16; ++t) shares += 1.0 / t / 16;
+  outputs[layer + "self_attn.v_proj.weight"] =
+      weight(hidden) * shares * energy(tensors.at(output).second) / kHeadWidth;
+
+  hidden = plus(hidden, times(tensors, down, inputs.at(down)));
+  outputs[down] = weight(hidden);
+  const Vector& y = inputs.at(layer + "mlp.up_proj.weight");
+  const Vector gate = times(tensors, layer + "mlp.gate_proj.weight", y),
+               up = times(tensors, layer + "mlp.up_proj.weight", y), slopes = slopes_of_silu(gate);
+  double& by_gate = outputs[layer + "mlp.gate_proj.weight"];
+  double& by_up = outputs[layer + "mlp.up_proj.weight"];
+  for (size_t j = 0; j < kHidden; ++j) {
+    double column = 0;
+    for (size_t r = 0; r < kWidth; ++r) {
+      const double w = tensors.at(down).second[r * kHidden + j];
+      column += w * w;
+    }
+    const double through_gate = up[j] * slopes[j], through_up = gate[j] / (1 + std::exp(-gate[j]));
+    by_gate += weight(hidden) * column * through_gate * through_gate / kHidden;
+    by_up += weight(hidden) * column * through_up * through_up / kHidden;
+  }
+  return outputs;
+}
+
+Result<MomentEstimate> estimate(const Tensors& tensors, const std::string& type, unsigned threads = 1) {
+  const TempFolder folder;
+  LLMC_RETURN_IF_ERROR(write_folder(folder.path(), tensors, type));
+  LLMC_ASSIGN_OR_RETURN(const Model model, open_model(folder.path()));
+  return estimate_moments(model, threads, [](uint64_t) { return Status::ok(); });
+}
+
+TEST(MomentEstimate, EqualsThePlainWayThroughALayer) {
+  const Tensors tensors = one_layer();
+  const auto found = estimate(tensors, "llama");
+  ASSERT_TRUE(found.is_ok()) << found.error().to_string();
+  ASSERT_TRUE(found->importance) << found->why_not;
+  const auto expected = reference(tensors);
+  EXPECT_EQ(found->importance->size(), expected.size());
+  for (const auto& [name, inputs] : expected) {
+    const auto entry = found->importance->find(name, inputs.size());
+    ASSERT_TRUE(entry.is_ok()) << entry.error().to_string();
+    ASSERT_TRUE(entry->found()) << name;
+    for (size_t i = 0; i < inputs.size(); ++i)
+      EXPECT_NEAR(entry->matrix(0)[i], inputs[i] * inputs[i], 1e-3 * (inputs[i] * inputs[i] + 0.1))
+          << name << i;
+  }
+}
+
+TEST(MomentEstimate, OutputsArePassedBackThroughTheirBlock) {
+  const Tensors tensors = one_layer();
+  const auto found = estimate(tensors, "llama");
+  ASSERT_TRUE(found.is_ok() && found->importance);
+  for (const auto& [name, moment] : reference_outputs(tensors)) {
+    const auto entry = found->importance->find_outputs(name, tensors.at(name).first[0]);
+    ASSERT_TRUE(entry.is_ok() && entry->found()) << name;
+    for (const float m : entry->moments) EXPECT_NEAR(m, moment, 2e-3 * moment) << name;
+  }
+  // All values are alike: no score can change their mixture.
+  for (const char* name : {"q", "k"}) {
+    const std::string full = std::string("model.layers.0.self_attn.") + name + "_proj.weight";
+    const auto entry = found->importance->find_outputs(full, tensors.at(full).first[0]);
+    EXPECT_TRUE(entry.is_ok() && !entry->found()) << full;
+  }
+}
+
+// Key row 1 is always zero: the queries' row 1 of both heads moves no score. Row 2 is three times row 0.
+TEST(MomentEstimate, RowsOfQueriesMatterAsTheirKeysVary) {
+  Tensors tensors = one_layer();
+  const std::string attention = "model.layers.0.self_attn.";
+  tensors["model.embed_tokens.weight"].second = noise(kTokens * kWidth, 99);
+  auto& key = tensors[attention + "k_proj.weight"].second;
+  for (size_t c = 0; c < kWidth; ++c) {
+    key[kWidth + c] = 0;
+    key[2 * kWidth + c] = 3 * key[c];
+  }
+  const auto found = estimate(tensors, "llama");
+  ASSERT_TRUE(found.is_ok() && found->importance) << found->why_not;
+  const auto entry = found->importance->find_outputs(attention + "q_proj.weight", kWidth);
+  ASSERT_TRUE(entry.is_ok() && entry->found());
+  for (const size_t head : {size_t{0}, kHeadWidth}) {
+    EXPECT_GT(entry->moments[head], 0);
+    EXPECT_EQ(entry->moments[head + 1], 0);
+    EXPECT_NEAR(entry->moments[head + 2] / entry->moments[head], 9, 1e-3);
+  }
+  // Where norms follow queries and keys, nothing is said about them.
+  tensors[attention + "q_norm.weight"] = {{kHeadWidth}, noise(kHeadWidth, 7)};
+  const auto normed = estimate(tensors, "qwen3");
+  ASSERT_TRUE(normed.is_ok() && normed->importance) << normed->why_not;
+  const auto none = normed->importance->find_outputs(attention + "q_proj.weight", kWidth);
+  EXPECT_TRUE(none.is_ok() && !none->found());
+}
+
+// A layer whose values are all zero: its output matrix has no inputs, its values no effect.
+TEST(MomentEstimate, ADeadLayerHasMomentsThatCanBeUsed) {
+  Tensors tensors = one_layer();
+  const std::string attention = "model.layers.0.self_attn.";
+  for (const char* part : {"v_proj.weight", "v_proj.bias", "o_proj.weight"})
+    std::ranges::fill(tensors[attention + part].second, 0.0F);
+  const auto found = estimate(tensors, "llama");
+  ASSERT_TRUE(found.is_ok() && found->importance) << found->why_not;
+  const auto inputs = found->importance->find(attention + "o_proj.weight", kWidth);
+  ASSERT_TRUE(inputs.is_ok() && inputs->found());
+  for (const float m : inputs->moments) EXPECT_EQ(m, 1);
+  const auto outputs = found->importance->find_outputs(attention + "v_proj.weight", kHeadWidth);
+  EXPECT_TRUE(outputs.is_ok() && !outputs->found());
+}
+
+TEST(MomentEstimate, IsTheSameForAnyNumberOfThreads) {
+  Tensors tensors = one_layer();
+  tensors["model.embed_tokens.weight"].second = noise(kTokens * kWidth, 99);
+  const auto one = estimate(tensors, "qwen2", 1), three = estimate(tensors, "qwen2", 3);
+  ASSERT_TRUE(one.is_ok() && one->importance && three.is_ok() && three->importance);
+  for (const auto& [name, inputs] : reference(tensors)) {
+    const auto a = one->importance->find(name, inputs.size()),
+               b = three->importance->find(name, inputs.size());
+    ASSERT_TRUE(a.is_ok() && a->found() && b.is_ok() && b->found());
+    EXPECT_TRUE(std::ranges::equal(a->moments, b->moments)) << name;
+    const uint64_t rows = tensors.at(name).first[0];
+    const auto c = one->importance->find_outputs(name, rows), d = three->importance->find_outputs(name, rows);
+    ASSERT_TRUE(c.is_ok() && d.is_ok() && c->found() == (name != "model.embed_tokens.weight"));
+    EXPECT_TRUE(std::ranges::equal(c->moments, d->moments)) << name;
+  }
+}
+
+TEST(MomentEstimate, SaysWhyThereIsNone) {
+  const auto expect_none = [](const Tensors& tensors, const std::string& type, const std::string& why) {
+    const auto found = estimate(tensors, type);
+    ASSERT_TRUE(found.is_ok()) << found.error().to_string();
+    EXPECT_FALSE(found->importance);
+    EXPECT_NE(found->why_not.find(why), std::string::npos) << found->why_not;
+  };
+  expect_none(one_layer(), "gemma2", "gemma2");
+  Tensors other = one_layer();
+  other["model.layers.0.self_attn.v_proj.weight"] = {{kWidth, kWidth}, noise(kWidth * kWidth, 5)};
+  expect_none(other, "llama", "layer 0");
+  Tensors broken = one_layer();
+  broken["model.layers.0.mlp.up_proj.weight"].second[3] = std::numeric_limits<float>::quiet_NaN();
+  expect_none(broken, "llama", "not finite");
+}
+
+// Two experts, stored one by one; the router sends every token to both, the first with nearly all the weight.
+TEST(MomentEstimate, ExpertsShareTheirInputsByTheRouter) {
+  Tensors tensors = one_layer();
+  const std::string layer = "model.layers.0.";
+  for (const char* part : {"gate", "up", "down"}) {
+    const auto dense = tensors.extract(layer + "mlp." + part + "_proj.weight").mapped();
+    for (const char* expert : {"0", "1"}) {
+      tensors[layer + "mlp.experts." + expert + "." + part + "_proj.weight"] = dense;
+    }
+  }
+  for (float& w : tensors[layer + "mlp.experts.1.down_proj.weight"].second) w = 0;
+  tensors[layer + "mlp.gate.weight"] = {{2, kWidth}, std::vector<float>(2 * kWidth, 0.0F)};
+  const auto found = estimate(tensors, "mixtral");
+  ASSERT_TRUE(found.is_ok()) << found.error().to_string();
+  ASSERT_TRUE(found->importance) << found->why_not;
+  const auto dense = estimate(one_layer(), "llama");
+  ASSERT_TRUE(dense.is_ok() && dense->importance);
+  for (const char* part : {"gate", "up", "down"}) {
+    const size_t cols = part == std::string("down") ? kHidden : kWidth;
+    const auto want = dense->importance->find(layer + "mlp." + part + "_proj.weight", cols);
+    ASSERT_TRUE(want.is_ok() && want->found());
+    for (const char* expert : {"0", "1"}) {
+      const auto entry =
+          found->importance->find(layer + "mlp.experts." + expert + "." + part + "_proj.weight", cols);
+      ASSERT_TRUE(entry.is_ok() && entry->found()) << part << expert;
+      EXPECT_TRUE(std::ranges::equal(entry->moments, want->moments)) << part << expert;
+    }
+  }
+  // Half of the first expert's output reaches the head, so the head's inputs differ from the dense layer's.
+  const auto head = found->importance->find("model.embed_tokens.weight", kWidth);
+  const auto dense_head = dense->importance->find("model.embed_tokens.weight", kWidth);
+  ASSERT_TRUE(head.is_ok() && head->found() && dense_head.is_ok() && dense_head->found());
+  EXPECT_FALSE(std::ranges::equal(head->moments, dense_head->moments));
+}
+
+}  // namespace
+}  // namespace llmcodec

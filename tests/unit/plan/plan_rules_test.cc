@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "plan/plan_rules.h"
+
+#include "../tensor/tensor_test_files.h"
+#include "plan/tensor_plan.h"
+
+namespace llmcodec {
+namespace {
+
+TensorPlan planned(const std::string& name) {
+  TensorPlan plan;
+  plan.name = name;
+  plan.code = true;
+  return plan;
+}
+
+TEST(PlanRules, later_rules_win_and_keep_comes_last) {
+  auto rules = PlanRules::parse({"ffn=step_octaves:0.5", "ffn_down=step_octaves:-1", "ffn=layout:spatial"},
+                                {"ffn_up"});
+  ASSERT_OK(rules);
+  TensorPlan down = planned("blk.0.ffn_down.weight"), up = planned("blk.0.ffn_up.weight");
+  ASSERT_OK(rules->apply(&down));
+  ASSERT_OK(rules->apply(&up));
+  EXPECT_EQ(down.step_octaves, -1);
+  EXPECT_EQ(down.layout, "spatial");
+  EXPECT_TRUE(down.code);
+  EXPECT_EQ(up.step_octaves, 0.5);
+  EXPECT_FALSE(up.code);
+  ASSERT_OK(rules->check_all_matched());
+}
+
+TEST(PlanRules, a_rule_that_matched_nothing_is_named) {
+  auto rules = PlanRules::parse({"no_such=bit_depth:8"}, {});
+  ASSERT_OK(rules);
+  TensorPlan plan = planned("a.weight");
+  ASSERT_OK(rules->apply(&plan));
+  expect_error(rules->check_all_matched(), ErrorKind::kInvalidArgument, "no_such");
+}
+
+TEST(PlanRules, nonsense_is_refused_with_its_text) {
+  expect_error(PlanRules::parse({"a=colour:red"}, {}), ErrorKind::kInvalidArgument, "colour");
+  expect_error(PlanRules::parse({"no equals sign"}, {}), ErrorKind::kInvalidArgument, "no equals sign");
+  expect_error(PlanRules::parse({"(=bit_depth:8"}, {}), ErrorKind::kInvalidArgument, "regular expression");
+  expect_error(PlanRules::parse({}, {"["}), ErrorKind::kInvalidArgument, "regular expression");
+}
+
+TEST(PlanRules, values_that_a_key_does_not_take_are_refused) {
+  for (const char* rule :
+       {"a=bit_depth:7", "a=bit_depth:17", "a=bit_depth:8.5", "a=bit_depth:ten", "a=step_octaves:1e9",
+        "a=step_octaves:nan", "a=layout:diagonal", "a=action:maybe", "a=asymmetric:1", "a=scales:group:0"}) {
+    auto rules = PlanRules::parse({rule}, {});
+    ASSERT_OK(rules);
+    TensorPlan plan = planned("a");
+    EXPECT_FALSE(rules->apply(&plan).is_ok()) << rule;
+  }
+}
+
+}  // namespace
+}  // namespace llmcodec

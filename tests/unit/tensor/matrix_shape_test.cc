@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tensor/matrix_shape.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace llmcodec {
+namespace {
+
+using Shape = std::vector<uint64_t>;
+
+TEST(MatrixShape, TwoSidesAreTheMatrix) {
+  EXPECT_EQ(matrix_shape(Shape{576, 1536}), (MatrixShape{1, 576, 1536}));
+  EXPECT_EQ(matrix_shape(Shape{1, 3}), (MatrixShape{1, 1, 3}));
+}
+
+TEST(MatrixShape, LeadingSidesCountExperts) {
+  EXPECT_EQ(matrix_shape(Shape{4, 64, 32}), (MatrixShape{4, 64, 32}));
+  EXPECT_EQ(matrix_shape(Shape{2, 3, 8, 8}), (MatrixShape{6, 8, 8}));
+}
+
+TEST(MatrixShape, ConvolutionKernelsAreOneMatrix) {
+  EXPECT_EQ(matrix_shape(Shape{384, 80, 3}), (MatrixShape{1, 384, 240}));
+  EXPECT_EQ(matrix_shape(Shape{64, 3, 7, 7}), (MatrixShape{1, 64, 147}));
+  EXPECT_EQ(matrix_shape(Shape{64, 16, 7, 8}), (MatrixShape{1, 64, 896}));
+}
+
+TEST(MatrixShape, NoMatrixInVectorsEmptyAndOverflowingShapes) {
+  EXPECT_FALSE(matrix_shape(Shape{}));
+  EXPECT_FALSE(matrix_shape(Shape{4096}));
+  EXPECT_FALSE(matrix_shape(Shape{0, 64}));
+  EXPECT_FALSE(matrix_shape(Shape{8, 64, 0}));
+  EXPECT_FALSE(matrix_shape(Shape{uint64_t{1} << 33, uint64_t{1} << 33}));
+}
+
+TEST(MatrixShape, CodableFromTheStatedSizesOn) {
+  EXPECT_TRUE(is_codable(Shape{64, 64}));
+  EXPECT_FALSE(is_codable(Shape{63, 65}));  // 4095 weights
+  EXPECT_TRUE(is_codable(Shape{8, 512}));
+  EXPECT_FALSE(is_codable(Shape{7, 100000}));  // a side under 8
+  EXPECT_FALSE(is_codable(Shape{100000, 7}));
+  EXPECT_FALSE(is_codable(Shape{1000000}));
+  EXPECT_TRUE(is_codable(Shape{16, 16, 16}));  // counted over all experts
+}
+
+}  // namespace
+}  // namespace llmcodec

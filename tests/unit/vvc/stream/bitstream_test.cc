@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "vvc/stream/bitstream.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "vvc/stream/nal.h"
+
+namespace llmcodec::vvc {
+namespace {
+
+std::vector<std::byte> bytes(std::initializer_list<int> values) {
+  std::vector<std::byte> out;
+  for (int value : values) out.push_back(static_cast<std::byte>(value));
+  return out;
+}
+
+TEST(Bitstream, RoundTripOfMixedCodes) {
+  std::mt19937 random(1);
+  struct Code {
+    int kind;
+    unsigned bits;
+    uint32_t value;
+  };
+  std::vector<Code> codes;
+  BitWriter out;
+  for (int i = 0; i < 20000; ++i) {
+    Code code{static_cast<int>(random() % 3), static_cast<unsigned>(random() % 33), 0};
+    code.value = code.bits == 0 ? 0 : static_cast<uint32_t>(random()) >> (32 - code.bits);
+    if (code.kind == 1) code.value = std::min(code.value, 0xFFFFFFFEu);
+    if (code.kind == 2) code.value >>= 1;
+    if (code.kind == 0) out.u(code.bits, code.value);
+    if (code.kind == 1) out.ue(code.value);
+    if (code.kind == 2)
+      out.se((i & 1) ? static_cast<int32_t>(code.value) : -static_cast<int32_t>(code.value));
+    codes.push_back(code);
+  }
+  out.rbsp_trailing_bits();
+  BitReader in(out.bytes());
+  for (size_t i = 0; i < codes.size(); ++i) {
+    const Code& code = codes[i];
+    if (code.kind == 0) {
+      ASSERT_EQ(in.u(code.bits), code.value) << i;
+    }
+    if (code.kind == 1) {
+      ASSERT_EQ(in.ue(), code.value) << i;
+    }
+    if (code.kind == 2) {
+      const auto magnitude = static_cast<int32_t>(code.value);
+      ASSERT_EQ(in.se(), (i & 1) ? magnitude : -magnitude) << i;
+    }
+    ASSERT_EQ(in.more_rbsp_data(), i + 1 < codes.size()) << i;
+  }
+  EXPECT_TRUE(in.ok());
+}
+
+TEST(Bitstream, KnownExpGolombCodes) {
+  // 1, 010, 011, 00100 and se 1, -1, 2 with the same codes
+  const auto data = bytes({0b10100110, 0b01000100, 0b11001000});
+  BitReader in(data);
+  EXPECT_EQ(in.ue(), 0u);
+  EXPECT_EQ(in.ue(), 1u);
+  EXPECT_EQ(in.ue(), 2u);
+  EXPECT_EQ(in.ue(), 3u);
+  EXPECT_EQ(in.se(), 1);
+  EXPECT_EQ(in.se(), -1);
+  EXPECT_EQ(in.se(), 2);
+  EXPECT_TRUE(in.ok());
+}
+
+TEST(Bitstream, OverrunSticksAndGivesZeros) {
+  const auto data = bytes({0xFF});
+  BitReader in(data);
+  EXPECT_EQ(in.u(9), 0u);
+  EXPECT_FALSE(in.ok());
+  EXPECT_EQ(in.u(1), 0u);
+  EXPECT_EQ(in.ue(), 0u);
+  EXPECT_FALSE(in.ok());
+  EXPECT_EQ(in.bits_left(), 0u);
+}
+
+TEST(Bitstream, TooManyLeadingZerosOverflow) {
+  auto data = bytes({0, 0, 0, 0, 0x40, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF});  // 33 zeros
+  BitReader in(data);
+  EXPECT_EQ(in.ue(), 0u);
+  EXPECT_FALSE(in.ok());
+  data[4] = std::byte{0x80};  // 32 zeros, then a suffix of ones: 2^33 - 2
+  BitReader large(data);
+  EXPECT_EQ(large.ue(), 0u);
+  EXPECT_FALSE(large.ok());
+  data = bytes({0, 0, 0, 0, 0x80, 0, 0, 0, 0});  // 32 zeros, suffix 0: 2^32 - 1, one more than fits
+  BitReader just_above(data);
+  EXPECT_EQ(just_above.ue(), 0u);
+  EXPECT_FALSE(just_above.ok());
+  data = bytes({0, 0, 0, 1, 0xFF, 0xFF, 0xFF, 0xFE});  // 31 zeros
+  BitReader largest(data);
+  EXPECT_EQ(largest.ue(), 0xFFFFFFFEu);
+  EXPECT_TRUE(largest.ok());
+}
+
+TEST(Nal, EmulationPreventionBothWays) {
+  std::mt19937 random(2);
+  for (int round = 0; round < 500; ++round) {
+    std::vector<std::byte> rbsp(random() % 200);
+    for (std::byte& byte : rbsp) byte = static_cast<std::byte>(random() % 5 == 0 ? 1 + random() % 4 : 0);
+    rbsp.push_back(std::byte{0x80});
+    std::vector<std::byte> stream;
+    append_nal(stream, NalType::kPps, rbsp, round % 2 ? StartCode::kLong : StartCode::kShort);
+    auto units = split_annexb(stream);
+    ASSERT_TRUE(units.is_ok()) << units.error().to_string();
+    ASSERT_EQ(units->size(), 1u);
+    EXPECT_EQ((*units)[0].type, NalType::kPps);
+    const Rbsp back = unescape((*units)[0].payload);
+    EXPECT_EQ(back.bytes, rbsp);
+    EXPECT_EQ(back.removed.size(), count_emulation_prevention(rbsp));
+    EXPECT_EQ(back.removed.size() + rbsp.size(), (*units)[0].payload.size());
+    for (size_t at : back.removed) EXPECT_EQ((*units)[0].payload[at], std::byte{3});
+  }
+}
+
+TEST(Nal, KnownEscapes) {
+  const auto payload = bytes({0, 0, 3, 0, 0, 3, 1, 0, 0, 3, 3, 0, 0, 4});
+  const Rbsp rbsp = unescape(payload);
+  EXPECT_EQ(rbsp.bytes, bytes({0, 0, 0, 0, 1, 0, 0, 3, 0, 0, 4}));
+  EXPECT_EQ(rbsp.removed, (std::vector<size_t>{2, 5, 9}));
+}
+
+TEST(Nal, SplitsUnitsAndDropsZeroBytes) {
+  const auto stream =
+      bytes({0, 0, 0, 1, 0, 0x79, 5, 0, 0, 0, 1, 0, 0x41, 0x80, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0x81, 9, 0});
+  auto units = split_annexb(stream);
+  ASSERT_TRUE(units.is_ok()) << units.error().to_string();
+  ASSERT_EQ(units->size(), 3u);
+  EXPECT_EQ((*units)[0].type, NalType::kSps);
+  EXPECT_EQ((*units)[0].payload.size(), 1u);
+  EXPECT_EQ((*units)[1].type, NalType::kIdrNoLp);
+  EXPECT_EQ((*units)[2].type, NalType::kPps);
+  EXPECT_EQ((*units)[2].payload.size(), 1u);
+  EXPECT_EQ((*units)[2].offset, 22u);
+}
+
+TEST(Nal, CorruptStreams) {
+  for (const auto& stream :
+       {bytes({1, 2, 3}), bytes({5, 0, 0, 1, 0, 0x79, 1}), bytes({0, 0, 1, 9}),
+        bytes({0, 0, 1, 0x80, 0x79, 1}), bytes({0, 0, 1, 0x40, 0x79, 1}), bytes({0, 0, 1, 0, 0x78, 1})}) {
+    auto units = split_annexb(stream);
+    ASSERT_FALSE(units.is_ok());
+    EXPECT_EQ(units.error().kind, ErrorKind::kCorrupt);
+  }
+  EXPECT_TRUE(split_annexb({}).value().empty());
+}
+
+}  // namespace
+}  // namespace llmcodec::vvc
