@@ -52,7 +52,7 @@ Result<std::vector<std::byte>> gguf_header_bytes(const ArchiveReader& archive) {
 class Decompression {
  public:
   explicit Decompression(const DecompressOptions& options)
-      : options_(options), codecs_(options.control.environment) {}
+      : options_(options), codecs_(CodecSet::for_decoding(options.control.environment)) {}
 
   Result<DecompressReport> run() {
     const auto start = std::chrono::steady_clock::now();

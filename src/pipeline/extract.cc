@@ -53,7 +53,7 @@ Status write_stream(std::span<const std::byte> stream, const CodecStage& codec, 
 
 Status extract_rows(const ArchiveReader& archive, const ExtractOptions& options) {
   LLMC_ASSIGN_OR_RETURN(TensorInfo info, archived_tensor(archive, options.tensor));
-  CodecSet codecs(options.control.environment);
+  CodecSet codecs = CodecSet::for_decoding(options.control.environment);
   LLMC_ASSIGN_OR_RETURN(const TensorValues rows,
                         read_archived_rows(archive, codecs, options.tensor, *options.rows));
   info.dtype = restored_dtype(info.dtype);
@@ -76,7 +76,7 @@ Status extract(const ExtractOptions& options) {
         .in_file(options.input);
   LLMC_ASSIGN_OR_RETURN(AtomicFile out, AtomicFile::create(options.output));
   if (options.samples) {
-    CodecSet codecs(options.control.environment);
+    CodecSet codecs = CodecSet::for_decoding(options.control.environment);
     LLMC_ASSIGN_OR_RETURN(const TensorDecoder tensor,
                           TensorDecoder::open(*archive, options.tensor, codecs, true));
     LLMC_RETURN_IF_ERROR(write_samples(tensor, options.control, out));

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "codec/ffmpeg_option_check.h"
 #include "pipeline/plan_rules.h"
 #include "plane/matrix_shape.h"
 #include "plane/spectral_layout.h"
@@ -100,6 +101,8 @@ Result<TensorPlan> tensor_from_json(const json& value) {
     tensor.token_rank = fields.number("token_rank", 0);
     tensor.asymmetric = value.contains("asymmetric") && value["asymmetric"] == true;
     tensor.codec = fields.text("codec", "vvc");
+    Status planned = check_planned_codec(tensor.codec);
+    if (!planned.is_ok()) return std::move(planned).error().in_tensor(tensor.name);
     tensor.layout = fields.text("layout", "spectral");
     tensor.bit_depth = static_cast<uint32_t>(fields.count("bit_depth", 16));
     tensor.step_octaves = fields.number("step_octaves", 0);
