@@ -6,6 +6,8 @@
 
 #include "archive/archive_writer.h"
 #include "archive/packing.h"
+#include "base/file.h"
+#include "base/output_guard.h"
 #include "llmcodec/model.h"
 #include "pipeline/archive_plan.h"
 #include "pipeline/carry_over.h"
@@ -281,11 +283,19 @@ void recall_metrics(const ArchiveWriter& writer, CompressRun& run) {
   run.resumed = !writer.memos().empty();
 }
 
+// What an output must not replace.
+std::vector<std::string> inputs_of(const CompressOptions& options, const Model& model) {
+  std::vector<std::string> files = model.all_files();
+  files.insert(files.end(), {options.plan, options.importance, options.hessian});
+  return files;
+}
+
 Result<CompressReport> run_compress(const CompressOptions& options) {
   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<CompressRun> run, CompressRun::prepare(options));
   LLMC_RETURN_IF_ERROR(run->choose_steps());
   LLMC_ASSIGN_OR_RETURN(ArchivePlan plan, run->archive_plan());
-  LLMC_RETURN_IF_ERROR(prepare_output(run->model, options.output, plan.layout));
+  LLMC_RETURN_IF_ERROR(
+      prepare_output(run->model, inputs_of(options, run->model), options.output, plan.layout));
   plan.layout.restart = options.restart;
   plan.layout.key = run->key();
   LLMC_ASSIGN_OR_RETURN(ArchiveWriter writer, ArchiveWriter::open(plan.layout));
@@ -296,7 +306,7 @@ Result<CompressReport> run_compress(const CompressOptions& options) {
     if (status.error().kind == ErrorKind::kInterrupted)
       writer.keep_for_resume();
     else
-      std::filesystem::remove(plan.layout.journal_path);
+      writer.abandon();
     return std::move(status).error();
   }
   run->encode_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -316,8 +326,13 @@ Result<CompressReport> compress(const CompressOptions& options) {
 
 Result<PlanReport> plan(const CompressOptions& options) {
   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<CompressRun> run, CompressRun::prepare(options));
+  // Before the minutes that the search may take.
+  const std::string& file = options.output;
+  if (!file.empty()) LLMC_RETURN_IF_ERROR(check_output_file(file, inputs_of(options, run->model)));
   LLMC_RETURN_IF_ERROR(run->choose_steps());
-  return run->plan_report();
+  PlanReport report = run->plan_report();
+  if (!file.empty()) LLMC_RETURN_IF_ERROR(write_text_file(file, report.plan));
+  return report;
 }
 
 }  // namespace llmcodec

@@ -3,6 +3,7 @@
 #include <span>
 
 #include "base/file.h"
+#include "base/output_guard.h"
 #include "llmcodec/model.h"
 #include "pipeline/archived_rows.h"
 #include "pipeline/decode_run.h"
@@ -68,6 +69,7 @@ Status extract_rows(const ArchiveReader& archive, const ExtractOptions& options)
 
 Status extract(const ExtractOptions& options) {
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(options.input));
+  LLMC_RETURN_IF_ERROR(check_output_file(options.output, archive->all_files()));
   if (options.rows) return extract_rows(*archive, options);
   const auto record = archive->description().tensors.find(options.tensor);
   if (record == archive->description().tensors.end() || is_verbatim(record->second))
