@@ -4,7 +4,6 @@
 #include "commands.h"
 #include "compress_options.h"
 #include "tensor_table.h"
-#include "text_file.h"
 #include "text_format.h"
 
 namespace llmcodec::cli {
@@ -15,12 +14,11 @@ constexpr const char* kExamples =
     "  llmcodec plan model.gguf --bpw 3 -o plan.json && $EDITOR plan.json\n"
     "  llmcodec compress model.gguf -o model.llmcodec.safetensors --plan plan.json";
 
-Status run_plan(Session& session, const CompressArguments& arguments, const std::string& file) {
+Status run_plan(Session& session, const CompressArguments& arguments) {
   CompressOptions options = resolved(arguments);
   options.command = session.recorded_command();
   options.control = session.control();
   LLMC_ASSIGN_OR_RETURN(const PlanReport report, plan(options));
-  if (!file.empty()) LLMC_RETURN_IF_ERROR(write_text_file(file, report.plan));
   if (session.json()) {
     nlohmann::json value = nlohmann::json::parse(report.to_json());
     value["plan"] = nlohmann::json::parse(report.plan);
@@ -41,11 +39,12 @@ void add_plan(CLI::App& app, Session& session) {
   CLI::App* command = session.add_command(app, "plan", "Say what compress would do: sizes, settings, time",
                                           kExamples, kAllSharedOptions);
   auto arguments = std::make_shared<CompressArguments>();
-  auto file = std::make_shared<std::string>();
   add_compress_options(*command, *arguments);
-  command->add_option("-o,--output", *file, "write the plan, to be edited and given back with --plan")
+  command
+      ->add_option("-o,--output", arguments->options.output,
+                   "write the plan, to be edited and given back with --plan")
       ->type_name("FILE");
-  session.on_command(command, [&session, arguments, file] { return run_plan(session, *arguments, *file); });
+  session.on_command(command, [&session, arguments] { return run_plan(session, *arguments); });
 }
 
 }  // namespace llmcodec::cli

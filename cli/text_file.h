@@ -8,9 +8,6 @@
 
 namespace llmcodec::cli {
 
-// Replaces `path` as a whole: it holds all of `text`, or what it held before. Io errors name the file.
-Status write_text_file(const std::string& path, const std::string& text);
-
 // Whether the file begins with the four bytes "GGUF"; false for folders and files that cannot be read.
 bool is_gguf_file(const std::string& path);
 

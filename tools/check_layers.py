@@ -19,7 +19,7 @@ ALLOWED = {
     "codec": {"plane", "vvc"},
     "eval": {"tensor"},
     "archive": {"tensor"},  # an archive is a safetensors file
-    "plan": {"tensor", "quant", "plane", "rate", "vvc"},  # of vvc its rate table
+    "plan": {"tensor", "quant", "plane", "rate", "vvc", "codec"},  # of vvc its rate table, of codec what plans may ask for
     "estimate": {"tensor", "quant", "plane"},
     "coding": {"tensor", "plane", "quant", "codec", "vvc", "archive"},
     "report": {"archive", "coding"},

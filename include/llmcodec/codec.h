@@ -81,7 +81,9 @@ class Codec {
 struct CodecEnvironment {
   std::string ffmpeg;             // path of the ffmpeg program; empty: $LLMCODEC_FFMPEG, then PATH
   double timeout_seconds = 3600;  // of one encoder or decoder process
-  bool decode_only = false;       // the encoder need not be there: encode() may then fail, decode() must work
+  // For specs that come with an archive: their options are not looked at, and no encoder is needed or tried.
+  // encode() may then fail; decode() works.
+  bool decode_only = false;
 };
 
 // Opens "name[:key=value,...]". Unsupported, with the reason, for a codec that is not to be had here;

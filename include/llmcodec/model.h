@@ -108,7 +108,8 @@ struct CompressReport {
 };
 Result<CompressReport> compress(const CompressOptions& options);
 
-// What compress() would do: size per tensor, settings, time; without coding more than samples.
+// What compress() would do: size per tensor, settings, time; without coding more than samples. The plan is
+// written to the file options.output, unless that is empty.
 struct PlanReport {
   std::string plan;  // JSON text: save it, edit it, give it back as CompressOptions::plan
   uint64_t parameters = 0;

@@ -43,10 +43,11 @@ Result<std::unique_ptr<ArchiveReader>> ArchiveReader::open(const std::string& pa
     LLMC_ASSIGN_OR_RETURN(reader->source_, SafetensorsFile::open(weights));
     reader->files_ = {weights};
   }
+  reader->all_files_ = reader->files_;
+  if (is_index(weights)) reader->all_files_.push_back(weights);
   std::error_code ignored;
-  for (const std::string& file : reader->files_)
+  for (const std::string& file : reader->all_files_)
     reader->total_bytes_ += std::filesystem::file_size(file, ignored);
-  if (is_index(weights)) reader->total_bytes_ += std::filesystem::file_size(weights, ignored);
   LLMC_RETURN_IF_ERROR(reader->load_descriptions());
   LLMC_RETURN_IF_ERROR(reader->match_parts());
   return reader;

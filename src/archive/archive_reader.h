@@ -51,6 +51,8 @@ class ArchiveReader {
   void release_exact(const std::string& name) const;
 
   const std::vector<std::string>& files() const { return files_; }
+  // files() and the index of shards: what an output must not replace.
+  const std::vector<std::string>& all_files() const { return all_files_; }
   uint64_t total_bytes() const { return total_bytes_; }
 
  private:
@@ -66,6 +68,7 @@ class ArchiveReader {
 
   std::unique_ptr<TensorSource> source_;
   std::vector<std::string> files_;
+  std::vector<std::string> all_files_;
   uint64_t total_bytes_ = 0;
   Description description_;
   std::map<std::string, size_t> index_;  // tensor name in the file -> position

@@ -52,21 +52,11 @@ Result<ArchiveWriter> ArchiveWriter::open(ArchiveLayout layout) {
   ArchiveWriter writer;
   writer.layout_ = std::move(layout);
   writer.shards_.resize(writer.layout_.shards.size());
-  const bool interrupted = std::filesystem::exists(writer.layout_.journal_path);
-  if (!interrupted || writer.layout_.restart) {
-    LLMC_RETURN_IF_ERROR(writer.start());
-    return writer;
-  }
   std::vector<json> lines;
-  LLMC_ASSIGN_OR_RETURN(writer.journal_,
-                        Journal::resume(writer.layout_.journal_path, writer.layout_.key, &lines));
-  LLMC_RETURN_IF_ERROR(writer.replay(lines));
+  LLMC_ASSIGN_OR_RETURN(writer.journal_, Journal::open(writer.layout_.journal_path, writer.layout_.key,
+                                                       writer.layout_.restart, &lines));
+  LLMC_RETURN_IF_ERROR(lines.empty() ? writer.open_shard(0) : writer.replay(lines));
   return writer;
-}
-
-Status ArchiveWriter::start() {
-  LLMC_ASSIGN_OR_RETURN(journal_, Journal::create(layout_.journal_path, layout_.key));
-  return open_shard(0);
 }
 
 // Takes over entries as long as their bytes are really there: a power cut may have lost data that the journal
@@ -150,7 +140,7 @@ Status ArchiveWriter::check_entry(size_t shard, const SafetensorsEntry& entry, u
 }
 
 Status ArchiveWriter::create_shard(size_t shard) {
-  LLMC_ASSIGN_OR_RETURN(shards_[shard].file, AtomicFile::create(layout_.shards[shard].path));
+  LLMC_ASSIGN_OR_RETURN(shards_[shard].file, AtomicFile::create_resumable(layout_.shards[shard].path));
   const std::vector<std::byte> blank(layout_.shards[shard].header_bytes);
   return shards_[shard].file->write(blank);
 }
@@ -283,6 +273,11 @@ void ArchiveWriter::keep_for_resume() {
   for (OpenShard& shard : shards_) {
     if (shard.file) shard.file->keep_partial();
   }
+}
+
+void ArchiveWriter::abandon() {
+  shards_.clear();
+  journal_->remove();
 }
 
 uint64_t ArchiveWriter::total_bytes() const {

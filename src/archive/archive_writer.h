@@ -44,7 +44,8 @@ struct ArchiveLayout {
 
 class ArchiveWriter {
  public:
-  // Resumes where a journal with the same key stands, starts anew otherwise.
+  // Resumes where a journal with the same key stands, starts anew otherwise. InvalidArgument while another
+  // run has the journal (journal.h).
   static Result<ArchiveWriter> open(ArchiveLayout layout);
 
   bool is_done(const std::string& tensor) const { return done_.contains(tensor); }
@@ -70,6 +71,9 @@ class ArchiveWriter {
   Status finish(const Description& description);
   // Keeps what is written for a later run; to be called before giving up because of a signal.
   void keep_for_resume();
+  // Removes all that is written and the journal: after a failure that a later run would only meet again. The
+  // writer is of no use then.
+  void abandon();
   // Bytes of all shards so far, headers included.
   uint64_t total_bytes() const;
 
@@ -81,7 +85,6 @@ class ArchiveWriter {
     std::map<std::string, ExactRecord> exact;
   };
   ArchiveWriter() = default;
-  Status start();
   Status replay(const std::vector<nlohmann::json>& lines);
   Status replay_line(const nlohmann::json& line);
   Status create_shard(size_t shard);
@@ -99,8 +102,9 @@ class ArchiveWriter {
   Status complete_shard(size_t shard, const Description& description);
 
   ArchiveLayout layout_;
-  std::vector<OpenShard> shards_;
+  // Before the shards, so that it goes after them: it keeps others away until the partial files are gone.
   std::optional<Journal> journal_;
+  std::vector<OpenShard> shards_;
   std::set<std::string> done_;
   size_t opened_ = 0;   // shards [0, opened_) have files
   size_t current_ = 0;  // the one that is written to

@@ -7,6 +7,7 @@
 #include "archive/description.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/output_guard.h"
 
 namespace llmcodec {
 namespace {
@@ -25,12 +26,10 @@ Status copy_one(const fs::path& from, const fs::path& to) {
   std::error_code code;
   fs::create_directories(to.parent_path(), code);
   if (code) return fs_error("cannot create the folder", to.parent_path(), code);
-  const std::string partial = AtomicFile::partial_path(to.string());
-  fs::copy_file(from, partial, fs::copy_options::overwrite_existing, code);
+  LLMC_ASSIGN_OR_RETURN(AtomicFile copy, AtomicFile::create(to.string()));
+  fs::copy_file(from, copy.partial(), fs::copy_options::overwrite_existing, code);
   if (code) return fs_error("cannot copy to " + to.string(), from, code);
-  fs::rename(partial, to, code);
-  if (code) return fs_error("cannot move the finished file here", to, code);
-  return Status::ok();
+  return copy.commit();
 }
 
 // Copies config.json with quantization_config set (or removed); other keys and their order stay.
@@ -64,15 +63,16 @@ Status carry(const fs::path& from, const fs::path& to, const std::vector<std::st
 
 }  // namespace
 
-Status prepare_output(const Model& model, const std::string& output, const ArchiveLayout& layout) {
+Status prepare_output(const Model& model, const std::vector<std::string>& inputs, const std::string& output,
+                      const ArchiveLayout& layout) {
   std::error_code code;
   if (fs::equivalent(model.path, output, code))
     return error(ErrorKind::kInvalidArgument, "output is the input").in_file(output);
+  LLMC_RETURN_IF_ERROR(check_output_file(layout.journal_path, inputs));
+  if (!layout.index_path.empty()) LLMC_RETURN_IF_ERROR(check_output_file(layout.index_path, inputs));
   for (const ArchiveShard& shard : layout.shards) {
-    for (const std::string& weights : model.weight_files) {
-      if (fs::equivalent(weights, shard.path, code))
-        return error(ErrorKind::kInvalidArgument, "output is the input").in_file(shard.path);
-    }
+    LLMC_RETURN_IF_ERROR(check_output_file(shard.path, inputs));
+    LLMC_RETURN_IF_ERROR(check_output_file(AtomicFile::partial_path(shard.path), inputs));
   }
   const bool folder = layout.shards[0].path != output;
   const fs::path place = folder ? fs::path(output) : fs::path(output).parent_path();

@@ -9,9 +9,11 @@
 
 namespace llmcodec {
 
-// Makes the output folder where one is needed. InvalidArgument when the output is the input, or holds another
-// model.
-Status prepare_output(const Model& model, const std::string& output, const ArchiveLayout& layout);
+// Makes the output folder where one is needed. InvalidArgument when the output is the model's folder, when
+// check_output_file() refuses a file that will be written (`inputs`: what must not be replaced), and when a
+// folder is needed where there is a file.
+Status prepare_output(const Model& model, const std::vector<std::string>& inputs, const std::string& output,
+                      const ArchiveLayout& layout);
 // From the model's folder to the archive's; nothing for other kinds of model.
 Status carry_over_to_archive(const Model& model, const std::string& output);
 // From the archive's folder to the restored one: everything but weights.

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/output_guard.h"
 
 namespace llmcodec {
 namespace {
@@ -37,64 +38,54 @@ Error other_key(const std::string& path) {
 
 }  // namespace
 
-Result<Journal> Journal::create(const std::string& path, const std::string& key) {
+Result<Journal> Journal::open(const std::string& path, const std::string& key, bool restart,
+                              std::vector<json>* lines) {
   Journal journal;
   journal.path_ = path;
-  journal.descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
-  if (journal.descriptor_ < 0) return errno_error("cannot create").in_file(path);
-  LLMC_RETURN_IF_ERROR(write_line(journal.descriptor_, path, json{{"key", key}}));
+  lines->clear();
+  LLMC_ASSIGN_OR_RETURN(journal.descriptor_, open_locked(path, O_RDWR | O_CREAT | O_APPEND));
+  if (!restart) LLMC_RETURN_IF_ERROR(journal.read_back(key, lines));
+  LLMC_RETURN_IF_ERROR(lines->empty() ? journal.begin(key) : journal.keep_only(lines->size()));
   return journal;
 }
 
-Result<Journal> Journal::resume(const std::string& path, const std::string& key, std::vector<json>* lines) {
-  LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(path, kMaxJsonBytes));
-  Journal journal;
-  lines->clear();
+Status Journal::begin(const std::string& key) {
+  line_ends_.assign(1, 0);
+  LLMC_RETURN_IF_ERROR(keep_only(0));  // what stood in an old journal
+  LLMC_RETURN_IF_ERROR(write_line(descriptor_.get(), path_, json{{"key", key}}));
+  line_ends_[0] = static_cast<uint64_t>(::lseek(descriptor_.get(), 0, SEEK_END));
+  return Status::ok();
+}
+
+Status Journal::read_back(const std::string& key, std::vector<json>* lines) {
+  LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(path_, kMaxJsonBytes));
   size_t begin = 0;
   for (size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
     json value = json::parse(text.begin() + begin, text.begin() + end, nullptr, false);
     if (value.is_discarded() || (begin == 0 && !value.contains("key")))
-      return error(ErrorKind::kCorrupt, "is no journal of an interrupted run").in_file(path).at_offset(begin);
-    if (begin == 0 && value["key"] != key) return other_key(path);
+      return error(ErrorKind::kCorrupt, "is no journal of an interrupted run")
+          .in_file(path_)
+          .at_offset(begin);
+    if (begin == 0 && value["key"] != key) return other_key(path_);
     if (begin > 0) lines->push_back(std::move(value));
     begin = end + 1;
-    journal.line_ends_.push_back(begin);
+    line_ends_.push_back(begin);
   }
-  if (journal.line_ends_.empty()) return create(path, key);
-  journal.path_ = path;
-  journal.descriptor_ = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (journal.descriptor_ < 0) return errno_error("cannot open for resuming").in_file(path);
-  LLMC_RETURN_IF_ERROR(journal.keep_only(lines->size()));
-  return journal;
+  return Status::ok();
 }
 
 Status Journal::append(const json& line) {
-  return write_line(descriptor_, path_, line);
+  return write_line(descriptor_.get(), path_, line);
 }
 
 Status Journal::keep_only(size_t count) {
-  if (::ftruncate(descriptor_, static_cast<off_t>(line_ends_[count])) != 0)
+  if (::ftruncate(descriptor_.get(), static_cast<off_t>(line_ends_[count])) != 0)
     return errno_error("cannot cut the journal").in_file(path_);
   return Status::ok();
 }
 
 void Journal::remove() {
   ::unlink(path_.c_str());
-}
-
-Journal::Journal(Journal&& other) noexcept {
-  *this = std::move(other);
-}
-
-Journal& Journal::operator=(Journal&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(descriptor_, other.descriptor_);
-  std::swap(line_ends_, other.line_ends_);
-  return *this;
-}
-
-Journal::~Journal() {
-  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 }  // namespace llmcodec

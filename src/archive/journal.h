@@ -9,32 +9,32 @@
 #include <string>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "llmcodec/status.h"
 
 namespace llmcodec {
 
 class Journal {
  public:
-  // Starts a new journal, replacing an old one.
-  static Result<Journal> create(const std::string& path, const std::string& key);
-  // Reads the journal back and opens it for appending after its last whole line; `lines` gets the entries.
-  // One that was cut off before its key was written is as good as new. InvalidArgument when the key is
-  // another one; Io when there is no journal; Corrupt when the file is something else.
-  static Result<Journal> resume(const std::string& path, const std::string& key,
-                                std::vector<nlohmann::json>* lines);
-  Journal(Journal&& other) noexcept;
-  Journal& operator=(Journal&& other) noexcept;
-  ~Journal();
+  // Opens the journal at `path`, which nobody else can open until this object goes: whoever has it may write
+  // the partial files of the run. `lines` gets the entries of an interrupted run, and new ones follow its
+  // last whole line; it gets none when a new journal begins, because there was no file, one that was cut off
+  // before its key was written, or `restart` is true. InvalidArgument when another run is at work (see
+  // open_locked()) and when the key is another one; Corrupt when the file is something else.
+  static Result<Journal> open(const std::string& path, const std::string& key, bool restart,
+                              std::vector<nlohmann::json>* lines);
 
   Status append(const nlohmann::json& line);
-  // Forgets all entries after the first `count` (of those that resume() returned).
+  // Forgets all entries after the first `count` (of those that open() gave).
   Status keep_only(size_t count);
   void remove();
 
  private:
   Journal() = default;
+  Status begin(const std::string& key);
+  Status read_back(const std::string& key, std::vector<nlohmann::json>* lines);
   std::string path_;
-  int descriptor_ = -1;
+  Descriptor descriptor_;
   std::vector<uint64_t> line_ends_;  // file offsets after the key and after each entry
 };
 

@@ -10,17 +10,10 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "base/output_guard.h"
+
 namespace llmcodec {
 namespace {
-
-// Closes on every path out of a function.
-struct Descriptor {
-  int fd = -1;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-  int release() { return std::exchange(fd, -1); }
-};
 
 Result<uint64_t> regular_file_size(int fd, const std::string& path) {
   struct stat info {};
@@ -30,9 +23,9 @@ Result<uint64_t> regular_file_size(int fd, const std::string& path) {
 }
 
 Result<uint64_t> open_for_reading(const std::string& path, Descriptor* file) {
-  file->fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file->fd < 0) return errno_error("cannot open").in_file(path);
-  return regular_file_size(file->fd, path);
+  *file = Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file->is_open()) return errno_error("cannot open").in_file(path);
+  return regular_file_size(file->get(), path);
 }
 
 Status read_all(int fd, const std::string& path, std::span<std::byte> out) {
@@ -54,7 +47,7 @@ Result<Buffer> read_whole(const std::string& path, uint64_t max_bytes) {
     return error(ErrorKind::kLimit, "file of {} bytes, at most {} are accepted here", size, max_bytes)
         .in_file(path);
   Buffer buffer(size, typename Buffer::value_type{});
-  LLMC_RETURN_IF_ERROR(read_all(file.fd, path, std::as_writable_bytes(std::span(buffer))));
+  LLMC_RETURN_IF_ERROR(read_all(file.get(), path, std::as_writable_bytes(std::span(buffer))));
   return buffer;
 }
 
@@ -67,7 +60,7 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
   mapped.path_ = path;
   mapped.size_ = size;
   if (size == 0) return mapped;
-  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (address == MAP_FAILED) return errno_error("cannot map").in_file(path);
   mapped.data_ = static_cast<const std::byte*>(address);
   return mapped;
@@ -109,27 +102,48 @@ Result<std::string> read_text_file(const std::string& path, uint64_t max_bytes) 
 }
 
 Result<AtomicFile> AtomicFile::create(const std::string& path) {
+  LLMC_RETURN_IF_ERROR(check_output_file(path, {}));
   AtomicFile file;
   file.path_ = path;
-  file.descriptor_ = ::open(partial_path(path).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (file.descriptor_ < 0) return errno_error("cannot create").in_file(partial_path(path));
+  // The process number alone would not do: threads of one process write too, and a killed process may leave a
+  // file behind under a number that is given out again.
+  for (unsigned attempt = 0; !file.descriptor_.is_open(); ++attempt) {
+    file.partial_ = fmt::format("{}.{}-{}.partial", path, ::getpid(), attempt);
+    file.descriptor_ = Descriptor(::open(file.partial_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (!file.descriptor_.is_open() && errno != EEXIST)
+      return errno_error("cannot create").in_file(file.partial_);
+  }
   return file;
 }
 
+Result<AtomicFile> AtomicFile::create_resumable(const std::string& path) {
+  LLMC_RETURN_IF_ERROR(check_output_file(path, {}));
+  return open_resumable(path, O_CREAT | O_TRUNC);
+}
+
 Result<AtomicFile> AtomicFile::resume(const std::string& path, uint64_t size) {
-  const std::string partial = partial_path(path);
-  AtomicFile file;
-  file.path_ = path;
+  LLMC_ASSIGN_OR_RETURN(AtomicFile file, open_resumable(path, 0));
   file.keep_ = true;  // a failed resume must not throw the work away
-  file.descriptor_ = ::open(partial.c_str(), O_RDWR | O_CLOEXEC);
-  if (file.descriptor_ < 0) return errno_error("cannot open for resuming").in_file(partial);
-  LLMC_ASSIGN_OR_RETURN(const uint64_t present, regular_file_size(file.descriptor_, partial));
+  const int fd = file.descriptor_.get();
+  LLMC_ASSIGN_OR_RETURN(const uint64_t present, regular_file_size(fd, file.partial_));
   if (present < size)
-    return error(ErrorKind::kIo, "has {} bytes, {} were recorded as written", present, size).in_file(partial);
-  if (::ftruncate(file.descriptor_, static_cast<off_t>(size)) != 0)
-    return errno_error("cannot cut to its recorded size").in_file(partial);
+    return error(ErrorKind::kIo, "has {} bytes, {} were recorded as written", present, size)
+        .in_file(file.partial_);
+  if (::ftruncate(fd, static_cast<off_t>(size)) != 0)
+    return errno_error("cannot cut to its recorded size").in_file(file.partial_);
   file.size_ = size;
   file.keep_ = false;
+  return file;
+}
+
+// The name is known beforehand: a link that somebody put there must not lead to another file.
+Result<AtomicFile> AtomicFile::open_resumable(const std::string& path, int flags) {
+  AtomicFile file;
+  file.path_ = path;
+  file.partial_ = partial_path(path);
+  file.descriptor_ = Descriptor(::open(file.partial_.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0666));
+  if (!file.descriptor_.is_open())
+    return errno_error(flags == 0 ? "cannot open for resuming" : "cannot create").in_file(file.partial_);
   return file;
 }
 
@@ -139,6 +153,7 @@ AtomicFile::AtomicFile(AtomicFile&& other) noexcept {
 
 AtomicFile& AtomicFile::operator=(AtomicFile&& other) noexcept {
   std::swap(path_, other.path_);
+  std::swap(partial_, other.partial_);
   std::swap(descriptor_, other.descriptor_);
   std::swap(size_, other.size_);
   std::swap(started_, other.started_);
@@ -147,9 +162,7 @@ AtomicFile& AtomicFile::operator=(AtomicFile&& other) noexcept {
 }
 
 AtomicFile::~AtomicFile() {
-  if (descriptor_ < 0) return;
-  ::close(descriptor_);
-  if (!keep_) ::unlink(partial_path(path_).c_str());
+  if (descriptor_.is_open() && !keep_) ::unlink(partial_.c_str());
 }
 
 Status AtomicFile::write(std::span<const std::byte> bytes) {
@@ -158,8 +171,8 @@ Status AtomicFile::write(std::span<const std::byte> bytes) {
   // Else commit() waits for all of it: a twentieth of the time of decompress. Only a hint, so no error.
   constexpr uint64_t kPiece = 16 << 20;
   if (size_ >= started_ + kPiece) {
-    ::sync_file_range(descriptor_, static_cast<off64_t>(started_), static_cast<off64_t>(size_ - started_),
-                      SYNC_FILE_RANGE_WRITE);
+    ::sync_file_range(descriptor_.get(), static_cast<off64_t>(started_),
+                      static_cast<off64_t>(size_ - started_), SYNC_FILE_RANGE_WRITE);
     started_ = size_;
   }
 #endif
@@ -168,9 +181,9 @@ Status AtomicFile::write(std::span<const std::byte> bytes) {
 
 Status AtomicFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const ssize_t n = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    const ssize_t n = ::pwrite(descriptor_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno_error("cannot write").in_file(partial_path(path_)).at_offset(offset);
+    if (n < 0) return errno_error("cannot write").in_file(partial_).at_offset(offset);
     offset += static_cast<uint64_t>(n);
     size_ = std::max(size_, offset);
     bytes = bytes.subspan(static_cast<size_t>(n));
@@ -179,15 +192,15 @@ Status AtomicFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
 }
 
 Status AtomicFile::commit() {
-  if (::fsync(descriptor_) != 0) return errno_error("cannot flush to disk").in_file(partial_path(path_));
-  if (::rename(partial_path(path_).c_str(), path_.c_str()) != 0)
+  if (::fsync(descriptor_.get()) != 0) return errno_error("cannot flush to disk").in_file(partial_);
+  if (::rename(partial_.c_str(), path_.c_str()) != 0)
     return errno_error("cannot move the finished file here").in_file(path_);
-  ::close(std::exchange(descriptor_, -1));
+  descriptor_.close();
   // The rename itself must survive a power cut; a folder that cannot be opened or synced (some network file
   // systems) is no reason to call a complete file broken.
   const std::string folder = std::filesystem::path(path_).parent_path().string();
-  Descriptor dir{::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (dir.fd >= 0) ::fsync(dir.fd);
+  const Descriptor dir(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (dir.is_open()) ::fsync(dir.get());
   return Status::ok();
 }
 

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "llmcodec/status.h"
 
 namespace llmcodec {
@@ -44,13 +45,17 @@ class MappedFile {
 Result<std::vector<std::byte>> read_file(const std::string& path, uint64_t max_bytes);
 Result<std::string> read_text_file(const std::string& path, uint64_t max_bytes);
 
-// Writes PATH + ".partial" in the same folder; commit() moves it to PATH. Destroyed without commit(), it
-// removes the partial file unless keep_partial() was called (for resuming).
+// Writes a file beside PATH; commit() moves it to PATH. Destroyed without commit(), it removes what it wrote
+// unless keep_partial() was called (for resuming). All refuse a PATH that check_output_file() refuses.
 class AtomicFile {
  public:
+  // Under a name that no other writer has: several may write to one PATH at once, and the last to commit
+  // wins.
   static Result<AtomicFile> create(const std::string& path);
-  // Opens an existing partial file of `path` for writing at its end, cut to `size` bytes (Io if absent or
-  // shorter).
+  // Under PATH + ".partial", where a later run finds it. The caller keeps other writers away (Journal).
+  static Result<AtomicFile> create_resumable(const std::string& path);
+  // Opens the partial file that create_resumable() left for writing at its end, cut to `size` bytes (Io if
+  // absent or shorter).
   static Result<AtomicFile> resume(const std::string& path, uint64_t size);
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&& other) noexcept;
@@ -62,12 +67,16 @@ class AtomicFile {
   void keep_partial() { keep_ = true; }
   uint64_t size() const { return size_; }
   const std::string& path() const { return path_; }
+  // Where the bytes are until commit(): for programs and copies that write them by name.
+  const std::string& partial() const { return partial_; }
   static std::string partial_path(const std::string& path) { return path + ".partial"; }
 
  private:
   AtomicFile() = default;
+  static Result<AtomicFile> open_resumable(const std::string& path, int flags);
   std::string path_;
-  int descriptor_ = -1;
+  std::string partial_;
+  Descriptor descriptor_;
   uint64_t size_ = 0;
   uint64_t started_ = 0;  // bytes that the disk was told to begin with
   bool keep_ = false;

@@ -19,8 +19,9 @@ Result<StreamLayout> Codec::layout(const PictureFormat& format) const {
 
 Result<std::unique_ptr<Codec>> open_codec(const std::string& spec, const CodecEnvironment& environment) {
   const std::string name = spec.substr(0, spec.find(':'));
-  if (name == "raw") return open_raw_codec(spec);
-  if (name == "vvc") return open_vvc_codec(spec);
+  const std::string& own = environment.decode_only ? name : spec;  // no option of ours changes decoding
+  if (name == "raw") return open_raw_codec(own);
+  if (name == "vvc") return open_vvc_codec(own);
   return open_ffmpeg_codec(spec, environment);
 }
 

@@ -31,16 +31,6 @@ std::string escape(std::string_view value) {
   return escaped;
 }
 
-std::vector<std::string_view> split_plain(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find(separator), text.size());
-    if (end > 0) parts.push_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return parts;
-}
-
 std::string_view key_of(std::string_view parameter) {
   return parameter.substr(0, parameter.find('='));
 }
@@ -103,9 +93,19 @@ std::string format_codec_spec(const CodecSpec& spec) {
   return text;
 }
 
+std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(separator), text.size());
+    if (end > 0) parts.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return parts;
+}
+
 std::string merge_parameter_lists(std::string_view base, std::string_view overrides, char separator) {
-  std::vector<std::string_view> merged = split_plain(base, separator);
-  for (std::string_view parameter : split_plain(overrides, separator)) {
+  std::vector<std::string> merged = split(base, separator);
+  for (const std::string& parameter : split(overrides, separator)) {
     const auto same = std::find_if(merged.begin(), merged.end(), [&](std::string_view other) {
       return key_of(other) == key_of(parameter);
     });
@@ -116,7 +116,7 @@ std::string merge_parameter_lists(std::string_view base, std::string_view overri
     }
   }
   std::string text;
-  for (std::string_view parameter : merged) {
+  for (const std::string& parameter : merged) {
     if (!text.empty()) text += separator;
     text += parameter;
   }

@@ -37,6 +37,9 @@ Result<CodecSpec> parse_codec_spec(std::string_view text);
 // The inverse: parse_codec_spec(format_codec_spec(s)) equals s.
 std::string format_codec_spec(const CodecSpec& spec);
 
+// The parts between separators, empty ones left out.
+std::vector<std::string> split(std::string_view text, char separator);
+
 // Lists inside one value, as encoders take them ("keyint=1:no-sao=1"): `overrides` replaces what `base` says
 // about the same key and appends the rest. A part without '=' is its own key.
 std::string merge_parameter_lists(std::string_view base, std::string_view overrides, char separator);

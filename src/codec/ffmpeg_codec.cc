@@ -9,6 +9,7 @@
 #include "base/checked_math.h"
 #include "base/limits.h"
 #include "base/subprocess.h"
+#include "codec/ffmpeg_option_check.h"
 #include "codec/ffmpeg_options.h"
 #include "codec/ffmpeg_probe.h"
 #include "codec/frame_format.h"
@@ -48,6 +49,7 @@ void add_grey_rows(double ratio, FrameLayout* layout) {
   layout->height += layout->grey_rows;
 }
 
+// Before the input, which may then lead FFmpeg to no file and no server, whatever its bytes say.
 std::vector<std::string> common_arguments(const FfmpegProgram& ffmpeg, const char* log_level) {
   return {ffmpeg.path,
           "-hide_banner",
@@ -55,7 +57,9 @@ std::vector<std::string> common_arguments(const FfmpegProgram& ffmpeg, const cha
           "-nostats",
           "-loglevel",
           log_level,
-          "-noauto_conversion_filters"};
+          "-noauto_conversion_filters",
+          "-protocol_whitelist",
+          "pipe"};
 }
 
 void append(std::vector<std::string>* arguments, std::vector<std::string> more) {
@@ -217,6 +221,8 @@ class FfmpegCodec final : public Codec {
 
   Result<std::vector<std::byte>> encode(std::span<const PlaneView> pictures, const PictureFormat& format,
                                         double quality) const override {
+    if (environment_.decode_only)
+      return error(ErrorKind::kInternal, "codec '{}' was opened for decoding only", info_.name);
     LLMC_RETURN_IF_ERROR(check_encode_request(pictures, format, info_));
     FrameLayout layout = frame_layout(settings_.rule, format);
     if (info_.quality.fixed_rate && quality >= info_.quality.min && quality <= info_.quality.max) {
@@ -307,6 +313,22 @@ Error missing_encoder(const FfmpegProgram& ffmpeg, const std::string& name) {
       ffmpeg.path, ffmpeg.version, name);
 }
 
+Status check_decoder(const EncoderRule& rule, const FfmpegProgram& ffmpeg) {
+  if (rule.codec.empty() || ffmpeg.decoders.contains(rule.codec)) return Status::ok();
+  return error(ErrorKind::kUnsupported, "'{}' (FFmpeg {}) has no decoder for {}", ffmpeg.path, ffmpeg.version,
+               rule.codec);
+}
+
+// `spec` may come from anybody's archive: no option of it reaches FFmpeg, and no encoder is tried.
+Result<std::unique_ptr<Codec>> open_decoder(const std::string& spec, const FfmpegProgram& ffmpeg,
+                                            const CodecEnvironment& environment) {
+  EncoderSettings settings;
+  LLMC_ASSIGN_OR_RETURN(settings.rule, decoding_rule(spec));
+  LLMC_RETURN_IF_ERROR(check_decoder(settings.rule, ffmpeg));
+  settings.full.name = settings.rule.name;
+  return std::unique_ptr<Codec>(new FfmpegCodec(ffmpeg, std::move(settings), environment, {}));
+}
+
 CodecStatus status_of(const EncoderRule& rule, const FfmpegProgram& ffmpeg,
                       const CodecEnvironment& environment) {
   CodecStatus status;
@@ -326,26 +348,20 @@ CodecStatus status_of(const EncoderRule& rule, const FfmpegProgram& ffmpeg,
 
 Result<std::unique_ptr<Codec>> open_ffmpeg_codec(const std::string& spec,
                                                  const CodecEnvironment& environment) {
-  LLMC_ASSIGN_OR_RETURN(const CodecSpec parsed, parse_codec_spec(spec));
   LLMC_ASSIGN_OR_RETURN(const FfmpegProgram* ffmpeg, find_ffmpeg(environment));
+  if (environment.decode_only) return open_decoder(spec, *ffmpeg, environment);
+  LLMC_ASSIGN_OR_RETURN(const CodecSpec parsed, parse_codec_spec(spec));
   const bool has_encoder = ffmpeg->encoders.contains(parsed.name);
-  if (!has_encoder && find_encoder_rule(parsed.name) == nullptr && !environment.decode_only) {
-    return missing_encoder(*ffmpeg, parsed.name);
-  }
+  if (!has_encoder && find_encoder_rule(parsed.name) == nullptr) return missing_encoder(*ffmpeg, parsed.name);
   LLMC_ASSIGN_OR_RETURN(EncoderSettings settings, resolve_encoder(parsed));
-  const EncoderRule& rule = settings.rule;
-  if (!rule.codec.empty() && !ffmpeg->decoders.contains(rule.codec)) {
-    return error(ErrorKind::kUnsupported, "'{}' (FFmpeg {}) has no decoder for {}", ffmpeg->path,
-                 ffmpeg->version, rule.codec);
-  }
-  std::string library_version;
-  if (!environment.decode_only) {
-    if (!has_encoder) return missing_encoder(*ffmpeg, parsed.name);
-    LLMC_ASSIGN_OR_RETURN(Trial trial, try_encoder_once(*ffmpeg, settings));
-    if (trial.failure) return std::move(*trial.failure);
-    library_version = trial.library_version;
-  }
-  return std::unique_ptr<Codec>(new FfmpegCodec(*ffmpeg, std::move(settings), environment, library_version));
+  LLMC_RETURN_IF_ERROR(check_decoder(settings.rule, *ffmpeg));
+  if (!has_encoder) return missing_encoder(*ffmpeg, parsed.name);
+  LLMC_ASSIGN_OR_RETURN(const auto arguments, encoder_arguments(settings, settings.rule.quality.min, 8));
+  LLMC_RETURN_IF_ERROR(check_encoder_arguments(parsed.name, arguments, ffmpeg->program_options));
+  LLMC_ASSIGN_OR_RETURN(Trial trial, try_encoder_once(*ffmpeg, settings));
+  if (trial.failure) return std::move(*trial.failure);
+  return std::unique_ptr<Codec>(
+      new FfmpegCodec(*ffmpeg, std::move(settings), environment, trial.library_version));
 }
 
 std::vector<CodecStatus> list_ffmpeg_codecs(const CodecEnvironment& environment) {

@@ -68,6 +68,7 @@ const EncoderRule kRules[] = {
         .intra = "g=1,x265-params=keyint=1:bframes=0",
         .low_delay = "x265-params=bframes=0:keyint=250:scenecut=0",
         .random_access = "x265-params=bframes=4:keyint=250:scenecut=0",
+        .in_plans = "tune x265-params/rd x265-params/rskip x265-params/signhide x265-params/tu-intra-depth",
         .version_marker = "HEVC encoder version ",
     },
     {
@@ -91,6 +92,7 @@ const EncoderRule kRules[] = {
         .intra = "g=1,x264-params=keyint=1:bframes=0",
         .low_delay = "x264-params=bframes=0:keyint=250",
         .random_access = "x264-params=bframes=3:keyint=250",
+        .in_plans = "tune x264-params/cabac x264-params/partitions x264-params/subme",
     },
     {
         .name = "libsvtav1",
@@ -317,6 +319,16 @@ std::vector<const PixelFormat*> parse_formats(std::string_view list) {
 
 std::span<const EncoderRule> encoder_rules() {
   return kRules;
+}
+
+bool is_container(std::string_view name) {
+  static constexpr std::string_view kContainers[] = {
+      "avs2",        "avs3",        "cavsvideo",  "dirac",      "evc",       "h261",
+      "h263",        "h264",        "hevc",       "image2pipe", "ivf",       "m4v",
+      "matroska",    "mjpeg",       "mpeg1video", "mpeg2video", "mpegvideo", "nut",
+      "obu",         "vc1",         "vvc",        "bmp_pipe",   "j2k_pipe",  "jpeg_pipe",
+      "jpegls_pipe", "jpegxl_pipe", "png_pipe",   "qoi_pipe",   "tiff_pipe", "webp_pipe"};
+  return std::find(std::begin(kContainers), std::end(kContainers), name) != std::end(kContainers);
 }
 
 const EncoderRule* find_encoder_rule(std::string_view name) {

@@ -40,6 +40,9 @@ struct EncoderRule {
   std::string preset_option = {};  // "preset", "cpu-used", ...
   std::string tuned = {};
   std::string intra = {}, low_delay = {}, random_access = {};  // "-": the profile is not to be had
+  // What a plan file may set besides all that is set above, space-separated; in the parameter option as
+  // "x265-params/rd". No option that takes a path.
+  std::string in_plans = {};
   bool lossless = false;
   bool exact_decoder = true;
   bool hardware = false;            // listed by every build, works only with the device
@@ -47,6 +50,10 @@ struct EncoderRule {
 };
 
 std::span<const EncoderRule> encoder_rules();
+
+// Whether FFmpeg's muxer or demuxer of this name holds one stream of pictures and opens no further file: not
+// "concat", "hls", "segment", "tee" and the like.
+bool is_container(std::string_view name);
 
 // nullptr for an encoder without a rule.
 const EncoderRule* find_encoder_rule(std::string_view name);

@@ -53,6 +53,11 @@ Result<EncoderRule> take_generic_rule(CodecSpec* spec) {
   LLMC_ASSIGN_OR_RETURN(rule.quality, take_quality_range(spec));
   rule.muxer = spec->take("muxer", "nut");
   rule.demuxer = spec->take("demuxer", rule.muxer);
+  for (const std::string& container : {rule.muxer, rule.demuxer}) {
+    if (!is_container(container))
+      return error(ErrorKind::kInvalidArgument,
+                   "codec '{}': '{}' is none of the containers that are used here", spec->name, container);
+  }
   rule.stream_format = rule.muxer;
   rule.min_side = 64;
   rule.size_multiple = 2;
@@ -97,16 +102,6 @@ Status merge_defaults(const std::string& options, const EncoderRule& rule, Codec
   return Status::ok();
 }
 
-std::vector<std::string> words(const std::string& text) {
-  std::vector<std::string> list;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find(' ', begin), text.size());
-    list.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return list;
-}
-
 bool sets_quality(const CodecSpec& user, const EncoderRule& rule, const std::string& option) {
   const size_t slash = option.find('/');
   const std::string* given = user.find(option.substr(0, slash));
@@ -116,7 +111,7 @@ bool sets_quality(const CodecSpec& user, const EncoderRule& rule, const std::str
 }
 
 Status refuse_quality_option(const CodecSpec& user, const EncoderRule& rule) {
-  for (const std::string& option : words(rule.quality_option)) {
+  for (const std::string& option : split(rule.quality_option, ' ')) {
     if (!sets_quality(user, rule, option)) continue;
     return error(ErrorKind::kInvalidArgument,
                  "codec '{}': '{}' is the codec's quality, which is chosen for each picture", rule.name,
@@ -163,6 +158,12 @@ std::string quality_text(const EncoderRule& rule, double quality, uint32_t frame
 }
 
 }  // namespace
+
+Result<EncoderRule> decoding_rule(const std::string& spec) {
+  if (const EncoderRule* rule = find_encoder_rule(spec.substr(0, spec.find(':')))) return *rule;
+  LLMC_ASSIGN_OR_RETURN(CodecSpec parsed, parse_codec_spec(spec));
+  return take_generic_rule(&parsed);
+}
 
 Result<EncoderSettings> resolve_encoder(const CodecSpec& spec) {
   CodecSpec user = spec;
@@ -211,7 +212,7 @@ Result<std::vector<std::string>> encoder_arguments(const EncoderSettings& settin
   if (!rule.quality.lossless_only) {
     LLMC_RETURN_IF_ERROR(check_quality(rule, quality));
     const std::string value = quality_text(rule, quality, frame_depth);
-    for (const std::string& option : words(rule.quality_option)) {
+    for (const std::string& option : split(rule.quality_option, ' ')) {
       const size_t slash = option.find('/');
       if (slash == std::string::npos) {
         merged.set(option, value);

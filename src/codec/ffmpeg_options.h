@@ -3,7 +3,8 @@
 //   profile = intra (default) | low_delay | random_access
 // and, for encoders without a rule in ffmpeg_encoders.h only:
 //   quality_option (required; "none" for a lossless encoder), quality_min (1), quality_max (31), quality_step
-//   (1), quality_per_octave (6), muxer (nut), demuxer (= muxer), pixel_formats (required; space-separated)
+//   (1), quality_per_octave (6), muxer (nut), demuxer (= muxer; both: see is_container()), pixel_formats
+//   (required; space-separated)
 // Every other key is FFmpeg's, without the leading dash ("preset", "x265-params", "q:v").
 #pragma once
 
@@ -22,6 +23,11 @@ struct EncoderSettings {
 // InvalidArgument: an unknown profile or one the encoder does not have, a key that sets the quality (quality
 // is given per picture), a missing or malformed key of ours.
 Result<EncoderSettings> resolve_encoder(const CodecSpec& spec);
+
+// What decoding needs of the codec that an archive names. Of one in our table nothing but the name is looked
+// at; of others the keys of ours that say how frames lie and in which container, which must be one that we
+// know. Errors as resolve_encoder().
+Result<EncoderRule> decoding_rule(const std::string& spec);
 
 // FFmpeg arguments "-key value ..." with the quality put in its place; frame_depth: of the coded samples.
 // InvalidArgument for a quality outside the range or between its steps.

@@ -53,6 +53,16 @@ std::set<std::string> listed_names(const std::string& listing, std::string_view 
   return names;
 }
 
+// Lines "-f <fmt>  description" and "-c[:<stream_spec>] <codec>  description".
+std::set<std::string> listed_options(const std::string& help) {
+  std::set<std::string> options;
+  std::istringstream lines(help);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('-')) options.insert(line.substr(1, line.find_first_of(" [\t") - 1));
+  }
+  return options;
+}
+
 std::string version_word(const std::string& text) {
   std::istringstream words(text);
   std::string program, version_literal, version;
@@ -82,6 +92,13 @@ Result<std::unique_ptr<FfmpegProgram>> probe(const std::string& path) {
   program->encoders = listed_names(encoders, "V");
   LLMC_ASSIGN_OR_RETURN(const std::string codecs, ask(path, {"-hide_banner", "-codecs"}));
   program->decoders = listed_names(codecs, "D.V");
+  LLMC_ASSIGN_OR_RETURN(const std::string help, ask(path, {"-hide_banner", "-h", "long"}));
+  program->program_options = listed_options(help);
+  // What is not listed could not be told from an encoder's option.
+  for (const char* known : {"y", "f", "map", "filter"}) {
+    if (!program->program_options.contains(known))
+      return error(ErrorKind::kUnsupported, "'{}' does not list its options as FFmpeg does", path);
+  }
   return program;
 }
 

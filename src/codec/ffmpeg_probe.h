@@ -15,9 +15,10 @@ namespace llmcodec {
 
 struct FfmpegProgram {
   std::string path;
-  std::string version;             // "n8.0", the word after "ffmpeg version"
-  std::set<std::string> encoders;  // names of video encoders, FFmpeg's
-  std::set<std::string> decoders;  // names of codecs that can be decoded ("hevc"), not of decoders
+  std::string version;                    // "n8.0", the word after "ffmpeg version"
+  std::set<std::string> encoders;         // names of video encoders, FFmpeg's
+  std::set<std::string> program_options;  // of ffmpeg itself, without the dash: "y", "map"
+  std::set<std::string> decoders;         // names of codecs that can be decoded ("hevc"), not of decoders
 };
 
 // Looks at environment.ffmpeg, then $LLMCODEC_FFMPEG, then `ffmpeg` in PATH. Unsupported, with a hint what to

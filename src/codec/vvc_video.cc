@@ -13,6 +13,7 @@
 
 #include "base/checked_math.h"
 #include "base/file.h"
+#include "base/output_guard.h"
 #include "vvc/spatial/spatial_encoder.h"
 #include "vvc/spatial/stream_decoder.h"
 #include "vvc/stream/hash.h"
@@ -36,9 +37,11 @@ Status check_cancelled(const VvcControl& control) {
 // The trace of a run, for people who look for a mistake: what was written before an error stays.
 class TraceFile {
  public:
-  static Result<TraceFile> open(const std::string& path) {
+  // `inputs`: what must not be written over.
+  static Result<TraceFile> open(const std::string& path, std::span<const std::string> inputs) {
     TraceFile trace;
     if (path.empty()) return trace;
+    LLMC_RETURN_IF_ERROR(check_output_file(path, inputs));
     trace.path_ = path;
     trace.file_.reset(std::fopen(path.c_str(), "w"));
     if (!trace.file_) return errno_error("cannot write").in_file(path);
@@ -259,7 +262,8 @@ Result<VvcEncodeReport> vvc_encode(const VvcEncodeOptions& options) {
   LLMC_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(options.input));
   LLMC_ASSIGN_OR_RETURN(const uint64_t pictures, count_pictures(options, file.bytes().size()));
   LLMC_ASSIGN_OR_RETURN(const vvc::SpatialFormat format, spatial_format(options, pictures));
-  LLMC_ASSIGN_OR_RETURN(TraceFile trace, TraceFile::open(options.trace));
+  LLMC_RETURN_IF_ERROR(check_output_file(options.output, {&options.input, 1}));
+  LLMC_ASSIGN_OR_RETURN(TraceFile trace, TraceFile::open(options.trace, {&options.input, 1}));
   vvc::SpatialOptions settings;
   settings.picture_hash = true;
   settings.trace = trace.sink();
@@ -276,7 +280,8 @@ Result<VvcEncodeReport> vvc_encode(const VvcEncodeOptions& options) {
 
 Result<VvcDecodeReport> vvc_decode(const VvcDecodeOptions& options) {
   LLMC_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(options.input));
-  LLMC_ASSIGN_OR_RETURN(TraceFile trace, TraceFile::open(options.trace));
+  LLMC_RETURN_IF_ERROR(check_output_file(options.output, {&options.input, 1}));
+  LLMC_ASSIGN_OR_RETURN(TraceFile trace, TraceFile::open(options.trace, {&options.input, 1}));
   std::optional<AtomicFile> out;
   if (!options.output.empty()) {
     LLMC_ASSIGN_OR_RETURN(out, AtomicFile::create(options.output));

@@ -13,6 +13,11 @@ namespace llmcodec {
 class CodecSet {
  public:
   explicit CodecSet(CodecEnvironment environment) : environment_(std::move(environment)) {}
+  // For what an archive names.
+  static CodecSet for_decoding(CodecEnvironment environment) {
+    environment.decode_only = true;
+    return CodecSet(std::move(environment));
+  }
   // Errors as open_codec(). Not thread-safe; the codecs themselves are.
   Result<const Codec*> get(const std::string& spec) {
     const auto found = codecs_.find(spec);

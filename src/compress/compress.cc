@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <filesystem>
-
 #include "archive/archive_writer.h"
 #include "archive/carry_over.h"
+#include "base/file.h"
+#include "base/output_guard.h"
 #include "base/stopwatch.h"
 #include "compress/archive_plan.h"
 #include "compress/compress_report.h"
@@ -58,6 +58,13 @@ class SegmentList {
   size_t task_ = 0;
 };
 
+// What an output must not replace.
+std::vector<std::string> inputs_of(const CompressState& state) {
+  std::vector<std::string> files = state.model.all_files();
+  files.insert(files.end(), {state.options.plan, state.options.importance, state.options.hessian});
+  return files;
+}
+
 // Codes all tensors and writes everything but the headers.
 Status write_archive(CompressState& state, const std::vector<TensorSettings>& settings,
                      const ArchivePlan& plan, ArchiveWriter& writer, TensorWriter& tensors) {
@@ -81,18 +88,9 @@ Status write_archive(CompressState& state, const std::vector<TensorSettings>& se
   return Status::ok();
 }
 
-// A run that was interrupted is gone on with; one that failed otherwise begins anew.
-Error give_up(const ArchiveLayout& layout, ArchiveWriter& writer, Error failure) {
-  if (failure.kind == ErrorKind::kInterrupted)
-    writer.keep_for_resume();
-  else
-    std::filesystem::remove(layout.journal_path);
-  return failure;
-}
-
 Result<CompressReport> encode(CompressState& state, const std::vector<TensorSettings>& settings) {
   LLMC_ASSIGN_OR_RETURN(ArchivePlan plan, plan_archive(state.content(), settings));
-  LLMC_RETURN_IF_ERROR(prepare_output(state.model, state.options.output, plan.layout));
+  LLMC_RETURN_IF_ERROR(prepare_output(state.model, inputs_of(state), state.options.output, plan.layout));
   plan.layout.restart = state.options.restart;
   plan.layout.key = resume_key(state, settings);
   LLMC_ASSIGN_OR_RETURN(ArchiveWriter writer, ArchiveWriter::open(plan.layout));
@@ -100,7 +98,14 @@ Result<CompressReport> encode(CompressState& state, const std::vector<TensorSett
   const bool resumed = !writer.memos().empty();
   const Stopwatch watch;
   Status status = write_archive(state, settings, plan, writer, tensors);
-  if (!status.is_ok()) return give_up(plan.layout, writer, std::move(status).error());
+  if (!status.is_ok()) {
+    // A run that was interrupted is gone on with; one that failed otherwise begins anew.
+    if (status.error().kind == ErrorKind::kInterrupted)
+      writer.keep_for_resume();
+    else
+      writer.abandon();
+    return std::move(status).error();
+  }
   const double encode_seconds = watch.seconds();
   LLMC_RETURN_IF_ERROR(carry_over_to_archive(state.model, state.options.output));
   LLMC_RETURN_IF_ERROR(writer.finish(state.description));
@@ -130,8 +135,13 @@ Result<CompressReport> compress(const CompressOptions& options) {
 Result<PlanReport> plan(const CompressOptions& options) {
   LLMC_ASSIGN_OR_RETURN(Model model, open_model(options.input));
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<CompressState> state, prepare(std::move(model), options));
+  // Before the minutes that the search may take.
+  const std::string& file = options.output;
+  if (!file.empty()) LLMC_RETURN_IF_ERROR(check_output_file(file, inputs_of(*state)));
   LLMC_ASSIGN_OR_RETURN(const RateFound found, find_settings(*state));
-  return report_plan(*state, found);
+  PlanReport report = report_plan(*state, found);
+  if (!file.empty()) LLMC_RETURN_IF_ERROR(write_text_file(file, report.plan));
+  return report;
 }
 
 }  // namespace llmcodec

@@ -56,16 +56,11 @@ Result<std::string> make_base(const EvalOptions& options, const LlamaRunner& run
   std::error_code code;
   if (std::filesystem::exists(path, code)) return path;
   if (!options.cache_dir.empty()) std::filesystem::create_directories(options.cache_dir, code);
-  std::string partial = AtomicFile::partial_path(path);
-  Status written = runner.write_base(options.original, text_file, partial);
-  if (!written.is_ok()) {
-    std::filesystem::remove(partial, code);
-    return std::move(written).error();
-  }
-  std::filesystem::rename(partial, path, code);
-  if (code)
-    return error(ErrorKind::kIo, "llama-perplexity wrote no log-probabilities: {}", code.message())
-        .in_file(path);
+  LLMC_ASSIGN_OR_RETURN(AtomicFile base, AtomicFile::create(path));
+  LLMC_RETURN_IF_ERROR(runner.write_base(options.original, text_file, base.partial()));
+  if (std::filesystem::file_size(base.partial(), code) == 0 || code)
+    return error(ErrorKind::kIo, "llama-perplexity wrote no log-probabilities").in_file(path);
+  LLMC_RETURN_IF_ERROR(base.commit());
   return path;
 }
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/output_guard.h"
 #include "eval/llama_runner.h"
 #include "eval/random_text.h"
 #include "eval/temporary_folder.h"
@@ -21,17 +22,6 @@ constexpr uint64_t kMaxMatrixBytes = 1ull << 32;
 
 // Names of the file that llama-imatrix reads: it records them in what it writes.
 constexpr const char* kRandomName = "random-tokens.txt";
-
-Status check_paths(const ImportanceMatrixOptions& options) {
-  std::error_code code;
-  for (const std::string& input : {options.model, options.text_file}) {
-    if (!input.empty() && fs::equivalent(input, options.output, code))
-      return error(ErrorKind::kInvalidArgument, "the output is an input as well").in_file(options.output);
-  }
-  if (fs::is_directory(options.output, code))
-    return error(ErrorKind::kIo, "is a folder: name the file to write").in_file(options.output);
-  return Status::ok();
-}
 
 Status check_model(const std::string& path) {
   constexpr const char* kRemedy =
@@ -160,7 +150,8 @@ Result<ImportanceMatrixReport> make_importance_matrix(const ImportanceMatrixOpti
   const auto start = std::chrono::steady_clock::now();
   const bool random = options.text_file.empty();
   LLMC_RETURN_IF_ERROR(check_model(options.model));
-  LLMC_RETURN_IF_ERROR(check_paths(options));
+  const std::vector<std::string> inputs = {options.model, options.text_file};
+  LLMC_RETURN_IF_ERROR(check_output_file(options.output, inputs));
   ImportanceMatrixReport report;
   report.model = options.model;
   report.output = options.output;

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "codec/ffmpeg_option_check.h"
 #include "plan/draft.h"
 #include "plane/spectral_layout.h"
 
@@ -82,6 +83,8 @@ Status read_coded(const json& value, Fields& fields, TensorDraft* draft, TensorS
   draft->token_rank = unit_number(fields, "token_rank", 0);
   draft->asymmetric = value.contains("asymmetric") && value["asymmetric"] == true;
   draft->codec = fields.text("codec", "vvc");
+  Status planned = check_planned_codec(draft->codec);
+  if (!planned.is_ok()) return std::move(planned).error().in_tensor(draft->name);
   draft->layout = layout_from_name(fields.text("layout", "spectral"));
   if (!draft->layout) fields.fail("layout");
   if (value.contains("bit_depth")) draft->bit_depth = static_cast<uint32_t>(fields.count("bit_depth", 16));

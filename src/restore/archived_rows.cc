@@ -108,7 +108,7 @@ Result<TensorValues> read_archived_rows(const ArchiveReader& archive, CodecSet& 
 
 Result<TensorValues> read_rows(const std::string& archive, const std::string& name, RowRange rows) {
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<ArchiveReader> opened, ArchiveReader::open(archive));
-  CodecSet codecs({});
+  CodecSet codecs = CodecSet::for_decoding({});
   return read_archived_rows(*opened, codecs, name, rows);
 }
 

@@ -8,6 +8,7 @@
 #include "archive/packing.h"
 #include "archive/part_names.h"
 #include "base/limits.h"
+#include "base/output_guard.h"
 #include "llmcodec/model.h"
 #include "restore/parallel_decode.h"
 #include "restore/weights_to_dtype.h"
@@ -53,7 +54,7 @@ Result<std::vector<std::byte>> gguf_header_bytes(const ArchiveReader& archive) {
 class Decompression {
  public:
   explicit Decompression(const DecompressOptions& options)
-      : options_(options), codecs_(options.control.environment) {}
+      : options_(options), codecs_(CodecSet::for_decoding(options.control.environment)) {}
 
   Result<DecompressReport> run() {
     const auto start = std::chrono::steady_clock::now();
@@ -159,28 +160,40 @@ class Decompression {
 
   Status create_sink() {
     std::error_code code;
-    for (const std::string& file : archive_->files()) {
-      if (fs::equivalent(file, options_.output, code) ||
-          fs::equivalent(options_.input, options_.output, code))
-        return error(ErrorKind::kInvalidArgument, "output is the input").in_file(options_.output);
-    }
+    if (fs::equivalent(options_.input, options_.output, code))
+      return error(ErrorKind::kInvalidArgument, "output is the input").in_file(options_.output);
     std::vector<TensorInfo> infos;
     for (const Restored& tensor : tensors_) {
       infos.push_back(tensor.info);
       report_.parameters += tensor.info.elements();
       report_.bytes += *dtype_bytes(tensor.info.dtype, tensor.info.elements());
     }
+    if (folder_) return create_folder_sink(infos);
+    LLMC_RETURN_IF_ERROR(check_output_file(options_.output, archive_->all_files()));
     if (format_ == "gguf") {
       LLMC_ASSIGN_OR_RETURN(sink_, create_gguf(options_.output, *header_, infos));
-    } else if (folder_) {
-      fs::create_directories(options_.output, code);
-      if (code)
-        return error(ErrorKind::kIo, "cannot create the folder: {}", code.message()).in_file(options_.output);
-      LLMC_ASSIGN_OR_RETURN(
-          sink_, create_sharded_safetensors(options_.output, infos, metadata(), options_.shard_bytes));
     } else {
       LLMC_ASSIGN_OR_RETURN(sink_, create_safetensors(options_.output, infos, metadata()));
     }
+    return Status::ok();
+  }
+
+  Status create_folder_sink(const std::vector<TensorInfo>& infos) {
+    LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards, plan_shards(infos, options_.shard_bytes));
+    std::vector<std::string> names = {kIndexFileName};
+    for (const Shard& shard : shards) names.push_back(shard.file_name);
+    for (const std::string& name : names)
+      LLMC_RETURN_IF_ERROR(
+          check_output_file((fs::path(options_.output) / name).string(), archive_->all_files()));
+    std::error_code code;
+    fs::create_directories(options_.output, code);
+    if (code)
+      return error(ErrorKind::kIo, "cannot create the folder: {}", code.message()).in_file(options_.output);
+    // Every file appears whole, but files of two runs would make no model.
+    LLMC_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(options_.output));
+    folder_lock_.emplace(std::move(lock));
+    LLMC_ASSIGN_OR_RETURN(
+        sink_, create_sharded_safetensors(options_.output, infos, metadata(), options_.shard_bytes));
     return Status::ok();
   }
 
@@ -271,6 +284,7 @@ class Decompression {
   std::optional<GgufHeader> header_;
   std::vector<Restored> tensors_;
   size_t next_ = 0;  // to be written
+  std::optional<FolderLock> folder_lock_;
   std::unique_ptr<TensorSink> sink_;
   DecompressReport report_;
 };

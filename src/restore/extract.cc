@@ -5,6 +5,7 @@
 #include "archive/part_names.h"
 #include "base/file.h"
 #include "base/ordered_run.h"
+#include "base/output_guard.h"
 #include "llmcodec/model.h"
 #include "restore/archived_rows.h"
 #include "restore/parallel_decode.h"
@@ -54,7 +55,7 @@ Status write_stream(std::span<const std::byte> stream, const CodecStage& codec, 
 
 Status extract_rows(const ArchiveReader& archive, const ExtractOptions& options) {
   LLMC_ASSIGN_OR_RETURN(TensorInfo info, archived_tensor(archive, options.tensor));
-  CodecSet codecs(options.control.environment);
+  CodecSet codecs = CodecSet::for_decoding(options.control.environment);
   LLMC_ASSIGN_OR_RETURN(const TensorValues rows,
                         read_archived_rows(archive, codecs, options.tensor, *options.rows));
   info.dtype = restored_dtype(info.dtype);
@@ -69,6 +70,7 @@ Status extract_rows(const ArchiveReader& archive, const ExtractOptions& options)
 
 Status extract(const ExtractOptions& options) {
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(options.input));
+  LLMC_RETURN_IF_ERROR(check_output_file(options.output, archive->all_files()));
   if (options.rows) return extract_rows(*archive, options);
   const auto record = archive->description().tensors.find(options.tensor);
   if (record == archive->description().tensors.end() || is_verbatim(record->second))
@@ -77,7 +79,7 @@ Status extract(const ExtractOptions& options) {
         .in_file(options.input);
   LLMC_ASSIGN_OR_RETURN(AtomicFile out, AtomicFile::create(options.output));
   if (options.samples) {
-    CodecSet codecs(options.control.environment);
+    CodecSet codecs = CodecSet::for_decoding(options.control.environment);
     LLMC_ASSIGN_OR_RETURN(const TensorDecoder tensor,
                           TensorDecoder::open(*archive, options.tensor, codecs, true));
     LLMC_RETURN_IF_ERROR(write_samples(tensor, options.control, out));

@@ -13,7 +13,7 @@ namespace {
 class Verification {
  public:
   explicit Verification(const VerifyOptions& options)
-      : options_(options), codecs_(options.control.environment) {}
+      : options_(options), codecs_(CodecSet::for_decoding(options.control.environment)) {}
 
   Result<VerifyReport> run() {
     LLMC_ASSIGN_OR_RETURN(archive_, ArchiveReader::open(options_.input));

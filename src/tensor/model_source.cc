@@ -29,6 +29,7 @@ Status open_shards_into(const std::string& path, Model* model) {
   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<ShardedSource> source, ShardedSource::open(path));
   model->metadata = source->metadata();
   model->weight_files = source->shard_paths();
+  model->index_file = path;
   model->source = std::move(source);
   return Status::ok();
 }
@@ -176,6 +177,15 @@ const char* model_kind_name(ModelKind kind) {
       return "gguf";
   }
   return "unknown";
+}
+
+std::vector<std::string> Model::all_files() const {
+  std::vector<std::string> files = weight_files;
+  if (!index_file.empty()) files.push_back(index_file);
+  for (const auto& names : {other_files, skipped_files}) {
+    for (const std::string& name : names) files.push_back((fs::path(path) / name).string());
+  }
+  return files;
 }
 
 Result<Model> open_model(const std::string& path) {

@@ -32,6 +32,7 @@ struct Model {
   std::string path;  // as given to open_model()
   std::unique_ptr<TensorSource> source;
   std::vector<std::string> weight_files;  // paths of the files that hold the tensors, in tensor order
+  std::string index_file;                 // of shards; empty otherwise
   SafetensorsMetadata
       metadata;  // `__metadata__` of the safetensors file(s); {"format": "pt"} matters to loaders
   const GgufHeader* gguf = nullptr;  // of a GGUF file; owned by source
@@ -41,6 +42,9 @@ struct Model {
   // *.gguf, ...). Version-control and cache folders (.git, .cache) are in neither.
   std::vector<std::string> other_files;
   std::vector<std::string> skipped_files;
+
+  // Paths of all the files above: what an output must not replace.
+  std::vector<std::string> all_files() const;
 };
 
 // Errors: Io (absent, unreadable, missing shard), Corrupt, Limit, Unsupported (a pickle; an unknown kind of

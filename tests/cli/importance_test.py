@@ -98,7 +98,7 @@ class Importance(CliTest):
         before = self.model.read_bytes()
         tools = self.stand_in("exit 1")
         self.fails("invalid_argument", "importance", self.model, "-o", self.model, "--tools-dir", tools, naming=(self.model,))
-        self.fails("io", "importance", self.model, "-o", self.folder, "--tools-dir", tools, naming=(self.folder,))
+        self.fails("invalid_argument", "importance", self.model, "-o", self.folder, "--tools-dir", tools, naming=(self.folder,))
         self.fails("io", "importance", self.model, "-o", self.path("none/x.gguf"), "--tools-dir", tools, naming="none/x.gguf")
         self.assertEqual(self.model.read_bytes(), before)
 

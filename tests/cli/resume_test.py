@@ -109,7 +109,8 @@ class Resume(CliTest):
     def test_other_settings_do_not_resume(self):
         for attempt in range(30):
             folder = self.fresh_folder(f"settings{attempt}")
-            if self.kill_after(folder, 0.03 * (attempt + 1)) and list(folder.iterdir()):
+            # A journal without its first line is as good as none.
+            if self.kill_after(folder, 0.03 * (attempt + 1)) and any(p.stat().st_size for p in folder.glob("*.journal")):
                 break
         else:
             self.fail("no kill came while the archive was being written")

@@ -11,7 +11,8 @@ using nlohmann::json;
 class JournalTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto journal = Journal::create(path_, "key");
+    std::vector<json> lines;
+    auto journal = Journal::open(path_, "key", false, &lines);
     ASSERT_OK(journal);
     ASSERT_OK(journal->append({{"name", "a"}}));
     ASSERT_OK(journal->append({{"name", "b"}}));
@@ -20,7 +21,7 @@ class JournalTest : public testing::Test {
   std::vector<json> resumed(const std::string& bytes) {
     write_bytes(path_, bytes);
     std::vector<json> lines;
-    const auto journal = Journal::resume(path_, "key", &lines);
+    const auto journal = Journal::open(path_, "key", false, &lines);
     EXPECT_EQ(message_of(journal), "");
     return lines;
   }
@@ -44,7 +45,7 @@ TEST_F(JournalTest, what_follows_a_cut_line_starts_on_a_line_of_its_own) {
   write_bytes(path_, whole_.substr(0, whole_.size() - 3));
   {
     std::vector<json> lines;
-    auto journal = Journal::resume(path_, "key", &lines);
+    auto journal = Journal::open(path_, "key", false, &lines);
     ASSERT_OK(journal);
     ASSERT_OK(journal->append({{"name", "c"}}));
   }
@@ -55,14 +56,43 @@ TEST_F(JournalTest, what_follows_a_cut_line_starts_on_a_line_of_its_own) {
 
 TEST_F(JournalTest, another_key_is_refused_and_nothing_lost) {
   std::vector<json> lines;
-  expect_error(Journal::resume(path_, "other", &lines), ErrorKind::kInvalidArgument, "--restart");
+  expect_error(Journal::open(path_, "other", false, &lines), ErrorKind::kInvalidArgument, "--restart");
   EXPECT_EQ(read_bytes(path_), whole_);
 }
 
 TEST_F(JournalTest, another_file_is_not_taken_for_a_journal) {
   std::vector<json> lines;
   write_bytes(path_, "{\"no\": \"journal\"}\n");
-  expect_error(Journal::resume(path_, "key", &lines), ErrorKind::kCorrupt, "journal");
+  expect_error(Journal::open(path_, "key", false, &lines), ErrorKind::kCorrupt, "journal");
+}
+
+TEST_F(JournalTest, an_empty_file_is_a_new_journal_that_can_be_cut) {
+  write_bytes(path_, "");
+  std::vector<json> lines;
+  {
+    auto journal = Journal::open(path_, "key", false, &lines);
+    ASSERT_OK(journal);
+    ASSERT_OK(journal->append({{"name", "a"}}));
+    ASSERT_OK(journal->keep_only(0));
+    ASSERT_OK(journal->append({{"name", "c"}}));
+  }
+  ASSERT_OK(Journal::open(path_, "key", false, &lines));
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0]["name"], "c");
+}
+
+TEST_F(JournalTest, only_one_run_has_it_at_a_time) {
+  std::vector<json> lines;
+  {
+    const auto first = Journal::open(path_, "key", false, &lines);
+    ASSERT_OK(first);
+    for (const bool restart : {false, true})
+      expect_error(Journal::open(path_, "key", restart, &lines), ErrorKind::kInvalidArgument,
+                   "another llmcodec");
+    EXPECT_EQ(read_bytes(path_), whole_);
+  }
+  ASSERT_OK(Journal::open(path_, "key", false, &lines));
+  EXPECT_EQ(lines.size(), 2u);
 }
 
 }  // namespace

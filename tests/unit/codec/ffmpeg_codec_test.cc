@@ -4,6 +4,7 @@
 #include "codec/ffmpeg_codec.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -157,34 +158,102 @@ TEST_P(EncoderTest, inter_profiles_predict) {
   }
 }
 
+// A folder for a program that stands in for FFmpeg.
+class FfmpegScript : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto real = find_ffmpeg({});
+    if (!real.is_ok() || !open_codec("libx264", {}).is_ok()) GTEST_SKIP() << "no FFmpeg with libx264";
+    real_ = (*real)->path;
+    std::string pattern = (std::filesystem::path(testing::TempDir()) / "llmcodec-script-XXXXXX").string();
+    folder_ = ::mkdtemp(pattern.data());
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  // The path of a script that does `before` and then what FFmpeg does.
+  std::string script(const std::string& before) const {
+    const std::filesystem::path program = folder_ / "ffmpeg";
+    std::ofstream(program) << "#!/bin/sh\n" << before << "\nexec '" << real_ << "' \"$@\"\n";
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+    return program.string();
+  }
+  std::filesystem::path folder_ = testing::TempDir();
+  std::string real_;
+};
+
 // As libvvenc does now and then: ends well, gives nothing. `runs` files in the folder are as many such runs.
-TEST(FfmpegCodec, a_run_without_output_is_run_again) {
-  const auto real = find_ffmpeg({});
-  if (!real.is_ok() || !open_codec("libx264", {}).is_ok()) GTEST_SKIP() << "no FFmpeg with libx264";
-  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "llmcodec-empty-runs";
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directories(folder);
-  const std::filesystem::path program = folder / "ffmpeg";
-  std::ofstream(program)
-      << "#!/bin/sh\nfor run in '" << folder.string()
-      << "'/empty*; do\n  [ -e \"$run\" ] && rm \"$run\" && exec cat >/dev/null\ndone\nexec '"
-      << (*real)->path << "' \"$@\"\n";
-  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
-  const auto codec = open_codec("libx264", {.ffmpeg = program.string()});
+TEST_F(FfmpegScript, a_run_without_output_is_run_again) {
+  const std::string program =
+      script("for run in '" + folder_.string() +
+             "'/empty*; do\n  [ -e \"$run\" ] && rm \"$run\" && exec cat >/dev/null\ndone");
+  const auto codec = open_codec("libx264", {.ffmpeg = program});
   ASSERT_TRUE(codec.is_ok()) << codec.error().to_string();
   const PictureFormat format{64, 64, 8};
   const std::vector<Plane> planes = smooth_planes(format, 2);
   const auto wanted = codec.value()->encode(views(planes), format, 20);
   ASSERT_TRUE(wanted.is_ok()) << wanted.error().to_string();
-  for (const char* run : {"empty1", "empty2"}) std::ofstream(folder / run) << "";
+  for (const char* run : {"empty1", "empty2"}) std::ofstream(folder_ / run) << "";
   const auto again = codec.value()->encode(views(planes), format, 20);
   ASSERT_TRUE(again.is_ok()) << again.error().to_string();
   EXPECT_EQ(*again, *wanted);
-  for (const char* run : {"empty1", "empty2", "empty3"}) std::ofstream(folder / run) << "";
+  for (const char* run : {"empty1", "empty2", "empty3"}) std::ofstream(folder_ / run) << "";
   const auto never = codec.value()->encode(views(planes), format, 20);
   ASSERT_FALSE(never.is_ok());
   EXPECT_EQ(never.error().kind, ErrorKind::kUnsupported);
-  std::filesystem::remove_all(folder);
+}
+
+// What an archive says of its codec: the name counts, the options must not even be seen by FFmpeg.
+TEST_F(FfmpegScript, options_are_not_given_to_the_decoder) {
+  const std::string log = (folder_ / "log").string();
+  const CodecEnvironment environment = {.ffmpeg = script("echo \"$@\" >> '" + log + "'"),
+                                        .decode_only = true};
+  const PictureFormat format{64, 64, 8};
+  const std::vector<Plane> planes = smooth_planes(format, 2);
+  const auto encoder = open_codec("libx264", {});
+  ASSERT_TRUE(encoder.is_ok()) << encoder.error().to_string();
+  const auto stream = encoder.value()->encode(views(planes), format, 20);
+  ASSERT_TRUE(stream.is_ok()) << stream.error().to_string();
+  ASSERT_TRUE(find_ffmpeg(environment).is_ok());
+  std::filesystem::remove(log);
+  for (const char* options : {":y=evil", ":i=evil,map=1:0", ":profile=evil", ":evil", ":evil\\"}) {
+    const auto codec = open_codec(std::string("libx264") + options, environment);
+    ASSERT_TRUE(codec.is_ok()) << codec.error().to_string();
+    EXPECT_EQ(codec.value()->spec(), "libx264");
+    ASSERT_TRUE(decode(*codec.value(), *stream, format, 2).is_ok());
+    EXPECT_FALSE(codec.value()->encode(views(planes), format, 20).is_ok());
+  }
+  std::ifstream lines(log);
+  int runs = 0;
+  for (std::string line; std::getline(lines, line); ++runs) {
+    EXPECT_EQ(line.find("evil"), std::string::npos) << line;
+    EXPECT_LT(line.find(" -protocol_whitelist pipe "), line.find(" -f h264 -i pipe:0 ")) << line;
+  }
+  EXPECT_EQ(runs, 5);
+}
+
+TEST_F(FfmpegScript, no_option_becomes_another_output) {
+  const std::string target = (folder_ / "target").string();
+  for (const char* key : {"y", "stats", "nostats", "shortest:v", "map", "i"}) {
+    const std::string option = std::string(key) + "=" + target;
+    const auto codec = open_codec("libx264:" + option, {});
+    ASSERT_FALSE(codec.is_ok()) << option;
+    EXPECT_EQ(codec.error().kind, ErrorKind::kInvalidArgument) << codec.error().to_string();
+  }
+  EXPECT_FALSE(std::filesystem::exists(target));
+}
+
+// Even where nothing else would stop it.
+TEST_F(FfmpegScript, the_protocol_list_keeps_an_input_from_files) {
+  const std::string secret = (folder_ / "secret.h264").string();
+  std::ofstream(secret) << "secret";
+  ProcessOptions options;
+  const std::string list = "ffconcat version 1.0\nfile 'file:" + secret + "'\n";
+  options.arguments = {
+      real_, "-protocol_whitelist", "pipe", "-f", "concat", "-safe", "0", "-i", "pipe:0", "-f", "null", "-"};
+  options.input = std::as_bytes(std::span(list));
+  const auto result = run_process(options);
+  ASSERT_TRUE(result.is_ok()) << result.error().to_string();
+  EXPECT_NE(result->exit_code, 0);
+  EXPECT_NE(result->error_text.find("not on whitelist"), std::string::npos) << result->error_text;
 }
 
 TEST_P(EncoderTest, full_spec_opens_to_itself) {
@@ -309,6 +378,22 @@ TEST_F(FfmpegTest, decoding_needs_no_encoder_and_no_trial) {
   CodecEnvironment environment;
   environment.decode_only = true;
   EXPECT_TRUE(open_codec("libx265:preset=no-such-preset", environment).is_ok());
+}
+
+TEST_F(FfmpegTest, of_an_encoder_that_is_not_in_our_table_the_container_must_be_known) {
+  CodecEnvironment environment;
+  environment.decode_only = true;
+  const std::string spec = "mpeg2video:quality_option=q:v,pixel_formats=yuv420p";
+  for (const char* good : {"", ",muxer=matroska", ",demuxer=mpegvideo", ",y=evil"})
+    EXPECT_TRUE(open_codec(spec + good, environment).is_ok()) << good;
+  for (const char* bad : {",demuxer=concat", ",demuxer=lavfi", ",muxer=tee", ",muxer=hls,demuxer=nut"}) {
+    for (const bool decode_only : {false, true}) {
+      environment.decode_only = decode_only;
+      const auto codec = open_codec(spec + bad, environment);
+      ASSERT_FALSE(codec.is_ok()) << bad;
+      EXPECT_EQ(codec.error().kind, ErrorKind::kInvalidArgument) << codec.error().to_string();
+    }
+  }
 }
 
 TEST(FfmpegMissing, no_program_or_not_ffmpeg_is_unsupported_with_a_remedy) {
