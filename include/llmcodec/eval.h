@@ -9,10 +9,10 @@
 //   LLMC_ASSIGN_OR_RETURN(EvalReport report, evaluate(options));
 //   puts(report.to_json().c_str());
 //
-// Errors: Unsupported when llama-perplexity is not found, fails, or prints something that is not understood
-// (the message carries its last line); Io for files; InvalidArgument for task files that cannot be read;
-// Limit on time-out. Scores depend on the CPU's instruction set in their fourth digit: compare numbers from
-// one backend only.
+// Errors: Unsupported when llama-perplexity is not found, fails, or prints something that is not
+// understood (the message carries its last line); Io for files; InvalidArgument for task files that cannot
+// be read; Limit on time-out. Scores depend on the CPU's instruction set in their fourth digit: compare
+// numbers from one backend only.
 #pragma once
 
 #include <cstdint>
@@ -105,8 +105,8 @@ struct EvalReport {
 
 Result<EvalReport> evaluate(const EvalOptions& options);
 
-// Path of llama.cpp's program `name` as evaluate() would run it. Unsupported, with what to do, when there is
-// none.
+// Path of llama.cpp's program `name` as evaluate() would run it. Unsupported, with what to do,
+// when there is none.
 Result<std::string> find_llama_tool(const std::string& name, const std::string& tools_dir);
 
 }  // namespace llmcodec

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Models in, archives out, and back: what the `llmcodec` program does, as functions. Every call reads its
-// input from disk, bounds its memory by the largest tensor in flight, and leaves either a complete output or
-// none.
+// Models in, archives out, and back: what the `llmcodec` program does, as functions. Every call reads
+// its input from disk, bounds its memory by the largest tensor in flight, and leaves either a
+// complete output or none.
 //
 //   CompressOptions options;
 //   options.input = "SmolLM2.gguf";
@@ -146,8 +146,8 @@ struct InspectReport {
 };
 Result<InspectReport> inspect(const std::string& path);
 
-// Checks all checksums and decodes everything; with `against`, the original model, measures the error as
-// well.
+// Checks all checksums and decodes everything; with `against`, the original model, measures
+// the error as well.
 struct VerifyOptions {
   std::string input;
   std::string against;

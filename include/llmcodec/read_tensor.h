@@ -32,12 +32,12 @@ struct RowRange {
   uint64_t first = 0, last = 0;
 };
 
-// Only the pictures that hold the rows are decoded, and only their bytes are read (where a row is spread over
-// several pictures: those of its matrix). The values are those that decompress() rounds to the tensor's
+// Only the pictures that hold the rows are decoded, and only their bytes are read (where a row is spread
+// over several pictures: those of its matrix). The values are those that decompress() rounds to the tensor's
 // dtype. Scales, outliers and what was decoded are checked against their checksums; tensors stored under
-// their own name are not: those are over all of them (verify()). Errors name file and tensor: InvalidArgument
-// for a name that the archive has not, a tensor that is no matrix, an empty range and one that goes past the
-// last row; Corrupt.
+// their own name are not: those are over all of them (verify()). Errors name file and tensor:
+// InvalidArgument for a name that the archive has not, a tensor that is no matrix, an empty range and one
+// that goes past the last row; Corrupt.
 Result<TensorValues> read_rows(const std::string& archive, const std::string& name, RowRange rows);
 
 }  // namespace llmcodec

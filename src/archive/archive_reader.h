@@ -22,8 +22,8 @@ namespace llmcodec {
 
 class ArchiveReader {
  public:
-  // InvalidArgument for a safetensors file that is no archive; Corrupt when the description and the parts
-  // disagree.
+  // InvalidArgument for a safetensors file that is no archive; Corrupt when the description
+  // and the parts disagree.
   static Result<std::unique_ptr<ArchiveReader>> open(const std::string& path);
   // Whether `path` can be opened as an archive, without reading more than headers.
   static bool is_archive(const std::string& path);

@@ -69,8 +69,8 @@ Status ArchiveWriter::start() {
   return open_shard(0);
 }
 
-// Takes over entries as long as their bytes are really there: a power cut may have lost data that the journal
-// names.
+// Takes over entries as long as their bytes are really there: a power cut may have lost data
+// that the journal names.
 Status ArchiveWriter::replay(const std::vector<json>& lines) {
   size_t good = 0;
   while (good < lines.size() && replay_line(lines[good]).is_ok()) ++good;

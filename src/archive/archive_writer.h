@@ -61,8 +61,8 @@ class ArchiveWriter {
   // A tensor stored exactly, under its own name: append() between these.
   Status begin_exact(const TensorInfo& info, size_t shard);
   Status end_exact();
-  // A part of the archive itself ("llmcodec.gguf_header"), stored like an exact U8 tensor but padded to 8
-  // bytes.
+  // A part of the archive itself ("llmcodec.gguf_header"), stored like an exact U8 tensor but
+  // padded to 8 bytes.
   Status write_own(const std::string& name, std::span<const std::byte> bytes, size_t shard);
 
   // Writes descriptions (`description` without its tensors) and headers, moves the files to their names,

@@ -9,8 +9,8 @@
 
 namespace llmcodec {
 
-// Makes the output folder where one is needed. InvalidArgument when the output is the input, or holds another
-// model.
+// Makes the output folder where one is needed. InvalidArgument when the output is the input,
+// or holds another model.
 Status prepare_output(const Model& model, const std::string& output, const ArchiveLayout& layout);
 // From the model's folder to the archive's; nothing for other kinds of model.
 Status carry_over_to_archive(const Model& model, const std::string& output);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How far a restored sequence of floats is from its original: relative MSE, SNR, largest error, cosine.
-// Sums are in double over 8 lanes by position, so the result does not depend on how the sequence is cut into
-// add() calls, nor on the CPU. merge() adds another accumulator's sums (order of merges matters in the last
-// bits only).
+// Sums are in double over 8 lanes by position, so the result does not depend on how the sequence is cut
+// into add() calls, nor on the CPU. merge() adds another accumulator's sums (order of merges matters in
+// the last bits only).
 //
 //   ErrorMetrics metrics;
 //   metrics.add(original, restored);

@@ -49,8 +49,8 @@ Result<std::string> read_text_file(const std::string& path, uint64_t max_bytes);
 class AtomicFile {
  public:
   static Result<AtomicFile> create(const std::string& path);
-  // Opens an existing partial file of `path` for writing at its end, cut to `size` bytes (Io if absent or
-  // shorter).
+  // Opens an existing partial file of `path` for writing at its end, cut to `size` bytes (Io
+  // if absent or shorter).
   static Result<AtomicFile> resume(const std::string& path, uint64_t size);
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&& other) noexcept;

@@ -137,8 +137,8 @@ CodecInfo vvc_codec_info() {
   CodecInfo info{.name = "vvc", .version = "llmcodec " LLMCODEC_VERSION, .stream_format = "h266"};
   info.bit_depths = {8, 10};
   info.max_width = info.max_height = vvc::kMaxSpatialSide;
-  // Below -8 (10 bits) the level of a flat white or black block no longer fits 16 bits, and it comes out
-  // grey.
+  // Below -8 (10 bits) the level of a flat white or black block no longer fits 16 bits, and
+  // it comes out grey.
   info.quality = {.min = -8, .max = 63};
   return info;
 }

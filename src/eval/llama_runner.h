@@ -5,8 +5,8 @@
 //   LLMC_ASSIGN_OR_RETURN(LlamaRunner runner, LlamaRunner::open({.threads = 2}));
 //   LLMC_ASSIGN_OR_RETURN(PerplexityRun run, runner.perplexity("model.gguf", "text.txt"));
 //
-// Errors: Unsupported when the program is missing, fails, or prints what is not understood; Limit on
-// time-out.
+// Errors: Unsupported when the program is missing, fails, or prints what is not
+// understood; Limit on time-out.
 #pragma once
 
 #include <functional>

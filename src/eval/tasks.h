@@ -3,8 +3,8 @@
 //   multiple choice  {"query": Q, "choices": [A, ...], "gold": i}  ->  --multiple-choice (binary, given with
 //   -bf) WinoGrande       {"context_options": [C0, C1], "continuation": S, "gold": i}  ->  --winogrande (CSV,
 //   -f)
-// Each choice is scored as the text "Q\nAnswer: A", the form of the usual evaluation harness, by its mean
-// log-probability per token.
+// Each choice is scored as the text "Q\nAnswer: A", the form of the usual evaluation harness, by its
+// mean log-probability per token.
 //
 //   LLMC_ASSIGN_OR_RETURN(TaskFile tasks, multiple_choice_from_jsonl(text, 200));
 #pragma once

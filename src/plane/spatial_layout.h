@@ -25,8 +25,8 @@ namespace llmcodec {
 inline constexpr uint64_t kDefaultPictureWeights = uint64_t{1} << 19;
 inline constexpr uint64_t kMaxPictureSide = 16384;
 
-// The part of a matrix that a picture holds: rows (outputs) and coded column positions (inputs in coding
-// order).
+// The part of a matrix that a picture holds: rows (outputs) and coded column positions
+// (inputs in coding order).
 struct PictureRect {
   uint64_t first_row = 0, rows = 0;
   uint64_t first_col = 0, cols = 0;

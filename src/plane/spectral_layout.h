@@ -46,8 +46,8 @@ struct SpectralLayout {
   // blocks wide. InvalidArgument for an empty matrix, a zero target, or m outside 1..31.
   static Result<SpectralLayout> make(uint64_t rows, uint64_t cols, uint32_t outputs_per_block,
                                      uint64_t target = kDefaultPictureWeights);
-  // The layout of stored numbers. Corrupt for an empty matrix, m outside 1..31, blocks outside 1..512 per
-  // side.
+  // The layout of stored numbers. Corrupt for an empty matrix, m outside 1..31, blocks
+  // outside 1..512 per side.
   static Result<SpectralLayout> restore(uint64_t rows, uint64_t cols, uint32_t outputs_per_block,
                                         uint32_t blocks_x, uint32_t strips);
 

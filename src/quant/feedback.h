@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The closed loop: after a strip of columns (inputs) has been coded, its error is fed into the columns not
-// yet coded, so that the OUTPUT of the layer stays right. With H = mean of x x^T over the layer's inputs x,
-// shrunk by 1 % towards its diagonal, damped by 1 % of the diagonal's mean and permuted into coding order,
-// inverse(H) = U^T U with U upper triangular. After strip b with error E_b = wanted - decoded the rest of the
-// weights becomes
+// yet coded, so that the OUTPUT of the layer stays right. With H = mean of x x^T over the layer's inputs
+// x, shrunk by 1 % towards its diagonal, damped by 1 % of the diagonal's mean and permuted into coding
+// order, inverse(H) = U^T U with U upper triangular. After strip b with error E_b = wanted - decoded the
+// rest of the weights becomes
 //   rest - E_b inverse(U_bb) U_b,rest
 // the exact least-squares answer for strips of any width. Steps per column go with U_jj (as in WaterSIC).
 //
@@ -66,9 +66,9 @@ class Feedback {
   // First column (coded position) of strip `index`; cols() for strips().
   size_t strip_begin(size_t index) const { return std::min(index * strip_, cols_); }
 
-  // error: rows x width of the strip, wanted - decoded in units of weights (NOT of u). rest: the same rows,
-  // all columns after the strip in coding order; corrected in place. After the last strip there is nothing to
-  // do.
+  // error: rows x width of the strip, wanted - decoded in units of weights (NOT of u). rest: the same
+  // rows, all columns after the strip in coding order; corrected in place. After the last strip there
+  // is nothing to do.
   void correct(size_t index, MatrixView<const float> error, MatrixView<float> rest) const;
 
  private:

@@ -55,9 +55,9 @@ class Importance {
   // Takes over what `other` knows about outputs; nothing was known before.
   void adopt_outputs(Importance&& other) { outputs_ = std::move(other.outputs_); }
 
-  // `name` in either spelling, a tensor of `matrices` matrices with `cols` columns. One Hugging Face expert
-  // (of many 2-D tensors) finds its part of the GGUF entry of all. InvalidArgument when the sizes differ from
-  // the file's.
+  // `name` in either spelling, a tensor of `matrices` matrices with `cols` columns. One Hugging Face
+  // expert (of many 2-D tensors) finds its part of the GGUF entry of all. InvalidArgument when the sizes
+  // differ from the file's.
   Result<ImportanceEntry> find(std::string_view name, uint64_t cols, uint64_t matrices = 1) const;
 
   // E[g_i^2] of the outputs of the weight `name`, `matrices` x `rows`; empty when the file has none. By the

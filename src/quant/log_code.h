@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// 8-bit logarithmic codes of positive numbers, for scales. Normative (docs/format.md 2.1): with P =
-// per_octave,
+// 8-bit logarithmic codes of positive numbers, for scales. Normative (docs/format.md 2.1):
+// with P = per_octave,
 //   value(0)    = 0                           (a dead row or column: its weights are exactly 0)
 //   value(code) = (base * T[(code mod P) * (32 / P)]) * 2^(code div P)     code 1..255
 // where T[k] is the float32 nearest to 2^(k/32) (kLogCodeTable): one float32 multiplication, then an exact

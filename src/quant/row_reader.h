@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Streaming access to one matrix of floats, so that a matrix of 400 million weights never sits in memory as
-// float. Readers give finite or non-finite values as they are; whoever needs finite ones checks (fit_scales
-// does).
+// Streaming access to one matrix of floats, so that a matrix of 400 million weights never sits in
+// memory as float. Readers give finite or non-finite values as they are; whoever needs finite
+// ones checks (fit_scales does).
 //
 //   MemoryRowReader reader(MatrixView<const float>(data, rows, cols));
 //   LLMC_RETURN_IF_ERROR(for_each_row_block(reader, [&](size_t first_row, MatrixView<const float> rows) { ...

@@ -66,8 +66,8 @@ struct MatrixScales {
   uint64_t side_bytes() const;  // bytes of all codes and zeros, uncompressed
 };
 
-// What a reader of archives checks before it uses the scales: sizes, code parameters, finite zeros and
-// scales. Corrupt.
+// What a reader of archives checks before it uses the scales: sizes, code parameters, finite
+// zeros and scales. Corrupt.
 Status validate(const MatrixScales& scales);
 
 struct ScaleOptions {
@@ -104,10 +104,10 @@ Result<MatrixScales> fit_scales(RowReader& reader, const ScaleOptions& options);
 class RowScales {
  public:
   explicit RowScales(const MatrixScales& scales);
-  // u = x / (row * col) - zero for matrix rows [first_row, first_row + x.rows); both views x.rows x cols, u
-  // == x allowed. u is -zero where the scale is 0 or x is 0. x is finite; u may be infinite for a weight
-  // beyond 2^128 steps of a tiny scale: the outlier list must take it. u is what a decoder wants up to a few
-  // float roundings.
+  // u = x / (row * col) - zero for matrix rows [first_row, first_row + x.rows); both views x.rows x cols,
+  // u == x allowed. u is -zero where the scale is 0 or x is 0. x is finite; u may be infinite for a
+  // weight beyond 2^128 steps of a tiny scale: the outlier list must take it. u is what a decoder wants
+  // up to a few float roundings.
   void normalise(size_t first_row, MatrixView<const float> x, MatrixView<float> u);
   // The inverse, normative formula above; u == x allowed.
   void denormalise(size_t first_row, MatrixView<const float> u, MatrixView<float> x);
@@ -141,8 +141,8 @@ Result<std::vector<float>> importance_column_steps(std::span<const float> moment
 // their geometric mean; outputs that the model's answer depends on get finer steps. InvalidArgument as above.
 Result<std::vector<float>> output_row_steps(std::span<const float> moments);
 
-// Orders of columns that a decoder recomputes from the col codes; order[k] = matrix column at coded position
-// k.
+// Orders of columns that a decoder recomputes from the col codes; order[k] = matrix column
+// at coded position k.
 //   column_order: by rising code, ties by rising column: columns of similar size side by side
 //   class_order:  by rising code mod kColumnClasses, ties by rising column: the closed loop
 //   (quant/feedback.h); a list of

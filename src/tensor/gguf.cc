@@ -230,8 +230,8 @@ class GgufParser {
     return *bytes;
   }
 
-  // Tensors follow each other in the order of their infos, each on a multiple of the alignment (ggml demands
-  // the same).
+  // Tensors follow each other in the order of their infos, each on a multiple of the alignment
+  // (ggml demands the same).
   Status place(uint64_t offset, uint64_t bytes) {
     const uint64_t padding = header_.alignment_ - 1;
     const std::optional<uint64_t> padded = checked_add(header_.data_bytes_, padding);

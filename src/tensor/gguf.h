@@ -29,8 +29,8 @@
 
 namespace llmcodec {
 
-// ggml's number of a dtype and back; nullopt where the other side has none (or where blocks cannot be read
-// here).
+// ggml's number of a dtype and back; nullopt where the other side has none (or where blocks
+// cannot be read here).
 std::optional<uint32_t> ggml_type_from_dtype(Dtype dtype);
 std::optional<Dtype> dtype_from_ggml_type(uint32_t type);
 // "Q3_K", "IQ4_XS", ... for error messages; "type N" for a number unknown here.
@@ -99,10 +99,10 @@ class GgufFile final : public TensorSource {
   GgufHeader header_;
 };
 
-// A sink that writes a GGUF v3 with the key-values of `header` and `tensors` in their order, which must be
-// the header's (same names and shapes; the dtypes may differ: F32, F16, BF16, F64, I8 to I64 and the block
-// types). InvalidArgument where they are not, or where a row is no multiple of its block. The file appears at
-// finish().
+// A sink that writes a GGUF v3 with the key-values of `header` and `tensors` in their order, which must
+// be the header's (same names and shapes; the dtypes may differ: F32, F16, BF16, F64, I8 to I64 and the
+// block types). InvalidArgument where they are not, or where a row is no multiple of its block. The
+// file appears at finish().
 Result<std::unique_ptr<TensorSink>> create_gguf(const std::string& path, const GgufHeader& header,
                                                 std::vector<TensorInfo> tensors);
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One model in several safetensors files, joined by model.safetensors.index.json:
 //   { "metadata": {"total_size": BYTES}, "weight_map": {TENSOR: FILE, ...} }
-// The index is believed only as far as the shards agree: a missing shard (Io), and a tensor that is absent,
-// in another shard than the index says, in two shards, or not in the index (Corrupt) are errors that name
-// both.
+// The index is believed only as far as the shards agree: a missing shard (Io), and a tensor that is
+// absent, in another shard than the index says, in two shards, or not in the index (Corrupt) are
+// errors that name both.
 //
 //   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<ShardedSource> source, ShardedSource::open(folder + "/" +
 //   kIndexFileName));

@@ -95,8 +95,8 @@ TEST_P(ArchiveRobustness, mutations_are_errors_or_change_nothing) {
   EXPECT_GT(found, mutations() / 2);
 }
 
-// Parts changed and their checksums made right: what decoders make of it. The samples' checksum still stands
-// behind a bitstream.
+// Parts changed and their checksums made right: what decoders make of it. The samples' checksum still
+// stands behind a bitstream.
 TEST_P(ArchiveRobustness, mutated_parts_behind_right_checksums) {
   int found = 0, undone = 0;
   for (int i = 0; i < mutations(); ++i) {

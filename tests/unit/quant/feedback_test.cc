@@ -198,8 +198,8 @@ TEST(Feedback, OddSizesAndStripsBeyondTheColumns) {
 }
 
 TEST(Feedback, OneStripOfColumnsEqualsManyOfThemForTheSameErrors) {
-  // Feeding back two strips of 16 one after the other is the same as one strip of 32 with the errors that
-  // result.
+  // Feeding back two strips of 16 one after the other is the same as one strip of 32 with
+  // the errors that result.
   const size_t n = 64;
   const OwnedMatrix moments = correlated_moments(n, 300, 11);
   const auto narrow = Feedback::create(moments.view(), identity(n), {.strip = 16});

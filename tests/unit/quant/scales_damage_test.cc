@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Scales of matrices that hurt: dead rows and columns, constants, heavy tails, NaN, extreme sizes, broken
-// archives.
+// Scales of matrices that hurt: dead rows and columns, constants, heavy tails, NaN,
+// extreme sizes, broken archives.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -244,8 +244,8 @@ TEST(Scales, SameBytesFromAnyReaderBlocks) {
 }
 
 TEST(Scales, DecoderFormulaBitForBit) {
-  // What numpy computes: float32(float32(index * step) * float32(row * col)), rows and columns decoded from
-  // codes.
+  // What numpy computes: float32(float32(index * step) * float32(row * col)), rows and
+  // columns decoded from codes.
   const OwnedMatrix matrix = testing::gaussian(9, 6, 9, 0.5);
   const MatrixScales scales = fitted(matrix, {.spec = {ScaleKind::kDual}});
   OwnedMatrix u(9, 6), back(9, 6);
