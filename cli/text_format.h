@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Numbers as people read and write them, and aligned tables.
 //
+// Example:
+//
 //   TextTable table({{"tensor"}, {"bytes", Align::kRight}});
 //   table.add({"blk.0.attn_q.weight", grouped(331776)});
 //   fmt::print("{}", table.to_string());

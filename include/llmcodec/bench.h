@@ -3,6 +3,8 @@
 // weight, and what comes back is compared with what went in. No scales, outliers or side
 // information: the codec alone.
 //
+// Example:
+//
 //   LLMC_ASSIGN_OR_RETURN(BenchSource source, make_bench_source("gaussian", 1024, 1024));
 //   BenchRequest request{.sources = {source.view()}, .codecs = {"libx265", "raw"}, .target_bpw = {2, 3}};
 //   LLMC_ASSIGN_OR_RETURN(std::vector<BenchRow> rows, run_bench(request));

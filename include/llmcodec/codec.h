@@ -4,9 +4,11 @@
 // are const and may be called from several threads at once; each call is single-threaded where the
 // codec allows and deterministic.
 //
-//   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<Codec> codec, open_codec("libx265:preset=medium", environment));
-//   LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> stream, codec->encode(pictures, format, quality));
-//   LLMC_RETURN_IF_ERROR(codec->decode(stream, format, planes));
+// Example (std::span<const PlaneView> pictures, std::span<const MutablePlaneView> out, PictureFormat format):
+//
+//   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<Codec> codec, open_codec("libx265:preset=medium", {}));
+//   LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> stream, codec->encode(pictures, format, 28));
+//   LLMC_RETURN_IF_ERROR(codec->decode(stream, format, out));
 #pragma once
 
 #include <cstddef>
@@ -21,10 +23,10 @@
 
 namespace llmcodec {
 
-// Every codec has exactly one quality parameter, coarse or fine; the plane scale does the rest. Quality
-// is logarithmic for all: `per_octave` more of it doubles the quantiser step (at least roughly), or takes
-// one bit from every sample. Where an encoder's own parameter is not (JPEG XL's distance, JPEG 2000's
-// ratio), the adapter translates.
+// Every codec has exactly one quality parameter, and it is logarithmic: raising it by `per_octave` doubles
+// the quantiser's step (at least roughly), which saves about one bit per sample. Where an encoder's own
+// parameter is not logarithmic (JPEG XL's distance, JPEG 2000's ratio), the adapter translates. Where the
+// parameter comes in coarse steps only, the scale of the planes makes up for it.
 struct QualityRange {
   double min = 0, max = 0;     // finest and coarsest value the codec takes
   double step = 1;             // granularity: 1 for an integer QP, smaller for a distance

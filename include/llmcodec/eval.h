@@ -2,6 +2,8 @@
 // Scores a language model in GGUF form with llama.cpp's own tools: perplexity, KL divergence and top-1
 // agreement against the original, and multiple-choice tasks. The tools are run as processes, never linked.
 //
+// Example:
+//
 //   EvalOptions options;
 //   options.candidate = "restored.gguf";
 //   options.original = "model.gguf";
@@ -34,8 +36,8 @@ enum class TaskKind {
 struct EvalTask {
   TaskKind kind = TaskKind::kMultipleChoice;
   std::string file;
-  uint64_t max_tasks =
-      0;  // 0: all; otherwise this many, evenly spaced through the file (converted files only)
+  // 0: all; otherwise this many, evenly spaced through the file (files in .jsonl only).
+  uint64_t max_tasks = 0;
 };
 
 // "piqa.jsonl" -> multiple choice; a name that contains "winogrande" or "hellaswag" -> that kind.

@@ -3,9 +3,11 @@
 // linear layer, in llama.cpp's GGUF form, by running a GGUF model with llama.cpp's own llama-imatrix. The
 // tool is run as a process, never linked.
 //
+// Example:
+//
 //   ImportanceMatrixOptions options;
 //   options.model = "model.gguf";
-//   options.output = "model.imatrix.gguf";       // no text given: random tokens
+//   options.output = "model.imatrix.gguf";  // no text given: random tokens
 //   LLMC_ASSIGN_OR_RETURN(ImportanceMatrixReport report, make_importance_matrix(options));
 //
 // Random tokens are drawn independently by the Zipf-Mandelbrot law: the share of id i is proportional to

@@ -3,14 +3,16 @@
 // in advance and filled in last. Nothing appears under its final name before everything is written; a killed
 // run leaves "FILE.partial" and a journal, from which open() goes on.
 //
+// Example (const ArchiveLayout& layout, const Description& description, std::span<const std::byte> bytes):
+//
 //   LLMC_ASSIGN_OR_RETURN(ArchiveWriter writer, ArchiveWriter::open(layout));
-//   for (tensor ...) {
+//   for (const auto& [name, record] : description.tensors) {
 //     if (writer.is_done(name)) continue;
-//     LLMC_RETURN_IF_ERROR(writer.begin_tensor(name, shard));
+//     LLMC_RETURN_IF_ERROR(writer.begin_tensor(name, 0));  // into the first shard
 //     LLMC_RETURN_IF_ERROR(writer.begin_part("bitstream"));
-//     LLMC_RETURN_IF_ERROR(writer.append(bytes));            // any number of times
+//     LLMC_RETURN_IF_ERROR(writer.append(bytes));  // any number of times
 //     LLMC_RETURN_IF_ERROR(writer.end_part());
-//     LLMC_RETURN_IF_ERROR(writer.end_tensor(record, memo)); // the writer fills in record.parts
+//     LLMC_RETURN_IF_ERROR(writer.end_tensor(record));  // the writer fills in record.parts
 //   }
 //   LLMC_RETURN_IF_ERROR(writer.finish(description));
 #pragma once

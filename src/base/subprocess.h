@@ -3,7 +3,9 @@
 // shell, no temporary file. The child is killed (and reaped) on time-out, on too much output, and
 // when this process dies.
 //
-//   LLMC_ASSIGN_OR_RETURN(ProcessResult result, run_process({.arguments = {"ffmpeg", "-version"}}));
+// Example:
+//
+//   LLMC_ASSIGN_OR_RETURN(const ProcessResult result, run_process({.arguments = {"ffmpeg", "-version"}}));
 #pragma once
 
 #include <cstddef>

@@ -46,8 +46,8 @@ void append_frame(PlaneView picture, uint32_t plane_depth, const FrameLayout& la
 
 // What a YUV4MPEG2 stream holds. `frames` are views into the stream, luma first.
 struct DecodedVideo {
-  FrameLayout
-      layout;  // pixel_format.name is empty; chroma_420 is true for any subsampled or full-range 4:2:0 form
+  // pixel_format.name is empty; chroma_420 is true for any subsampled or full-range 4:2:0 form.
+  FrameLayout layout;
   std::vector<std::span<const std::byte>> frames;
 };
 

@@ -2,9 +2,10 @@
 // Element types: every dtype of safetensors 0.8 and the block types of GGUF that can be read, their sizes,
 // names, and exact conversion to and from float. Bytes are little-endian and need no alignment.
 //
-//   std::optional<Dtype> dtype = dtype_from_name("BF16");
-//   std::vector<float> values(n);
-//   LLMC_RETURN_IF_ERROR(to_f32(*dtype, bytes, values));  // bytes.size() == dtype_bytes(*dtype, n)
+// Example (std::span<const std::byte> bytes):
+//
+//   std::vector<float> values(bytes.size() / 2);
+//   LLMC_RETURN_IF_ERROR(to_f32(Dtype::kBF16, bytes, values));
 #pragma once
 
 #include <cstddef>
