@@ -300,14 +300,6 @@ std::optional<int64_t> GgufHeader::find_int(std::string_view key) const {
   return value <= INT64_MAX ? std::optional<int64_t>(static_cast<int64_t>(value)) : std::nullopt;
 }
 
-std::optional<double> GgufHeader::find_float(std::string_view key) const {
-  const auto found = values_.find(key);
-  if (found == values_.end()) return std::nullopt;
-  if (found->second.type == kFloat32) return load<float>(bytes_, found->second.offset);
-  if (found->second.type == kFloat64) return load<double>(bytes_, found->second.offset);
-  return std::nullopt;
-}
-
 Result<std::unique_ptr<GgufFile>> GgufFile::open(const std::string& path) {
   LLMC_ASSIGN_OR_RETURN(MappedFile mapping, MappedFile::open(path));
   Result<GgufHeader> header = GgufHeader::parse(mapping.bytes());
