@@ -9,8 +9,8 @@ namespace llmcodec::cli {
 
 enum class Shell { kBash, kZsh, kFish };
 
-// A script that the shell sources; completes commands, options, the values of options with a fixed set, and
-// file names.
+// A script that the shell sources; completes commands, options, the values of options with a fixed
+// set, and file names.
 std::string completion_script(const CLI::App& app, Shell shell);
 
 }  // namespace llmcodec::cli

@@ -31,8 +31,8 @@ void end_on_bus_error(int) {
 void catch_interrupts() {
   struct sigaction action = {};
   action.sa_handler = set_flag;
-  action.sa_flags =
-      static_cast<int>(SA_RESETHAND | SA_RESTART);  // the second signal finds the default: the end
+  // The second signal finds the default: the end.
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
   sigemptyset(&action.sa_mask);
   for (const int number : {SIGINT, SIGTERM}) sigaction(number, &action, nullptr);
 }

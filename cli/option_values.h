@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Kinds of option values and how --help shows them. A wrong value is a usage error that names option and
-// value.
+// Kinds of option values and how --help shows them. A wrong value is a usage error that
+// names option and value.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -29,15 +29,15 @@ class Session {
  public:
   Session(int argc, const char* const* argv) : arguments_(argv, argv + argc) {}
 
-  // Declares a command with its examples ("llmcodec ..." lines) and shared options; `run` is called when it
-  // was given.
+  // Declares a command with its examples ("llmcodec ..." lines) and shared options; `run` is called
+  // when it was given.
   CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& what,
                         const std::string& examples, SharedOptions shared);
   void on_command(CLI::App* command, std::function<Status()> run);
   const std::function<Status()>& run() const { return run_; }
 
-  // Control of a call of the library: threads, codecs, progress, cancellation by signal. Installs the signal
-  // handlers.
+  // Control of a call of the library: threads, codecs, progress, cancellation by signal.
+  // Installs the signal handlers.
   Control control();
   CodecEnvironment environment() const { return environment_; }
   unsigned threads() const { return threads_; }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Numbers as people read and write them, and aligned tables.
 //
+// Example:
+//
 //   TextTable table({{"tensor"}, {"bytes", Align::kRight}});
 //   table.add({"blk.0.attn_q.weight", grouped(331776)});
 //   fmt::print("{}", table.to_string());
@@ -23,8 +25,8 @@ std::string decimals(double value, int count);  // fixed notation; "exact" for i
 // InvalidArgument for anything else, for 0, and beyond 2^63.
 Result<uint64_t> parse_bytes(const std::string& text);
 
-// Width and height from "1024" (a square) or "1024x512". InvalidArgument for anything else; both at most
-// 2^20.
+// Width and height from "1024" (a square) or "1024x512". InvalidArgument for anything else;
+// both at most 2^20.
 struct PlaneSize {
   uint32_t width = 0, height = 0;
 };

@@ -1,27 +1,32 @@
-# Compiler settings shared by every target, and two helpers: llmcodec_library() and llmcodec_test().
+# How this project is compiled, and two helpers: llmcodec_library() and llmcodec_test().
 
-set(CMAKE_CXX_STANDARD 20)
-set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
-  set(CMAKE_BUILD_TYPE Release)
-endif()
-find_program(LLMCODEC_CCACHE ccache)
-if(LLMCODEC_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${LLMCODEC_CCACHE})
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+  if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE Release)
+  endif()
+  find_program(LLMCODEC_CCACHE ccache)
+  if(LLMCODEC_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${LLMCODEC_CCACHE})
+  endif()
 endif()
 
+# What our own files are compiled with. Every target of ours links it PRIVATE, so that none of it, warnings as errors
+# least of all, reaches a project that uses the libraries.
 add_library(llmcodec_flags INTERFACE)
-# -ffp-contract=off: the same floating-point results on every CPU, so the same bytes (design: determinism).
+# -ffp-contract=off: the same floating-point results on every processor, and so the same bytes.
 target_compile_options(llmcodec_flags INTERFACE -Wall -Wextra -Wshadow -Werror -ffp-contract=off)
-target_include_directories(llmcodec_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+target_include_directories(llmcodec_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_definitions(llmcodec_flags INTERFACE LLMCODEC_VERSION="${PROJECT_VERSION}")
 if(LLMCODEC_SANITIZE)
   target_compile_options(llmcodec_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all
                                                   -fno-omit-frame-pointer)
   target_link_options(llmcodec_flags INTERFACE -fsanitize=address,undefined)
+endif()
+if(LLMCODEC_BUILD_FUZZERS)
+  target_compile_options(llmcodec_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 find_package(Threads REQUIRED)
@@ -31,7 +36,9 @@ find_package(fmt REQUIRED)
 function(llmcodec_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   add_library(llmcodec_${name} STATIC ${ARG_SOURCES})
-  target_link_libraries(llmcodec_${name} PUBLIC llmcodec_flags fmt::fmt ${ARG_DEPENDS})
+  target_compile_features(llmcodec_${name} PUBLIC cxx_std_20)
+  target_include_directories(llmcodec_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
+  target_link_libraries(llmcodec_${name} PUBLIC fmt::fmt ${ARG_DEPENDS} PRIVATE $<BUILD_INTERFACE:llmcodec_flags>)
 endfunction()
 
 # llmcodec_test(NAME SOURCES a_test.cc ... DEPENDS target ...): one GoogleTest binary, registered with ctest under
@@ -39,7 +46,7 @@ endfunction()
 function(llmcodec_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE llmcodec_flags ${ARG_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE LLMCODEC_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT $<IF:$<BOOL:${CMAKE_CROSSCOMPILING}>,3600,600>)

@@ -43,7 +43,7 @@ def rows(program):
         for name in sources(folder):
             for codec in CODECS:
                 for bpw in TARGETS if codec[1] != "raw" else ("default",):
-                    command = ["./llmcodec", "compress", f"{name}.safetensors", "-o", "out.safetensors", *codec, "--json"]
+                    command = ["./llmcodec", "compress", f"{name}.safetensors", "-o", "out.safetensors", *codec, "--json", "--quiet"]
                     command += ["--bpw", bpw] if bpw != "default" else []
                     done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, check=True)
                     report = json.loads(done.stdout)

@@ -21,7 +21,7 @@ class Failed(Exception):
 
 
 def find_program():
-    for path in (os.environ.get("LLMCODEC"), ROOT / "build/release/cli/llmcodec", ROOT / "build/release/llmcodec"):
+    for path in (os.environ.get("LLMCODEC"), ROOT / "build/release/llmcodec"):
         if path and os.access(path, os.X_OK):
             return str(path)
     raise SystemExit("no llmcodec program: run ./dev build, or set LLMCODEC")

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Codecs against the rate-distortion bound: each codec codes the same weights at the same bits per weight,
-// and what comes back is compared with what went in. No scales, outliers or side information: the codec
-// alone.
+// Codecs against the rate-distortion bound: each codec codes the same weights at the same bits per
+// weight, and what comes back is compared with what went in. No scales, outliers or side
+// information: the codec alone.
+//
+// Example:
 //
 //   LLMC_ASSIGN_OR_RETURN(BenchSource source, make_bench_source("gaussian", 1024, 1024));
 //   BenchRequest request{.sources = {source.view()}, .codecs = {"libx265", "raw"}, .target_bpw = {2, 3}};
 //   LLMC_ASSIGN_OR_RETURN(std::vector<BenchRow> rows, run_bench(request));
 //   fmt::print("{}", format_bench_table(rows));
 //
-// Weights lie in planes as in archives: plane x = matrix row, plane y = matrix column; matrices of more than
-// kBenchPictureSamples weights are cut into equal pictures along rows (rows that do not fill the last one are
-// left out). The plane scale and the codec's quality are chosen so that bpw is within `tolerance` of the
-// target.
+// Weights lie in planes as in archives: plane x = matrix row, plane y = matrix column; matrices of more
+// than kBenchPictureSamples weights are cut into equal pictures along rows (rows that do not fill the
+// last one are left out). The plane scale and the codec's quality are chosen so that bpw is within
+// `tolerance` of the target.
 #pragma once
 
 #include <functional>
@@ -62,8 +64,8 @@ struct BenchRow {
 
 struct BenchRequest {
   std::vector<BenchSourceView> sources;
-  // Specs of open_codec(), and "vvc:layout=spectral": our VVC with the weights as coefficients (vvc alone is
-  // spatial).
+  // Specs of open_codec(), and "vvc:layout=spectral": our VVC with the weights as coefficients
+  // (vvc alone is spatial).
   std::vector<std::string> codecs;
   std::vector<double> target_bpw;
   double tolerance = 0.005;  // relative

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A codec of planes: pictures of one size and bit depth to bytes and back. Knows samples, never tensors.
-// Implementations: raw, ffmpeg (any encoder of the user's FFmpeg), vvc (ours). All methods are const and may
-// be called from several threads at once; each call is single-threaded where the codec allows and
-// deterministic.
+// A codec of planes: pictures of one size and bit depth to bytes and back. Knows samples, never
+// tensors. Implementations: raw, ffmpeg (any encoder of the user's FFmpeg), vvc (ours). All methods
+// are const and may be called from several threads at once; each call is single-threaded where the
+// codec allows and deterministic.
 //
-//   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<Codec> codec, open_codec("libx265:preset=medium", environment));
-//   LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> stream, codec->encode(pictures, format, quality));
-//   LLMC_RETURN_IF_ERROR(codec->decode(stream, format, planes));
+// Example (std::span<const PlaneView> pictures, std::span<const MutablePlaneView> out, PictureFormat format):
+//
+//   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<Codec> codec, open_codec("libx265:preset=medium", {}));
+//   LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> stream, codec->encode(pictures, format, 28));
+//   LLMC_RETURN_IF_ERROR(codec->decode(stream, format, out));
 #pragma once
 
 #include <cstddef>
@@ -21,10 +23,10 @@
 
 namespace llmcodec {
 
-// Every codec has exactly one quality parameter, coarse or fine; the plane scale does the rest. Quality is
-// logarithmic for all: `per_octave` more of it doubles the quantiser step (at least roughly), or takes one
-// bit from every sample. Where an encoder's own parameter is not (JPEG XL's distance, JPEG 2000's ratio), the
-// adapter translates.
+// Every codec has exactly one quality parameter, and it is logarithmic: raising it by `per_octave` doubles
+// the quantiser's step (at least roughly), which saves about one bit per sample. Where an encoder's own
+// parameter is not logarithmic (JPEG XL's distance, JPEG 2000's ratio), the adapter translates. Where the
+// parameter comes in coarse steps only, the scale of the planes makes up for it.
 struct QualityRange {
   double min = 0, max = 0;     // finest and coarsest value the codec takes
   double step = 1;             // granularity: 1 for an integer QP, smaller for a distance
@@ -49,9 +51,9 @@ struct CodecInfo {
   QualityRange quality = {};
 };
 
-// How pictures of one format lie in a codec's stream: for readers that decode it by other means. The stream's
-// pictures are at least width x height; ours is the top left corner of each. Stream samples are ours times
-// 2^shift.
+// How pictures of one format lie in a codec's stream: for readers that decode it by other means. The
+// stream's pictures are at least width x height; ours is the top left corner of each. Stream samples
+// are ours times 2^shift.
 struct StreamLayout {
   std::string pixel_format;  // FFmpeg's name; "gray16le"-like for codecs of our own
   uint32_t width = 0, height = 0;
@@ -68,12 +70,12 @@ class Codec {
   // InvalidArgument for a depth outside info(). The default says: as given, grey, no shift.
   virtual Result<StreamLayout> layout(const PictureFormat& format) const;
 
-  // `pictures` all have format.width x format.height. Errors: InvalidArgument for sizes or depths outside
-  // info().
+  // `pictures` all have format.width x format.height. Errors: InvalidArgument for sizes
+  // or depths outside info().
   virtual Result<std::vector<std::byte>> encode(std::span<const PlaneView> pictures,
                                                 const PictureFormat& format, double quality) const = 0;
-  // Decodes exactly pictures.size() pictures of `format`; a stream with other sizes, depth or count is
-  // Corrupt.
+  // Decodes exactly pictures.size() pictures of `format`; a stream with other sizes, depth
+  // or count is Corrupt.
   virtual Status decode(std::span<const std::byte> stream, const PictureFormat& format,
                         std::span<const MutablePlaneView> pictures) const = 0;
 };

@@ -2,6 +2,8 @@
 // Scores a language model in GGUF form with llama.cpp's own tools: perplexity, KL divergence and top-1
 // agreement against the original, and multiple-choice tasks. The tools are run as processes, never linked.
 //
+// Example:
+//
 //   EvalOptions options;
 //   options.candidate = "restored.gguf";
 //   options.original = "model.gguf";
@@ -9,10 +11,10 @@
 //   LLMC_ASSIGN_OR_RETURN(EvalReport report, evaluate(options));
 //   puts(report.to_json().c_str());
 //
-// Errors: Unsupported when llama-perplexity is not found, fails, or prints something that is not understood
-// (the message carries its last line); Io for files; InvalidArgument for task files that cannot be read;
-// Limit on time-out. Scores depend on the CPU's instruction set in their fourth digit: compare numbers from
-// one backend only.
+// Errors: Unsupported when llama-perplexity is not found, fails, or prints something that is not
+// understood (the message carries its last line); Io for files; InvalidArgument for task files that cannot
+// be read; Limit on time-out. Scores depend on the CPU's instruction set in their fourth digit: compare
+// numbers from one backend only.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +36,8 @@ enum class TaskKind {
 struct EvalTask {
   TaskKind kind = TaskKind::kMultipleChoice;
   std::string file;
-  uint64_t max_tasks =
-      0;  // 0: all; otherwise this many, evenly spaced through the file (converted files only)
+  // 0: all; otherwise this many, evenly spaced through the file (files in .jsonl only).
+  uint64_t max_tasks = 0;
 };
 
 // "piqa.jsonl" -> multiple choice; a name that contains "winogrande" or "hellaswag" -> that kind.
@@ -105,8 +107,8 @@ struct EvalReport {
 
 Result<EvalReport> evaluate(const EvalOptions& options);
 
-// Path of llama.cpp's program `name` as evaluate() would run it. Unsupported, with what to do, when there is
-// none.
+// Path of llama.cpp's program `name` as evaluate() would run it. Unsupported, with what to do,
+// when there is none.
 Result<std::string> find_llama_tool(const std::string& name, const std::string& tools_dir);
 
 }  // namespace llmcodec

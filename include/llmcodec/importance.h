@@ -3,9 +3,11 @@
 // linear layer, in llama.cpp's GGUF form, by running a GGUF model with llama.cpp's own llama-imatrix. The
 // tool is run as a process, never linked.
 //
+// Example:
+//
 //   ImportanceMatrixOptions options;
 //   options.model = "model.gguf";
-//   options.output = "model.imatrix.gguf";       // no text given: random tokens
+//   options.output = "model.imatrix.gguf";  // no text given: random tokens
 //   LLMC_ASSIGN_OR_RETURN(ImportanceMatrixReport report, make_importance_matrix(options));
 //
 // Random tokens are drawn independently by the Zipf-Mandelbrot law: the share of id i is proportional to
@@ -14,10 +16,10 @@
 // same model gives the same text every time.
 //
 // Errors: Unsupported when the model is no GGUF, its vocabulary spells no text, or llama-imatrix is not
-// found, fails, or writes no GGUF (the message carries its last line); InvalidArgument for a text that is not
-// UTF-8 or too short (two chunks are the least that llama-imatrix takes), and for an output that is the model
-// or the text itself; Io for files; Limit on time-out. The output appears whole or not at all; one that
-// exists is replaced.
+// found, fails, or writes no GGUF (the message carries its last line); InvalidArgument for a text that is
+// not UTF-8 or too short (two chunks are the least that llama-imatrix takes), and for an output that is the
+// model or the text itself; Io for files; Limit on time-out. The output appears whole or not at all; one
+// that exists is replaced.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A view of a row-major matrix: shape, stride, no ownership. Copy it freely; the memory behind it must
-// outlive it.
+// A view of a row-major matrix: shape, stride, no ownership. Copy it freely; the memory behind
+// it must outlive it.
 #pragma once
 
 #include <cstddef>

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Models in, archives out, and back: what the `llmcodec` program does, as functions. Every call reads its
-// input from disk, bounds its memory by the largest tensor in flight, and leaves either a complete output or
-// none.
+// Models in, archives out, and back: what the `llmcodec` program does, as functions. Every call reads
+// its input from disk, bounds its memory by the largest tensor in flight, and leaves either a
+// complete output or none.
+//
+// Example:
 //
 //   CompressOptions options;
 //   options.input = "SmolLM2.gguf";
 //   options.output = "SmolLM2.llmcodec.safetensors";
 //   options.target = {TargetKind::kBpw, 3.0};
-//   Result<CompressReport> report = compress(options);
-//   if (!report.is_ok()) fmt::print(stderr, "{}\n", report.error().to_string());
-//
-//   Result<DecompressReport> back = decompress({.input = options.output, .output = "restored.gguf"});
+//   LLMC_ASSIGN_OR_RETURN(const CompressReport report, compress(options));
+//   puts(report.to_json().c_str());
+//   LLMC_ASSIGN_OR_RETURN(const DecompressReport back,
+//                         decompress({.input = options.output, .output = "restored.gguf"}));
+//   puts(back.to_json().c_str());
 //
 // to_json() of every report gives stable keys (docs/json.md).
 #pragma once
@@ -123,8 +126,9 @@ Result<PlanReport> plan(const CompressOptions& options);
 struct DecompressOptions {
   std::string input;
   std::string output;
-  std::string dtype;   // "f32", "f16", "bf16", "q8_0"; empty: each tensor's own (F16 for GGUF block types)
-  std::string format;  // "safetensors", "gguf"; empty: that of the source
+  // "f32", "f16", "bf16", "q8_0"; empty: each tensor's own (F16 for GGUF block types).
+  std::string dtype = {};
+  std::string format = {};               // "safetensors", "gguf"; empty: that of the source
   uint64_t shard_bytes = 5'000'000'000;  // of a restored folder, as Hugging Face writes it
   Control control = {};
 };
@@ -147,8 +151,8 @@ struct InspectReport {
 };
 Result<InspectReport> inspect(const std::string& path);
 
-// Checks all checksums and decodes everything; with `against`, the original model, measures the error as
-// well.
+// Checks all checksums and decodes everything; with `against`, the original model, measures
+// the error as well.
 struct VerifyOptions {
   std::string input;
   std::string against;

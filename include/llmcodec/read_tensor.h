@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One tensor of a model, or some rows of one of an archive, as floats.
 //
+// Example:
+//
 //   LLMC_ASSIGN_OR_RETURN(const TensorValues tensor, read_tensor("model.gguf", "blk.0.ffn_up.weight"));
 //   use(tensor.view());  // rows x cols, row-major
-//   LLMC_ASSIGN_OR_RETURN(const TensorValues rows, read_rows("archive.safetensors", "token_embd.weight",
-//   {500, 516}));
+//   LLMC_ASSIGN_OR_RETURN(const TensorValues rows,
+//                         read_rows("archive.safetensors", "token_embd.weight", {500, 516}));
+//   use(rows.view());
 #pragma once
 
 #include <cstdint>
@@ -32,12 +35,12 @@ struct RowRange {
   uint64_t first = 0, last = 0;
 };
 
-// Only the pictures that hold the rows are decoded, and only their bytes are read (where a row is spread over
-// several pictures: those of its matrix). The values are those that decompress() rounds to the tensor's
-// dtype. Scales, outliers and what was decoded are checked against their checksums; tensors stored under
-// their own name are not: those are over all of them (verify()). Errors name file and tensor: InvalidArgument
-// for a name that the archive has not, a tensor that is no matrix, an empty range and one that goes past the
-// last row; Corrupt.
+// Only the pictures that hold the rows are decoded, and only their bytes are read (where a row is spread
+// over several pictures: those of its matrix). The values are those that decompress() rounds to the tensor's
+// dtype. What was decoded is checked against its checksum, and so are scales and outliers. A tensor that is
+// stored uncoded is not checked, because its checksum covers the whole tensor: use verify() for that. Errors
+// name file and tensor: InvalidArgument for a name that is not in the archive, a tensor that is no matrix,
+// an empty range and one that goes past the last row; Corrupt.
 Result<TensorValues> read_rows(const std::string& archive, const std::string& name, RowRange rows);
 
 }  // namespace llmcodec

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Errors as values: Status (success or an Error) and Result<T> (a T or an Error). Both must be looked at.
 //
-//   Result<Header> read_header(const std::string& path);
+// Example (const std::string& path, Result<std::string> (&read_header)(const std::string& path)):
 //
-//   Status load(const std::string& path) {
-//     LLMC_ASSIGN_OR_RETURN(Header header, read_header(path));
-//     if (header.size > kMaxHeaderBytes)
-//       return error(ErrorKind::kLimit, "header of {} bytes exceeds {}", header.size,
-//       kMaxHeaderBytes).in_file(path);
-//     return Status::ok();
-//   }
+//   LLMC_ASSIGN_OR_RETURN(const std::string header, read_header(path));
+//   if (header.size() > 1000)
+//     return error(ErrorKind::kLimit, "header of {} bytes exceeds 1000", header.size()).in_file(path);
 //
 // Nothing here throws; no function of this project aborts because of its input. Context (file, tensor, byte
 // offset) is added on the way up by the caller that knows it; the innermost context wins.

@@ -2,13 +2,17 @@
 // Our VVC codec on files: raw luma video in, an ordinary H.266 stream out, and back. For using and testing
 // the codec alone; archives do not need it.
 //
+// Example:
+//
 //   VvcEncodeOptions options;
 //   options.input = "noise.yuv";
 //   options.output = "noise.266";
 //   options.format = {.width = 640, .height = 300, .bit_depth = 10};
 //   options.qp = 30;
-//   Result<VvcEncodeReport> report = vvc_encode(options);
-//   Result<VvcDecodeReport> back = vvc_decode({.input = "noise.266", .output = "noise.dec.yuv"});
+//   LLMC_ASSIGN_OR_RETURN(const VvcEncodeReport report, vvc_encode(options));
+//   LLMC_ASSIGN_OR_RETURN(const VvcDecodeReport back,
+//                         vvc_decode({.input = "noise.266", .output = "noise.dec.yuv"}));
+//   use(report.bits_per_sample, back.hashes_checked);
 //
 // Raw video is luma only, picture after picture, rows from top to bottom: one byte a sample at 8 bits, two
 // bytes, little-endian, above. Outputs appear only when complete. One thread; deterministic. Memory: the
@@ -58,9 +62,9 @@ Result<VvcEncodeReport> vvc_encode(const VvcEncodeOptions& options);
 
 struct VvcDecodeOptions {
   std::string input;
-  std::string output;  // empty: the pictures are decoded and checked only
-  bool md5 = false;    // of all bytes of the raw video
-  std::string trace;   // as in VvcEncodeOptions
+  std::string output = {};  // empty: the pictures are decoded and checked only
+  bool md5 = false;         // of all bytes of the raw video
+  std::string trace = {};   // as in VvcEncodeOptions
   VvcControl control = {};
 };
 

@@ -179,11 +179,6 @@ Result<std::span<const std::byte>> ArchiveReader::exact(const std::string& name)
   return bytes;
 }
 
-bool ArchiveReader::has_part(const std::string& tensor, const std::string& part) const {
-  const auto record = description_.tensors.find(tensor);
-  return record != description_.tensors.end() && record->second.parts.contains(part);
-}
-
 Result<std::span<const std::byte>> ArchiveReader::part(const std::string& tensor, const std::string& part,
                                                        bool verify) const {
   const auto record = description_.tensors.find(tensor);

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Reads an archive: one safetensors file, an index with its shards, or a folder that holds either.
 //
-//   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(path));
-//   for (const auto& [name, record] : archive->description().tensors) ...      // coded tensors
-//   for (size_t index : archive->exact_tensors()) archive->exact(archive->source().tensors()[index].name) ...
-//   LLMC_ASSIGN_OR_RETURN(auto bytes, archive->part(name, "bitstream"));       // checked, without padding
+// Example (const std::string& path):
+//
+//   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(path));
+//   for (const auto& [name, record] : archive->description().tensors) {  // coded tensors
+//     LLMC_ASSIGN_OR_RETURN(const auto stream, archive->part(name, "bitstream"));  // checked, not padded
+//     use(record, stream);
+//   }
+//   for (size_t index : archive->exact_tensors())
+//     use(archive->exact(archive->source().tensors()[index].name));
 #pragma once
 
 #include <map>
@@ -22,8 +27,8 @@ namespace llmcodec {
 
 class ArchiveReader {
  public:
-  // InvalidArgument for a safetensors file that is no archive; Corrupt when the description and the parts
-  // disagree.
+  // InvalidArgument for a safetensors file that is no archive; Corrupt when the description
+  // and the parts disagree.
   static Result<std::unique_ptr<ArchiveReader>> open(const std::string& path);
   // Whether `path` can be opened as an archive, without reading more than headers.
   static bool is_archive(const std::string& path);
@@ -45,7 +50,6 @@ class ArchiveReader {
   // The content of a packed part. Limit when it has more than `max_bytes`.
   Result<std::vector<std::byte>> packed_part(const std::string& tensor, const std::string& part,
                                              uint64_t max_bytes) const;
-  bool has_part(const std::string& tensor, const std::string& part) const;
   // Gives back the memory of the part's bytes [begin, begin + bytes) once they were used.
   void release_part(const std::string& tensor, const std::string& part, uint64_t begin, uint64_t bytes) const;
   void release_exact(const std::string& name) const;

@@ -3,14 +3,16 @@
 // in advance and filled in last. Nothing appears under its final name before everything is written; a killed
 // run leaves "FILE.partial" and a journal, from which open() goes on.
 //
+// Example (const ArchiveLayout& layout, const Description& description, std::span<const std::byte> bytes):
+//
 //   LLMC_ASSIGN_OR_RETURN(ArchiveWriter writer, ArchiveWriter::open(layout));
-//   for (tensor ...) {
+//   for (const auto& [name, record] : description.tensors) {
 //     if (writer.is_done(name)) continue;
-//     LLMC_RETURN_IF_ERROR(writer.begin_tensor(name, shard));
+//     LLMC_RETURN_IF_ERROR(writer.begin_tensor(name, 0));  // into the first shard
 //     LLMC_RETURN_IF_ERROR(writer.begin_part("bitstream"));
-//     LLMC_RETURN_IF_ERROR(writer.append(bytes));            // any number of times
+//     LLMC_RETURN_IF_ERROR(writer.append(bytes));  // any number of times
 //     LLMC_RETURN_IF_ERROR(writer.end_part());
-//     LLMC_RETURN_IF_ERROR(writer.end_tensor(record, memo)); // the writer fills in record.parts
+//     LLMC_RETURN_IF_ERROR(writer.end_tensor(record));  // the writer fills in record.parts
 //   }
 //   LLMC_RETURN_IF_ERROR(writer.finish(description));
 #pragma once
@@ -62,8 +64,8 @@ class ArchiveWriter {
   // A tensor stored exactly, under its own name: append() between these.
   Status begin_exact(const TensorInfo& info, size_t shard);
   Status end_exact();
-  // A part of the archive itself ("llmcodec.gguf_header"), stored like an exact U8 tensor but padded to 8
-  // bytes.
+  // A part of the archive itself ("llmcodec.gguf_header"), stored like an exact U8 tensor but
+  // padded to 8 bytes.
   Status write_own(const std::string& name, std::span<const std::byte> bytes, size_t shard);
 
   // Writes descriptions (`description` without its tensors) and headers, moves the files to their names,

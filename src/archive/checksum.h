@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// XXH3-128 of byte sequences, in pieces or at once, as 32 lower-case hex digits (canonical, big-endian
-// order).
+// XXH3-128 of byte sequences, in pieces or at once, as 32 lower-case hex
+// digits (canonical, big-endian order).
 #pragma once
 
 #include <cstddef>

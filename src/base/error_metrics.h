@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How far a restored sequence of floats is from its original: relative MSE, SNR, largest error, cosine.
-// Sums are in double over 8 lanes by position, so the result does not depend on how the sequence is cut into
-// add() calls, nor on the CPU. merge() adds another accumulator's sums (order of merges matters in the last
-// bits only).
+// Sums are in double over 8 lanes by position, so the result does not depend on how the sequence is cut
+// into add() calls, nor on the CPU. merge() adds another accumulator's sums (order of merges matters in
+// the last bits only).
+//
+// Example (std::span<const float> original, std::span<const float> restored):
 //
 //   ErrorMetrics metrics;
 //   metrics.add(original, restored);
@@ -19,7 +21,7 @@ namespace llmcodec {
 
 class ErrorMetrics {
  public:
-  // Spans of equal length. Pairs with a NaN or infinity on either side are left out of the sums and counted.
+  // Spans of equal length. Pairs with a NaN or infinity on either side are left out of the sums.
   void add(std::span<const float> original, std::span<const float> restored);
   void merge(const ErrorMetrics& other);
 
@@ -27,10 +29,7 @@ class ErrorMetrics {
   std::vector<double> sums() const;
   static std::optional<ErrorMetrics> from_sums(std::span<const double> sums);
 
-  uint64_t count() const { return count_; }          // all pairs seen
-  uint64_t nonfinite() const { return nonfinite_; }  // pairs with a value that is not finite on either side
-  // Of those, pairs that are not both NaN and not the same infinity.
-  uint64_t nonfinite_mismatches() const { return nonfinite_mismatches_; }
+  uint64_t count() const { return count_; }  // all pairs seen
 
   double signal_energy() const;  // sum of original^2
   double error_energy() const;   // sum of (original - restored)^2
@@ -54,8 +53,7 @@ class ErrorMetrics {
   Lanes error_{};
   double max_abs_error_ = 0;
   uint64_t count_ = 0;
-  uint64_t nonfinite_ = 0;
-  uint64_t nonfinite_mismatches_ = 0;
+  uint64_t nonfinite_ = 0;  // pairs with a value that is not finite
 };
 
 // 6.0206 * bpw - SNR: distance in dB to the rate-distortion bound of iid Gaussian input.

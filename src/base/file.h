@@ -2,12 +2,12 @@
 // Files: read-only mappings whose pages can be given back, whole-file reads, and writers that appear under
 // their final name only when complete. Every error names the file.
 //
-//   LLMC_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
-//   std::span<const std::byte> bytes = file.bytes();
+// Example (const std::string& from, const std::string& to):
 //
-//   LLMC_ASSIGN_OR_RETURN(AtomicFile out, AtomicFile::create(path));
-//   LLMC_RETURN_IF_ERROR(out.write(bytes));
-//   LLMC_RETURN_IF_ERROR(out.commit());   // fsync, rename over `path`, fsync of the folder
+//   LLMC_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(from));
+//   LLMC_ASSIGN_OR_RETURN(AtomicFile out, AtomicFile::create(to));
+//   LLMC_RETURN_IF_ERROR(out.write(file.bytes()));
+//   LLMC_RETURN_IF_ERROR(out.commit());  // fsync, rename over `to`, fsync of the folder
 #pragma once
 
 #include <cstddef>

@@ -13,7 +13,7 @@ inline constexpr uint64_t kMaxDimensions = 8;
 inline constexpr uint64_t kMaxJsonBytes = 256ull << 20;     // config, index and plan files
 inline constexpr uint64_t kMaxPictureSamples = 1ull << 27;  // of one picture
 inline constexpr uint64_t kMaxSegmentBytes = 1ull << 31;    // of one coded segment
-inline constexpr uint64_t kMaxBlockWeights =
-    1ull << 31;  // decoded at once: a segment, or a matrix with input cuts
+// Decoded at once: a segment, or a matrix with input cuts.
+inline constexpr uint64_t kMaxBlockWeights = 1ull << 31;
 
 }  // namespace llmcodec

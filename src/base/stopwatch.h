@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Wall time since it was made.
+// Wall time since it was made, by a clock that nobody sets.
+//
+// Example:
+//
+//   const Stopwatch watch;
+//   use(watch.seconds());
 #pragma once
 
 #include <chrono>
@@ -8,12 +13,11 @@ namespace llmcodec {
 
 class Stopwatch {
  public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
 
  private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start_ = Clock::now();
 };
 
 }  // namespace llmcodec

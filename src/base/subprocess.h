@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Runs one program to its end: bytes in on its standard input, bytes out from its standard output, no shell,
-// no temporary file. The child is killed (and reaped) on time-out, on too much output, and when this process
-// dies.
+// Runs one program to its end: bytes in on its standard input, bytes out from its standard output, no
+// shell, no temporary file. The child is killed (and reaped) on time-out, on too much output, and
+// when this process dies.
 //
-//   LLMC_ASSIGN_OR_RETURN(ProcessResult result, run_process({.arguments = {"ffmpeg", "-version"}}));
+// Example:
+//
+//   LLMC_ASSIGN_OR_RETURN(const ProcessResult result, run_process({.arguments = {"ffmpeg", "-version"}}));
 #pragma once
 
 #include <cstddef>

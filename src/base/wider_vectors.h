@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// LLMC_WIDER_VECTORS before a function's definition: the same plain loops, compiled for wider vectors too and
-// chosen when the program starts. Without contraction (-ffp-contract=off), and without sums across lanes,
-// wider vectors change no bit. What the loops call must be inlined (LLMC_INLINE), or it stays as narrow as it
-// was.
+// LLMC_WIDER_VECTORS before a function's definition: the same plain loops, compiled for wider vectors too
+// and chosen when the program starts. Without contraction (-ffp-contract=off), and without sums across
+// lanes, wider vectors change no bit. What the loops call must be inlined (LLMC_INLINE), or it stays as
+// narrow as it was.
 #pragma once
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)

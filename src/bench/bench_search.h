@@ -43,8 +43,8 @@ class BenchPlanes {
   double deviation_ = 0, largest_ = 0;
 };
 
-// Finds where the rate is `target_bpw` by secants; before the second point it supposes one bit per octave of
-// scale.
+// Finds where the rate is `target_bpw` by secants; before the second point it supposes one bit
+// per octave of scale.
 class RateSecant {
  public:
   explicit RateSecant(double target_bpw) : target_(target_bpw) {}

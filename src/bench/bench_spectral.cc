@@ -170,8 +170,8 @@ Result<std::vector<float>> decode_all(const SpectralBench& bench, const Spectral
 Result<SpectralPoint> find_step(const SpectralBench& bench, double deviation, double target_bpw,
                                 double tolerance) {
   RateSecant secant(target_bpw);
-  double log_scale =
-      target_bpw - 2.0 - std::log2(deviation);  // about where an entropy-coded quantiser would be
+  // About where an entropy-coded quantiser would be.
+  double log_scale = target_bpw - 2.0 - std::log2(deviation);
   std::optional<SpectralPoint> best;
   for (int trial = 0; trial < kMaxTrials; ++trial) {
     LLMC_ASSIGN_OR_RETURN(SpectralPoint point, encode_at(bench, std::exp2(-log_scale)));

@@ -4,8 +4,8 @@
 //   name[:key=value[,key=value]...]         libx265:preset=slow,x265-params=rd=4:rdoq-level=2
 //
 // The name ends at the first colon; a key ends at the first '=' and may hold colons (FFmpeg's "q:v"). In a
-// value a comma or a backslash is written "\," or "\\"; colons and '=' stand for themselves. Keys are unique,
-// order is kept.
+// value a comma or a backslash is written "\," or "\\"; colons and '=' stand for themselves. Keys are
+// unique, order is kept.
 #pragma once
 
 #include <string>

@@ -285,8 +285,8 @@ class FfmpegCodec final : public Codec {
                                 "passthrough", "-strict", "-1", "-f", "yuv4mpegpipe", "pipe:1"});
     options.input = stream;
     options.timeout_seconds = environment_.timeout_seconds;
-    // A decoder may give a deeper format with chroma (3 bytes a sample) and many grey rows; one picture too
-    // many is seen.
+    // A decoder may give a deeper format with chroma (3 bytes a sample) and many grey rows; one picture
+    // too many is seen.
     const uint64_t rows_factor = info_.quality.fixed_rate ? 4 : 1;
     options.max_output_bytes =
         (pictures + 1) * (uint64_t{layout.width} * layout.height * 3 * rows_factor + 1024);

@@ -33,8 +33,8 @@ const EncoderRule kRules[] = {
         .quality = qp(0, 63, 6),
         .quality_option = "qp",
         .parameter_option = "vvenc-params",
-        // Temporal filtering smooths noise before it is coded: 2.47 dB with it, 1.83 without; a third of the
-        // speed.
+        // Temporal filtering smooths noise before it is coded: 2.47 dB with it, 1.83 without; a
+        // third of the speed.
         .defaults = "qpa=0,threads=1,vvenc-params=MCTF=0:BIM=0:SAO=0:ALF=0:CCALF=0:LoopFilterDisable=1:"
                     "LMCSEnable=0:EncDbOpt=0",
         .preset_option = "preset",
@@ -62,8 +62,8 @@ const EncoderRule kRules[] = {
         .defaults = "threads=1,x265-params=aq-mode=0:psy-rd=0:psy-rdoq=0:cutree=0:ipratio=1:pbratio=1:sao=0:"
                     "deblock=0:pools=none:frame-threads=1:wpp=0:info=0:log-level=info",
         .preset_option = "preset",
-        // 32x32 blocks only: 2.06 dB at 4.4 M samples/s, against 2.01 dB at 0.83 with the preset's own 8
-        // to 64.
+        // 32x32 blocks only: 2.06 dB at 4.4 M samples/s, against 2.01 dB at 0.83 with the preset's
+        // own 8 to 64.
         .tuned = "preset=medium,x265-params=rdoq-level=2:ctu=32:min-cu-size=32:max-tu-size=32",
         .intra = "g=1,x265-params=keyint=1:bframes=0",
         .low_delay = "x265-params=bframes=0:keyint=250:scenecut=0",
@@ -213,8 +213,8 @@ const EncoderRule kRules[] = {
         .quality_option = "distance",
         .defaults = "xyb=1,modular=0,threads=1",
         .preset_option = "effort",
-        // From effort 5 on it adapts the quantiser to what eyes see: 3.1 to 4 dB; effort 4: 2.83, ten times
-        // as fast.
+        // From effort 5 on it adapts the quantiser to what eyes see: 3.1 to 4 dB; effort 4: 2.83,
+        // ten times as fast.
         .tuned = "effort=4",
         .low_delay = kUnavailable,
         .random_access = kUnavailable,
@@ -232,8 +232,8 @@ const EncoderRule kRules[] = {
         .quality = {.min = 0, .max = 44, .step = 0.01, .fixed_rate = true},  // 8 to 0.67 bits a sample
         .quality_scale = QualityScale::kRatio,
         .quality_option = "compression_level",
-        // One resolution: bit planes of the samples themselves. A wavelet only mixes noise: 2.9 dB with, 2.6
-        // without.
+        // One resolution: bit planes of the samples themselves. A wavelet only mixes noise: 2.9
+        // dB with, 2.6 without.
         .defaults = "format=j2k,irreversible=0,numresolution=1,threads=1",
         .low_delay = kUnavailable,
         .random_access = kUnavailable,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What we know about each FFmpeg encoder: the one table behind the adapter, `llmcodec codecs` and
-// docs/codecs.md.
+// What we know about each FFmpeg encoder: the one table behind the adapter,
+// `llmcodec codecs` and docs/codecs.md.
 #pragma once
 
 #include <span>
@@ -12,10 +12,10 @@
 
 namespace llmcodec {
 
-// Options are written in the grammar of codec_spec.h and merged in the order defaults, profile, tuned, the
-// user's; in `parameter_option` (e.g. "x265-params") key by key. `tuned` is left out when the user gives
-// `preset_option`, so that "libx265:preset=slow" is x265's own slow, and plain "libx265" what is best for
-// noise-like planes.
+// Options are written in the grammar of codec_spec.h and merged in the order defaults, profile, tuned,
+// the user's; in `parameter_option` (e.g. "x265-params") key by key. `tuned` is left out when the user
+// gives `preset_option`, so that "libx265:preset=slow" is x265's own slow, and plain "libx265" what is
+// best for noise-like planes.
 enum class QualityScale {
   kOwn,       // the encoder's own value
   kDistance,  // 2^((quality - 22) / 6): JPEG XL's distance, 1 at 22
@@ -31,8 +31,8 @@ struct EncoderRule {
   uint32_t min_side = 16, max_side = 8192, size_multiple = 1;
   QualityRange quality = {};
   QualityScale quality_scale = QualityScale::kOwn;
-  // "qp"; several options that take the same value: "crf qmin qmax"; a key inside the parameter option:
-  // "kvazaar-params/qp"; empty: lossless.
+  // "qp"; several options that take the same value: "crf qmin qmax"; a key inside the parameter
+  // option: "kvazaar-params/qp"; empty: lossless.
   std::string quality_option = {};
   std::string parameter_option = {};  // empty: none
   char parameter_separator = ':';

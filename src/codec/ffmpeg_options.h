@@ -2,9 +2,10 @@
 // From a user's spec to one FFmpeg encoder's complete options. Keys of ours in a spec:
 //   profile = intra (default) | low_delay | random_access
 // and, for encoders without a rule in ffmpeg_encoders.h only:
-//   quality_option (required; "none" for a lossless encoder), quality_min (1), quality_max (31), quality_step
-//   (1), quality_per_octave (6), muxer (nut), demuxer (= muxer; both: see is_container()), pixel_formats
-//   (required; space-separated)
+//   quality_option         required; "none" for a lossless encoder
+//   quality_min (1), quality_max (31), quality_step (1), quality_per_octave (6)
+//   muxer (nut), demuxer (the muxer)      both: see is_container()
+//   pixel_formats          required; space-separated
 // Every other key is FFmpeg's, without the leading dash ("preset", "x265-params", "q:v").
 #pragma once
 

@@ -33,8 +33,8 @@ Result<std::string> ask(const std::string& path, std::vector<std::string> argume
   return std::string(reinterpret_cast<const char*>(result.output.data()), result.output.size());
 }
 
-// Names in a listing: lines " V....D name  description" after the dashes whose flags match `pattern` ('.' =
-// any).
+// Names in a listing: lines " V....D name  description" after the dashes whose flags match `pattern`
+// ('.' is any flag).
 std::set<std::string> listed_names(const std::string& listing, std::string_view pattern) {
   std::set<std::string> names;
   std::istringstream lines(listing);
@@ -140,8 +140,8 @@ std::string without_address(std::string line) {
 
 Result<const FfmpegProgram*> find_ffmpeg(const CodecEnvironment& environment) {
   static std::mutex mutex;
-  static std::map<std::string, std::unique_ptr<FfmpegProgram>>
-      programs;  // failures are asked again: cheap, and curable
+  // Failures are not kept: asking again is cheap, and they can be cured.
+  static std::map<std::string, std::unique_ptr<FfmpegProgram>> programs;
   const std::string name = ffmpeg_name(environment);
   const std::string path = find_program(name);
   if (path.empty())

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the ffmpeg program found on this machine is and has. Probed once per program and process; thread-safe.
 //
+// Example (const CodecEnvironment& environment):
+//
 //   LLMC_ASSIGN_OR_RETURN(const FfmpegProgram* ffmpeg, find_ffmpeg(environment));
-//   if (!ffmpeg->encoders.contains("libvvenc")) ...
+//   if (!ffmpeg->encoders.contains("libvvenc"))
+//     return error(ErrorKind::kUnsupported, "{} has no libvvenc", ffmpeg->path);
 #pragma once
 
 #include <set>

@@ -5,8 +5,8 @@
 //   * samples are shifted left by (frame depth - plane depth); undone with rounding after decoding;
 //   * 8-bit frames have one byte per sample, deeper ones two, least significant first;
 //   * 4:2:0 frames end in two chroma planes of half size, all samples mid-grey (2^(depth - 1)).
-// Decoded frames come as a YUV4MPEG2 stream, whose header tells the size and format that the decoder really
-// gave.
+// Decoded frames come as a YUV4MPEG2 stream, whose header tells the size and format that
+// the decoder really gave.
 #pragma once
 
 #include <cstddef>
@@ -46,16 +46,16 @@ void append_frame(PlaneView picture, uint32_t plane_depth, const FrameLayout& la
 
 // What a YUV4MPEG2 stream holds. `frames` are views into the stream, luma first.
 struct DecodedVideo {
-  FrameLayout
-      layout;  // pixel_format.name is empty; chroma_420 is true for any subsampled or full-range 4:2:0 form
+  // pixel_format.name is empty; chroma_420 is true for any subsampled or full-range 4:2:0 form.
+  FrameLayout layout;
   std::vector<std::span<const std::byte>> frames;
 };
 
 // Corrupt when it is not a whole number of complete frames, or in a colour space other than grey and 4:2:0.
 Result<DecodedVideo> parse_y4m(std::span<const std::byte> stream);
 
-// Fills `picture` from the top left of a frame. Corrupt when the frame is smaller or shallower than the
-// picture.
+// Fills `picture` from the top left of a frame. Corrupt when the frame is smaller or
+// shallower than the picture.
 Status extract_picture(std::span<const std::byte> frame, const FrameLayout& layout, uint32_t plane_depth,
                        MutablePlaneView picture);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What every codec checks before it touches a sample. InvalidArgument for sizes or depths outside `info`,
-// pictures that do not have the format's size, no picture at all, and samples above the depth's largest
-// value.
+// What every codec checks before it touches a sample. InvalidArgument for sizes or depths
+// outside `info`, pictures that do not have the format's size, no picture at all, and samples
+// above the depth's largest value.
 #pragma once
 
 #include "llmcodec/codec.h"

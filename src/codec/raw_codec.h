@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// "raw": the samples themselves, bit_depth bits each, lossless. The simplest codec, and the test of all the
-// rest.
+// "raw": the samples themselves, bit_depth bits each, lossless. The simplest codec, and the test
+// of all the rest.
 //
 // Stream: all samples, pictures one after the other, rows top to bottom. Sample i takes bits
 // [i * bit_depth, (i + 1) * bit_depth), where bit b is bit b % 8 (0 = least significant) of byte b / 8.

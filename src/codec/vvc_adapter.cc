@@ -71,8 +71,8 @@ class VvcCodec final : public Codec {
   Result<vvc::StreamDecoding> begin_decoding(const PicturesToDecode& wanted, size_t* count) const {
     LLMC_RETURN_IF_ERROR(check_decode_request(wanted.pictures, wanted.format, info_));
     vvc::DecodeOptions options;
-    options.limits.max_picture_samples =
-        uint64_t{wanted.format.width + 256u} * (wanted.format.height + 256u);  // padding to CTUs
+    // The stream's pictures are padded to whole CTUs.
+    options.limits.max_picture_samples = uint64_t{wanted.format.width + 256u} * (wanted.format.height + 256u);
     options.limits.max_pictures = wanted.pictures.size() + 1;
     return vvc::StreamDecoding{wanted.stream, options, [&wanted, count](const vvc::DecodedPicture& picture) {
                                  return take_picture(picture, wanted.format, wanted.pictures, (*count)++);
@@ -137,8 +137,8 @@ CodecInfo vvc_codec_info() {
   CodecInfo info{.name = "vvc", .version = "llmcodec " LLMCODEC_VERSION, .stream_format = "h266"};
   info.bit_depths = {8, 10};
   info.max_width = info.max_height = vvc::kMaxSpatialSide;
-  // Below -8 (10 bits) the level of a flat white or black block no longer fits 16 bits, and it comes out
-  // grey.
+  // Below -8 (10 bits) the level of a flat white or black block no longer fits 16 bits, and
+  // it comes out grey.
   info.quality = {.min = -8, .max = 63};
   return info;
 }

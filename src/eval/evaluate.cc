@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <sys/stat.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/stopwatch.h"
 #include "eval/llama_runner.h"
 #include "eval/temporary_folder.h"
 #include "llmcodec/eval.h"
@@ -185,7 +185,7 @@ EvalTask eval_task_from_file(const std::string& file) {
 
 Result<EvalReport> evaluate(const EvalOptions& options) {
   LLMC_RETURN_IF_ERROR(check_options(options));
-  auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   LLMC_ASSIGN_OR_RETURN(LlamaRunner runner, LlamaRunner::open({.tools_dir = options.tools_dir,
                                                                .context = options.context,
                                                                .max_chunks = options.max_chunks,
@@ -202,7 +202,7 @@ Result<EvalReport> evaluate(const EvalOptions& options) {
   report.tool_version = runner.version();
   if (!options.text_file.empty()) LLMC_RETURN_IF_ERROR(score_text(options, runner, folder, report));
   LLMC_RETURN_IF_ERROR(score_tasks(options, runner, folder, report));
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.seconds = watch.seconds();
   return report;
 }
 

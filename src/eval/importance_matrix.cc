@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "base/output_guard.h"
+#include "base/stopwatch.h"
 #include "eval/llama_runner.h"
 #include "eval/random_text.h"
 #include "eval/temporary_folder.h"
@@ -147,7 +147,7 @@ Result<Outcome> collect(const ImportanceMatrixOptions& options, const std::strin
 }  // namespace
 
 Result<ImportanceMatrixReport> make_importance_matrix(const ImportanceMatrixOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   const bool random = options.text_file.empty();
   LLMC_RETURN_IF_ERROR(check_model(options.model));
   const std::vector<std::string> inputs = {options.model, options.text_file};
@@ -173,7 +173,7 @@ Result<ImportanceMatrixReport> make_importance_matrix(const ImportanceMatrixOpti
   report.entries = outcome.entries;
   report.has_head = outcome.has_head;
   report.bytes = outcome.bytes.size();
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.seconds = watch.seconds();
   return report;
 }
 

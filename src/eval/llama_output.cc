@@ -15,8 +15,8 @@ Error not_understood(std::string_view label) {
                "llama-perplexity's output has no \"{}\" (another version?); it ends with: ", label);
 }
 
-// The next number at or after `text`'s start, within its line; `text` moves behind it. "nan" and "-nan"
-// count.
+// The next number at or after `text`'s start, within its line; `text` moves behind it.
+// "nan" and "-nan" count.
 std::optional<double> next_number(std::string_view& text) {
   for (size_t i = 0; i < text.size() && text[i] != '\n'; ++i) {
     bool starts =

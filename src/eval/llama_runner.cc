@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 
+#include "base/stopwatch.h"
 #include "base/subprocess.h"
 
 namespace llmcodec {
@@ -92,13 +92,13 @@ Result<std::string> LlamaRunner::run(std::vector<std::string> arguments) const {
 template <class T, class Parse>
 Result<T> LlamaRunner::run_until_understood(const std::string& model,
                                             const std::vector<std::string>& arguments, Parse parse) const {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   for (int attempt = 1;; ++attempt) {
     auto output = run(arguments);
     if (!output.is_ok()) return std::move(output).error().in_file(model);
     Result<T> parsed = parse(*output);
     if (parsed.is_ok()) return parsed;
-    const bool soon = std::chrono::steady_clock::now() - start < std::chrono::seconds(30);
+    const bool soon = watch.seconds() < 30;
     if (attempt >= (soon ? 20 : 3)) return std::move(parsed).error().in_file(model);
   }
 }

@@ -2,11 +2,13 @@
 // Runs llama-perplexity in its modes and hands back what it measured. One call = one process
 // (repeated when llama.cpp lost its last lines, see the .cc file).
 //
+// Example:
+//
 //   LLMC_ASSIGN_OR_RETURN(LlamaRunner runner, LlamaRunner::open({.threads = 2}));
 //   LLMC_ASSIGN_OR_RETURN(PerplexityRun run, runner.perplexity("model.gguf", "text.txt"));
 //
-// Errors: Unsupported when the program is missing, fails, or prints what is not understood; Limit on
-// time-out.
+// Errors: Unsupported when the program is missing, fails, or prints what is not
+// understood; Limit on time-out.
 #pragma once
 
 #include <functional>
@@ -19,7 +21,7 @@
 namespace llmcodec {
 
 struct LlamaSettings {
-  std::string tools_dir;  // empty: $LLMCODEC_LLAMA_DIR, then PATH
+  std::string tools_dir = {};  // empty: $LLMCODEC_LLAMA_DIR, then PATH
   int context = 512;
   int max_chunks = 0;  // 0: all
   int threads = 0;     // 0: llama.cpp's choice

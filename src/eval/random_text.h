@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Text that spells random tokens of a GGUF model's vocabulary, for tools that take text and no ids.
 //
+// Example (const GgufHeader& header):
+//
 //   LLMC_ASSIGN_OR_RETURN(std::vector<std::string> spellings, token_spellings(header));
 //   LLMC_ASSIGN_OR_RETURN(std::string text, random_text(spellings, 8192));
 //

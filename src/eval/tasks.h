@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Task files in JSON lines to the two forms that llama-perplexity reads.
-//   multiple choice  {"query": Q, "choices": [A, ...], "gold": i}  ->  --multiple-choice (binary, given with
-//   -bf) WinoGrande       {"context_options": [C0, C1], "continuation": S, "gold": i}  ->  --winogrande (CSV,
-//   -f)
-// Each choice is scored as the text "Q\nAnswer: A", the form of the usual evaluation harness, by its mean
-// log-probability per token.
+//   multiple choice  {"query": Q, "choices": [A, ...], "gold": i}
+//                    -> --multiple-choice, a binary file given with -bf
+//   WinoGrande       {"context_options": [C0, C1], "continuation": S, "gold": i}
+//                    -> --winogrande, a CSV file given with -f
+// Each choice is scored as the text "Q\nAnswer: A", the form of the usual evaluation harness, by its
+// mean log-probability per token.
+//
+// Example (const std::string& text):
 //
 //   LLMC_ASSIGN_OR_RETURN(TaskFile tasks, multiple_choice_from_jsonl(text, 200));
 #pragma once

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A folder in $TMPDIR (else /tmp) for what llama.cpp's tools read and write; it goes, with all it holds, with
-// the object.
+// A folder in $TMPDIR (else /tmp) for what llama.cpp's tools read and write; it goes, with all it
+// holds, with the object.
 #pragma once
 
 #include <string>

@@ -9,7 +9,6 @@ namespace llmcodec {
 namespace {
 
 constexpr uint64_t kCutAlignment = 32;  // coding units of all codecs divide it
-constexpr uint64_t kMaxStoredSide = uint64_t{1} << 17;
 constexpr size_t kTile = 32;  // 32 x 32 samples of both sides: 4 KiB, stays in the first-level cache
 
 // Side of equal cuts of `length` into `cuts` parts.
@@ -47,16 +46,12 @@ Result<SpatialLayout> SpatialLayout::make(uint64_t rows, uint64_t cols, uint64_t
   const uint64_t wanted = *weights / target + (*weights % target >= ceil_div(target, 2));
   const uint64_t cuts = std::max({uint64_t{1}, std::min(wanted, rows), ceil_div(rows, kMaxPictureSide)});
   const uint64_t width = cut_side(rows, cuts);
-  return restore(rows, cols, static_cast<uint32_t>(width), static_cast<uint32_t>(height));
-}
-
-Result<SpatialLayout> SpatialLayout::restore(uint64_t rows, uint64_t cols, uint32_t width, uint32_t height) {
-  if (rows == 0 || cols == 0 || width == 0 || height == 0 || width > kMaxStoredSide ||
-      height > kMaxStoredSide) {
-    return error(ErrorKind::kCorrupt, "pictures of {} x {} samples for a {} x {} matrix", width, height, rows,
-                 cols);
-  }
-  return SpatialLayout{rows, cols, width, height, ceil_div(rows, width), ceil_div(cols, height)};
+  return SpatialLayout{.rows = rows,
+                       .cols = cols,
+                       .width = static_cast<uint32_t>(width),
+                       .height = static_cast<uint32_t>(height),
+                       .row_cuts = ceil_div(rows, width),
+                       .col_cuts = ceil_div(cols, height)};
 }
 
 PictureRect SpatialLayout::picture(uint64_t index) const {
@@ -66,11 +61,6 @@ PictureRect SpatialLayout::picture(uint64_t index) const {
   rect.first_col = index / row_cuts * height;
   rect.cols = std::min<uint64_t>(height, cols - rect.first_col);
   return rect;
-}
-
-CutRange SpatialLayout::cuts_of_rows(uint64_t first_row, uint64_t count) const {
-  const uint64_t first = first_row / width;
-  return {first, (first_row + count - 1) / width + 1 - first};
 }
 
 void gather(const SpatialLayout& layout, uint64_t index, PlaneView matrix_rows,

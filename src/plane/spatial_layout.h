@@ -5,10 +5,15 @@
 // readers ignore. Column order: plane line k (counted over all input cuts) holds matrix column order[k]; an
 // empty order is the identity.
 //
-//   LLMC_ASSIGN_OR_RETURN(SpatialLayout layout, SpatialLayout::make(rows, cols));
+// Example (PlaneView matrix, std::span<const uint32_t> order, uint16_t zero_sample):
+//
+//   LLMC_ASSIGN_OR_RETURN(const SpatialLayout layout, SpatialLayout::make(matrix.rows, matrix.cols));
+//   Plane plane(layout.width, layout.height);
 //   for (uint64_t i = 0; i < layout.pictures(); ++i) {
-//     PictureRect rect = layout.picture(i);
-//     gather(layout, i, matrix.block(rect.first_row, 0, rect.rows, cols), order, zero_sample, plane);
+//     const PictureRect rect = layout.picture(i);
+//     const PlaneView rows = matrix.block(rect.first_row, 0, rect.rows, matrix.cols);
+//     gather(layout, i, rows, order, zero_sample, plane.view());
+//     use(plane);
 //   }
 #pragma once
 
@@ -25,18 +30,12 @@ namespace llmcodec {
 inline constexpr uint64_t kDefaultPictureWeights = uint64_t{1} << 19;
 inline constexpr uint64_t kMaxPictureSide = 16384;
 
-// The part of a matrix that a picture holds: rows (outputs) and coded column positions (inputs in coding
-// order).
+// The part of a matrix that a picture holds: rows (outputs) and coded column positions
+// (inputs in coding order).
 struct PictureRect {
   uint64_t first_row = 0, rows = 0;
   uint64_t first_col = 0, cols = 0;
   bool operator==(const PictureRect&) const = default;
-};
-
-// Output cuts [first, first + count).
-struct CutRange {
-  uint64_t first = 0, count = 0;
-  bool operator==(const CutRange&) const = default;
 };
 
 struct SpatialLayout {
@@ -45,22 +44,16 @@ struct SpatialLayout {
   uint64_t row_cuts = 0, col_cuts = 0;
 
   // Chooses the picture size for about `target` weights per picture:
-  //   inputs   one cut up to 16384 columns; else the fewest equal cuts, rounded up to a multiple of 32 lines
-  //            (strips never cross pictures)
-  //   outputs  round(weights / target) cuts, at least one and no wider than 16384; the width is rounded up to
-  //   a
-  //            multiple of 32 unless there is only one cut
+  //   inputs   one cut up to 16384 columns; else the fewest equal cuts, rounded up to a multiple of 32
+  //            lines (strips never cross pictures)
+  //   outputs  round(weights / target) cuts, at least one and no wider than 16384; the width is rounded
+  //            up to a multiple of 32 unless there is only one cut
   // InvalidArgument for an empty matrix or a zero target.
   static Result<SpatialLayout> make(uint64_t rows, uint64_t cols, uint64_t target = kDefaultPictureWeights);
-  // The layout of a stored picture size. Corrupt for an empty matrix or a side outside 1..2^17.
-  static Result<SpatialLayout> restore(uint64_t rows, uint64_t cols, uint32_t width, uint32_t height);
 
   uint64_t pictures() const { return row_cuts * col_cuts; }
-  uint64_t picture_index(uint64_t row_cut, uint64_t col_cut) const { return col_cut * row_cuts + row_cut; }
   // index < pictures().
   PictureRect picture(uint64_t index) const;
-  // The output cuts that hold matrix rows [first_row, first_row + count); count > 0, inside the matrix.
-  CutRange cuts_of_rows(uint64_t first_row, uint64_t count) const;
 };
 
 // matrix_rows: rows [rect.first_row, + rect.rows) of the matrix, all its columns. They become the picture's

@@ -74,23 +74,14 @@ Result<SpectralLayout> SpectralLayout::make(uint64_t rows, uint64_t cols, uint32
   const uint64_t wanted = *weights / target + (*weights % target >= ceil_div(target, 2));
   const uint64_t cuts =
       std::max({uint64_t{1}, std::min(wanted, groups), ceil_div(groups, kMaxPictureBlocks)});
-  return restore(rows, cols, outputs_per_block, static_cast<uint32_t>(ceil_div(groups, cuts)),
-                 static_cast<uint32_t>(strips));
-}
-
-Result<SpectralLayout> SpectralLayout::restore(uint64_t rows, uint64_t cols, uint32_t outputs_per_block,
-                                               uint32_t blocks_x, uint32_t strips) {
-  const bool blocks_ok =
-      blocks_x >= 1 && blocks_x <= kMaxPictureBlocks && strips >= 1 && strips <= kMaxPictureBlocks;
-  if (rows == 0 || cols == 0 || outputs_per_block == 0 || outputs_per_block > kMaxOutputsPerBlock ||
-      !blocks_ok) {
-    return error(ErrorKind::kCorrupt, "{} x {} blocks of {} outputs for a {} x {} matrix", blocks_x, strips,
-                 outputs_per_block, rows, cols);
-  }
-  SpectralLayout layout{rows, cols, outputs_per_block, blocks_x, strips, 0, 0};
-  layout.row_cuts = ceil_div(rows, uint64_t{blocks_x} * outputs_per_block);
-  layout.col_cuts = ceil_div(cols, uint64_t{strips} * kStripInputs);
-  return layout;
+  const uint64_t blocks_x = ceil_div(groups, cuts);
+  return SpectralLayout{.rows = rows,
+                        .cols = cols,
+                        .outputs_per_block = outputs_per_block,
+                        .blocks_x = static_cast<uint32_t>(blocks_x),
+                        .strips = static_cast<uint32_t>(strips),
+                        .row_cuts = ceil_div(groups, blocks_x),
+                        .col_cuts = ceil_div(all_strips, strips)};
 }
 
 PictureRect SpectralLayout::picture(uint64_t index) const {
@@ -102,12 +93,6 @@ PictureRect SpectralLayout::picture(uint64_t index) const {
   rect.first_col = index / row_cuts * picture_cols;
   rect.cols = std::min(picture_cols, cols - rect.first_col);
   return rect;
-}
-
-CutRange SpectralLayout::cuts_of_rows(uint64_t first_row, uint64_t count) const {
-  const uint64_t picture_rows = uint64_t{blocks_x} * outputs_per_block;
-  const uint64_t first = first_row / picture_rows;
-  return {first, (first_row + count - 1) / picture_rows + 1 - first};
 }
 
 LLMC_WIDER_VECTORS

@@ -7,9 +7,9 @@
 // Example, m = 2: positions 1, 2, 3, 4, 5 hold (i, o) = (0, 0), (0, 1), (1, 0), (1, 1), (2, 0).
 // The coefficient is the weight times kSpectralSigns[position - 1]: inputs whose weights all have one sign
 // would add up to samples that leave the picture's range. Signs cost a bit each whatever they are. A strip is
-// one row of blocks: 32 inputs of all output groups of the picture; block bx holds the picture's outputs bx *
-// m + o. Outside the matrix coefficients are 0, which readers ignore. Picture number = input cut
-// * row_cuts + output cut. Column order as in the spatial layout.
+// one row of blocks: 32 inputs of all output groups of the picture; block bx holds the picture's outputs
+// bx * m + o. Outside the matrix coefficients are 0, which readers ignore. Picture number = input cut *
+// row_cuts + output cut. Column order as in the spatial layout.
 //
 // Coefficients of a picture: strip after strip, block after block, K values each:
 //   data[(strip * blocks_x + block) * K + position - 1]
@@ -46,10 +46,6 @@ struct SpectralLayout {
   // blocks wide. InvalidArgument for an empty matrix, a zero target, or m outside 1..31.
   static Result<SpectralLayout> make(uint64_t rows, uint64_t cols, uint32_t outputs_per_block,
                                      uint64_t target = kDefaultPictureWeights);
-  // The layout of stored numbers. Corrupt for an empty matrix, m outside 1..31, blocks outside 1..512 per
-  // side.
-  static Result<SpectralLayout> restore(uint64_t rows, uint64_t cols, uint32_t outputs_per_block,
-                                        uint32_t blocks_x, uint32_t strips);
 
   uint64_t pictures() const { return row_cuts * col_cuts; }
   uint32_t block_coefficients() const { return kStripInputs * outputs_per_block; }  // K
@@ -57,10 +53,7 @@ struct SpectralLayout {
   uint64_t picture_coefficients() const { return strips * strip_coefficients(); }
   uint32_t width() const { return 32 * blocks_x; }
   uint32_t height() const { return 32 * strips; }
-  uint64_t picture_index(uint64_t row_cut, uint64_t col_cut) const { return col_cut * row_cuts + row_cut; }
   PictureRect picture(uint64_t index) const;
-  // The output cuts that hold matrix rows [first_row, first_row + count); count > 0, inside the matrix.
-  CutRange cuts_of_rows(uint64_t first_row, uint64_t count) const;
 };
 
 // Output group g of a picture: its rows [g * m, g * m + m), or what is left of them, which are block g of

@@ -5,8 +5,11 @@
 // Bound: |u - dequantize(quantize(u))| <= step_lsb / 2 (up to float rounding) for every value that is not
 // clipped; a clipped value goes to the outlier list with its exact source value.
 //
-//   AffineParams params{.bit_depth = 10, .step_lsb = 0.02f, .zero_sample = 512};
-//   quantize(params, u, {.first_row = r, .source = x}, q, outliers);
+// Example (MatrixView<const float> x, MatrixView<float> u, MutablePlaneView q):
+//
+//   const AffineParams params{.bit_depth = 10, .step_lsb = 0.02f, .zero_sample = 512};
+//   OutlierList outliers;
+//   quantize(params, u, {.first_row = 0, .source = x}, q, outliers);
 //   dequantize(params, q, u);
 #pragma once
 

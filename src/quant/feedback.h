@@ -1,25 +1,29 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The closed loop: after a strip of columns (inputs) has been coded, its error is fed into the columns not
-// yet coded, so that the OUTPUT of the layer stays right. With H = mean of x x^T over the layer's inputs x,
-// shrunk by 1 % towards its diagonal, damped by 1 % of the diagonal's mean and permuted into coding order,
-// inverse(H) = U^T U with U upper triangular. After strip b with error E_b = wanted - decoded the rest of the
-// weights becomes
+// yet coded, so that the OUTPUT of the layer stays right. With H = mean of x x^T over the layer's inputs
+// x, shrunk by 1 % towards its diagonal, damped by 1 % of the diagonal's mean and permuted into coding
+// order, inverse(H) = U^T U with U upper triangular. After strip b with error E_b = wanted - decoded the
+// rest of the weights becomes
 //   rest - E_b inverse(U_bb) U_b,rest
 // the exact least-squares answer for strips of any width. Steps per column go with U_jj (as in WaterSIC).
 //
-//   LLMC_ASSIGN_OR_RETURN(ClosedLoopColumns columns, closed_loop_columns(H));
-//   fit_scales(reader, {.column_steps = columns.steps, .column_classes = columns.classes}) -> scales
-//   order = class_order(scales.col_codes)
-//   LLMC_ASSIGN_OR_RETURN(Feedback loop, Feedback::create(H, order));
-//   for each range of matrix rows (they are independent), w = its weights with columns in coding order:
-//     for b in 0 .. loop.strips() - 1:
-//       y = weights as decoded of strip b, columns [strip_begin(b), strip_begin(b + 1))
-//       loop.correct(b, w_b - y, w[:, strip_begin(b + 1) :])
+// Example (RowReader& reader, MatrixView<const float> h, MatrixView<float> w, MatrixView<const float> error):
 //
-// H is cols x cols float32, symmetric, positive semidefinite; only its entries (row, column) with row <=
-// column count. Work is in float64, the kept gains are float32. Memory: 8 cols^2 bytes more while creating, 4
-// cols^2 afterwards. Time of create: about cols^3 / 2 multiplications. Deterministic: fixed summation order,
-// no threads inside, no libm but square roots. correct() is const and may run on many threads.
+//   LLMC_ASSIGN_OR_RETURN(const ClosedLoopColumns columns, closed_loop_columns(h));
+//   const ScaleOptions options{.column_steps = columns.steps, .column_classes = columns.classes};
+//   LLMC_ASSIGN_OR_RETURN(const MatrixScales scales, fit_scales(reader, options));
+//   LLMC_ASSIGN_OR_RETURN(const Feedback loop, Feedback::create(h, class_order(scales.col_codes)));
+//   // w: weights of any matrix rows, columns in coding order. Ranges of rows are independent of each other.
+//   for (size_t b = 0; b < loop.strips(); ++b) {
+//     // Code strip b here; `error` holds what its columns then differ by: wanted - decoded.
+//     const size_t next = loop.strip_begin(b + 1);
+//     loop.correct(b, error, w.block(0, next, w.rows, w.cols - next));
+//   }
+//
+// h is cols x cols float32, symmetric, positive semidefinite; only its entries on and above the diagonal
+// count. Work is in float64, the kept gains are float32. Memory: 8 cols^2 bytes more while creating, 4 cols^2
+// afterwards. Time of create: about cols^3 / 2 multiplications. Deterministic: fixed summation order, no
+// threads inside, no libm but square roots. correct() is const and may run on many threads.
 #pragma once
 
 #include <algorithm>
@@ -66,17 +70,17 @@ class Feedback {
   // First column (coded position) of strip `index`; cols() for strips().
   size_t strip_begin(size_t index) const { return std::min(index * strip_, cols_); }
 
-  // error: rows x width of the strip, wanted - decoded in units of weights (NOT of u). rest: the same rows,
-  // all columns after the strip in coding order; corrected in place. After the last strip there is nothing to
-  // do.
+  // error: rows x width of the strip, wanted - decoded in units of weights (NOT of u). rest: the same
+  // rows, all columns after the strip in coding order; corrected in place. After the last strip there
+  // is nothing to do.
   void correct(size_t index, MatrixView<const float> error, MatrixView<float> rest) const;
 
  private:
   Feedback() = default;
   size_t cols_ = 0;
   size_t strip_ = 0;
-  std::vector<float>
-      gains_;  // cols x cols; the rows of strip b hold inverse(U_bb) U_b,rest from strip_begin(b + 1) on
+  // cols x cols; the rows of strip b hold inverse(U_bb) U_b,rest from strip_begin(b + 1) on.
+  std::vector<float> gains_;
 };
 
 }  // namespace llmcodec

@@ -11,10 +11,11 @@
 // over the same tokens of g_i^2, g = gradient of -log p(token drawn from the model) by the weight's outputs
 // (docs/importance.md). llama.cpp ignores them; its own files have none.
 //
-//   LLMC_ASSIGN_OR_RETURN(Importance importance, Importance::load("model.imatrix.gguf"));
-//   LLMC_ASSIGN_OR_RETURN(ImportanceEntry entry, importance.find(name, cols, matrices));
-//   if (!entry.found()) report_missing(name);
-//   else use(entry.matrix(m));     // cols values, for importance_column_steps
+// Example (const std::string& name, uint64_t cols):
+//
+//   LLMC_ASSIGN_OR_RETURN(const Importance importance, Importance::load("model.imatrix.gguf"));
+//   LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry, importance.find(name, cols));
+//   if (entry.found()) use(entry.matrix(0));  // cols values, for importance_column_steps
 //
 // A tied embedding acts as output head too; a file made with llama-imatrix --process-output may call that
 // input "output.weight": whoever knows that the model is tied asks for this name next.
@@ -55,9 +56,9 @@ class Importance {
   // Takes over what `other` knows about outputs; nothing was known before.
   void adopt_outputs(Importance&& other) { outputs_ = std::move(other.outputs_); }
 
-  // `name` in either spelling, a tensor of `matrices` matrices with `cols` columns. One Hugging Face expert
-  // (of many 2-D tensors) finds its part of the GGUF entry of all. InvalidArgument when the sizes differ from
-  // the file's.
+  // `name` in either spelling, a tensor of `matrices` matrices with `cols` columns. One Hugging Face
+  // expert (of many 2-D tensors) finds its part of the GGUF entry of all. InvalidArgument when the sizes
+  // differ from the file's.
   Result<ImportanceEntry> find(std::string_view name, uint64_t cols, uint64_t matrices = 1) const;
 
   // E[g_i^2] of the outputs of the weight `name`, `matrices` x `rows`; empty when the file has none. By the

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// 8-bit logarithmic codes of positive numbers, for scales. Normative (docs/format.md 2.1): with P =
-// per_octave,
+// 8-bit logarithmic codes of positive numbers, for scales. Normative (docs/format.md 2.1), P = per_octave:
 //   value(0)    = 0                           (a dead row or column: its weights are exactly 0)
 //   value(code) = (base * T[(code mod P) * (32 / P)]) * 2^(code div P)     code 1..255
 // where T[k] is the float32 nearest to 2^(k/32) (kLogCodeTable): one float32 multiplication, then an exact
@@ -17,9 +16,10 @@ namespace llmcodec {
 extern const std::array<float, 32> kLogCodeTable;
 
 struct LogCode {
-  float base = 1;            // > 0 and finite
-  uint32_t per_octave = 16;  // 1, 2, 4, 8, 16 or 32; the relative error of a coded value is at most
-                             // 2^(1 / (2 P)) - 1: 2.2 % at 16, 4.4 % at 8
+  float base = 1;  // > 0 and finite
+  // 1, 2, 4, 8, 16 or 32. The relative error of a coded value is at most 2^(1 / (2 P)) - 1: 2.2 % at 16,
+  // 4.4 % at 8.
+  uint32_t per_octave = 16;
   // Whether every code has a finite positive value (a decoder must check).
   bool is_valid() const;
   float decode(uint8_t code) const;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// 2^(k / 32) rounded to float32: python3 -c "import numpy as n; print([n.float32(2**(k/32)).hex() for k in
-// range(32)])"
+// 2^(k / 32) rounded to float32, as printed by
+//   python3 -c "import numpy as n; print([n.float32(2**(k/32)).hex() for k in range(32)])"
 #include "quant/log_code.h"
 
 namespace llmcodec {

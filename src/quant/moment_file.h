@@ -4,11 +4,12 @@
 // (docs/importance.md; written by tools/importance/collect_moments.py). Weights are found by their GGUF or
 // Hugging Face name alike.
 //
-//   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<MomentFile> moments,
-//   MomentFile::open("model.hessian.safetensors")); if (std::optional<size_t> group =
-//   moments->find("model.layers.0.mlp.up_proj.weight")) {
-//     LLMC_ASSIGN_OR_RETURN(std::vector<float> h, moments->read(*group));
-//     MatrixView<const float> view(h.data(), moments->cols(*group), moments->cols(*group));
+// Example (const std::string& path):
+//
+//   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<MomentFile> moments, MomentFile::open(path));
+//   if (const std::optional<size_t> group = moments->find("model.layers.0.mlp.up_proj.weight")) {
+//     LLMC_ASSIGN_OR_RETURN(const std::vector<float> h, moments->read(*group));
+//     use(MatrixView<const float>(h.data(), moments->cols(*group), moments->cols(*group)));
 //   }
 //
 // The file is mapped; one group is in memory at a time. Thread-safe.

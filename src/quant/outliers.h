@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Outliers: weights that the coded samples cannot hold, kept exactly and put over the decoded matrix at the
-// end.
+// Outliers: weights that the coded samples cannot hold, kept exactly and put over the decoded
+// matrix at the end.
 #pragma once
 
 #include <cstdint>

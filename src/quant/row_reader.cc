@@ -6,14 +6,6 @@
 
 namespace llmcodec {
 
-Status MemoryRowReader::read_rows(size_t first, MatrixView<float> out) {
-  for (size_t r = 0; r < out.rows; ++r) {
-    const auto source = matrix_.row(first + r);
-    std::copy(source.begin(), source.end(), out.row(r).begin());
-  }
-  return Status::ok();
-}
-
 Status for_each_row_block(RowReader& reader, const RowBlockVisitor& visit, size_t block_weights) {
   const size_t rows = reader.rows(), cols = reader.cols();
   if (rows == 0 || cols == 0) return Status::ok();

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Streaming access to one matrix of floats, so that a matrix of 400 million weights never sits in memory as
-// float. Readers give finite or non-finite values as they are; whoever needs finite ones checks (fit_scales
-// does).
+// Streaming access to one matrix of floats, so that a matrix of 400 million weights never sits in
+// memory as float. Readers give finite or non-finite values as they are; whoever needs finite
+// ones checks (fit_scales does).
 //
-//   MemoryRowReader reader(MatrixView<const float>(data, rows, cols));
-//   LLMC_RETURN_IF_ERROR(for_each_row_block(reader, [&](size_t first_row, MatrixView<const float> rows) { ...
+// Example (RowReader& reader):
+//
+//   LLMC_RETURN_IF_ERROR(for_each_row_block(reader, [](size_t first_row, MatrixView<const float> rows) {
+//     use(first_row, rows);
+//     return Status::ok();
 //   }));
 #pragma once
 
@@ -26,22 +29,9 @@ class RowReader {
   virtual Status read_rows(size_t first, MatrixView<float> out) = 0;
 };
 
-// A matrix that is in memory already; the view's memory must outlive the reader. Thread-safe.
-class MemoryRowReader final : public RowReader {
- public:
-  explicit MemoryRowReader(MatrixView<const float> matrix) : matrix_(matrix) {}
-  size_t rows() const override { return matrix_.rows; }
-  size_t cols() const override { return matrix_.cols; }
-  Status read_rows(size_t first, MatrixView<float> out) override;
-
- private:
-  MatrixView<const float> matrix_;
-};
-
 // Calls `visit(first_row, block)` for consecutive blocks of rows, top to bottom, of about `block_weights`
 // weights (at least one row). Stops at the first error of the reader or of `visit`.
-inline constexpr size_t kDefaultBlockWeights = size_t{1}
-                                               << 18;  // 1 MiB of floats: fits the second-level cache
+inline constexpr size_t kDefaultBlockWeights = size_t{1} << 18;  // 1 MiB of floats: fits the L2 cache
 using RowBlockVisitor = std::function<Status(size_t first_row, MatrixView<const float> block)>;
 Status for_each_row_block(RowReader& reader, const RowBlockVisitor& visit,
                           size_t block_weights = kDefaultBlockWeights);

@@ -15,9 +15,11 @@
 // costs tuning and never accuracy. A row, column or group that is entirely zero has code 0: its weights come
 // back as 0 whatever u is.
 //
-//   LLMC_ASSIGN_OR_RETURN(MatrixScales scales, fit_scales(reader, {.spec = {ScaleKind::kDual}}));
-//   normalise(scales, first_row, x, u);      // encoder
-//   denormalise(scales, first_row, u, x);    // decoder
+// Example (RowReader& reader, MatrixView<float> x, MatrixView<float> u):
+//
+//   LLMC_ASSIGN_OR_RETURN(const MatrixScales scales, fit_scales(reader, {.spec = {ScaleKind::kDual}}));
+//   normalise(scales, 0, x, u);    // encoder; 0: the matrix row that is the first of x
+//   denormalise(scales, 0, u, x);  // decoder
 //
 // Deterministic: double sums in fixed order, no libm. Thread-safe, no globals.
 #pragma once
@@ -66,8 +68,8 @@ struct MatrixScales {
   uint64_t side_bytes() const;  // bytes of all codes and zeros, uncompressed
 };
 
-// What a reader of archives checks before it uses the scales: sizes, code parameters, finite zeros and
-// scales. Corrupt.
+// What a reader of archives checks before it uses the scales: sizes, code parameters, finite
+// zeros and scales. Corrupt.
 Status validate(const MatrixScales& scales);
 
 struct ScaleOptions {
@@ -104,10 +106,10 @@ Result<MatrixScales> fit_scales(RowReader& reader, const ScaleOptions& options);
 class RowScales {
  public:
   explicit RowScales(const MatrixScales& scales);
-  // u = x / (row * col) - zero for matrix rows [first_row, first_row + x.rows); both views x.rows x cols, u
-  // == x allowed. u is -zero where the scale is 0 or x is 0. x is finite; u may be infinite for a weight
-  // beyond 2^128 steps of a tiny scale: the outlier list must take it. u is what a decoder wants up to a few
-  // float roundings.
+  // u = x / (row * col) - zero for matrix rows [first_row, first_row + x.rows); both views x.rows x cols,
+  // u == x allowed. u is -zero where the scale is 0 or x is 0. x is finite; u may be infinite for a
+  // weight beyond 2^128 steps of a tiny scale: the outlier list must take it. u is what a decoder wants
+  // up to a few float roundings.
   void normalise(size_t first_row, MatrixView<const float> x, MatrixView<float> u);
   // The inverse, normative formula above; u == x allowed.
   void denormalise(size_t first_row, MatrixView<const float> u, MatrixView<float> x);
@@ -127,9 +129,9 @@ void normalise(const MatrixScales& scales, size_t first_row, MatrixView<const fl
 void denormalise(const MatrixScales& scales, size_t first_row, MatrixView<const float> u,
                  MatrixView<float> x);
 
-// column_steps for fit_scales: (d_j + damping * mean(d))^(-exponent / 2) for input second moments d_j =
-// E[x_j^2] >= 0; inputs that carry more energy get finer steps. InvalidArgument for negative or non-finite
-// moments, or all zero.
+// column_steps for fit_scales: (d_j + damping * mean(d))^(-exponent / 2) for input second moments
+// d_j = E[x_j^2] >= 0; inputs that carry more energy get finer steps. InvalidArgument for negative or
+// non-finite moments, or all zero.
 struct ImportanceOptions {
   double exponent = 0.75;  // 0 ignores the moments; 1 makes the output error energy equal for all inputs
   double damping = 0.01;
@@ -141,12 +143,10 @@ Result<std::vector<float>> importance_column_steps(std::span<const float> moment
 // their geometric mean; outputs that the model's answer depends on get finer steps. InvalidArgument as above.
 Result<std::vector<float>> output_row_steps(std::span<const float> moments);
 
-// Orders of columns that a decoder recomputes from the col codes; order[k] = matrix column at coded position
-// k.
-//   column_order: by rising code, ties by rising column: columns of similar size side by side
-//   class_order:  by rising code mod kColumnClasses, ties by rising column: the closed loop
-//   (quant/feedback.h); a list of
-//                 plain classes works too
+// Orders of columns that a decoder recomputes from the col codes; order[k] = matrix column at position k.
+//   column_order  by rising code, ties by rising column: columns of similar size side by side
+//   class_order   by rising code mod kColumnClasses, ties by rising column: the closed loop
+//                 (quant/feedback.h); a list of plain classes works too
 std::vector<uint32_t> column_order(std::span<const uint8_t> col_codes);
 std::vector<uint32_t> class_order(std::span<const uint8_t> col_codes);
 

@@ -246,8 +246,8 @@ double largest_change(const std::vector<double>& before, const std::vector<doubl
   return change;
 }
 
-// Columns of a fixed point of alternating normalisation. Patterns of zeros without one (a triangle) stop at
-// the limit.
+// Columns of a fixed point of alternating normalisation. Patterns of zeros without one (a triangle)
+// stop at the limit.
 Result<std::vector<double>> dual_columns(RowReader& reader, bool asymmetric) {
   std::vector<double> cols(reader.cols(), 1);
   for (int pass = 0; pass < kMaxDualPasses; ++pass) {
@@ -259,8 +259,8 @@ Result<std::vector<double>> dual_columns(RowReader& reader, bool asymmetric) {
   return cols;
 }
 
-// Columns in which every weight is zero get code 0; the rows' sums counted them, so the number of live ones
-// is returned.
+// Columns in which every weight is zero get code 0; the rows' sums counted them, so the number of
+// live ones is returned.
 struct RowFit {
   std::vector<Sums> rows;
   std::vector<double> rms;  // of the matrix itself

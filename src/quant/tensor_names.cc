@@ -21,8 +21,7 @@ constexpr std::array kGlobal = {
     NamePair{"output_norm", "model.norm"},
 };
 
-// Inside layer N: "blk.N." and "model.layers.N." come before, ".weight" or ".bias" follows. The first pair of
-// a GGUF name is the one hf_name() gives.
+// Inside layer N: "blk.N." and "model.layers.N." come before, ".weight" or ".bias" follows.
 constexpr std::array kLayer = {
     NamePair{"attn_q", "self_attn.q_proj"},
     NamePair{"attn_k", "self_attn.k_proj"},
@@ -124,24 +123,6 @@ std::optional<GgufName> gguf_name(std::string_view name) {
     return GgufName{fmt::format("blk.{}.{}{}", *layer, *inner, suffix), std::nullopt};
   }
   return gguf_name_of_expert(stem, suffix, *layer);
-}
-
-std::optional<std::string> hf_name(std::string_view gguf, std::optional<uint32_t> expert) {
-  const auto parts = split_suffix(gguf);
-  if (!parts) return std::nullopt;
-  auto [stem, suffix] = *parts;
-  if (const auto global = look_up(kGlobal, stem, &NamePair::gguf, &NamePair::hf)) {
-    return fmt::format("{}{}", *global, suffix);
-  }
-  if (!take_prefix(stem, "blk.")) return std::nullopt;
-  const auto layer = take_number(stem);
-  if (!layer) return std::nullopt;
-  if (const auto inner = look_up(kLayer, stem, &NamePair::gguf, &NamePair::hf)) {
-    return fmt::format("model.layers.{}.{}{}", *layer, *inner, suffix);
-  }
-  const auto inner = look_up(kExpert, stem, &NamePair::gguf, &NamePair::hf);
-  if (!inner || !expert) return std::nullopt;
-  return fmt::format("model.layers.{}.mlp.experts.{}.{}{}", *layer, *expert, *inner, suffix);
 }
 
 bool is_vocabulary(std::string_view name) {

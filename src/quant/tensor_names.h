@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Names of the same tensor in GGUF and in Hugging Face checkpoints of decoder models of the Llama family
 // (Llama, Mistral, Qwen, Gemma, Phi, SmolLM and mixtures of experts built on them):
-//   blk.3.attn_q.weight  <->  model.layers.3.self_attn.q_proj.weight
+//   blk.3.attn_q.weight  =  model.layers.3.self_attn.q_proj.weight
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace llmcodec {
 
-// A name in the GGUF spelling. Experts stored as one tensor each in Hugging Face folders are one 3-D tensor
-// in GGUF.
+// A name in the GGUF spelling. Experts stored as one tensor each in Hugging Face folders are one
+// 3-D tensor in GGUF.
 struct GgufName {
   std::string name;
   std::optional<uint32_t> expert;  // leading index in the GGUF tensor
@@ -21,9 +21,6 @@ struct GgufName {
 // The GGUF spelling of `name`: itself when it is one already ("blk.N." and anything, or the names outside
 // layers); nullopt for a name of neither kind.
 std::optional<GgufName> gguf_name(std::string_view name);
-// The Hugging Face spelling of a GGUF name; `expert` chooses one of a 3-D expert tensor. nullopt when
-// unknown.
-std::optional<std::string> hf_name(std::string_view gguf, std::optional<uint32_t> expert = std::nullopt);
 
 // Token embeddings and output heads (one row per token), by the names that GGUF and Hugging Face give them.
 bool is_vocabulary(std::string_view name);

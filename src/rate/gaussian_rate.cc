@@ -8,23 +8,23 @@ namespace llmcodec {
 namespace {
 
 struct Point {
-  double log2_step, bits, snr_db;
+  double log2_step, bits;
 };
 
 // Simulated with the exact VVC contexts, 32x32 blocks, lambda 0.45 step^2
 // (docs/decisions/010-spectral-layout.md has measured points): step over deviation .08 .12 .18 .25 .33 .42
 // .50 .58 .70 .85 1.0.
-constexpr std::array<Point, 11> kPoints = {{{-3.644, 4.94, 27.7},
-                                            {-3.059, 4.30, 24.2},
-                                            {-2.474, 3.73, 20.7},
-                                            {-2.000, 3.23, 17.8},
-                                            {-1.599, 2.79, 15.3},
-                                            {-1.252, 2.39, 13.2},
-                                            {-1.000, 2.11, 11.5},
-                                            {-0.786, 1.86, 10.1},
-                                            {-0.515, 1.53, 8.3},
-                                            {-0.234, 1.21, 6.4},
-                                            {0.000, 0.99, 5.0}}};
+constexpr std::array<Point, 11> kPoints = {{{-3.644, 4.94},
+                                            {-3.059, 4.30},
+                                            {-2.474, 3.73},
+                                            {-2.000, 3.23},
+                                            {-1.599, 2.79},
+                                            {-1.252, 2.39},
+                                            {-1.000, 2.11},
+                                            {-0.786, 1.86},
+                                            {-0.515, 1.53},
+                                            {-0.234, 1.21},
+                                            {0.000, 0.99}}};
 
 // Piecewise linear through the points, the end pieces prolonged.
 template <double Point::*X, double Point::*Y>
@@ -46,10 +46,6 @@ double gaussian_bits(double log2_step) {
 
 double gaussian_log2_step(double bits) {
   return interpolate<&Point::bits, &Point::log2_step>(bits);
-}
-
-double gaussian_snr_db(double log2_step) {
-  return interpolate<&Point::log2_step, &Point::snr_db>(log2_step);
 }
 
 }  // namespace llmcodec

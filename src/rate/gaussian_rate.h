@@ -8,6 +8,5 @@ namespace llmcodec {
 // log2_step: of the step in standard deviations. Interpolated, no libm: the results end up in bytes.
 double gaussian_bits(double log2_step);  // bits per weight, > 0; falls with the step
 double gaussian_log2_step(double bits);  // the inverse
-double gaussian_snr_db(double log2_step);
 
 }  // namespace llmcodec

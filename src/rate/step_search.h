@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Finds the logarithmic step at which a falling function of it (bytes, SNR) meets a target, in few
-// evaluations: each may code millions of weights. Regula falsi with a slope to begin with; steps lie on a
-// grid of 2^-12 octave, so that the same evaluations give the same answer whatever the last bits of the
-// target.
+// evaluations: each may code millions of weights. Regula falsi with a slope to begin with; steps lie
+// on a grid of 2^-12 octave, so that the same evaluations give the same answer whatever the last
+// bits of the target.
 #pragma once
 
 #include <functional>

@@ -2,9 +2,10 @@
 // Element types: every dtype of safetensors 0.8 and the block types of GGUF that can be read, their sizes,
 // names, and exact conversion to and from float. Bytes are little-endian and need no alignment.
 //
-//   std::optional<Dtype> dtype = dtype_from_name("BF16");
-//   std::vector<float> values(n);
-//   LLMC_RETURN_IF_ERROR(to_f32(*dtype, bytes, values));  // bytes.size() == dtype_bytes(*dtype, n)
+// Example (std::span<const std::byte> bytes):
+//
+//   std::vector<float> values(bytes.size() / 2);
+//   LLMC_RETURN_IF_ERROR(to_f32(Dtype::kBF16, bytes, values));
 #pragma once
 
 #include <cstddef>
@@ -64,9 +65,9 @@ std::optional<Dtype> dtype_from_name(std::string_view name);
 // Bytes of `elements` values; nullopt on overflow or when the block does not divide `elements`.
 std::optional<uint64_t> dtype_bytes(Dtype dtype, uint64_t elements);
 
-// Decodes `out.size()` values from `bytes` (exactly their size; whole blocks). Exact, except that F64 is
-// rounded to nearest even; NaN stays NaN. Unsupported for types that are not floating, InvalidArgument for
-// wrong sizes.
+// Decodes `out.size()` values from `bytes` (exactly their size; whole blocks). Exact, except that F64
+// is rounded to nearest even; NaN stays NaN. Unsupported for types that are not floating,
+// InvalidArgument for wrong sizes.
 Status to_f32(Dtype dtype, std::span<const std::byte> bytes, std::span<float> out);
 
 // Encodes with round-to-nearest-even: F64, F32, F16, BF16, the four F8 floats and Q8_0 (as ggml's reference

@@ -230,8 +230,8 @@ class GgufParser {
     return *bytes;
   }
 
-  // Tensors follow each other in the order of their infos, each on a multiple of the alignment (ggml demands
-  // the same).
+  // Tensors follow each other in the order of their infos, each on a multiple of the alignment
+  // (ggml demands the same).
   Status place(uint64_t offset, uint64_t bytes) {
     const uint64_t padding = header_.alignment_ - 1;
     const std::optional<uint64_t> padded = checked_add(header_.data_bytes_, padding);
@@ -298,14 +298,6 @@ std::optional<int64_t> GgufHeader::find_int(std::string_view key) const {
   }
   const uint64_t value = load<uint64_t>(bytes_, at);
   return value <= INT64_MAX ? std::optional<int64_t>(static_cast<int64_t>(value)) : std::nullopt;
-}
-
-std::optional<double> GgufHeader::find_float(std::string_view key) const {
-  const auto found = values_.find(key);
-  if (found == values_.end()) return std::nullopt;
-  if (found->second.type == kFloat32) return load<float>(bytes_, found->second.offset);
-  if (found->second.type == kFloat64) return load<double>(bytes_, found->second.offset);
-  return std::nullopt;
 }
 
 Result<std::unique_ptr<GgufFile>> GgufFile::open(const std::string& path) {

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // GGUF (llama.cpp), versions 2 and 3, little-endian: reader and writer.
-//   file   = "GGUF", u32 version, u64 tensor count, u64 key-value count, key-values, tensor infos, padding,
-//   data
+//   file   = "GGUF", u32 version, u64 tensor count, u64 key-value count,
+//            key-values, tensor infos, padding, data
 // Key-values are kept as bytes and looked up, never rebuilt: a file written here has the original's, bit for
 // bit. The header (magic to the end of the tensor infos) is enough to write the model again:
 // GgufHeader::parse() takes it alone, without the data.
 //
-//   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<GgufFile> file, GgufFile::open(path));
-//   std::optional<std::string> architecture = file->header().find_string("general.architecture");
+// Example (const std::string& from, const std::string& to, std::vector<TensorInfo> tensors):
 //
-//   LLMC_ASSIGN_OR_RETURN(GgufHeader header, GgufHeader::parse(stored_bytes));
-//   LLMC_ASSIGN_OR_RETURN(auto sink, create_gguf(path, header, tensors));  // write(), finish() as any
-//   TensorSink
+//   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::open(from));
+//   use(file->header().find_string("general.architecture"));
+//   // The header's bytes alone are enough to write the model again.
+//   LLMC_ASSIGN_OR_RETURN(const GgufHeader header, GgufHeader::parse(file->header().bytes()));
+//   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<TensorSink> sink, create_gguf(to, header, tensors));
+//   for (size_t i = 0; i < tensors.size(); ++i) LLMC_RETURN_IF_ERROR(sink->write(i, file->bytes(i)));
+//   LLMC_RETURN_IF_ERROR(sink->finish());
 #pragma once
 
 #include <cstdint>
@@ -29,8 +32,8 @@
 
 namespace llmcodec {
 
-// ggml's number of a dtype and back; nullopt where the other side has none (or where blocks cannot be read
-// here).
+// ggml's number of a dtype and back; nullopt where the other side has none (or where blocks
+// cannot be read here).
 std::optional<uint32_t> ggml_type_from_dtype(Dtype dtype);
 std::optional<Dtype> dtype_from_ggml_type(uint32_t type);
 // "Q3_K", "IQ4_XS", ... for error messages; "type N" for a number unknown here.
@@ -54,14 +57,12 @@ class GgufHeader {
   // In file order; shapes outermost first. Offsets are from the start of the data section.
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
   uint64_t tensor_offset(size_t index) const { return offsets_[index]; }
-  uint64_t data_bytes() const {
-    return data_bytes_;
-  }  // to the end of the last tensor, its padding not counted
+  // To the end of the last tensor, its padding not counted.
+  uint64_t data_bytes() const { return data_bytes_; }
 
   // nullopt when the key is absent or has another type; integers of any width, booleans not.
   std::optional<std::string> find_string(std::string_view key) const;
   std::optional<int64_t> find_int(std::string_view key) const;
-  std::optional<double> find_float(std::string_view key) const;
 
  private:
   friend class GgufParser;
@@ -99,10 +100,10 @@ class GgufFile final : public TensorSource {
   GgufHeader header_;
 };
 
-// A sink that writes a GGUF v3 with the key-values of `header` and `tensors` in their order, which must be
-// the header's (same names and shapes; the dtypes may differ: F32, F16, BF16, F64, I8 to I64 and the block
-// types). InvalidArgument where they are not, or where a row is no multiple of its block. The file appears at
-// finish().
+// A sink that writes a GGUF v3 with the key-values of `header` and `tensors` in their order, which must
+// be the header's (same names and shapes; the dtypes may differ: F32, F16, BF16, F64, I8 to I64 and the
+// block types). InvalidArgument where they are not, or where a row is no multiple of its block. The
+// file appears at finish().
 Result<std::unique_ptr<TensorSink>> create_gguf(const std::string& path, const GgufHeader& header,
                                                 std::vector<TensorInfo> tensors);
 

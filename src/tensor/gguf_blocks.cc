@@ -92,8 +92,8 @@ void q4_k(const uint8_t* block, float* out) {
   }
 }
 
-// As Q4_K with 32 bytes of fifth bits between scales and nibbles: bit s of byte j belongs to weight j of
-// sub-block s.
+// As Q4_K with 32 bytes of fifth bits between scales and nibbles: bit s of byte j belongs to weight
+// j of sub-block s.
 void q5_k(const uint8_t* block, float* out) {
   const float d = read_f16(block), dmin = read_f16(block + 2);
   const uint8_t* high = block + 16;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// GGUF block types: small groups of quantised weights with their scale(s), as ggml stores them.
-// Dequantised with ggml's own order of float operations (no fused multiply-add), so values are equal bit for
-// bit.
-//   Q4_0, Q5_0, Q8_0   32 weights:  x = d * q              (q signed; d in F16)
+// GGUF block types: small groups of quantised weights with their scale(s), as ggml stores them. Dequantised
+// with ggml's own order of float operations (no fused multiply-add), so values are equal bit for bit.
+//   Q4_0, Q5_0, Q8_0   32 weights:  x = d * q                  q signed, d in F16
 //   Q4_1, Q5_1         32 weights:  x = d * q + m
-//   Q4_K, Q5_K        256 weights:  x = (d * scale_s) * q - (dmin * min_s),  8 sub-blocks s of 32, 6-bit
-//   scales Q6_K              256 weights:  x = (d * scale_s) * q,                  16 sub-blocks s of 16,
-//   8-bit scales
+//   Q4_K, Q5_K        256 weights:  x = (d * scale_s) * q - (dmin * min_s)
+//                                   8 sub-blocks s of 32 weights, 6-bit scales
+//   Q6_K              256 weights:  x = (d * scale_s) * q
+//                                   16 sub-blocks s of 16 weights, 8-bit scales
 #pragma once
 
 #include <cstddef>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Tensors seen as matrices. Rule (normative):
-//   2-D [out, in]                                   1 matrix of out x in
-//   3-D and more, last two sides both >= 8          the leading dimensions count matrices (experts): [e, out,
-//   in] 3-D and more otherwise (convolution kernels)    1 matrix: rows = side 0, cols = product of the other
-//   sides 0-D and 1-D                                     no matrix
+//   0-D and 1-D                                   no matrix
+//   2-D [out, in]                                 1 matrix of out x in
+//   3-D and more, last two sides both >= 8        the leading sides count matrices (experts): [e, out, in]
+//   3-D and more otherwise (convolution kernels)  1 matrix: rows = side 0, cols = product of the others
 // A matrix's weights are contiguous and row-major in the tensor; matrix m starts at weight m * rows * cols.
 #pragma once
 

@@ -88,9 +88,9 @@ bool is_other_weight_format(const std::string& relative) {
          std::any_of(kSuffixes.begin(), kSuffixes.end(), ends);
 }
 
-// The file to open in a folder: the standard index, the standard file, or the only index or file under
-// another name (adapters, diffusion models). The index goes first: beside shards it is what makes them a
-// model.
+// The file to open in a folder: the standard index, the standard file, or the only index or file
+// under another name (adapters, diffusion models). The index goes first: beside shards it is what
+// makes them a model.
 Result<std::string> find_weights(const std::string& folder, const std::vector<std::string>& files) {
   for (const char* name : {kIndexFileName, kSingleFileName}) {
     if (std::find(files.begin(), files.end(), name) != files.end()) return std::string(name);

@@ -2,8 +2,10 @@
 // One door for every kind of model on disk. Recognised by content: a GGUF file, a safetensors file, a
 // *.safetensors.index.json, or a folder (Hugging Face: weights and whatever stands beside them).
 //
-//   LLMC_ASSIGN_OR_RETURN(Model model, open_model(path));
-//   for (const TensorInfo& tensor : model.source->tensors()) ...
+// Example (const std::string& path):
+//
+//   LLMC_ASSIGN_OR_RETURN(const Model model, open_model(path));
+//   for (const TensorInfo& tensor : model.source->tensors()) use(tensor.name, tensor.shape);
 //
 // Tensors are mapped, not read: memory counts what was touched and not yet given back by source->release().
 #pragma once
@@ -33,9 +35,8 @@ struct Model {
   std::unique_ptr<TensorSource> source;
   std::vector<std::string> weight_files;  // paths of the files that hold the tensors, in tensor order
   std::string index_file;                 // of shards; empty otherwise
-  SafetensorsMetadata
-      metadata;  // `__metadata__` of the safetensors file(s); {"format": "pt"} matters to loaders
-  const GgufHeader* gguf = nullptr;  // of a GGUF file; owned by source
+  SafetensorsMetadata metadata;           // of the safetensors file(s); {"format": "pt"} matters to loaders
+  const GgufHeader* gguf = nullptr;       // of a GGUF file; owned by source
 
   // Of a folder: what must be carried over, sorted paths relative to `path`, subfolders included; and what
   // was left out because it holds the same weights in another format (pytorch_model*.bin, consolidated*,

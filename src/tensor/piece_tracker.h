@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Book-keeping of a sink: pieces of tensors arrive in order and must add up to each tensor's size.
 //
-//   LLMC_ASSIGN_OR_RETURN(uint64_t position, tracker.accept(index, bytes.size()));  // inside tensor `index`
+// Example (std::span<const TensorInfo> tensors, std::span<const std::byte> bytes):
+//
+//   PieceTracker tracker(tensors);
+//   LLMC_ASSIGN_OR_RETURN(const uint64_t position, tracker.accept(0, bytes.size()));  // inside tensor 0
+//   use(position);
 #pragma once
 
 #include <cstdint>

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The safetensors format: reader, header text, and sinks for one file or many shards.
 //   file   = u64 little-endian header length, that many bytes of JSON, then the data section
-//   header = { "__metadata__": {string: string}, NAME: {"dtype", "shape", "data_offsets": [begin, end)}, ...
-//   }
-// Read strictly: the tensors tile the data section without holes or overlaps, names are unique, sizes match
-// dtype and shape (checked arithmetic), the header has at most 100,000,000 bytes. One error per cause:
-// Corrupt, Limit, or Unsupported for a dtype of a later format. Stricter than the reference reader in one
-// point: a field of a tensor besides the three is Corrupt, not ignored, since it might change what the bytes
-// mean.
+//   header = { "__metadata__": {string: string},
+//              NAME: {"dtype", "shape", "data_offsets": [begin, end)}, ... }
+// Read strictly: the tensors tile the data section without holes or overlaps, names are unique, sizes
+// match dtype and shape (checked arithmetic), the header has at most 100,000,000 bytes. One error per
+// cause: Corrupt, Limit, or Unsupported for a dtype of a later format. Stricter than the reference
+// reader in one point: a field of a tensor besides the three is Corrupt, not ignored, since it might
+// change what the bytes mean.
 //
-//   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<SafetensorsFile> file, SafetensorsFile::open(path));
-//   for (size_t i = 0; i < file->tensors().size(); ++i) use(file->tensors()[i], file->bytes(i));
+// Example (const std::string& from, const std::string& to):
 //
-//   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<TensorSink> sink, create_safetensors(path, infos, metadata));
-//   for (size_t i = 0; i < infos.size(); ++i) LLMC_RETURN_IF_ERROR(sink->write(i, bytes_of(i)));
+//   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<SafetensorsFile> file, SafetensorsFile::open(from));
+//   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<TensorSink> sink,
+//                         create_safetensors(to, file->tensors(), file->metadata()));
+//   for (size_t i = 0; i < file->tensors().size(); ++i) LLMC_RETURN_IF_ERROR(sink->write(i, file->bytes(i)));
 //   LLMC_RETURN_IF_ERROR(sink->finish());
 #pragma once
 
@@ -52,10 +53,10 @@ Result<SafetensorsHeader> parse_safetensors_header(std::span<const std::byte> by
 // name that is not UTF-8, a GGUF block type, a size that overflows or does not fill whole bytes.
 Result<std::vector<SafetensorsEntry>> layout_safetensors(std::span<const TensorInfo> tensors);
 
-// The bytes before the data section (length field and JSON), padded with spaces to a multiple of 8; or to
-// exactly `total_bytes` if that is not 0 (a multiple of 8, else InvalidArgument; Limit error if it is too
-// small): so a writer can reserve the header's place and fill it in last. InvalidArgument for text that is
-// not UTF-8.
+// The bytes before the data section (length field and JSON), padded with spaces to a multiple of 8; or
+// to exactly `total_bytes` if that is not 0 (a multiple of 8, else InvalidArgument; Limit error if it is
+// too small): so a writer can reserve the header's place and fill it in last. InvalidArgument for text
+// that is not UTF-8.
 Result<std::string> safetensors_header(std::span<const SafetensorsEntry> entries,
                                        const SafetensorsMetadata& metadata, uint64_t total_bytes = 0);
 

@@ -16,8 +16,8 @@ namespace {
 constexpr char kMetadataName[] = "__metadata__";
 constexpr uint64_t kLengthBytes = 8;
 
-// Collects entries in header order. Levels: 1 = top object, 2 = a tensor or the metadata, 3 = shape or
-// offsets.
+// Collects entries in header order. Levels: 1 = top object, 2 = a tensor or the metadata, 3
+// = shape or offsets.
 class HeaderHandler final : public JsonHandler {
  public:
   explicit HeaderHandler(SafetensorsHeader* header) : header_(header) {}

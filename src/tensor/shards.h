@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One model in several safetensors files, joined by model.safetensors.index.json:
 //   { "metadata": {"total_size": BYTES}, "weight_map": {TENSOR: FILE, ...} }
-// The index is believed only as far as the shards agree: a missing shard (Io), and a tensor that is absent,
-// in another shard than the index says, in two shards, or not in the index (Corrupt) are errors that name
-// both.
+// The index is believed only as far as the shards agree: a missing shard (Io), and a tensor that is
+// absent, in another shard than the index says, in two shards, or not in the index (Corrupt) are
+// errors that name both.
 //
-//   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<ShardedSource> source, ShardedSource::open(folder + "/" +
-//   kIndexFileName));
+// Example (const std::string& from, const std::string& to):
 //
-//   LLMC_ASSIGN_OR_RETURN(auto sink, create_sharded_safetensors(folder, infos, metadata, 5'000'000'000));
+//   LLMC_ASSIGN_OR_RETURN(const auto source, ShardedSource::open(from + "/" + kIndexFileName));
+//   const std::vector<TensorInfo>& tensors = source->tensors();
+//   LLMC_ASSIGN_OR_RETURN(const auto sink,
+//                         create_sharded_safetensors(to, tensors, source->metadata(), 5'000'000'000));
+//   for (size_t i = 0; i < tensors.size(); ++i) LLMC_RETURN_IF_ERROR(sink->write(i, source->bytes(i)));
+//   LLMC_RETURN_IF_ERROR(sink->finish());
 #pragma once
 
 #include <memory>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Floating-point types narrower than F32, by parameters: one decoder and one encoder for F16 and the F8
-// family, branch-free integer code that compilers vectorise. Exact both ways: encoding rounds to nearest,
-// ties to even.
+// family, branch-free integer code that compilers vectorise. Exact both ways: encoding rounds to
+// nearest, ties to even.
 //   value = (-1)^s * 2^(e - bias) * (1 + m / 2^mantissa_bits),   e = 0: subnormals
 #pragma once
 
@@ -31,8 +31,8 @@ struct SmallFloat {
     const uint32_t magnitude = code & kMagnitude;
     const uint32_t sign = (code & kSign) << (31 - exponent_bits - mantissa_bits);
     const uint32_t wide = magnitude << kShift;
-    // Subnormals: give them the exponent of the smallest normal number, then take its implicit one away
-    // again.
+    // Subnormals: give them the exponent of the smallest normal number, then take its
+    // implicit one away again.
     constexpr uint32_t kSmallestNormal = kRebias + (1u << 23);
     const float subnormal =
         std::bit_cast<float>(wide + kSmallestNormal) - std::bit_cast<float>(kSmallestNormal);
@@ -64,8 +64,8 @@ struct SmallFloat {
     const bool nan = wide > 0x7f800000u;
     if constexpr (special == SpecialCodes::kIeee) {
       magnitude = magnitude > kInfinity ? kInfinity : magnitude;
-      // The payload is kept; one that would vanish becomes the quiet bit, or the NaN would turn into
-      // infinity.
+      // The payload is kept; one that would vanish becomes the quiet bit, or the NaN
+      // would turn into infinity.
       const uint32_t payload = (wide >> kShift) & ((1u << mantissa_bits) - 1);
       const uint32_t nan_code = kInfinity | (payload != 0 ? payload : 1u << (mantissa_bits - 1));
       return sign | (nan ? nan_code : magnitude);

@@ -5,9 +5,9 @@
 //   vvc_gap SIGMA spatial [OPTIONS]     spatial, 10 bits
 //   OPTIONS: --weights N --lambda L --qp Q --pictures P --out FILE.266 --yuv FILE.yuv
 //
-// STEP is in deviations, SIGMA in samples. Prints bits per weight (whole stream), SNR, gap = 6.0206 * bits -
-// SNR, weights lost as outliers and the processor time of one of P equal pictures side by side (spectral).
-// --yuv writes the reconstruction for comparison with a foreign decoder.
+// STEP is in deviations, SIGMA in samples. Prints bits per weight (whole stream), SNR, gap = 6.0206 *
+// bits - SNR, weights lost as outliers and the processor time of one of P equal pictures side by side
+// (spectral). --yuv writes the reconstruction for comparison with a foreign decoder.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

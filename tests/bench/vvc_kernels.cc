@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Kernels of the VVC codec, one thread, in nanoseconds per weight and items (weights) per second:
-//   vvc_kernels [--benchmark_filter=...]          LLMC_STEP=0.42 by default: steps per deviation, about 2.3
-//   bits
-// The argument of each benchmark is K, the coefficients of a 32x32 block. LLMC_NO_AVX512=1: as on a machine
-// without.
+//   vvc_kernels [--benchmark_filter=...]
+// LLMC_STEP, 0.42 by default, is the steps per deviation: about 2.3 bits.
+// The argument of each benchmark is K, the coefficients of a 32x32 block. LLMC_NO_AVX512=1: as
+// on a machine without.
 #include <benchmark/benchmark.h>
 
 #include <hwy/targets.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// An archive file taken apart and put together again with its checksums made right: damage then reaches what
-// stands behind them.
+// An archive file taken apart and put together again with its checksums made right: damage then reaches
+// what stands behind them.
 #pragma once
 
 #include <nlohmann/json.hpp>

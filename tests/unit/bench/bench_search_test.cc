@@ -48,7 +48,7 @@ class CrookedCodec final : public Codec {
   double bend_;
 };
 
-TEST(FindPoint, MeetsTheRateAtTheCoarsestQualityThatCan) {
+TEST(FindPoint, meets_the_rate_at_the_coarsest_quality_that_can) {
   std::mt19937 generator(1);
   std::normal_distribution<float> normal;
   std::vector<float> weights(512 * 256);

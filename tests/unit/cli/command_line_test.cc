@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the parser makes of command lines: the recorded command, repeated options, values out of range,
-// completion.
+// What the parser makes of command lines: the recorded command, repeated options, values
+// out of range, completion.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

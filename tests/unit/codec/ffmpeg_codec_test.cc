@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Against the real FFmpeg ($LLMCODEC_FFMPEG or PATH); skipped, with the reason, where it or an encoder is
-// absent.
+// Against the real FFmpeg ($LLMCODEC_FFMPEG or PATH); skipped, with the reason, where it or
+// an encoder is absent.
 #include "codec/ffmpeg_codec.h"
 
 #include <gtest/gtest.h>

@@ -174,7 +174,7 @@ Result<MomentEstimate> estimate(const Tensors& tensors, const std::string& type,
   return estimate_moments(model, threads, [](uint64_t) { return Status::ok(); });
 }
 
-TEST(MomentEstimate, EqualsThePlainWayThroughALayer) {
+TEST(MomentEstimate, equals_the_plain_way_through_a_layer) {
   const Tensors tensors = one_layer();
   const auto found = estimate(tensors, "llama");
   ASSERT_TRUE(found.is_ok()) << found.error().to_string();
@@ -191,7 +191,7 @@ TEST(MomentEstimate, EqualsThePlainWayThroughALayer) {
   }
 }
 
-TEST(MomentEstimate, OutputsArePassedBackThroughTheirBlock) {
+TEST(MomentEstimate, outputs_are_passed_back_through_their_block) {
   const Tensors tensors = one_layer();
   const auto found = estimate(tensors, "llama");
   ASSERT_TRUE(found.is_ok() && found->importance);
@@ -209,7 +209,7 @@ TEST(MomentEstimate, OutputsArePassedBackThroughTheirBlock) {
 }
 
 // Key row 1 is always zero: the queries' row 1 of both heads moves no score. Row 2 is three times row 0.
-TEST(MomentEstimate, RowsOfQueriesMatterAsTheirKeysVary) {
+TEST(MomentEstimate, rows_of_queries_matter_as_their_keys_vary) {
   Tensors tensors = one_layer();
   const std::string attention = "model.layers.0.self_attn.";
   tensors["model.embed_tokens.weight"].second = noise(kTokens * kWidth, 99);
@@ -236,7 +236,7 @@ TEST(MomentEstimate, RowsOfQueriesMatterAsTheirKeysVary) {
 }
 
 // A layer whose values are all zero: its output matrix has no inputs, its values no effect.
-TEST(MomentEstimate, ADeadLayerHasMomentsThatCanBeUsed) {
+TEST(MomentEstimate, a_dead_layer_has_moments_that_can_be_used) {
   Tensors tensors = one_layer();
   const std::string attention = "model.layers.0.self_attn.";
   for (const char* part : {"v_proj.weight", "v_proj.bias", "o_proj.weight"})
@@ -250,7 +250,7 @@ TEST(MomentEstimate, ADeadLayerHasMomentsThatCanBeUsed) {
   EXPECT_TRUE(outputs.is_ok() && !outputs->found());
 }
 
-TEST(MomentEstimate, IsTheSameForAnyNumberOfThreads) {
+TEST(MomentEstimate, is_the_same_for_any_number_of_threads) {
   Tensors tensors = one_layer();
   tensors["model.embed_tokens.weight"].second = noise(kTokens * kWidth, 99);
   const auto one = estimate(tensors, "qwen2", 1), three = estimate(tensors, "qwen2", 3);
@@ -267,7 +267,7 @@ TEST(MomentEstimate, IsTheSameForAnyNumberOfThreads) {
   }
 }
 
-TEST(MomentEstimate, SaysWhyThereIsNone) {
+TEST(MomentEstimate, says_why_there_is_none) {
   const auto expect_none = [](const Tensors& tensors, const std::string& type, const std::string& why) {
     const auto found = estimate(tensors, type);
     ASSERT_TRUE(found.is_ok()) << found.error().to_string();
@@ -284,7 +284,7 @@ TEST(MomentEstimate, SaysWhyThereIsNone) {
 }
 
 // Two experts, stored one by one; the router sends every token to both, the first with nearly all the weight.
-TEST(MomentEstimate, ExpertsShareTheirInputsByTheRouter) {
+TEST(MomentEstimate, experts_share_their_inputs_by_the_router) {
   Tensors tensors = one_layer();
   const std::string layer = "model.layers.0.";
   for (const char* part : {"gate", "up", "down"}) {

@@ -79,8 +79,8 @@ TEST(Winogrande, splits_at_the_word_that_differs) {
       "\"continuation\":\"was clean.\",\"gold\":1}\n",
       0);
   ASSERT_TRUE(file.is_ok()) << file.error().to_string();
-  // "b" is common to both words and must not be cut off; the empty line keeps llama.cpp from losing the last
-  // task.
+  // "b" is common to both words and must not be cut off; the empty line keeps llama.cpp from
+  // losing the last task.
   EXPECT_EQ(file->data, "0,\"The bed and the blanket, but the _ was clean.\",blanket,bed,2\n\n");
   EXPECT_EQ(file->tasks, 1u);
 }

@@ -13,7 +13,7 @@ namespace {
 
 using testing::OwnedMatrix;
 
-TEST(Affine, ErrorIsAtMostHalfAStepInsideTheRange) {
+TEST(Affine, error_is_at_most_half_a_step_inside_the_range) {
   for (uint32_t bit_depth : {8u, 10u, 12u, 16u}) {
     const OwnedMatrix u = testing::gaussian(40, 33, bit_depth, 0);
     const float step = 0.2f / static_cast<float>(1u << (bit_depth - 1));  // 10 sigma each way
@@ -32,7 +32,7 @@ TEST(Affine, ErrorIsAtMostHalfAStepInsideTheRange) {
   }
 }
 
-TEST(Affine, ClippedValuesBecomeExactOutliers) {
+TEST(Affine, clipped_values_become_exact_outliers) {
   const AffineParams params = AffineParams::centred(8, 1.0f);
   const float inf = std::numeric_limits<float>::infinity();
   OwnedMatrix u(2, 5), source(2, 5);
@@ -46,7 +46,7 @@ TEST(Affine, ClippedValuesBecomeExactOutliers) {
   EXPECT_EQ(outliers.values, (std::vector<float>{1002, 1003, 1005, 1006, 1007}));
 }
 
-TEST(Affine, RoundsHalfToEvenAndDequantisesExactly) {
+TEST(Affine, rounds_half_to_even_and_dequantises_exactly) {
   const AffineParams params{10, 0.5f, 100};
   OwnedMatrix u(1, 5);
   u.values = {0.25f, 0.75f, -0.25f, -0.75f, -50.0f};
@@ -59,7 +59,7 @@ TEST(Affine, RoundsHalfToEvenAndDequantisesExactly) {
   EXPECT_EQ(back.values, (std::vector<float>{0, 1, 0, -1, -50}));
 }
 
-TEST(Affine, BadParametersFromAnArchiveAreCorrupt) {
+TEST(Affine, bad_parameters_from_an_archive_are_corrupt) {
   for (const AffineParams& params :
        {AffineParams{7, 1, 64}, AffineParams{17, 1, 64}, AffineParams{8, 0, 128}, AffineParams{8, -1, 128},
         AffineParams{8, std::nanf(""), 128}, AffineParams{8, std::numeric_limits<float>::infinity(), 128},

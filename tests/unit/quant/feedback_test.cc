@@ -90,7 +90,7 @@ OwnedMatrix code(const OwnedMatrix& weights, const Feedback& loop, float step, b
   return decoded;
 }
 
-TEST(Feedback, AgreesWithTheNumpyModel) {
+TEST(Feedback, agrees_with_the_numpy_model) {
   std::ifstream file(std::string(LLMCODEC_TEST_DATA) + "/quant/feedback_example.txt");
   const OwnedMatrix moments = read_block(file, "moments");
   const OwnedMatrix classes = read_block(file, "classes");
@@ -122,7 +122,7 @@ TEST(Feedback, AgreesWithTheNumpyModel) {
   }
 }
 
-TEST(Feedback, LowersTheWeightedErrorOnCorrelatedInputs) {
+TEST(Feedback, lowers_the_weighted_error_on_correlated_inputs) {
   const OwnedMatrix moments = correlated_moments(96, 400, 3);
   const OwnedMatrix weights = testing::gaussian(24, 96, 5);
   for (size_t strip : {1u, 32u, 40u}) {
@@ -134,7 +134,7 @@ TEST(Feedback, LowersTheWeightedErrorOnCorrelatedInputs) {
   }
 }
 
-TEST(Feedback, ShrinkageTakesItsPartOffTheDiagonal) {
+TEST(Feedback, shrinkage_takes_its_part_off_the_diagonal) {
   const OwnedMatrix moments = correlated_moments(40, 200, 4);
   OwnedMatrix shrunk = moments;
   for (size_t i = 0; i < 40; ++i) {
@@ -146,7 +146,7 @@ TEST(Feedback, ShrinkageTakesItsPartOffTheDiagonal) {
   for (size_t j = 0; j < 40; ++j) EXPECT_NEAR(ours->steps[j] / expected->steps[j], 1, 1e-5) << j;
 }
 
-TEST(Feedback, CorrectionIsTheLeastSquaresAnswer) {
+TEST(Feedback, correction_is_the_least_squares_answer) {
   // After the first strip's error is fixed, no other change of the rest gives a smaller weighted error.
   const size_t n = 40;
   const OwnedMatrix moments = correlated_moments(n, 200, 8);
@@ -166,7 +166,7 @@ TEST(Feedback, CorrectionIsTheLeastSquaresAnswer) {
   }
 }
 
-TEST(Feedback, UncorrelatedInputsGetNoCorrectionAndStepsByDeviation) {
+TEST(Feedback, uncorrelated_inputs_get_no_correction_and_steps_by_deviation) {
   OwnedMatrix moments(5, 5);
   const std::vector<float> diagonal = {4, 1, 16, 0.25f, 1};
   for (size_t i = 0; i < 5; ++i) moments.at(i, i) = diagonal[i];
@@ -183,7 +183,7 @@ TEST(Feedback, UncorrelatedInputsGetNoCorrectionAndStepsByDeviation) {
             (std::vector<uint8_t>{4, 7, 2, 7, 7}));  // octaves over the mean: 1.2, -0.8, 3.2, -2.8
 }
 
-TEST(Feedback, OddSizesAndStripsBeyondTheColumns) {
+TEST(Feedback, odd_sizes_and_strips_beyond_the_columns) {
   for (size_t n : {1u, 2u, 31u, 33u, 65u, 100u}) {
     const OwnedMatrix moments = correlated_moments(n, 150, static_cast<unsigned>(n));
     for (size_t strip : {1u, 7u, 32u, 1000u}) {
@@ -197,9 +197,9 @@ TEST(Feedback, OddSizesAndStripsBeyondTheColumns) {
   }
 }
 
-TEST(Feedback, OneStripOfColumnsEqualsManyOfThemForTheSameErrors) {
-  // Feeding back two strips of 16 one after the other is the same as one strip of 32 with the errors that
-  // result.
+TEST(Feedback, one_strip_of_columns_equals_many_of_them_for_the_same_errors) {
+  // Feeding back two strips of 16 one after the other is the same as one strip of 32 with
+  // the errors that result.
   const size_t n = 64;
   const OwnedMatrix moments = correlated_moments(n, 300, 11);
   const auto narrow = Feedback::create(moments.view(), identity(n), {.strip = 16});
@@ -221,7 +221,7 @@ TEST(Feedback, OneStripOfColumnsEqualsManyOfThemForTheSameErrors) {
   }
 }
 
-TEST(Feedback, SameBitsForAnySplitOfTheRows) {
+TEST(Feedback, same_bits_for_any_split_of_the_rows) {
   const size_t n = 77;
   const OwnedMatrix moments = correlated_moments(n, 200, 4);
   const auto loop = Feedback::create(moments.view(), identity(n), {});
@@ -233,12 +233,12 @@ TEST(Feedback, SameBitsForAnySplitOfTheRows) {
   EXPECT_EQ(together.values, alone.values);
 }
 
-TEST(Feedback, DeadAndRepeatedInputsAreDamped) {
+TEST(Feedback, dead_and_repeated_inputs_are_damped) {
   OwnedMatrix moments = correlated_moments(40, 200, 12);
   for (size_t i = 0; i < 40; ++i) {
     moments.at(i, 7) = moments.at(7, i) = 0;  // a dead input
-    moments.at(i, 9) = moments.at(9, i) =
-        i == 9 ? moments.at(8, 8) : moments.at(8, i);  // the same input twice
+    // The same input twice.
+    moments.at(i, 9) = moments.at(9, i) = i == 9 ? moments.at(8, 8) : moments.at(8, i);
   }
   moments.at(8, 9) = moments.at(9, 8) = moments.at(8, 8);
   const auto loop = Feedback::create(moments.view(), identity(40), {});
@@ -247,7 +247,7 @@ TEST(Feedback, DeadAndRepeatedInputsAreDamped) {
   for (float v : decoded.values) EXPECT_LT(std::fabs(v), 1);
 }
 
-TEST(Feedback, BadMomentsAndOrdersAreNamed) {
+TEST(Feedback, bad_moments_and_orders_are_named) {
   const auto message = [](const OwnedMatrix& m, const std::vector<uint32_t>& order,
                           FeedbackOptions options = {}) {
     const auto loop = Feedback::create(m.view(), order, options);

@@ -105,7 +105,7 @@ std::vector<float> found(const Importance& importance, const char* name, uint64_
                        : std::vector<float>{};
 }
 
-TEST_F(ImportanceTest, GgufSumsOverCountsInBothSpellings) {
+TEST_F(ImportanceTest, gguf_sums_over_counts_in_both_spellings) {
   const auto importance = load(gguf_bytes({{"blk.0.attn_q.weight.in_sum2", 3, 1, {10, 20, 0}},
                                            {"blk.0.attn_q.weight.counts", 1, 1, {10}},
                                            {"blk.0.attn_q.weight.in_sum", 3, 1, {-1, 2, 3}}}));
@@ -118,7 +118,7 @@ TEST_F(ImportanceTest, GgufSumsOverCountsInBothSpellings) {
   EXPECT_FALSE(importance->find("no name at all", 3)->found());
 }
 
-TEST_F(ImportanceTest, UnusedExpertsGetTheMeanOfTheOthers) {
+TEST_F(ImportanceTest, unused_experts_get_the_mean_of_the_others) {
   const auto importance = load(gguf_bytes({{"blk.2.ffn_up_exps.weight.in_sum2", 2, 3, {2, 4, 9, 9, 30, 40}},
                                            {"blk.2.ffn_up_exps.weight.counts", 1, 3, {2, 0, 10}}}));
   ASSERT_TRUE(importance.is_ok());
@@ -128,7 +128,7 @@ TEST_F(ImportanceTest, UnusedExpertsGetTheMeanOfTheOthers) {
   EXPECT_EQ(entry->matrix(1)[1], 3.0f);
 }
 
-TEST_F(ImportanceTest, OutputsAreFoundByTheFilesOwnSpellingOnly) {
+TEST_F(ImportanceTest, outputs_are_found_by_the_files_own_spelling_only) {
   const TestTensor inputs{"blk.0.attn_q.weight.in_sum2", 2, 1, {10, 20}};
   const TestTensor counts{"blk.0.attn_q.weight.counts", 1, 1, {10}};
   const auto importance =
@@ -147,7 +147,7 @@ TEST_F(ImportanceTest, OutputsAreFoundByTheFilesOwnSpellingOnly) {
   EXPECT_FALSE(load(gguf_bytes({inputs, counts, {"blk.0.attn_k.weight.out_sum2", 1, 1, {1}}})).is_ok());
 }
 
-TEST_F(ImportanceTest, LegacyDatFiles) {
+TEST_F(ImportanceTest, legacy_dat_files) {
   const auto importance = load(dat_bytes());
   ASSERT_TRUE(importance.is_ok()) << importance.error().to_string();
   EXPECT_EQ(found(*importance, "blk.0.attn_q.weight", 3), (std::vector<float>{1, 2, 0}));
@@ -155,7 +155,7 @@ TEST_F(ImportanceTest, LegacyDatFiles) {
   EXPECT_EQ(found(*importance, "model.layers.1.mlp.experts.1.up_proj.weight", 2), (std::vector<float>{3, 4}));
 }
 
-TEST_F(ImportanceTest, SizesThatDoNotFitTheTensorAreErrors) {
+TEST_F(ImportanceTest, sizes_that_do_not_fit_the_tensor_are_errors) {
   const auto importance = load(dat_bytes());
   for (auto [name, cols, matrices] : {std::tuple{"blk.0.attn_q.weight", 4, 1},
                                       {"blk.0.attn_q.weight", 3, 2},
@@ -169,7 +169,7 @@ TEST_F(ImportanceTest, SizesThatDoNotFitTheTensorAreErrors) {
   }
 }
 
-TEST_F(ImportanceTest, EveryTruncationOfTheLegacyFileIsAnErrorOrTheEnd) {
+TEST_F(ImportanceTest, every_truncation_of_the_legacy_file_is_an_error_or_the_end) {
   const auto bytes = dat_bytes();
   const size_t entries_end = bytes.size() - 13;  // what follows the entries is ignored
   for (size_t length = 0; length < bytes.size(); ++length) {
@@ -181,7 +181,7 @@ TEST_F(ImportanceTest, EveryTruncationOfTheLegacyFileIsAnErrorOrTheEnd) {
   }
 }
 
-TEST_F(ImportanceTest, EveryTruncationOfTheGgufFileIsAnError) {
+TEST_F(ImportanceTest, every_truncation_of_the_gguf_file_is_an_error) {
   const auto bytes = gguf_bytes(
       {{"a.in_sum2", 8, 1, {1, 2, 3, 4, 5, 6, 7, 8}}, {"a.counts", 8, 1, {1, 1, 1, 1, 1, 1, 1, 1}}});
   ASSERT_TRUE(load(bytes).is_ok());
@@ -189,7 +189,7 @@ TEST_F(ImportanceTest, EveryTruncationOfTheGgufFileIsAnError) {
     EXPECT_FALSE(load(std::span(bytes).first(length)).is_ok()) << length;
 }
 
-TEST_F(ImportanceTest, BrokenEntriesAreNamed) {
+TEST_F(ImportanceTest, broken_entries_are_named) {
   const float nan = std::nanf(""), inf = std::numeric_limits<float>::infinity();
   const TestTensor counts = {"a.counts", 1, 1, {10}};
   for (const std::vector<TestTensor>& tensors :
@@ -209,7 +209,7 @@ TEST_F(ImportanceTest, BrokenEntriesAreNamed) {
   EXPECT_EQ(Importance::load(folder_ / "absent").error().kind, ErrorKind::kIo);
 }
 
-TEST_F(ImportanceTest, HugeCountsInTheLegacyFileAreErrorsNotMemory) {
+TEST_F(ImportanceTest, huge_counts_in_the_legacy_file_are_errors_not_memory) {
   Bytes bytes;
   bytes.add(int32_t{1}).add(int32_t{1}).text("a").add(int32_t{1}).add(std::numeric_limits<int32_t>::max());
   EXPECT_EQ(load(bytes.all()).error().kind, ErrorKind::kCorrupt);

@@ -42,7 +42,7 @@ class MomentFileTest : public ::testing::Test {
   std::filesystem::path folder_;
 };
 
-TEST_F(MomentFileTest, FindsGroupsInBothSpellingsAndReadsThem) {
+TEST_F(MomentFileTest, finds_groups_in_both_spellings_and_reads_them) {
   const auto moments = make(described(kGood));
   ASSERT_TRUE(moments.is_ok()) << moments.error().to_string();
   const auto group = (*moments)->find("blk.0.attn_q.weight");
@@ -57,7 +57,7 @@ TEST_F(MomentFileTest, FindsGroupsInBothSpellingsAndReadsThem) {
             (std::vector<std::string>{"blk.0.attn_k.weight", "blk.0.attn_q.weight", "output.weight"}));
 }
 
-TEST_F(MomentFileTest, NonFiniteMomentsAreNamed) {
+TEST_F(MomentFileTest, non_finite_moments_are_named) {
   const auto moments = make(described(kGood), {4, 1, std::nanf(""), 9});
   ASSERT_TRUE(moments.is_ok());
   const auto values = (*moments)->read(*(*moments)->find("blk.0.attn_q.weight"));
@@ -67,7 +67,7 @@ TEST_F(MomentFileTest, NonFiniteMomentsAreNamed) {
   EXPECT_EQ(values.error().tensor, "g.qkv");
 }
 
-TEST_F(MomentFileTest, EveryBrokenDescriptionIsCorrupt) {
+TEST_F(MomentFileTest, every_broken_description_is_corrupt) {
   for (
       const char* text :
       {"", "[]", "{", "{}", R"({"format_version": "1", "members": {}})", R"({"format_version": 1})",
@@ -86,7 +86,7 @@ TEST_F(MomentFileTest, EveryBrokenDescriptionIsCorrupt) {
   EXPECT_EQ(make(described(R"({"format_version": 2})")).error().kind, ErrorKind::kUnsupported);
 }
 
-TEST_F(MomentFileTest, TensorsMustBeSquareF32) {
+TEST_F(MomentFileTest, tensors_must_be_square_f32) {
   EXPECT_EQ(make(described(kGood), {1, 2, 3, 4}, {4, 1}).error().kind, ErrorKind::kCorrupt);
   EXPECT_EQ(make(described(kGood), {1, 2, 3, 4}, {4}).error().kind, ErrorKind::kCorrupt);
   EXPECT_EQ(make(described(kGood), {1, 2, 3, 4}, {2, 2}, Dtype::kI32).error().kind, ErrorKind::kCorrupt);

@@ -10,7 +10,7 @@
 namespace llmcodec {
 namespace {
 
-TEST(Outliers, ApplyWritesExactlyTheRowsGiven) {
+TEST(Outliers, apply_writes_exactly_the_rows_given) {
   OutlierList list;
   list.add(3, 30);    // row 0
   list.add(4, 40);    // row 1, column 0
@@ -24,7 +24,7 @@ TEST(Outliers, ApplyWritesExactlyTheRowsGiven) {
   EXPECT_EQ(all.values, (std::vector<float>{0, 0, 0, 30, 40, 0, 0, 0, 0, 0, 0, 110}));
 }
 
-TEST(Outliers, SortKeepsTheFirstOfEqualIndices) {
+TEST(Outliers, sort_keeps_the_first_of_equal_indices) {
   OutlierList list;
   for (auto [index, value] : {std::pair{9, 1.f}, {2, 2.f}, {9, 3.f}, {0, 4.f}}) list.add(index, value);
   sort_outliers(list);
@@ -32,7 +32,7 @@ TEST(Outliers, SortKeepsTheFirstOfEqualIndices) {
   EXPECT_EQ(list.values, (std::vector<float>{4, 2, 1}));
 }
 
-TEST(Outliers, EveryBrokenListIsNamed) {
+TEST(Outliers, every_broken_list_is_named) {
   EXPECT_TRUE(validate(OutlierList{}, 0).is_ok());
   EXPECT_EQ(validate(OutlierList{{1, 2}, {1.f}}, 10).error().kind, ErrorKind::kCorrupt);
   EXPECT_FALSE(validate(OutlierList{{10}, {1.f}}, 10).is_ok());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Small matrices for the tests of scales and feedback. Seeded; the same on every machine up to libm's last
-// bit.
+// Small matrices for the tests of scales and feedback. Seeded; the same on every machine up
+// to libm's last bit.
 #pragma once
 
 #include <cmath>

@@ -5,10 +5,13 @@
 
 #include <vector>
 
+#include "memory_row_reader.h"
 #include "random_matrix.h"
 
 namespace llmcodec {
 namespace {
+
+using testing::MemoryRowReader;
 
 class FailingReader final : public RowReader {
  public:
@@ -20,7 +23,7 @@ class FailingReader final : public RowReader {
   }
 };
 
-TEST(RowReader, BlocksCoverTheMatrixInOrderForAnyBlockSize) {
+TEST(RowReader, blocks_cover_the_matrix_in_order_for_any_block_size) {
   const testing::OwnedMatrix matrix = testing::gaussian(37, 11, 1);
   for (size_t block_weights : {1u, 11u, 40u, 400u, 100000u}) {
     MemoryRowReader reader(matrix.view());
@@ -39,7 +42,7 @@ TEST(RowReader, BlocksCoverTheMatrixInOrderForAnyBlockSize) {
   }
 }
 
-TEST(RowReader, FirstErrorStopsTheWalk) {
+TEST(RowReader, first_error_stops_the_walk) {
   FailingReader reader;
   size_t visits = 0;
   const Status status = for_each_row_block(
@@ -54,7 +57,7 @@ TEST(RowReader, FirstErrorStopsTheWalk) {
   EXPECT_EQ(visits, 5u);
 }
 
-TEST(RowReader, EmptyMatricesHaveNoBlocks) {
+TEST(RowReader, empty_matrices_have_no_blocks) {
   MemoryRowReader reader(MatrixView<const float>(nullptr, 0, 5));
   EXPECT_TRUE(for_each_row_block(reader, [](size_t, MatrixView<const float>) -> Status {
                 return error(ErrorKind::kInternal, "called");

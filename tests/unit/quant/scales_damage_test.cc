@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Scales of matrices that hurt: dead rows and columns, constants, heavy tails, NaN, extreme sizes, broken
-// archives.
+// Scales of matrices that hurt: dead rows and columns, constants, heavy tails, NaN,
+// extreme sizes, broken archives.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "memory_row_reader.h"
 #include "quant/half.h"
 #include "quant/scales.h"
 #include "random_matrix.h"
@@ -14,6 +15,7 @@
 namespace llmcodec {
 namespace {
 
+using testing::MemoryRowReader;
 using testing::OwnedMatrix;
 
 const std::vector<ScaleSpec> kAllSpecs = {{ScaleKind::kTensor, 0},
@@ -51,7 +53,7 @@ void survives_all(const OwnedMatrix& matrix, double relative = 1e-5) {
   survives(matrix, {.spec = {ScaleKind::kDual}, .column_steps = steps}, relative);
 }
 
-TEST(ScalesDamage, DeadRowsAndColumnsGetCodeZeroAndExactZeros) {
+TEST(ScalesDamage, dead_rows_and_columns_get_code_zero_and_exact_zeros) {
   OwnedMatrix matrix = testing::gaussian(20, 30, 1, 0.5);
   for (size_t c = 0; c < 30; ++c) matrix.at(4, c) = 0;
   for (size_t r = 0; r < 20; ++r) matrix.at(r, 7) = 0;
@@ -71,17 +73,17 @@ TEST(ScalesDamage, DeadRowsAndColumnsGetCodeZeroAndExactZeros) {
   }
 }
 
-TEST(ScalesDamage, AllZeroMatrix) {
+TEST(ScalesDamage, all_zero_matrix) {
   survives_all(OwnedMatrix(9, 12));
 }
 
-TEST(ScalesDamage, ConstantMatrix) {
+TEST(ScalesDamage, constant_matrix) {
   OwnedMatrix matrix(17, 9);
   std::fill(matrix.values.begin(), matrix.values.end(), -0.37f);
   survives_all(matrix);
 }
 
-TEST(ScalesDamage, RankOneMatrixHasUnitU) {
+TEST(ScalesDamage, rank_one_matrix_has_unit_u) {
   OwnedMatrix matrix(25, 14);
   for (size_t r = 0; r < 25; ++r) {
     for (size_t c = 0; c < 14; ++c)
@@ -93,14 +95,14 @@ TEST(ScalesDamage, RankOneMatrixHasUnitU) {
   for (float v : u.values) EXPECT_NEAR(std::fabs(v), 1, 0.05);
 }
 
-TEST(ScalesDamage, HeavyTailsAndOneHugeWeight) {
+TEST(ScalesDamage, heavy_tails_and_one_huge_weight) {
   OwnedMatrix matrix = testing::gaussian(40, 40, 3, 0);
   for (float& v : matrix.values) v = v * v * v * 1e4f;
   matrix.at(5, 6) = 1000;
   survives_all(matrix);
 }
 
-TEST(ScalesDamage, TriangleAndDiagonalHaveNoFixedPointButEnd) {
+TEST(ScalesDamage, triangle_and_diagonal_have_no_fixed_point_but_end) {
   OwnedMatrix triangle = testing::gaussian(40, 40, 4, 0), diagonal(40, 40);
   for (size_t r = 0; r < 40; ++r) {
     diagonal.at(r, r) = triangle.at(r, r);
@@ -110,7 +112,7 @@ TEST(ScalesDamage, TriangleAndDiagonalHaveNoFixedPointButEnd) {
   survives_all(diagonal);
 }
 
-TEST(ScalesDamage, TinyAndHugeMagnitudes) {
+TEST(ScalesDamage, tiny_and_huge_magnitudes) {
   for (float size : {1e-36f, 1e-20f, 1e20f, 1e30f}) {
     OwnedMatrix matrix = testing::gaussian(16, 24, 5, 0.5);
     for (float& v : matrix.values) v *= size;
@@ -122,7 +124,7 @@ TEST(ScalesDamage, TinyAndHugeMagnitudes) {
   survives_all(mixed);
 }
 
-TEST(ScalesDamage, DenormalsNeverBecomeNan) {
+TEST(ScalesDamage, denormals_never_become_nan) {
   OwnedMatrix matrix(8, 8);
   for (size_t i = 0; i < 64; ++i)
     matrix.values[i] = std::numeric_limits<float>::denorm_min() * static_cast<float>(i % 3);
@@ -136,7 +138,7 @@ TEST(ScalesDamage, DenormalsNeverBecomeNan) {
   }
 }
 
-TEST(ScalesDamage, WeightsNearTheEndOfFloatAreScaledOrRefused) {
+TEST(ScalesDamage, weights_near_the_end_of_float_are_scaled_or_refused) {
   OwnedMatrix matrix(8, 8);
   std::fill(matrix.values.begin(), matrix.values.end(), std::numeric_limits<float>::max());
   for (const ScaleSpec& spec : kAllSpecs) {
@@ -152,7 +154,7 @@ TEST(ScalesDamage, WeightsNearTheEndOfFloatAreScaledOrRefused) {
   }
 }
 
-TEST(ScalesDamage, NanAndInfinityAreNamedWithTheirPlace) {
+TEST(ScalesDamage, nan_and_infinity_are_named_with_their_place) {
   for (const ScaleSpec& spec : kAllSpecs) {
     OwnedMatrix matrix = testing::gaussian(12, 10, 7, 0);
     matrix.at(11, 4) = std::nanf("");
@@ -169,7 +171,7 @@ TEST(ScalesDamage, NanAndInfinityAreNamedWithTheirPlace) {
   }
 }
 
-TEST(ScalesDamage, OptionsThatDoNotFitAreErrors) {
+TEST(ScalesDamage, options_that_do_not_fit_are_errors) {
   const OwnedMatrix matrix = testing::gaussian(8, 8, 8, 0);
   const std::vector<float> seven(7, 1.0f), eight(8, 1.0f);
   std::vector<float> bad(8, 1.0f);
@@ -199,7 +201,7 @@ TEST(ScalesDamage, OptionsThatDoNotFitAreErrors) {
   EXPECT_FALSE(fit_scales(empty, {}).is_ok());
 }
 
-TEST(ScalesDamage, ReadersErrorsComeThrough) {
+TEST(ScalesDamage, readers_errors_come_through) {
   class Broken final : public RowReader {
    public:
     size_t rows() const override { return 4; }
@@ -210,7 +212,7 @@ TEST(ScalesDamage, ReadersErrorsComeThrough) {
     EXPECT_EQ(fit_scales(reader, {.spec = spec}).error().kind, ErrorKind::kIo);
 }
 
-TEST(ScalesDamage, EveryBrokenStoredFieldIsCorrupt) {
+TEST(ScalesDamage, every_broken_stored_field_is_corrupt) {
   const OwnedMatrix matrix = testing::gaussian(8, 10, 9, 0);
   MemoryRowReader reader(matrix.view());
   const auto dual = fit_scales(reader, {.spec = {ScaleKind::kDual}, .asymmetric = true});

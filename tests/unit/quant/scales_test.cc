@@ -7,12 +7,14 @@
 #include <cmath>
 #include <numeric>
 
+#include "memory_row_reader.h"
 #include "quant/half.h"
 #include "random_matrix.h"
 
 namespace llmcodec {
 namespace {
 
+using testing::MemoryRowReader;
 using testing::OwnedMatrix;
 
 const std::vector<ScaleSpec> kAllSpecs = {{ScaleKind::kTensor, 0},   {ScaleKind::kRow, 0},
@@ -42,7 +44,7 @@ double rms(const OwnedMatrix& m, size_t row, size_t rows, size_t col, size_t col
   return std::sqrt(sum / static_cast<double>(rows * cols));
 }
 
-TEST(ScaleSpec, NamesRoundTripAndBadOnesAreErrors) {
+TEST(ScaleSpec, names_round_trip_and_bad_ones_are_errors) {
   for (const ScaleSpec& spec : kAllSpecs) EXPECT_EQ(*parse_scale_spec(scale_spec_name(spec)), spec);
   for (const char* text :
        {"", "dua", "group", "group:", "group:0", "group:-1", "group:12x", "group:99999999999"}) {
@@ -50,7 +52,7 @@ TEST(ScaleSpec, NamesRoundTripAndBadOnesAreErrors) {
   }
 }
 
-TEST(Scales, RoundTripOfEveryKindAndOddShape) {
+TEST(Scales, round_trip_of_every_kind_and_odd_shape) {
   for (auto [rows, cols] :
        std::vector<std::pair<size_t, size_t>>{{1, 1}, {1, 19}, {19, 1}, {8, 8}, {33, 65}, {70, 13}}) {
     const OwnedMatrix matrix = testing::gaussian(rows, cols, 5, 0.5);
@@ -73,7 +75,7 @@ TEST(Scales, RoundTripOfEveryKindAndOddShape) {
   }
 }
 
-TEST(Scales, UnitsHaveUnitRmsUpToTheCode) {
+TEST(Scales, units_have_unit_rms_up_to_the_code) {
   const OwnedMatrix matrix = testing::gaussian(96, 64, 2, 0.7);
   const double bound = std::exp2(0.5 / 16) + 0.002;
   const OwnedMatrix row = normalised(fitted(matrix, {.spec = {ScaleKind::kRow}}), matrix);
@@ -89,7 +91,7 @@ TEST(Scales, UnitsHaveUnitRmsUpToTheCode) {
   for (size_t c = 0; c < 64; ++c) EXPECT_NEAR(rms(column, 0, 96, c, 1), 1, bound - 1);
 }
 
-TEST(Scales, DualReachesTheFixedPoint) {
+TEST(Scales, dual_reaches_the_fixed_point) {
   const OwnedMatrix matrix = testing::gaussian(120, 80, 3, 1.0);
   const MatrixScales scales = fitted(matrix, {.spec = {ScaleKind::kDual}});
   const OwnedMatrix u = normalised(scales, matrix);
@@ -100,7 +102,7 @@ TEST(Scales, DualReachesTheFixedPoint) {
   EXPECT_NEAR(log_sum / 80, 0, 0.05);
 }
 
-TEST(Scales, AsymmetricUnitsAreCentred) {
+TEST(Scales, asymmetric_units_are_centred) {
   OwnedMatrix matrix = testing::gaussian(40, 50, 4, 0.3);
   for (size_t r = 0; r < 40; ++r) {
     for (size_t c = 0; c < 50; ++c) matrix.at(r, c) += 0.05f * static_cast<float>(r % 5);
@@ -115,7 +117,7 @@ TEST(Scales, AsymmetricUnitsAreCentred) {
   }
 }
 
-TEST(Scales, GivenColumnStepsAreKeptAndRowsFitted) {
+TEST(Scales, given_column_steps_are_kept_and_rows_fitted) {
   const OwnedMatrix matrix = testing::gaussian(30, 20, 6, 0.2);
   std::vector<float> steps(20);
   for (size_t j = 0; j < 20; ++j) steps[j] = 100.0f * std::exp2(static_cast<float>(j) / 4);
@@ -127,7 +129,7 @@ TEST(Scales, GivenColumnStepsAreKeptAndRowsFitted) {
   for (size_t r = 0; r < 30; ++r) EXPECT_NEAR(rms(u, r, 1, 0, 20), 1, 0.03);
 }
 
-TEST(Scales, RowFactorsMultiplyTheFittedRows) {
+TEST(Scales, row_factors_multiply_the_fitted_rows) {
   const OwnedMatrix matrix = testing::gaussian(16, 32, 7, 0);
   std::vector<float> factors(16, 1.0f);
   factors[3] = 4.0f;
@@ -140,7 +142,7 @@ TEST(Scales, RowFactorsMultiplyTheFittedRows) {
   }
 }
 
-TEST(Scales, RowExponentFollowsTheMatrixNotItsScaledColumns) {
+TEST(Scales, row_exponent_follows_the_matrix_not_its_scaled_columns) {
   OwnedMatrix matrix = testing::gaussian(24, 64, 9, 0);
   for (size_t r = 0; r < 24; ++r)
     for (size_t c = 0; c < 64; ++c) matrix.at(r, c) *= std::exp2(static_cast<float>(r) / 4);
@@ -163,7 +165,7 @@ TEST(Scales, RowExponentFollowsTheMatrixNotItsScaledColumns) {
   }
 }
 
-TEST(Scales, ColumnExponentFlattensTheFixedPoint) {
+TEST(Scales, column_exponent_flattens_the_fixed_point) {
   OwnedMatrix matrix = testing::gaussian(256, 16, 10, 0);
   for (size_t r = 0; r < 256; ++r)
     for (size_t c = 0; c < 16; ++c) matrix.at(r, c) *= std::exp2(static_cast<float>(c) / 2);
@@ -175,7 +177,7 @@ TEST(Scales, ColumnExponentFlattensTheFixedPoint) {
     EXPECT_NEAR(2 * std::log2(half_cols[c] / half_cols[0]), std::log2(full_cols[c] / full_cols[0]), 0.2);
 }
 
-TEST(Scales, ImportanceStepsFollowTheExponent) {
+TEST(Scales, importance_steps_follow_the_exponent) {
   const std::vector<float> moments = {1.0f, 16.0f, 4.0f};
   const auto flat = importance_column_steps(moments, {.exponent = 0, .damping = 0.01});
   for (float s : *flat) EXPECT_FLOAT_EQ(s, 1.0f);
@@ -186,7 +188,7 @@ TEST(Scales, ImportanceStepsFollowTheExponent) {
   EXPECT_NEAR((*damped)[0] / (*damped)[1], std::sqrt(2.01 / 0.01), 1e-4);
 }
 
-TEST(Scales, OutputStepsGoWithTheFourthRootAndKeepTheGeometricMean) {
+TEST(Scales, output_steps_go_with_the_fourth_root_and_keep_the_geometric_mean) {
   const auto steps = output_row_steps(std::vector<float>{1, 16, 256, 0});
   ASSERT_TRUE(steps.is_ok());
   EXPECT_NEAR((*steps)[1] / (*steps)[2], 2, 0.02);  // 1 % of the mean is added
@@ -197,7 +199,7 @@ TEST(Scales, OutputStepsGoWithTheFourthRootAndKeepTheGeometricMean) {
   EXPECT_FALSE(output_row_steps(std::vector<float>{1, NAN}).is_ok());
 }
 
-TEST(Scales, BadMomentsAreErrors) {
+TEST(Scales, bad_moments_are_errors) {
   for (const std::vector<float>& moments : {std::vector<float>{1, -1},
                                             {0, 0},
                                             {},
@@ -207,13 +209,13 @@ TEST(Scales, BadMomentsAreErrors) {
   }
 }
 
-TEST(Scales, ColumnOrderIsStableByCode) {
+TEST(Scales, column_order_is_stable_by_code) {
   EXPECT_EQ(column_order(std::vector<uint8_t>{5, 3, 5, 0, 255, 3}),
             (std::vector<uint32_t>{3, 1, 5, 0, 2, 4}));
   EXPECT_TRUE(column_order({}).empty());
 }
 
-TEST(Scales, ColumnClassesTravelInTheCodes) {
+TEST(Scales, column_classes_travel_in_the_codes) {
   const OwnedMatrix matrix = testing::gaussian(10, 64, 12, 0.2);
   std::vector<float> steps(64);
   std::vector<uint8_t> classes(64);
@@ -231,7 +233,7 @@ TEST(Scales, ColumnClassesTravelInTheCodes) {
   }
 }
 
-TEST(Scales, SameBytesFromAnyReaderBlocks) {
+TEST(Scales, same_bytes_from_any_reader_blocks) {
   // A reader that hands out rows from another stride and is asked twice gives the same codes.
   const OwnedMatrix matrix = testing::gaussian(300, 40, 8, 0.6);
   std::vector<float> wide(300 * 64, 1e9f);
@@ -243,9 +245,9 @@ TEST(Scales, SameBytesFromAnyReaderBlocks) {
   EXPECT_EQ(again->col_codes, scales.col_codes);
 }
 
-TEST(Scales, DecoderFormulaBitForBit) {
-  // What numpy computes: float32(float32(index * step) * float32(row * col)), rows and columns decoded from
-  // codes.
+TEST(Scales, decoder_formula_bit_for_bit) {
+  // What numpy computes: float32(float32(index * step) * float32(row * col)), rows and
+  // columns decoded from codes.
   const OwnedMatrix matrix = testing::gaussian(9, 6, 9, 0.5);
   const MatrixScales scales = fitted(matrix, {.spec = {ScaleKind::kDual}});
   OwnedMatrix u(9, 6), back(9, 6);

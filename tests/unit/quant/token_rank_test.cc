@@ -8,7 +8,7 @@
 namespace llmcodec {
 namespace {
 
-TEST(TokenRank, StepsRiseWithTheRankInsideTheLimit) {
+TEST(TokenRank, steps_rise_with_the_rank_inside_the_limit) {
   const std::vector<float> factors = token_rank_factors(50000, {.exponent = 0.75, .limit = 2});
   ASSERT_EQ(factors.size(), 50000u);
   for (size_t i = 1; i < factors.size(); ++i) ASSERT_GE(factors[i], factors[i - 1]) << i;
@@ -17,7 +17,7 @@ TEST(TokenRank, StepsRiseWithTheRankInsideTheLimit) {
   EXPECT_NEAR(factors[20000] / factors[10000], std::pow(20300.0 / 10300.0, 0.375), 1e-4);
 }
 
-TEST(TokenRank, NoExponentNoEffectAndNoTokens) {
+TEST(TokenRank, no_exponent_no_effect_and_no_tokens) {
   for (float factor : token_rank_factors(100, {.exponent = 0, .limit = 2})) EXPECT_FLOAT_EQ(factor, 1.0f);
   EXPECT_TRUE(token_rank_factors(0).empty());
 }

@@ -21,13 +21,5 @@ TEST(GaussianRate, step_is_the_inverse_of_bits) {
     EXPECT_NEAR(gaussian_bits(gaussian_log2_step(bits)), bits, 1e-9) << bits;
 }
 
-TEST(GaussianRate, a_finer_step_gains_six_decibels_per_octave) {
-  EXPECT_NEAR(gaussian_snr_db(-6) - gaussian_snr_db(-5), 6.02, 0.2);
-}
-
-TEST(GaussianRate, no_rate_beats_the_bound) {
-  for (double x = -6; x < 0; x += 0.25) EXPECT_LT(gaussian_snr_db(x), 6.0206 * gaussian_bits(x)) << x;
-}
-
 }  // namespace
 }  // namespace llmcodec

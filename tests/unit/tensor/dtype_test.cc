@@ -123,8 +123,8 @@ TEST_P(SmallFloats, overflow_goes_to_infinity_or_the_largest_value) {
   const Format& format = GetParam();
   const double largest = format.value(format.largest());
   const double step = largest - format.value(format.largest() - 1);
-  const float limit =
-      static_cast<float>(largest + step / 2);  // a tie: upwards, to the even code of the next power
+  // A tie: upwards, to the even code of the next power.
+  const float limit = static_cast<float>(largest + step / 2);
   const float below = std::nextafterf(limit, 0);
   EXPECT_EQ(encode_value(format, below), format.largest());
   EXPECT_EQ(encode_value(format, -below), format.sign() | format.largest());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// llama.cpp is the judge of what a GGUF file is: it must load what we write and score it as it scores the
-// original. Needs LLMCODEC_LLAMA_DIR (folder of llama-perplexity) and LLMCODEC_TEST_GGUF (a model of any
-// readable type).
+// llama.cpp is the judge of what a GGUF file is: it must load what we write and score it as it scores
+// the original. Needs LLMCODEC_LLAMA_DIR (folder of llama-perplexity) and LLMCODEC_TEST_GGUF (a model
+// of any readable type).
 #include <gtest/gtest.h>
 
 #include <cmath>

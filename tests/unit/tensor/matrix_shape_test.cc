@@ -10,23 +10,23 @@ namespace {
 
 using Shape = std::vector<uint64_t>;
 
-TEST(MatrixShape, TwoSidesAreTheMatrix) {
+TEST(MatrixShape, two_sides_are_the_matrix) {
   EXPECT_EQ(matrix_shape(Shape{576, 1536}), (MatrixShape{1, 576, 1536}));
   EXPECT_EQ(matrix_shape(Shape{1, 3}), (MatrixShape{1, 1, 3}));
 }
 
-TEST(MatrixShape, LeadingSidesCountExperts) {
+TEST(MatrixShape, leading_sides_count_experts) {
   EXPECT_EQ(matrix_shape(Shape{4, 64, 32}), (MatrixShape{4, 64, 32}));
   EXPECT_EQ(matrix_shape(Shape{2, 3, 8, 8}), (MatrixShape{6, 8, 8}));
 }
 
-TEST(MatrixShape, ConvolutionKernelsAreOneMatrix) {
+TEST(MatrixShape, convolution_kernels_are_one_matrix) {
   EXPECT_EQ(matrix_shape(Shape{384, 80, 3}), (MatrixShape{1, 384, 240}));
   EXPECT_EQ(matrix_shape(Shape{64, 3, 7, 7}), (MatrixShape{1, 64, 147}));
   EXPECT_EQ(matrix_shape(Shape{64, 16, 7, 8}), (MatrixShape{1, 64, 896}));
 }
 
-TEST(MatrixShape, NoMatrixInVectorsEmptyAndOverflowingShapes) {
+TEST(MatrixShape, no_matrix_in_vectors_empty_and_overflowing_shapes) {
   EXPECT_FALSE(matrix_shape(Shape{}));
   EXPECT_FALSE(matrix_shape(Shape{4096}));
   EXPECT_FALSE(matrix_shape(Shape{0, 64}));
@@ -34,7 +34,7 @@ TEST(MatrixShape, NoMatrixInVectorsEmptyAndOverflowingShapes) {
   EXPECT_FALSE(matrix_shape(Shape{uint64_t{1} << 33, uint64_t{1} << 33}));
 }
 
-TEST(MatrixShape, CodableFromTheStatedSizesOn) {
+TEST(MatrixShape, codable_from_the_stated_sizes_on) {
   EXPECT_TRUE(is_codable(Shape{64, 64}));
   EXPECT_FALSE(is_codable(Shape{63, 65}));  // 4095 weights
   EXPECT_TRUE(is_codable(Shape{8, 512}));

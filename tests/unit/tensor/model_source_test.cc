@@ -218,8 +218,8 @@ TEST(ModelMemory, stays_bounded_when_parts_are_released) {
   EXPECT_LT(peak, before + (8u << 20));
 }
 
-// ... nor when what one gives back is beside what another is reading: that one's next fault may map all
-// around it again.
+// ... nor when what one gives back is beside what another is reading: that one's next fault may map
+// all around it again.
 TEST(ModelMemory, stays_bounded_when_neighbours_are_read_at_the_same_time) {
   if (!std::filesystem::exists("/proc/self/statm")) GTEST_SKIP() << "needs /proc to see resident memory";
   TempFolder folder;

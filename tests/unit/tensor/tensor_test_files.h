@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Helpers of the tensor tests: a folder that goes away, bytes to files and back, safetensors files from JSON
-// text.
+// Helpers of the tensor tests: a folder that goes away, bytes to files and back, safetensors
+// files from JSON text.
 #pragma once
 
 #include <gtest/gtest.h>
