@@ -86,9 +86,6 @@ class CabacEncoder {
   // finish_substream(), and hands the bytes over.
   std::vector<uint8_t> finish();
 
-  // Bits produced up to now, to a fraction of a bin: for rate control.
-  uint64_t bits_so_far() const { return 8 * uint64_t{bytes_.size()} + static_cast<uint64_t>(pending_); }
-
   // The arithmetic coder's state, for a loop that keeps it in registers (residual_encoder.cc): between its
   // start and its end it may hand back the state to have pending bits moved out.
   struct Registers {

@@ -66,9 +66,6 @@ using ContextSet = std::array<ContextModel, ctx::kCount>;
 // All models at the start of an I slice. `slice_qp` is SliceQpY, clipped to 0..63 inside.
 ContextSet initial_contexts(int slice_qp);
 
-// H.266 name of the syntax element that model `index` belongs to, for traces; "?" outside [0, kCount).
-const char* context_name(int index);
-
 // q of lps_range() for a model's probability(); its MPS is probability >> 14.
 constexpr uint32_t lps_index(int probability) {
   return static_cast<uint32_t>((probability >> 14 ? 32767 - probability : probability) >> 9);

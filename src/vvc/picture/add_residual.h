@@ -14,7 +14,7 @@
 
 namespace llmcodec::vvc {
 
-struct SumBlock {
+struct LevelBlock {
   TransformSize size;
   int bit_depth = 10;  // 8..10
   const int32_t* levels =
@@ -23,6 +23,6 @@ struct SumBlock {
 
 // Adds the residual to `samples` (the block), clipped to [0, 2^bit_depth - 1]. False, and nothing done, where
 // there are no vectors for it: without x86, or sides of 4.
-bool add_block_residual(const Scaler& scaler, const SumBlock& block, MutablePlaneView samples);
+bool add_block_residual(const Scaler& scaler, const LevelBlock& block, MutablePlaneView samples);
 
 }  // namespace llmcodec::vvc

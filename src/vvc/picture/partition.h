@@ -94,7 +94,6 @@ struct CuInfo {
   uint8_t qt_depth = 0;
   uint8_t intra_mode = 0;  // 0..66
   int8_t qp = 0;           // QpY
-  uint8_t unused = 0;
 };
 
 class CuMap {

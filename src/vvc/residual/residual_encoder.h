@@ -8,7 +8,6 @@
 #include <cstdint>
 
 #include "vvc/cabac/cabac_encoder.h"
-#include "vvc/residual/residual_syntax.h"
 
 namespace llmcodec::vvc {
 

@@ -32,6 +32,8 @@
 #include "vvc/picture/intra_pred.h"
 #include "vvc/picture/partition.h"
 #include "vvc/residual/residual_syntax.h"
+#include "vvc/stream/header_syntax.h"
+#include "vvc/stream/trace.h"
 
 namespace llmcodec::vvc {
 
@@ -92,6 +94,9 @@ int exp_golomb_bypass(Bins& bins, int value) {
   return base +
          static_cast<int>(bins.bypass(static_cast<uint32_t>(value - base) & ((1u << prefix) - 1), prefix));
 }
+
+// The lines that a trace has for a transform unit besides its syntax elements: place, mode, QP and levels.
+void trace_transform_unit(TraceSink& trace, const CodingUnit& cu, const TransformUnit& tu);
 
 inline constexpr const char* kLevelOutOfRange = "a transform coefficient level leaves 16 bits";
 
@@ -248,8 +253,7 @@ class SliceSyntax {
             static_cast<uint8_t>(cu.log2_height),
             static_cast<uint8_t>(cu.qt_depth),
             static_cast<uint8_t>(cu.mode),
-            static_cast<int8_t>(qp_),
-            0};
+            static_cast<int8_t>(qp_)};
   }
 
   // intra_luma_ref_idx .. intra_luma_mpm_remainder

@@ -74,8 +74,7 @@ class BlockQuantizer {
   std::optional<Trellis> trellises_[4][4];  // by log2 of width and height, less 2; made when first needed
 };
 
-// Nearest level to `coefficient` (2^-8 steps) that quantiser Q0 (even) or Q1 (odd or zero) of `state` has;
-// zero up to one step.
-int32_t nearest_mean_level(int32_t coefficient, int state);
+// The level at position 0 for a coefficient of 2^-8 steps: nearest_level(), but zero below one step.
+int32_t mean_level(int32_t coefficient, int state);
 
 }  // namespace llmcodec::vvc

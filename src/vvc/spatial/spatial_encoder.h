@@ -62,7 +62,6 @@ class SpatialEncoder {
   SpatialEncoder& operator=(SpatialEncoder&&) noexcept;
 
   uint32_t ctu_rows() const;  // of one picture
-  uint32_t ctu_columns() const;
 
   // The next CTU row: format.width samples by kCtuSize rows (the picture's rest in the last row), each below
   // 2^bit_depth. `reconstruction` (may be null) is set to a view of the same shape, valid until the next
@@ -70,8 +69,6 @@ class SpatialEncoder {
   // shapes, values out of range, and rows behind the last picture.
   Status encode_row(PlaneView samples, PlaneView* reconstruction, std::span<const int> ctu_qp = {});
 
-  // Bits of the stream up to now, for rate control.
-  uint64_t bits_so_far() const;
   // The Annex B stream. Precondition: all rows of all pictures are coded (else InvalidArgument). Call once.
   Result<std::vector<std::byte>> finish();
 

@@ -2,7 +2,7 @@
 // Models for pricing many blocks at once: the slow average of each, averaged once more over some blocks, so
 // that no single odd block sets the prices of a whole batch.
 //
-//   SteadyContexts prices(encoder.contexts());
+//   AveragedContexts prices(encoder.contexts());
 //   ... one block is written ...
 //   prices.add(encoder.contexts());
 //   batch.set_rates(prices.contexts());
@@ -16,9 +16,9 @@
 
 namespace llmcodec::vvc {
 
-class SteadyContexts {
+class AveragedContexts {
  public:
-  explicit SteadyContexts(const ContextSet& contexts) : contexts_(contexts) {}
+  explicit AveragedContexts(const ContextSet& contexts) : contexts_(contexts) {}
 
   // Once for every block of about a thousand samples.
   void add(const ContextSet& contexts) {

@@ -42,6 +42,10 @@ struct TrellisOptions {
 // 2^16 / lambda, rounded: the factor of distortions.
 int64_t inverse_lambda_of(const TrellisOptions& options);
 
+// The level nearest to `coefficient` among the even ones (states 0 and 1: quantiser Q0) or the odd ones (states 2
+// and 3: Q1). Q1 also has zero: where that may be better, the caller looks.
+int32_t nearest_level(int32_t coefficient, int state);
+
 struct TrellisResult {
   int last = -1;        // scan position of the last non-zero level, -1: empty block
   int final_state = 0;  // QState before position 0, for a caller that replaces its level

@@ -126,7 +126,7 @@ class LaneLevels {
   }
 
   HWY_INLINE void put_full(int n, V level, V where) {
-    const V packed = contexts.level_at(n), full = hn::Min(level, set(residual_detail::kFullLevelClip));
+    const V packed = contexts.level_at(n), full = hn::Min(level, set(kFullLevelClip));
     contexts.put_level(n, choose(where, (packed & set(0xff)) | hn::ShiftLeft<8>(full), packed));
   }
 
@@ -135,7 +135,7 @@ class LaneLevels {
     for (int n = 15; n >= 0; --n) {
       const V in_pass1 = load(levels_[n]), active = yes(is_less(set(6), in_pass1));
       if (!any(active)) continue;
-      const V rice = rice_parameter_of(hn::ShiftRight<8>(contexts.template_sums(n)), 20);
+      const V rice = rice_parameter_of(hn::ShiftRight<8>(contexts.template_sums(n)), kRemainderSum);
       const V magnitude = in_pass1 + hn::ShiftLeft<2>(streams.rice_code(rice, active) & active);
       store(magnitude, levels_[n]);
       put_full(n, hn::ShiftRight<1>(magnitude + set(1)), active);

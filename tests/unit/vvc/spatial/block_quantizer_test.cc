@@ -31,24 +31,17 @@ struct Setting {
   ContextSet contexts;
 };
 
-// Every level that a quantiser has, and the points between two of them.
-TEST(BlockQuantizer, nearest_mean_level) {
+TEST(BlockQuantizer, mean_level_is_zero_below_a_step) {
   for (int state = 0; state < 4; ++state)
-    for (int coefficient = -5000; coefficient <= 5000; ++coefficient) {
-      const int level = nearest_mean_level(coefficient, state);
-      EXPECT_EQ(std::abs(level) % 2, level != 0 && state >= 2) << coefficient;
-      if (level == 0) {
-        EXPECT_LE(std::abs(coefficient), 256);
-      } else {
-        EXPECT_LE(std::abs(coefficient - 256 * level), 256) << coefficient << " " << state;
-      }
-    }
-  for (int state = 0; state < 4; ++state)
-    for (int32_t huge : {1 << 30, -(1 << 30)}) {
-      EXPECT_LE(std::abs(nearest_mean_level(huge, state)), 32767);
-      EXPECT_GE(std::abs(nearest_mean_level(huge, state)), 32766);
-      EXPECT_EQ(nearest_mean_level(huge, state) < 0, huge < 0);
-    }
+    for (int coefficient = -255; coefficient <= 255; ++coefficient)
+      EXPECT_EQ(mean_level(coefficient, state), 0) << coefficient << " in state " << state;
+  for (int state : {2, 3}) {
+    EXPECT_EQ(mean_level(256, state), 1);
+    EXPECT_EQ(mean_level(-256, state), -1);
+    EXPECT_EQ(mean_level(512, state), 3);
+  }
+  EXPECT_EQ(mean_level(256, 0), 2);
+  EXPECT_EQ(mean_level(-257, 1), -2);
 }
 
 // Below the first row of a CTU another prediction changes one coefficient: so taking over the levels of one
