@@ -75,7 +75,8 @@ class RandomBlocks {
   const MemoryTrace& trace() const { return trace_; }
 
  private:
-  // Any sequence of AbsLevel is legal; the state turns it into TransCoeffLevel. The last one must not be zero.
+  // Any sequence of AbsLevel is legal; the state turns it into TransCoeffLevel.
+  // The last one must not be zero.
   int draw_levels(const TransformUnit& tu, int last) {
     const ScanOrder& scan = scan_order(tu.log2_width, tu.log2_height);
     int state = 0;
@@ -318,8 +319,8 @@ class Generator {
     return data;
   }
 
-  // Bytes of data[begin, end) after emulation prevention, which may act because of zeros before begin. A slice header
-  // never ends in two zero bytes here: it ends in a one and at most seven zeros.
+  // Bytes of data[begin, end) after emulation prevention, which may act because of zeros before begin.
+  // A slice header never ends in two zero bytes here: it ends in a one and at most seven zeros.
   static uint32_t escaped_size(const std::vector<uint8_t>& data, size_t begin, size_t end) {
     const auto size_up_to = [bytes = std::as_bytes(std::span(data))](size_t position) {
       std::vector<std::byte> unit;

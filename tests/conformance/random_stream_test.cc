@@ -56,8 +56,8 @@ std::string digest(const std::vector<Plane>& pictures) {
   return text;
 }
 
-// Lines "SEED MD5" of the decoded samples (16 bits each, little-endian), written when FFmpeg 8.0 agreed with
-// them.
+// Lines "SEED MD5" of the decoded samples (16 bits each, little-endian),
+// written when FFmpeg 8.0 agreed with them.
 TEST(RandomStream, samples_are_those_that_ffmpeg_confirmed) {
   std::ifstream file(LLMCODEC_TEST_DATA "/vvc/random_streams.md5");
   uint32_t seed = 0;

@@ -9,7 +9,7 @@
 //   CabacDecoder decoder(slice_data, initial_contexts(slice_qp));
 //   int coded = decoder.bin(0, ctx::kTuYCodedFlag);          // the value argument is ignored
 //   uint32_t signs = decoder.bypass(0, 3);
-//   if (decoder.terminate(0)) ... decoder.ends_cleanly() ...
+//   bool is_over = decoder.terminate(0) != 0 && decoder.ends_cleanly();
 //
 // Safe on any bytes: past the end it reads zeros, and overrun() then stays true. Ask it once per CTU.
 #pragma once
@@ -86,14 +86,14 @@ class CabacDecoder {
   bool ends_cleanly() const;
   // After terminate() returned 1: bytes of `data` used up, where a following substream starts.
   size_t bytes_used() const { return (bits_used() + 7) / 8; }
-  // True for ever once a bin depended on bits behind the end of the data (or the data starts with a forbidden
-  // value).
+  // True for ever once a bin depended on bits behind the end of the data
+  // (or the data starts with a forbidden value).
   bool overrun() const { return invalid_start_ || bits_used() > 8 * data_.size(); }
 
   ContextSet& contexts() { return contexts_; }
 
-  // The arithmetic decoder's state, for a loop that keeps it in registers (residual_decoder.cc) and hands it
-  // back.
+  // The arithmetic decoder's state, for a loop that keeps it in registers
+  // (residual_decoder.cc) and hands it back.
   struct Registers {
     uint64_t value;   // ivlOffset, then `extra` bits read ahead
     uint32_t range;   // ivlCurrRange, 256..510

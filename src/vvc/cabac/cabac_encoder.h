@@ -79,9 +79,9 @@ class CabacEncoder {
     return value;
   }
 
-  // After terminate(1): flushes, writes the stop bit and zeros up to a byte. Returns the bytes written so
-  // far; the coder then starts afresh (same contexts; assign contexts() as the syntax asks) for a substream
-  // that follows.
+  // After terminate(1): flushes, writes the stop bit and zeros up to a byte.
+  // Returns the bytes written so far; the coder then starts afresh (same contexts;
+  // assign contexts() as the syntax asks) for a substream that follows.
   size_t finish_substream();
   // finish_substream(), and hands the bytes over.
   std::vector<uint8_t> finish();

@@ -16,8 +16,8 @@
 
 namespace llmcodec::vvc {
 
-// First model of each syntax element; the comment gives the number of models. Order is free, sizes are the
-// standard's.
+// First model of each syntax element; the comment gives the number of models.
+// Order is free, sizes are the standard's.
 namespace ctx {
 inline constexpr int kSplitCuFlag = 0;                                     // 9
 inline constexpr int kSplitQtFlag = kSplitCuFlag + 9;                      // 6

@@ -66,8 +66,8 @@ void combine_with_references(const ReferenceSamples& refs, MutablePlaneView out)
 }
 
 // H.266 (V3, 09/2023) 8.4.5.2.7 Wide angle intra prediction mode mapping process
-// Modes below 2 go on without a gap (1, 0, -1, ...), where the standard leaves out planar and DC, so that steps from
-// an axis are plain differences.
+// Modes below 2 go on without a gap (1, 0, -1, ...), where the standard leaves out planar and DC,
+// so that steps from an axis are plain differences.
 int map_wide_angle(const PredictionBlock& b, int mode) {
   constexpr int kShift[] = {0, 6, 10, 12, 14, 15};
   const int ratio = std::abs(b.log2_width - b.log2_height);
@@ -76,7 +76,8 @@ int map_wide_angle(const PredictionBlock& b, int mode) {
   return mode;
 }
 
-// An angular direction, in the frame where the main reference is the row above: horizontal modes are transposed.
+// An angular direction, in the frame where the main reference is the row above:
+// horizontal modes are transposed.
 struct Direction {
   bool vertical;
   int angle;          // intraPredAngle: displacement per row in 1/32 sample
@@ -149,7 +150,8 @@ class AngularPredictor {
   int side(int i) const { return direction_.vertical ? refs_.left(i) : refs_.above(i); }
   int along(int i) const { return direction_.vertical ? refs_.above(i) : refs_.left(i); }
 
-  // H.266 (V3, 09/2023) 8.4.5.2.13: the array ref[], extended by projecting the side or repeating the last sample.
+  // H.266 (V3, 09/2023) 8.4.5.2.13: the array ref[], extended by projecting the side
+  // or repeating the last sample.
   void fill_main() {
     const int width = 1 << log2_width_, height = 1 << log2_height_;
     if (direction_.angle < 0) {
@@ -246,8 +248,8 @@ void ReferenceSamples::fetch(PlaneView picture, const NeighbourScope& scope, con
   substitute_missing(known);
 }
 
-// H.266 (V3, 09/2023) 8.4.5.2.8 Reference sample availability marking process. Availability ends somewhere on the way
-// down and on the way right, and never starts again.
+// H.266 (V3, 09/2023) 8.4.5.2.8 Reference sample availability marking process
+// Availability ends somewhere on the way down and on the way right, and never starts again.
 ReferenceSamples::Known ReferenceSamples::find_known(const NeighbourScope& scope) const {
   const int x = block_.x, y = block_.y;
   const auto is_known = [&scope](int at_x, int at_y) {
@@ -270,8 +272,9 @@ void ReferenceSamples::copy_known(PlaneView picture, const Known& known) {
   for (int i = 1; i <= ref_idx; ++i) line_[corner_ + i] = picture.at(row, column + i);
 }
 
-// H.266 (V3, 09/2023) 8.4.5.2.9 Reference sample substitution process. Missing samples copy the one before them, from
-// the lower left end on; the first ones copy the first known one.
+// H.266 (V3, 09/2023) 8.4.5.2.9 Reference sample substitution process
+// Missing samples copy the one before them, from the lower left end on;
+// the first ones copy the first known one.
 void ReferenceSamples::substitute_missing(const Known& known) {
   uint16_t* const corner = left_top() + 1;
   if (known.left == 0) std::fill(line_, corner, known.corner ? *corner : *above_first());

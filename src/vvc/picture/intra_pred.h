@@ -35,11 +35,13 @@ struct PredictionBlock {
 struct NeighbourScope {
   const CuMap* map = nullptr;
   uint16_t slice = 1;  // as in CuInfo
-  // Samples above from this x on are never used: the picture's width, or with wavefronts the CTU's right edge.
+  // Samples above from this x on are never used: the picture's width,
+  // or with wavefronts the CTU's right edge.
   int right_limit = 0;
 };
 
-// The line of samples around a block, from the lowest left one up to the corner and on to the rightmost above.
+// The line of samples around a block, from the lowest left one up to the corner
+// and on to the rightmost above.
 class ReferenceSamples {
  public:
   // Reads the samples from the picture under reconstruction; missing ones are substituted.
@@ -62,7 +64,8 @@ class ReferenceSamples {
   Known find_known(const NeighbourScope& scope) const;
   void copy_known(PlaneView picture, const Known& known);
   void substitute_missing(const Known& known);
-  // The sample left of the block's first row (the next one down stands before it), and the one above its first column.
+  // The sample left of the block's first row (the next one down stands before it),
+  // and the one above its first column.
   uint16_t* left_top() { return &line_[corner_ - block_.ref_idx - 1]; }
   uint16_t* above_first() { return &line_[corner_ + block_.ref_idx + 1]; }
 
@@ -72,8 +75,8 @@ class ReferenceSamples {
   uint16_t line_[4 * kMaxSide + 2 * kMaxRefIdx + 1];
 };
 
-// The prediction for `mode` into `out` (block height rows x block width cols). Smooths refs where the standard does.
-// Precondition: planar only with ref_idx 0.
+// The prediction for `mode` into `out` (block height rows x block width cols).
+// Smooths refs where the standard does. Precondition: planar only with ref_idx 0.
 void predict_intra(ReferenceSamples& refs, int mode, int bit_depth, MutablePlaneView out);
 
 // The six most probable modes, H.266 8.4.2, from the modes left (at the block's lower left corner) and above

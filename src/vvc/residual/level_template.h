@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What contexts and Rice parameters take from a coefficient's neighbours. Its template are five of them, coded
-// before it: two to the right, two below, and the one right below. H.266 derives three sums over them: locNumSig
-// and locSumAbsPass1 (9.3.4.2.7) for contexts, locSumAbs (9.3.3.2) for Rice parameters.
+// What contexts and Rice parameters take from a coefficient's neighbours. Its template are five of them,
+// coded before it: two to the right, two below, and the one right below. H.266 derives three sums over them:
+// locNumSig and locSumAbsPass1 (9.3.4.2.7) for contexts, locSumAbs (9.3.3.2) for Rice parameters.
 //
 // Levels are packed so that one sum over the five gives all three:
 //   bits 0-4    the level as far as pass 1 tells it, at most 5 each

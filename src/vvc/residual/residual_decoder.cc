@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How it gains on the template: the arithmetic decoder lives in local variables; its window is left-aligned,
-// so that a context bin shifts by constants; bypass bins are taken sixteen at a time and parsed from a plain
-// bit window, what is left over is handed back; contexts of a coefficient come from one table look-up.
+// How it is faster than residual_syntax.h. The arithmetic decoder lives in local variables.
+// Its window is left-aligned, so that a context bin shifts by constants.
+// Bypass bins are taken sixteen at a time and parsed from a plain bit window;
+// those left over are handed back. The contexts of a coefficient come from one table look-up.
 #include "vvc/residual/residual_decoder.h"
 
 // Compiled twice for x86: shifts by a variable amount cost a third with BMI2, which comes with AVX2.
@@ -183,7 +184,8 @@ struct Subblock {
   int abs_level[16];
 };
 
-// How far the block has come. A local of read(), as is all that the loops change, so that it stays in registers.
+// How far the block has come. A local of read(), as is all that the loops change,
+// so that it stays in registers.
 struct Progress {
   int last;    // scan position of the last level
   int budget;  // context bins left

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A writer knows all levels before it starts: states and packed levels of the whole block come first. Then
-// two chains of dependent steps run side by side, one through the models, one through the arithmetic coder,
-// as long as no branch is mispredicted: so abs_level_gtx_flag[0] is worked out even where it is not sent.
+// A writer knows all levels before it starts, so states and packed levels of the whole block come first.
+// Then two chains of dependent steps run side by side as long as no branch is mispredicted:
+// one through the models, one through the arithmetic coder.
+// That is why abs_level_gtx_flag[0] is worked out even where it is not sent.
 #include "vvc/residual/residual_encoder.h"
 
 // Compiled twice for x86: shifts by a variable amount cost a third with BMI2, which comes with AVX2.
@@ -27,9 +28,9 @@ HWY_BEFORE_NAMESPACE();
 namespace llmcodec::vvc::HWY_NAMESPACE {
 namespace {
 
-// Every step of the arithmetic coder by lps_index() and range, so that the range, on which every bin waits
-// for the one before, passes through one look-up a bin: range after renormalisation less 256 in bits 0-7, the
-// shift above.
+// Every step of the arithmetic coder by lps_index() and range, so that the range,
+// on which every bin waits for the one before, passes through one look-up a bin:
+// range after renormalisation less 256 in bits 0-7, the shift above.
 constexpr uint32_t kNothing = 32;  // in place of an lps_index(): no bin
 struct Steps {
   uint16_t mps[33][256];  // by range - 256

@@ -2,16 +2,16 @@
 // residual_coding(): the quantised coefficients of one luma transform block, described once for writing
 // (CabacEncoder), reading (CabacDecoder) and pricing (CabacCost).
 //
-// How a block is coded. Coefficients are visited from the last non-zero one back to position 0 (scan.h). In each
-// sub-block of 4x4 the magnitudes come in three passes, then the signs:
-//   pass 1   sig_coeff_flag, abs_level_gtx_flag[0], par_level_flag, abs_level_gtx_flag[1]: context bins, as long
-//            as the block's budget of 1.75 context bins per coefficient lasts
+// How a block is coded. Coefficients are visited from the last non-zero one back to position 0 (scan.h).
+// In each sub-block of 4x4 the magnitudes come in three passes, then the signs:
+//   pass 1   sig_coeff_flag, abs_level_gtx_flag[0], par_level_flag, abs_level_gtx_flag[1]: context bins,
+//            as long as the block's budget of 1.75 context bins per coefficient lasts
 //   pass 2   abs_remainder of the coefficients whose pass 1 ended with abs_level_gtx_flag[1] = 1: bypass bins
 //   pass 3   dec_abs_level of the coefficients that the budget did not reach: bypass bins
 // Contexts and Rice parameters follow from five neighbours already coded (level_template.h).
 //
-// With dependent quantisation the parities drive a machine of four states (QState). States 0 and 1 use quantiser
-// Q0 (even multiples of the step), 2 and 3 use Q1 (odd multiples and zero):
+// With dependent quantisation the parities drive a machine of four states (QState).
+// States 0 and 1 use quantiser Q0 (even multiples of the step), 2 and 3 use Q1 (odd multiples and zero):
 //   TransCoeffLevel = sign * (2 * AbsLevel - (QState > 1)), or 0 for AbsLevel 0
 //
 //   int32_t levels[1024] = {};       // TransCoeffLevel in raster order

@@ -2,10 +2,10 @@
 // The bypass codes of magnitudes, abs_remainder and dec_abs_level: Golomb-Rice codes with an escape (H.266
 // 9.3.3.11 and 9.3.3.12).
 //
-// A code is a prefix of ones, a zero and a suffix. Up to kRicePrefixes ones it is a plain Rice code: the suffix
-// has `rice` bits. With more ones it is an escape: the suffix grows by a bit with each of them (limited
-// Exp-Golomb). The longest prefix, kMaxRicePrefix ones, has no zero behind it and a suffix of kMaxRiceSuffix
-// bits, 32 bits in all.
+// A code is a prefix of ones, a zero and a suffix. Up to kRicePrefixes ones it is a plain Rice code:
+// the suffix has `rice` bits. With more ones it is an escape:
+// the suffix grows by a bit with each of them (limited Exp-Golomb). The longest prefix, kMaxRicePrefix ones,
+// has no zero behind it and a suffix of kMaxRiceSuffix bits, 32 bits in all.
 //
 //   rice_code(encoder, value, rice);              // writes it
 //   int value = rice_code(decoder, 0, rice);      // reads it
@@ -28,7 +28,8 @@ constexpr int floor_log2(unsigned value) {
 
 // H.266 9.3.3.2, table of cRiceParam by locSumAbs: how many of these the sum reaches.
 inline constexpr int kRiceThresholds[] = {7, 14, 28};
-// What abs_remainder takes off the sum before: five neighbours of 4 (baseLevel) each. dec_abs_level takes nothing.
+// What abs_remainder takes off the sum before: five neighbours of 4 (baseLevel) each.
+// dec_abs_level takes nothing.
 inline constexpr int kRemainderSum = 20;
 
 constexpr int rice_parameter(int sum) {

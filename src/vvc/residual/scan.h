@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The order in which the levels of a transform block are coded (H.266 6.5.2): sub-blocks of 4x4 along up-right
-// diagonals, low frequencies first, and the sixteen positions of each sub-block likewise.
+// The order in which the levels of a transform block are coded (H.266 6.5.2): sub-blocks of 4x4 along
+// up-right diagonals, low frequencies first, and the sixteen positions of each sub-block likewise.
 //
 //   const ScanOrder& scan = scan_order(5, 5);                        // of a 32x32 block
 //   for (int n = 0; n < scan.count; ++n) scanned[n] = block[scan[n].raster];
@@ -49,8 +49,8 @@ constexpr int greater_offset_of(int diagonal) {
   return diagonal == 0 ? 16 : diagonal < 3 ? 11 : diagonal < 10 ? 6 : 1;
 }
 
-// Levels of a block in raster order with two spare columns and rows, so that a template never has to look for
-// the border.
+// Levels of a block in raster order with two spare columns and rows, so that a template
+// never has to look for the border.
 inline constexpr int kPaddedStride = 34;
 inline constexpr int kPaddedSize = kPaddedStride * 34;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What both encoders do outside slice data: parameter sets, headers and SEI messages, as a stream of NAL units.
+// What both encoders do outside slice data: parameter sets, headers and SEI
+// messages, as a stream of NAL units.
 //
 //   LLMC_ASSIGN_OR_RETURN(EncoderStream stream, EncoderStream::start(sps, pps, nullptr));
 //   LLMC_RETURN_IF_ERROR(stream.begin_slice(slice_header));

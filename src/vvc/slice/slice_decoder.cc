@@ -69,8 +69,8 @@ class SliceDecoder final : public ResidualSource {
   SliceDecoder(const SliceDecoder&) = delete;  // its parts refer to each other
   SliceDecoder& operator=(const SliceDecoder&) = delete;
 
-  // Goes on up to the next block of levels. False at the end of the slice, or when status() says what is
-  // wrong.
+  // Goes on up to the next block of levels. False at the end of the slice,
+  // or when status() says what is wrong.
   bool next_levels() {
     while (status_.is_ok() && row_ < job_.extent.ctu_rows) {
       if (!in_ctu_) begin_ctu();

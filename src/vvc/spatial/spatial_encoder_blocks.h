@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What SliceSyntax asks for while the spatial encoder writes a slice: partition, levels and reconstruction of
-// every block.
+// What SliceSyntax asks for while the spatial encoder writes a slice:
+// partition, levels and reconstruction of every block.
 //
 // How it works. PartitionSearch finds partitions and levels of many 32x32 blocks at once, predicting from
 // source samples. When a block's turn comes, its true prediction is known. Below the first row of a CTU it is

@@ -34,7 +34,8 @@ struct PendingHash {
   uint64_t offset = 0;
 };
 
-// One picture while its slices arrive. Holds copies of the parameter sets: nothing that comes later can change them.
+// One picture while its slices arrive. Holds copies of the parameter sets:
+// nothing that comes later can change them.
 struct OpenPicture {
   Sps sps;
   Pps pps;
@@ -56,7 +57,8 @@ class StreamDecoder {
  public:
   StreamDecoder(const DecodeOptions& options, const PictureSink& sink) : options_(options), sink_(sink) {}
 
-  // Reads all units, or up to the first problem. The slices of the last pictures are held back, for add_work().
+  // Reads all units, or up to the first problem. The slices of the last pictures
+  // are held back, for add_work().
   void read_stream(std::span<const std::byte> stream) {
     read_status_ = read_units(stream);
     if (picture_) group_.push_back(std::move(*picture_));  // its slices so far; it is not handed over
@@ -73,8 +75,8 @@ class StreamDecoder {
         if (!slice.is_decoded)
           work->push_back({job_of(picture, slice), &picture.map, picture.samples.view(), Status::ok()});
   }
-  // The work that add_work() added is done: it is taken from the front of `work`. What was held back stands before
-  // the place where reading stopped, so what is wrong with that is the error.
+  // The work that add_work() added is done: it is taken from the front of `work`. What was held back stands
+  // before the place where reading stopped, so what is wrong with that is the error.
   Status finish(std::span<SliceWork>* work) {
     LLMC_RETURN_IF_ERROR(hand_over_group(work));
     return std::move(read_status_);
@@ -144,7 +146,8 @@ class StreamDecoder {
                    static_cast<unsigned>(nal.type));
     std::vector<std::byte> rbsp = unescape(nal.payload);
     BitReader bits(rbsp);
-    // A slice with its own picture header starts a picture; so does the first one after a picture header unit.
+    // A slice with its own picture header starts a picture;
+    // so does the first one after a picture header unit.
     if (picture_ && picture_->complete()) LLMC_RETURN_IF_ERROR(close_picture(nal.offset));
     const SliceContext context{nal.type, &sets_, header_ ? &*header_ : nullptr};
     LLMC_ASSIGN_OR_RETURN(SliceHeader header, read_slice_header(bits, context, options_.trace));
@@ -186,8 +189,8 @@ class StreamDecoder {
     return Status::ok();
   }
 
-  // The open picture joins the group; a full group is decoded. `next_unit`: where the unit behind its last one
-  // stands; none at the end of the stream.
+  // The open picture joins the group; a full group is decoded.
+  // `next_unit`: where the unit behind its last one stands; none at the end of the stream.
   Status close_picture(std::optional<uint64_t> next_unit) {
     header_.reset();
     if (!picture_) return Status::ok();

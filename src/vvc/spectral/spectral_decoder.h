@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Spectral decoder: an ordinary VVC picture in, the weights' indices out (spectral_format.h has the layout). It only
-// parses: no prediction, no transform, no picture.
+// Spectral decoder: an ordinary VVC picture in, the weights' indices out (spectral_format.h has the layout).
+// It only parses: no prediction, no transform, no picture.
 //
 //   LLMC_ASSIGN_OR_RETURN(SpectralDecoder decoder, SpectralDecoder::open(stream, k));
 //   const SpectralFormat& format = decoder.format();
@@ -9,9 +9,9 @@
 //   SpectralDecoder::decode_pictures({&picture, 1});
 //   LLMC_RETURN_IF_ERROR(std::move(picture.status));           // weight = indices[...] * step
 //
-// The stream holds one picture of one slice, as SpectralEncoder writes it; it must outlive the decoder. Safe on any
-// bytes. Failures: Corrupt (also: coefficients above K, an end in the wrong place), Unsupported (a stream of other
-// block structure), InvalidArgument (K out of range, a span of the wrong size).
+// The stream holds one picture of one slice, as SpectralEncoder writes it; it must outlive the decoder.
+// Safe on any bytes. Failures: Corrupt (also: coefficients above K, an end in the wrong place), Unsupported
+// (a stream of other block structure), InvalidArgument (K out of range, a span of the wrong size).
 #pragma once
 
 #include <cstddef>

@@ -118,8 +118,8 @@ struct SpectralEncoder::State {
   std::vector<int32_t> batch_input, batch_levels;  // blocks of positions 0..K
   TrellisResult batch_results[BatchTrellis::kMaxBlocks];
   uint32_t batch_first = 0, batch_end = 0;  // blocks of the strip
-  uint32_t batch_size =
-      1;            // doubles up to kMaxBlocks: the first blocks' contexts, and so prices, change fast
+  // Doubles up to kMaxBlocks: the models, and so the prices, change fast in the first blocks.
+  uint32_t batch_size = 1;
   Trellis trellis;  // for blocks that lose weights
   Scaler scaler;
   Residual32x32 residual_of{scaler, format.bit_depth};
@@ -160,10 +160,9 @@ SpectralEncoder::State::State(const SpectralFormat& format_in, const SpectralOpt
 }
 
 void SpectralEncoder::State::set_qp(int qp) {
-  const bool known =
-      !strip_qp.empty() && strip_qp.back() == qp;  // what follows are tables, and most strips are alike
+  const bool is_known = !strip_qp.empty() && strip_qp.back() == qp;
   strip_qp.push_back(qp);
-  if (known) return;
+  if (is_known) return;  // what follows makes tables, and most strips are alike
   scaler = Scaler(qp + 6 * (format.bit_depth - 8), format.bit_depth, 5, 5);
   residual_of = Residual32x32(scaler, format.bit_depth);
   for (probe = 1024; probe > 1 && scaler(probe) == 32767;) probe /= 2;

@@ -10,16 +10,16 @@
 //   }
 //   LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> stream, encoder.finish());
 //
-// How it works. Each block goes through the trellis on its own. Then it is reconstructed as every VVC decoder will,
-// for two reasons. First, block means wander, since a block is predicted from its neighbours' edges: when the
-// prediction leaves mid-grey by more than kSteerThreshold, the coefficient at position 0 pulls it back. Second, a
-// sample that leaves its range would be clipped, and foreign decoders could no longer find the coefficients: such a
-// block loses its largest weights, which are reported as outliers for the caller to store exactly. Nearly empty
-// blocks are also checked for weights that the rounding of samples makes unreadable (spectral_readback.h): those are
-// outliers too.
+// How it works. Each block goes through the trellis on its own. Then it is reconstructed as every VVC decoder
+// will, for two reasons. First, block means wander, since a block is predicted from its neighbours' edges:
+// when the prediction leaves mid-grey by more than kSteerThreshold,
+// the coefficient at position 0 pulls it back. Second, a sample that leaves its range would be clipped,
+// and foreign decoders could no longer find the coefficients: such a block loses its largest weights,
+// which are reported as outliers for the caller to store exactly. Nearly empty blocks are also checked
+// for weights that the rounding of samples makes unreadable (spectral_readback.h): those are outliers too.
 //
-// Strips that are much louder or quieter than the format's QP expects get a QP of their own, which the stream tells
-// foreign readers in an SEI message (strip_qp_message.h).
+// Strips that are much louder or quieter than the format's QP expects get a QP of their own,
+// which the stream tells foreign readers in an SEI message (strip_qp_message.h).
 //
 // One encoder makes one picture. Not thread-safe; use one per thread. Deterministic: same input, same bytes.
 #pragma once
@@ -49,11 +49,11 @@ struct StripEncoding {
   SpectralEncoder* encoder = nullptr;
   std::span<const float> coefficients = {};  // strip_coefficients() weights in units of the step, finite
   std::span<int32_t> indices = {};           // as many; a decoder sees the weight indices[i] * step
-  // May be null. Positions in this strip of weights that the picture cannot carry are appended in ascending order:
-  // the caller stores those weights itself, whatever their index.
+  // May be null. Positions in this strip of weights that the picture cannot carry are appended in ascending
+  // order: the caller stores those weights itself, whatever their index.
   std::vector<uint32_t>* outliers = nullptr;
-  // Result. InvalidArgument for spans of another size, for a strip too many and for a weight that is not finite,
-  // which the message names.
+  // Result. InvalidArgument for spans of another size, for a strip too many and for a weight that is not
+  // finite, which the message names.
   Status status = Status::ok();
 };
 
@@ -65,11 +65,12 @@ class SpectralEncoder {
   SpectralEncoder(SpectralEncoder&&) noexcept;
   SpectralEncoder& operator=(SpectralEncoder&&) noexcept;
 
-  // The next strip of each of several encoders. Each gets the bytes that it would get alone, but together they are
-  // nearly twice as fast (write_32x32_lanes.h).
+  // The next strip of each of several encoders. Each gets the bytes that it would get alone,
+  // but together they are nearly twice as fast (write_32x32_lanes.h).
   static void encode_strips(std::span<StripEncoding> strips);
 
-  // The picture as decoders show it; rows of strips not yet coded are undefined. Valid as long as the encoder.
+  // The picture as decoders show it; rows of strips not yet coded are undefined.
+  // Valid as long as the encoder.
   PlaneView reconstruction() const;
 
   // The Annex B stream. Precondition: all strips are coded (else InvalidArgument). Call once.

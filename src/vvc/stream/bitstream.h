@@ -12,8 +12,8 @@
 //   out.u(1, 1);                                             // rbsp_stop_one_bit
 //   std::vector<std::byte> rbsp = out.take();                // zeros fill the last byte
 //
-// BitReader views its bytes, which must outlive it. Reading past the end gives zeros and makes ok() false for good,
-// so callers may test once per header. BitWriter owns its bytes. Neither throws.
+// BitReader views its bytes, which must outlive it. Reading past the end gives zeros and makes ok() false
+// for good, so callers may test once per header. BitWriter owns its bytes. Neither throws.
 #pragma once
 
 #include <cstddef>

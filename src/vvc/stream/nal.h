@@ -3,7 +3,7 @@
 //
 //   LLMC_ASSIGN_OR_RETURN(std::vector<NalUnit> units, split_annexb(stream));
 //   for (const NalUnit& unit : units) {
-//     const std::vector<std::byte> rbsp = unescape(unit.payload);   // for BitReader
+//     const std::vector<std::byte> rbsp = unescape(unit.payload);      // for BitReader
 //   }
 //
 //   std::vector<std::byte> stream;
@@ -58,9 +58,10 @@ struct NalUnit {
   uint64_t offset = 0;                 // of the unit's first header byte in the stream
 };
 
-// Cuts a byte stream at its start codes. Empty units (two start codes in a row) are dropped, as are zero bytes
-// after a unit. An empty stream gives no units. Corrupt: bytes other than zero before the first start code, a unit
-// shorter than its header, forbidden_zero_bit or nuh_reserved_zero_bit set, nuh_temporal_id_plus1 zero.
+// Cuts a byte stream at its start codes. Empty units (two start codes in a row) are dropped,
+// as are zero bytes after a unit. An empty stream gives no units.
+// Corrupt: bytes other than zero before the first start code, a unit shorter than its header,
+// forbidden_zero_bit or nuh_reserved_zero_bit set, nuh_temporal_id_plus1 zero.
 Result<std::vector<NalUnit>> split_annexb(std::span<const std::byte> stream);
 
 // The RBSP of a payload: without the emulation prevention bytes (the 03 of 00 00 03).
@@ -68,8 +69,8 @@ std::vector<std::byte> unescape(std::span<const std::byte> payload);
 
 enum class StartCode { kShort, kLong };  // 00 00 01 and 00 00 00 01
 
-// Appends start code, header (layer 0, temporal id 0) and the payload with emulation prevention. An RBSP must not
-// end in a zero byte (one that ends in rbsp_trailing_bits() never does).
+// Appends start code, header (layer 0, temporal id 0) and the payload with emulation prevention.
+// An RBSP must not end in a zero byte (one that ends in rbsp_trailing_bits() never does).
 void append_nal(std::vector<std::byte>& stream, NalType type, std::span<const std::byte> rbsp,
                 StartCode start_code);
 

@@ -5,7 +5,8 @@
 //   TextTrace trace(stderr);                                   // lines such as "sps_log2_ctu_size_minus5 2"
 //   decode_each(stream, {.trace = &trace}, sink);
 //
-// A null TraceSink* means no trace. Then slice data are read by an instance of the code that has no trace at all.
+// A null TraceSink* means no trace. Then slice data are read by an instance
+// of the code that has no trace at all.
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Models for pricing many blocks at once: the slow average of each, averaged once more over some blocks, so
-// that no single odd block sets the prices of a whole batch.
+// Models for pricing many blocks at once. The slow average of each model is averaged once more over some
+// blocks, so that no single odd block sets the prices of a whole batch.
 //
 //   AveragedContexts prices(encoder.contexts());
-//   ... one block is written ...
-//   prices.add(encoder.contexts());
+//   encode_residual_in_scan_order(encoder, 5, 5, levels, last);
+//   prices.add(encoder.contexts());                            // once for every block written
 //   batch.set_rates(prices.contexts());
 #pragma once
 

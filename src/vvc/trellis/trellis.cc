@@ -35,8 +35,8 @@ struct Survivor {
   alignas(32) uint16_t sums[16] = {};
 };
 
-// What a survivor knows of finished sub-blocks: which state it was in at the end of each (kStarted: no
-// levels).
+// What a survivor knows of finished sub-blocks: which state it was in at the end
+// of each (kStarted: no levels).
 struct Path {
   uint8_t node[kMaxSubblocks];
   uint64_t coded;  // sb_coded_flag, bit x + 8 * y
@@ -57,9 +57,9 @@ struct Decision {
 // A path that has not begun.
 constexpr Survivor kFresh;
 
-// The ways over one coefficient: from state s (0..3) with level zero (4s), the candidate of parity 0 (4s + 1)
-// or of parity 1 (4s + 2); a path that begins here takes the two last places of s = 2 and 3, with parity 0
-// and 1.
+// The ways over one coefficient: from state s (0..3) with level zero (4s),
+// the candidate of parity 0 (4s + 1) or of parity 1 (4s + 2);
+// a path that begins here takes the two last places of s = 2 and 3, with parity 0 and 1.
 constexpr int kBegins[2] = {11, 15};
 struct Transitions {
   int64_t cost[16];
@@ -83,8 +83,8 @@ constexpr TemplateMasks kTemplateMasks = [] {
 
 static_assert(kCoefficientFraction == kLog2RateBit);  // distortion() relies on it
 
-// target = source + (mask & packed), sixteen 16-bit sums at a time in four words: no sum ever leaves its 16
-// bits.
+// target = source + (mask & packed), sixteen 16-bit sums at a time in four words:
+// no sum ever leaves its 16 bits.
 void add_masked(const uint16_t* source, const uint16_t* mask, uint16_t packed, uint16_t* target) {
   const uint64_t packed_word = packed * uint64_t{0x0001000100010001};
   for (int i = 0; i < 16; i += 4) {
@@ -146,8 +146,8 @@ struct Trellis::Work {
   int inferred_position = -1;  // where sig_coeff_flag is inferred if nothing came before
   std::array<std::array<Decision, kStates>, 1024> decisions;
   std::array<uint8_t, kMaxSubblocks> skipped;  // bit t: the survivor that ended in state t left it empty
-  // Packed levels of each finished sub-block, by scan index inside it, for each end state; [kStarted] is all
-  // zero.
+  // Packed levels of each finished sub-block, by scan index inside it, for each end state;
+  // [kStarted] is all zero.
   std::array<std::array<std::array<uint16_t, 16>, kStates + 1>, kMaxSubblocks> nodes;
 };
 
@@ -166,8 +166,8 @@ Trellis::Work::Work(int log2_width_in, int log2_height_in, const TrellisOptions&
 Candidates Trellis::Work::candidates(int32_t coefficient) const {
   constexpr int kLargest = 32767 * kOne;
   const int magnitude = std::min(std::abs(coefficient), kLargest);
-  // Multiples of the step that a quantiser offers with one parity lie 4 apart: 4j, 4j + 2 (Q0), 4j + 1, 4j +
-  // 3 (Q1).
+  // Multiples of the step that a quantiser offers with one parity lie 4 apart:
+  // 4j, 4j + 2 (Q0), 4j + 1, 4j + 3 (Q1).
   const auto nearest = [magnitude](int offset, int least) {
     return std::clamp((magnitude - offset * kOne + 2 * kOne) >> (kCoefficientFraction + 2), least, 8191);
   };
@@ -322,8 +322,8 @@ void Trellis::Work::start_here(int n, const Candidates& candidates, int64_t zero
   }
 }
 
-// Moves the four survivors over coefficient n, each along the cheapest way into its state; the first on equal
-// cost.
+// Moves the four survivors over coefficient n, each along the cheapest way into its state;
+// the first on equal cost.
 void Trellis::Work::adopt(int n, const Candidates& candidates, const Transitions& transitions) {
   const uint16_t* mask = kTemplateMasks.mask[n & 15];
   for (int t = 0; t < kStates; ++t) {

@@ -318,8 +318,8 @@ class Search {
     M begins;
   };
 
-  // From the even way of one state and the odd way of the other; `even_first`: the even way is that of the
-  // first.
+  // From the even way of one state and the odd way of the other;
+  // `even_first`: the even way is that of the first.
   static HWY_INLINE Arrival merge(const Ways& even, const Ways& odd, const Candidate& odd_candidate,
                                   int even_state, int odd_state) {
     const bool even_first = even_state < odd_state;

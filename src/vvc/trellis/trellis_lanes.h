@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The kernel of BatchTrellis: the search of trellis.cc for 32 blocks at once, one in each lane of 16-bit
-// vectors.
+// The kernel of BatchTrellis: the search of trellis.cc for 32 blocks at once,
+// one in each lane of 16-bit vectors.
 //
 // Everything here is shared by the kernel's versions for different instruction sets and by the code that
 // calls it; the vectors themselves are in trellis_lanes.cc. Whatever the vector length, lanes never see each
@@ -29,8 +29,8 @@ struct LaneProblem {
   const uint16_t* magnitudes = nullptr;
   void* memory = nullptr;  // trellis_memory_size() bytes, aligned to 64
 
-  // Results. `levels`: |TransCoeffLevel|. `valid` is 0 for a block whose costs left 16 bits: search it one by
-  // one.
+  // Results. `levels`: |TransCoeffLevel|. `valid` is 0 for a block whose costs left
+  // 16 bits: search it one by one.
   uint16_t* levels = nullptr;
   uint32_t cost[kTrellisLanes];
   uint16_t last[kTrellisLanes];  // of the last level, 0xffff: none

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The levels of one sub-block of 4x4 in every lane (7.3.11.11). Lanes share the position inside the
-// sub-block; what a lane does not have there is masked. Compiled once per instruction set.
+// The levels of one sub-block of 4x4 in every lane (H.266 7.3.11.11). Lanes share the position inside the
+// sub-block; a lane that has nothing to read there is masked. Compiled once per instruction set.
 //
-// `Contexts` is LaneContexts or LaneWindows: neighbours and models, by the position in the sub-block where
-// it stands.
+// `Contexts` is LaneContexts or LaneWindows: neighbours and models, by the position
+// in the sub-block where it stands.
 #include <hwy/highway.h>
 
 #include <cstddef>
@@ -24,8 +24,7 @@ HWY_BEFORE_NAMESPACE();
 namespace llmcodec::vvc::HWY_NAMESPACE {
 #if LLMC_HAS_LANES
 
-// What stands before a block's last coefficient, and that one, are read by CabacDecoder before the lanes
-// start.
+// The last coefficient of a block, and what stands before it, is read by CabacDecoder before the lanes start.
 struct LastLevel {
   int position, level;
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Models and neighbours for read_any_lanes.cc, with the functions of LaneContexts; but each lane stands in a
-// block of its own shape, at a sub-block of its own. A sub-block of each lane is in a window of vectors, with
-// the two columns right of it and the two rows below, which are gathered from what each lane remembers of its
-// block.
+// Models and neighbours for read_any_lanes.cc, with the functions of LaneContexts;
+// but each lane stands in a block of its own shape, at a sub-block of its own.
+// A sub-block of each lane is in a window of vectors, with the two columns right of it and the two rows
+// below, which are gathered from what each lane remembers of its block.
 //
 // Which models a coefficient can choose from depends on its diagonal in the block, so on its position in the
 // sub-block and on the diagonal of the sub-block: 0, 1, 2, or more, its class.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// All lanes stand at the same scan position; what a lane does not have there is masked.
+// All lanes stand at the same scan position; a lane that has nothing to read there is masked.
 #include "vvc/residual/lanes/read_32x32_lanes.h"
 
 #undef HWY_TARGET_INCLUDE

@@ -76,8 +76,8 @@ class AnyShapeReader {
     --lanes_in_use_;
   }
 
-  // Starts the block that is due. A stream that has overrun goes on alone: what was read ahead need not be in
-  // it.
+  // Starts the block that is due. A stream that has overrun goes on alone:
+  // what was read ahead need not be in it.
   void start(size_t lane) {
     Block& b = blocks_[lane];
     ResidualSource* source = b.source;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// As read_32x32_lanes.cc, but all levels are known: nothing waits for the arithmetic coder. What the bins of
-// one coefficient add to a stream's code is summed up in 32 bits, then joins the 64 bits not yet moved out.
+// As read_32x32_lanes.cc, but all levels are known, so nothing waits for the arithmetic coder.
+// What the bins of one coefficient add to a stream's code is summed up in 32 bits;
+// then it joins the 64 bits not yet moved out.
 #include "vvc/residual/lanes/write_32x32_lanes.h"
 
 #undef HWY_TARGET_INCLUDE

@@ -27,8 +27,8 @@ Decoded decode_block(CabacDecoder& bins, int log2_width, int log2_height, Read r
   return out;
 }
 
-// Both readers on the same bytes must agree on everything, the arithmetic decoder's state and contexts
-// included.
+// Both readers on the same bytes must agree on everything, the arithmetic
+// decoder's state and contexts included.
 void expect_same(CabacDecoder& plain, CabacDecoder& fast, int log2_width, int log2_height, uint32_t seed) {
   const Decoded a = decode_block(
       plain, log2_width, log2_height,
@@ -42,8 +42,8 @@ void expect_same(CabacDecoder& plain, CabacDecoder& fast, int log2_width, int lo
   ASSERT_NO_FATAL_FAILURE(expect_same_state(plain, fast)) << seed;
 }
 
-// Random bytes are random bins: long escapes, exhausted budgets, levels out of range, data that end in the
-// middle.
+// Random bytes are random bins: long escapes, exhausted budgets, levels out of range,
+// data that end in the middle.
 TEST(ResidualDecoder, agrees_with_the_description_on_random_bytes) {
   for (uint32_t seed = 0; seed < 3000; ++seed) {
     std::mt19937 random(seed);

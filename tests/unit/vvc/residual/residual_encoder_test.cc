@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The fast writer must give the bits, the models and the coder's state of the description in
-// residual_syntax.h.
+// The fast writer must give the bits, the models and the coder's state
+// of the description in residual_syntax.h.
 #include "vvc/residual/residual_encoder.h"
 
 #include <gtest/gtest.h>

@@ -19,8 +19,8 @@ struct Noise {
   bool is_sparse = false;  // two of three sub-blocks have no levels
 };
 
-// Levels by raster position that a writer with dependent quantisation could have chosen, the last one at scan
-// position `last`.
+// Levels by raster position that a writer with dependent quantisation could have chosen,
+// the last one at scan position `last`.
 inline std::vector<int32_t> noise_levels(const ScanOrder& scan, int last, Noise noise, std::mt19937& random) {
   std::vector<int32_t> levels(64 * 32);
   int state = 0;

@@ -28,7 +28,7 @@ TEST(Scan, is_a_permutation_of_the_low_32x32) {
   EXPECT_EQ(scan[16].x, 0);
 }
 
-// The templates of a position's five neighbours as H.266 9.3.4.2.7 lists them, but for those outside the sub-block.
+// The five neighbours that H.266 9.3.4.2.7 lists, as far as they are in the sub-block.
 TEST(Scan, template_is_two_right_two_below_and_the_diagonal) {
   for (int n = 0; n < 16; ++n)
     for (int m = 0; m < 16; ++m) {

@@ -86,8 +86,8 @@ TEST(SpectralDecoder, wrong_use_is_named) {
   EXPECT_EQ(decode_all(coded.stream, 20).error().kind, ErrorKind::kCorrupt);  // weights behind K
 }
 
-// Streams of any number and size side by side, some of them damaged: each must fare as alone, message
-// included.
+// Streams of any number and size side by side, some of them damaged:
+// each must fare as alone, message included.
 void expect_pictures_as_alone(const std::vector<std::vector<std::byte>>& streams, uint32_t coefficients) {
   std::vector<SpectralDecoder> decoders;
   std::vector<std::vector<int32_t>> indices;

@@ -112,8 +112,8 @@ std::vector<int> strip_qp_of_stream(const Coded& coded) {
   return qps;
 }
 
-// The indices that a reader finds who knows only the picture: docs/format.md's way. Also the largest rounding
-// error.
+// The indices that a reader finds who knows only the picture: docs/format.md's way.
+// Also the largest rounding error.
 struct FromPicture {
   std::vector<int32_t> indices;
   double largest_error = 0;

@@ -35,8 +35,8 @@ ParameterSets sets_of(const Sps& sps, const Pps& pps) {
   return sets;
 }
 
-// A foreign encoder's headers read and written again must be the same bytes: every element is where we think
-// it is.
+// A foreign encoder's headers read and written again must be the same bytes:
+// every element is where we think it is.
 TEST(HeaderSyntax, foreign_headers_round_trip_byte_for_byte) {
   int checked = 0;
   for (const std::string& name : stream_names()) {

@@ -17,8 +17,8 @@ namespace {
 
 using Bytes = std::vector<uint8_t>;
 
-// `blocks` blocks of each stream, those of one round together; then single bins, so that blocks start
-// anywhere.
+// `blocks` blocks of each stream, those of one round together;
+// then single bins, so that blocks start anywhere.
 void expect_same(const std::vector<Bytes>& streams, int blocks, bool has_bins_between) {
   std::vector<CabacDecoder> plain;
   for (const Bytes& bytes : streams)
