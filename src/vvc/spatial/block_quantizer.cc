@@ -6,10 +6,15 @@
 
 namespace llmcodec::vvc {
 
+namespace {
+
+// The level at position 0, whose coefficient is the block's mean: zero below one step.
 int32_t mean_level(int32_t coefficient, int state) {
   constexpr int kOne = 1 << kCoefficientFraction;
   return state >= 2 && std::abs(coefficient) < kOne ? 0 : nearest_level(coefficient, state);
 }
+
+}  // namespace
 
 BlockQuantizer::BlockQuantizer(PlaneView source, MutablePlaneView picture, const Options& options)
     : source_(source), picture_(picture), options_(options), coefficients_of_(options.bit_depth) {}

@@ -74,7 +74,4 @@ class BlockQuantizer {
   std::optional<Trellis> trellises_[4][4];  // by log2 of width and height, less 2; made when first needed
 };
 
-// The level at position 0 for a coefficient of 2^-8 steps: nearest_level(), but zero below one step.
-int32_t mean_level(int32_t coefficient, int state);
-
 }  // namespace llmcodec::vvc

@@ -31,19 +31,6 @@ struct Setting {
   ContextSet contexts;
 };
 
-TEST(BlockQuantizer, mean_level_is_zero_below_a_step) {
-  for (int state = 0; state < 4; ++state)
-    for (int coefficient = -255; coefficient <= 255; ++coefficient)
-      EXPECT_EQ(mean_level(coefficient, state), 0) << coefficient << " in state " << state;
-  for (int state : {2, 3}) {
-    EXPECT_EQ(mean_level(256, state), 1);
-    EXPECT_EQ(mean_level(-256, state), -1);
-    EXPECT_EQ(mean_level(512, state), 3);
-  }
-  EXPECT_EQ(mean_level(256, 0), 2);
-  EXPECT_EQ(mean_level(-257, 1), -2);
-}
-
 // Below the first row of a CTU another prediction changes one coefficient: so taking over the levels of one
 // prediction for another is what the trellis would find, but for position 0.
 TEST(BlockQuantizer, adapted_levels_are_those_of_the_trellis) {
@@ -69,22 +56,41 @@ TEST(BlockQuantizer, adapted_levels_are_those_of_the_trellis) {
   }
 }
 
-// Nothing but the mean: the block is empty, or position 0 is its last level.
-TEST(BlockQuantizer, adapted_block_of_no_other_level) {
+// The level at position 0 when the source is brighter than the prediction by `offset` everywhere.
+int32_t level_of_mean(int offset, const FoundLevels& found, int* last) {
   Setting s;
   BlockQuantizer quantizer(s.source.view(), s.picture.view(), {});
   quantizer.set_qp(27);
+  for (size_t y = 0; y < kSize; ++y)
+    for (size_t x = 0; x < kSize; ++x) {
+      s.picture.view().at(y, x) = 500;
+      s.source.view().at(y, x) = static_cast<uint16_t>(500 + offset);
+    }
+  quantizer.adapt({.x = 32, .y = 32, .ref_idx = 1}, s.scope(), found);
+  *last = quantizer.last();
+  return quantizer.levels()[0];
+}
+
+// Nothing but the mean: the block is empty, or position 0 is its last level.
+TEST(BlockQuantizer, adapted_block_of_no_other_level) {
   const std::vector<int32_t> none(1024);
-  const PredictionBlock block{.x = 32, .y = 32, .ref_idx = 1};
-  for (int offset : {0, 300}) {
-    for (size_t y = 0; y < kSize; ++y)
-      for (size_t x = 0; x < kSize; ++x) {
-        s.picture.view().at(y, x) = 500;
-        s.source.view().at(y, x) = static_cast<uint16_t>(500 + offset);
-      }
-    quantizer.adapt(block, s.scope(), {none, -1, 0});
-    EXPECT_EQ(quantizer.last(), offset == 0 ? -1 : 0);
-    EXPECT_EQ(quantizer.levels()[0] > 0, offset > 0);
+  int last = 0;
+  EXPECT_EQ(level_of_mean(0, {none, -1, 0}, &last), 0);
+  EXPECT_EQ(last, -1);
+  EXPECT_GT(level_of_mean(300, {none, -1, 0}, &last), 0);
+  EXPECT_EQ(last, 0);
+}
+
+// Quantiser Q1 has odd levels and zero: a mean of less than one step is zero, although 1 may be nearer.
+TEST(BlockQuantizer, small_mean_is_left_out_in_every_state) {
+  std::vector<int32_t> levels(1024);
+  levels[5] = 2;
+  int last = 0;
+  for (int state = 0; state < 4; ++state) {
+    EXPECT_EQ(level_of_mean(0, {levels, 5, state}, &last), 0) << state;
+    EXPECT_EQ(last, 5);
+    EXPECT_EQ(level_of_mean(300, {levels, 5, state}, &last) % 2, state >> 1) << state;
+    EXPECT_EQ(level_of_mean(-300, {levels, 5, state}, &last) % 2, -(state >> 1)) << state;
   }
 }
 
