@@ -265,10 +265,11 @@ ReferenceSamples::Known ReferenceSamples::find_known(const NeighbourScope& scope
 
 void ReferenceSamples::copy_known(PlaneView picture, const Known& known) {
   const int ref_idx = block_.ref_idx, column = block_.x - 1 - ref_idx, row = block_.y - 1 - ref_idx;
-  for (int i = 0; i < known.left; ++i) left_top()[-i] = picture.at(block_.y + i, column);
+  uint16_t* const left = left_top();
+  for (int i = 0; i < known.left; ++i) left[-i] = picture.at(block_.y + i, column);
   if (known.above > 0) std::copy_n(&picture.at(row, block_.x), known.above, above_first());
   if (!known.corner) return;
-  for (int i = 0; i <= ref_idx; ++i) left_top()[1 + i] = picture.at(block_.y - 1 - i, column);
+  for (int i = 0; i <= ref_idx; ++i) left[1 + i] = picture.at(block_.y - 1 - i, column);
   for (int i = 1; i <= ref_idx; ++i) line_[corner_ + i] = picture.at(row, column + i);
 }
 

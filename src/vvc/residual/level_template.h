@@ -34,7 +34,8 @@ constexpr uint16_t pack_full(uint16_t packed, int level) {
 // Any level: pass 1 tells 4 and more up to its parity.
 constexpr uint16_t packed_level(int level) {
   const int in_pass1 = std::min(level, 4 + (level & 1));
-  return pack_full(static_cast<uint16_t>(in_pass1 | static_cast<int>(level != 0) << 5), level);
+  return static_cast<uint16_t>(in_pass1 | static_cast<int>(level != 0) << 5 |
+                               std::min(level, kFullLevelClip) << 8);
 }
 
 inline unsigned template_sum(const uint16_t* at) {

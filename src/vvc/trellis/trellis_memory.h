@@ -10,9 +10,9 @@
 namespace llmcodec::vvc {
 
 constexpr int kStates = 4;
-constexpr int kStarted = 4;
+constexpr int kStarted = 4;  // in place of a state: the path begins here, or its sub-block has no levels
 constexpr int kMaxSubblocks = 64;
-constexpr uint16_t kDead = 0xffff;
+constexpr uint16_t kDead = 0xffff;  // a cost: no such path
 
 // What one step does to the slots, by the position that it decides: `added` have it in their template; `kept`
 // are only carried over. Levels in the lower right quarter are of no use to other sub-blocks and are dropped.
@@ -36,7 +36,6 @@ constexpr SlotLists make_slot_lists() {
 constexpr SlotLists kSlots = make_slot_lists();
 
 // Working memory for vectors of kN lanes.
-
 template <size_t kN>
 struct TrellisMemory {
   using Lanes = uint16_t[kN];
