@@ -167,7 +167,7 @@ BENCHMARK(reading_lanes)->Name("decode_residuals")->ArgsProduct({{736, 448}, {1,
 
 void reconstructing(benchmark::State& state) {
   const Blocks blocks(static_cast<int>(state.range(0)));
-  const BlockResidual residual_of(Scaler(37, 10, 5, 5), 10);
+  const Residual32x32 residual_of(Scaler(37, 10, 5, 5), 10);
   alignas(64) int16_t residual[1024];
   for (auto _ : state)
     for (int b = 0; b < kBlocks; ++b) {
@@ -176,7 +176,7 @@ void reconstructing(benchmark::State& state) {
     }
   report(state, blocks);
 }
-BENCHMARK(reconstructing)->Name("BlockResidual")->Arg(736)->Arg(448);
+BENCHMARK(reconstructing)->Name("Residual32x32")->Arg(736)->Arg(448);
 
 void transforming(benchmark::State& state) {
   std::vector<int32_t> coefficients(1024, 300);

@@ -20,7 +20,6 @@ void must_succeed(const Status& status) {
 }
 
 // --- spatial
-// -------------------------------------------------------------------------------------------------------
 
 enum class Content { kFlat, kNoise, kRamp, kSpikes, kExtreme, kMixed };
 constexpr const char* kContentNames[] = {"flat", "noise", "ramp", "spikes", "extreme", "mixed"};
@@ -92,7 +91,7 @@ RandomStream spatial_stream(Random& random) {
     const Plane source = picture_of(random, format, content);
     Plane decoded(format.width, format.height);
     for (uint32_t y = 0; y < format.height; y += kCtuSize) {
-      std::vector<int> qps(options.qp_per_ctu ? encoder->ctu_columns() : 0);
+      std::vector<int> qps(options.qp_per_ctu ? (format.width + kCtuSize - 1) / kCtuSize : 0);
       for (int& qp : qps) qp = random.between(-6 * (format.bit_depth - 8), 63);
       PlaneView rows;
       const uint32_t height = std::min(kCtuSize, format.height - y);
@@ -107,7 +106,6 @@ RandomStream spatial_stream(Random& random) {
 }
 
 // --- spectral
-// ------------------------------------------------------------------------------------------------------
 
 // Weights in steps. Kinds: noise, with heavy tails, mostly zero, all large, one giant in zeros.
 float weight_of(Random& random, int kind, double deviation) {
@@ -147,7 +145,9 @@ RandomStream spectral_stream(Random& random) {
   std::vector<int32_t> indices(u.size());
   for (uint32_t strip = 0; strip < format.blocks_y; ++strip) {
     for (float& value : u) value = weight_of(random, kind, deviation);
-    must_succeed(encoder->encode_strip(u, indices, nullptr));
+    StripEncoding work{.encoder = &*encoder, .coefficients = u, .indices = indices};
+    SpectralEncoder::encode_strips({&work, 1});
+    must_succeed(work.status);
   }
   Plane picture(format.width(), format.height());
   const PlaneView decoded = encoder->reconstruction();

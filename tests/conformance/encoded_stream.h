@@ -5,7 +5,7 @@
 // of the spectral encoder.
 //
 //   RandomStream stream = encoded_stream(seed);
-//   decode(stream.bytes) must give stream.pictures; so must a foreign decoder.
+//   // every decoder must find stream.pictures in stream.bytes
 #pragma once
 
 #include "random_stream.h"

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "../unit/vvc/memory_trace.h"
 #include "random.h"
 #include "vvc/cabac/cabac_encoder.h"
 #include "vvc/picture/reconstruct.h"
@@ -74,8 +75,8 @@ class RandomBlocks {
   const MemoryTrace& trace() const { return trace_; }
 
  private:
-  // Any sequence of AbsLevel is legal; the state turns it into TransCoeffLevel. The last one must not be
-  // zero.
+  // Any sequence of AbsLevel is legal; the state turns it into TransCoeffLevel.
+  // The last one must not be zero.
   int draw_levels(const TransformUnit& tu, int last) {
     const ScanOrder& scan = scan_order(tu.log2_width, tu.log2_height);
     int state = 0;
@@ -318,12 +319,15 @@ class Generator {
     return data;
   }
 
-  // Bytes of data[begin, end) after emulation prevention, which may act because of zeros before begin. A
-  // slice header never ends in two zero bytes here: it ends in a one and at most seven zeros.
+  // Bytes of data[begin, end) after emulation prevention, which may act because of zeros before begin.
+  // A slice header never ends in two zero bytes here: it ends in a one and at most seven zeros.
   static uint32_t escaped_size(const std::vector<uint8_t>& data, size_t begin, size_t end) {
-    const auto bytes = std::as_bytes(std::span(data));
-    return static_cast<uint32_t>(end + count_emulation_prevention(bytes.first(end)) - begin -
-                                 count_emulation_prevention(bytes.first(begin)));
+    const auto size_up_to = [bytes = std::as_bytes(std::span(data))](size_t position) {
+      std::vector<std::byte> unit;
+      append_nal(unit, NalType::kIdrNoLp, bytes.first(position), StartCode::kShort);
+      return unit.size();
+    };
+    return static_cast<uint32_t>(size_up_to(end) - size_up_to(begin));
   }
 
   Plane crop(const Plane& full) const {

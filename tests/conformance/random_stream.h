@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Random but valid streams over all of our subset of H.266, with the samples that they must decode to.
-// Decisions are drawn from a seeded generator, not from any content: every split, mode, reference line, QP
-// and level that the syntax allows turns up, far more often than in streams of an encoder that wants to be
-// good.
+// Decisions are drawn from a seeded generator, not from any content:
+// every split, mode, reference line, QP and level that the syntax allows turns up,
+// far more often than in streams of an encoder that wants to be good.
 //
 //   RandomStream stream = random_stream(seed);
-//   decode(stream.bytes) must give stream.pictures; so must a foreign decoder.
+//   // every decoder must find stream.pictures in stream.bytes
 #pragma once
 
 #include <cstddef>

@@ -7,10 +7,11 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "../unit/vvc/decoded_video.h"
+#include "../unit/vvc/memory_trace.h"
 #include "encoded_stream.h"
 #include "judge.h"
 #include "random_stream.h"
-#include "vvc/spatial/stream_decoder.h"
 #include "vvc/stream/hash.h"
 
 namespace llmcodec::vvc {
@@ -36,10 +37,10 @@ void expect_pictures(const std::vector<Plane>& decoded, const RandomStream& stre
         << seed << ": " << stream.description;
 }
 
-TEST(RandomStream, OurDecoderGivesTheSamples) {
+TEST(RandomStream, our_decoder_gives_the_samples) {
   for (uint32_t seed = 0; seed < rounds(); ++seed) {
     const RandomStream stream = random_stream(seed);
-    auto video = decode(stream.bytes);
+    auto video = decode_video(stream.bytes);
     ASSERT_TRUE(video.is_ok()) << seed << ": " << stream.description << ": " << video.error().to_string();
     EXPECT_EQ(video->hashes_checked, stream.pictures.size()) << seed;
     expect_pictures(video->pictures, stream, seed);
@@ -55,15 +56,15 @@ std::string digest(const std::vector<Plane>& pictures) {
   return text;
 }
 
-// Lines "SEED MD5" of the decoded samples (16 bits each, little-endian), written when FFmpeg 8.0 agreed with
-// them.
-TEST(RandomStream, SamplesAreThoseThatFfmpegConfirmed) {
+// Lines "SEED MD5" of the decoded samples (16 bits each, little-endian),
+// written when FFmpeg 8.0 agreed with them.
+TEST(RandomStream, samples_are_those_that_ffmpeg_confirmed) {
   std::ifstream file(LLMCODEC_TEST_DATA "/vvc/random_streams.md5");
   uint32_t seed = 0;
   std::string expected;
   uint32_t checked = 0;
   while (file >> seed >> expected) {
-    auto video = decode(random_stream(seed).bytes);
+    auto video = decode_video(random_stream(seed).bytes);
     ASSERT_TRUE(video.is_ok()) << seed << ": " << video.error().to_string();
     EXPECT_EQ(digest(video->pictures), expected) << "seed " << seed;
     ++checked;
@@ -73,11 +74,11 @@ TEST(RandomStream, SamplesAreThoseThatFfmpegConfirmed) {
 
 // A trace of the writer and one of the reader name the same elements with the same values in the same order;
 // the reader adds derived values, which the comparison leaves out.
-TEST(RandomStream, WriterAndReaderTraceTheSameElements) {
+TEST(RandomStream, writer_and_reader_trace_the_same_elements) {
   for (uint32_t seed = 0; seed < 12; ++seed) {
     MemoryTrace writer, reader;
     const RandomStream stream = random_stream(seed, &writer);
-    ASSERT_TRUE(decode(stream.bytes, {.limits = {}, .check_hash = true, .trace = &reader}).is_ok());
+    ASSERT_TRUE(decode_video(stream.bytes, {.limits = {}, .check_hash = true, .trace = &reader}).is_ok());
     std::vector<MemoryTrace::Line> read;
     for (const MemoryTrace::Line& line : reader.lines()) {
       const bool derived = line.name.starts_with("TU ") || line.name == "IntraPredModeY" ||
@@ -93,12 +94,11 @@ TEST(RandomStream, WriterAndReaderTraceTheSameElements) {
 }
 
 // --- what our encoders write, and the judges
-// -------------------------------------------------------------------
 
-TEST(EncodedStream, OurDecoderGivesTheReconstruction) {
+TEST(EncodedStream, our_decoder_gives_the_reconstruction) {
   for (uint32_t seed = 0; seed < rounds(); ++seed) {
     const RandomStream stream = encoded_stream(seed);
-    auto video = decode(stream.bytes);
+    auto video = decode_video(stream.bytes);
     ASSERT_TRUE(video.is_ok()) << seed << ": " << stream.description << ": " << video.error().to_string();
     expect_pictures(video->pictures, stream, seed);
   }
@@ -125,7 +125,7 @@ std::string verdict(const Judge& judge, const RandomStream& stream) {
   return {};
 }
 
-TEST_P(ForeignJudge, ShowsOurSamples) {
+TEST_P(ForeignJudge, shows_our_samples) {
   const Judge& judge = judges()[std::get<0>(GetParam())];
   if (!judge.missing.empty()) GTEST_SKIP() << judge.missing;
   uint64_t streams = 0, pictures = 0, samples = 0, left_out = 0;

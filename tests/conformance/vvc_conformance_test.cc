@@ -5,10 +5,10 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "vvc/spatial/stream_decoder.h"
+#include "../unit/vvc/decoded_video.h"
+#include "../unit/vvc/stream_files.h"
 #include "vvc/stream/hash.h"
 
 namespace llmcodec::vvc {
@@ -32,14 +32,6 @@ std::vector<Stream> streams() {
   return out;
 }
 
-std::vector<std::byte> load(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::vector<char> chars{std::istreambuf_iterator<char>(file), {}};
-  std::vector<std::byte> out(chars.size());
-  std::transform(chars.begin(), chars.end(), out.begin(), [](char c) { return static_cast<std::byte>(c); });
-  return out;
-}
-
 std::string md5_of(const DecodedVideo& video) {
   Md5 hash;
   for (const Plane& picture : video.pictures) {
@@ -60,9 +52,9 @@ std::string md5_of(const DecodedVideo& video) {
 
 class ForeignStream : public testing::TestWithParam<Stream> {};
 
-TEST_P(ForeignStream, DecodesToAgreedSamples) {
+TEST_P(ForeignStream, decodes_to_agreed_samples) {
   const Stream& stream = GetParam();
-  auto video = decode(load(kFolder / stream.file));
+  auto video = decode_video(load_stream(stream.file));
   ASSERT_TRUE(video.is_ok()) << video.error().to_string();
   EXPECT_EQ(video->format.width, stream.width);
   EXPECT_EQ(video->format.height, stream.height);

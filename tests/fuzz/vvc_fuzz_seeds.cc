@@ -43,12 +43,12 @@ Bytes slice_seed(const Bytes& stream) {
   if (!units.is_ok()) return {};
   ParameterSets sets;
   for (const NalUnit& unit : *units) {
-    const Rbsp rbsp = unescape(unit.payload);
-    if (unit.type == NalType::kSps) sets.sps[0] = read_sps(rbsp.bytes).value();
-    if (unit.type == NalType::kPps) sets.pps[0] = read_pps(rbsp.bytes).value();
+    const Bytes rbsp = unescape(unit.payload);
+    if (unit.type == NalType::kSps) sets.sps[0] = read_sps(rbsp).value();
+    if (unit.type == NalType::kPps) sets.pps[0] = read_pps(rbsp).value();
     if (unit.type == NalType::kPictureHeader) return {};
     if (!is_slice(unit.type)) continue;
-    BitReader bits(rbsp.bytes);
+    BitReader bits(rbsp);
     auto header = read_slice_header(bits, {unit.type, &sets, nullptr});
     if (!header.is_ok()) return {};
     SliceJob job;
@@ -73,7 +73,9 @@ Bytes spectral_stream(uint8_t choice) {
   std::vector<int32_t> indices(u.size());
   for (uint32_t strip = 0; strip < format.blocks_y; ++strip) {
     for (size_t i = 0; i < u.size(); ++i) u[i] = static_cast<float>((i * 37 + strip * 11) % 19) / 6.0f - 1.5f;
-    if (!encoder.encode_strip(u, indices, nullptr).is_ok()) std::abort();
+    StripEncoding work{.encoder = &encoder, .coefficients = u, .indices = indices};
+    SpectralEncoder::encode_strips({&work, 1});
+    if (!work.status.is_ok()) std::abort();
   }
   return encoder.finish().value();
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Prices syntax instead of writing it: same shape as CabacEncoder, result in bits. The models stay frozen, as
-// the search wants it. The price of a bin is the loss of interval width that the coder will really suffer,
-// its 6-bit probability and the floor of the LPS range included, averaged over the ranges it may meet.
+// Prices syntax instead of writing it: the methods of CabacEncoder, but the result is a number of bits. The
+// models stay frozen, as the search wants it. The price of a bin is the interval width that the coder will
+// really lose, with its 6-bit probability and the least LPS range, averaged over the ranges it may meet.
 //
 //   CabacCost cost(encoder.contexts());
-//   residual_coding(cost, block);
-//   double bits = cost.bits() / double(kBit);
+//   residual_coding(cost, block, last);
+//   double bits = static_cast<double>(cost.bits()) / kBit;
 #pragma once
 
 #include <cstdint>

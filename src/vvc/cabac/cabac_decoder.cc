@@ -8,8 +8,8 @@ CabacDecoder::CabacDecoder(std::span<const uint8_t> data, const ContextSet& cont
     : data_(data), contexts_(contexts) {
   extra_ = -9;
   refill();
-  // The clause forbids an offset of 510 or 511; the decoder's invariant value_ < range_ << extra_ must hold
-  // anyway.
+  // The clause forbids an offset of 510 or 511;
+  // the decoder's invariant value_ < range_ << extra_ must hold anyway.
   const uint64_t limit = uint64_t{range_} << extra_;
   invalid_start_ = value_ >= limit;
   if (invalid_start_) value_ = limit - 1;

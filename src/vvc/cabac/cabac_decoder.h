@@ -9,11 +9,12 @@
 //   CabacDecoder decoder(slice_data, initial_contexts(slice_qp));
 //   int coded = decoder.bin(0, ctx::kTuYCodedFlag);          // the value argument is ignored
 //   uint32_t signs = decoder.bypass(0, 3);
-//   if (decoder.terminate(0)) ... decoder.ends_cleanly() ...
+//   bool is_over = decoder.terminate(0) != 0 && decoder.ends_cleanly();
 //
 // Safe on any bytes: past the end it reads zeros, and overrun() then stays true. Ask it once per CTU.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +23,15 @@
 #include "vvc/cabac/contexts.h"
 
 namespace llmcodec::vvc {
+
+// ceil(2^40 / range), by range - 256: multiplying by it and dropping 40 bits gives the exact quotient of any
+// dividend below 2^27, that is of 17 bypass bins over a 9-bit range, and one bit more.
+inline constexpr auto kRangeReciprocals = [] {
+  std::array<uint64_t, 256> table{};
+  for (uint64_t range = 256; range < 512; ++range)
+    table[range - 256] = ((uint64_t{1} << 40) + range - 1) / range;
+  return table;
+}();
 
 class CabacDecoder {
  public:
@@ -76,14 +86,14 @@ class CabacDecoder {
   bool ends_cleanly() const;
   // After terminate() returned 1: bytes of `data` used up, where a following substream starts.
   size_t bytes_used() const { return (bits_used() + 7) / 8; }
-  // True for ever once a bin depended on bits behind the end of the data (or the data starts with a forbidden
-  // value).
+  // True for ever once a bin depended on bits behind the end of the data
+  // (or the data starts with a forbidden value).
   bool overrun() const { return invalid_start_ || bits_used() > 8 * data_.size(); }
 
   ContextSet& contexts() { return contexts_; }
 
-  // The arithmetic decoder's state, for a loop that keeps it in registers (residual_decoder.cc) and hands it
-  // back.
+  // The arithmetic decoder's state, for a loop that keeps it in registers
+  // (residual_decoder.cc) and hands it back.
   struct Registers {
     uint64_t value;   // ivlOffset, then `extra` bits read ahead
     uint32_t range;   // ivlCurrRange, 256..510
@@ -103,7 +113,7 @@ class CabacDecoder {
 
   // The next `count` (<= 17) bypass bins, not yet taken: floor(value_ / (range_ << (extra_ - count))).
   uint32_t peek_bypass(int count) const {
-    return static_cast<uint32_t>(((value_ >> (extra_ - count)) * kReciprocal[range_ - 256]) >> 40);
+    return static_cast<uint32_t>(((value_ >> (extra_ - count)) * kRangeReciprocals[range_ - 256]) >> 40);
   }
   void drop_bypass(uint32_t bins, int count) {
     extra_ -= count;
@@ -118,18 +128,6 @@ class CabacDecoder {
   uint64_t bits_used() const { return 8 * uint64_t{position_} - static_cast<uint64_t>(extra_); }
   void refill();
 
-  // ceil(2^40 / range): exact quotients for dividends below 2^27 (17 bypass bins of a 9-bit range and one to
-  // spare).
-  struct Reciprocals {
-    uint64_t values[256];
-    constexpr Reciprocals() : values() {
-      for (uint64_t range = 256; range < 512; ++range)
-        values[range - 256] = ((uint64_t{1} << 40) + range - 1) / range;
-    }
-    constexpr uint64_t operator[](uint32_t i) const { return values[i]; }
-  };
-  static const Reciprocals kReciprocal;
-
   std::span<const uint8_t> data_;
   size_t position_ = 0;  // bytes taken into value_, those behind the end included
   uint64_t value_ = 0;
@@ -138,7 +136,5 @@ class CabacDecoder {
   bool invalid_start_ = false;
   ContextSet contexts_;
 };
-
-inline constexpr CabacDecoder::Reciprocals CabacDecoder::kReciprocal{};
 
 }  // namespace llmcodec::vvc

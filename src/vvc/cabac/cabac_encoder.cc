@@ -25,8 +25,8 @@ void CabacEncoder::flush_bytes() {
 // carries the stop bit of rbsp_slice_trailing_bits() or byte_alignment(), the rest is cut off)
 size_t CabacEncoder::finish_substream() {
   flush_bytes();
-  const uint64_t code = (low_ >> 8 << 1 | 1)
-                        << (8 - (pending_ + 2) % 8) % 8;  // pending_ + 1 bits, then the stop bit
+  // pending_ + 1 bits, then the stop bit.
+  const uint64_t code = (low_ >> 8 << 1 | 1) << (8 - (pending_ + 2) % 8) % 8;
   const int bits = (pending_ + 2 + 7) / 8 * 8;
   for (int shift = bits - 8; shift >= 0; shift -= 8) bytes_.push_back(static_cast<uint8_t>(code >> shift));
   low_ = 0;

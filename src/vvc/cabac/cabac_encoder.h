@@ -79,15 +79,12 @@ class CabacEncoder {
     return value;
   }
 
-  // After terminate(1): flushes, writes the stop bit and zeros up to a byte. Returns the bytes written so
-  // far; the coder then starts afresh (same contexts; assign contexts() as the syntax asks) for a substream
-  // that follows.
+  // After terminate(1): flushes, writes the stop bit and zeros up to a byte.
+  // Returns the bytes written so far; the coder then starts afresh (same contexts;
+  // assign contexts() as the syntax asks) for a substream that follows.
   size_t finish_substream();
   // finish_substream(), and hands the bytes over.
   std::vector<uint8_t> finish();
-
-  // Bits produced up to now, to a fraction of a bin: for rate control.
-  uint64_t bits_so_far() const { return 8 * uint64_t{bytes_.size()} + static_cast<uint64_t>(pending_); }
 
   // The arithmetic coder's state, for a loop that keeps it in registers (residual_encoder.cc): between its
   // start and its end it may hand back the state to have pending bits moved out.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rows for initType 0 (I slices) and luma only. The values are those of the standard;
-// tests/unit/vvc/contexts_test.cc holds their checksum, and every decoded conformance stream proves them.
+// tests/unit/vvc/cabac/contexts_test.cc holds their checksum, and every decoded
+// conformance stream proves them.
 #include "vvc/cabac/context_tables.h"
 
 #include <iterator>

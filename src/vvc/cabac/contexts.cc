@@ -32,10 +32,4 @@ ContextSet initial_contexts(int slice_qp) {
   return contexts;
 }
 
-const char* context_name(int index) {
-  for (const ContextTableRow& row : context_table())
-    if (index >= row.first && index < row.first + static_cast<int>(row.init_value.size())) return row.name;
-  return "?";
-}
-
 }  // namespace llmcodec::vvc

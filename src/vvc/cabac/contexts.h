@@ -16,8 +16,8 @@
 
 namespace llmcodec::vvc {
 
-// First model of each syntax element; the comment gives the number of models. Order is free, sizes are the
-// standard's.
+// First model of each syntax element; the comment gives the number of models.
+// Order is free, sizes are the standard's.
 namespace ctx {
 inline constexpr int kSplitCuFlag = 0;                                     // 9
 inline constexpr int kSplitQtFlag = kSplitCuFlag + 9;                      // 6
@@ -65,9 +65,6 @@ using ContextSet = std::array<ContextModel, ctx::kCount>;
 
 // All models at the start of an I slice. `slice_qp` is SliceQpY, clipped to 0..63 inside.
 ContextSet initial_contexts(int slice_qp);
-
-// H.266 name of the syntax element that model `index` belongs to, for traces; "?" outside [0, kCount).
-const char* context_name(int index);
 
 // q of lps_range() for a model's probability(); its MPS is probability >> 14.
 constexpr uint32_t lps_index(int probability) {

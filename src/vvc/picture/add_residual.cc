@@ -15,8 +15,8 @@
 #include <algorithm>
 #include <cstring>
 
-#ifndef LLMCODEC_BLOCK_SUM_ONCE
-#define LLMCODEC_BLOCK_SUM_ONCE
+#ifndef LLMCODEC_ADD_RESIDUAL_ONCE
+#define LLMCODEC_ADD_RESIDUAL_ONCE
 namespace llmcodec::vvc {
 
 constexpr int kMostCoded = 32;  // rows and columns of coefficients
@@ -49,7 +49,7 @@ const PairedRows& paired_rows(int log2_size) {
 
 // Lanes: kMost 32-bit numbers at most.
 template <size_t kMost>
-class Summer {
+class ResidualAdder {
   using D = hn::CappedTag<int32_t, kMost>;
   using D16 = hn::Repartition<int16_t, D>;
   using DHalf = hn::Rebind<int16_t, D>;
@@ -60,7 +60,7 @@ class Summer {
   static constexpr int kN = static_cast<int>(hn::MaxLanes(D()));
 
  public:
-  Summer(const Scaler& scaler, const SumBlock& block)
+  ResidualAdder(const Scaler& scaler, const LevelBlock& block)
       : scaler_(scaler),
         block_(block),
         width_(1 << block.size.log2_width),
@@ -164,23 +164,23 @@ class Summer {
   }
 
   const Scaler& scaler_;
-  const SumBlock& block_;
+  const LevelBlock& block_;
   const int width_, height_;
   alignas(64) int32_t in_[kMostCoded / 4][2][kMostCoded];  // pairs of coefficients of a column
   alignas(64) int16_t middle_[64][kMostCoded];
 };
 
 template <size_t kMost>
-void add_with(const Scaler& scaler, const SumBlock& block, MutablePlaneView samples) {
-  Summer<kMost> summer(scaler, block);
-  summer.scale();
-  summer.columns();
-  summer.rows(samples);
+void add_with(const Scaler& scaler, const LevelBlock& block, MutablePlaneView samples) {
+  ResidualAdder<kMost> adder(scaler, block);
+  adder.scale();
+  adder.columns();
+  adder.rows(samples);
 }
 
 }  // namespace
 
-bool add_here(const Scaler& scaler, const SumBlock& block, MutablePlaneView samples) {
+bool add_here(const Scaler& scaler, const LevelBlock& block, MutablePlaneView samples) {
   if (block.size.log2_width < 3 || block.size.log2_height < 3) return false;
   if (block.size.log2_width == 3) {
     add_with<4>(scaler, block, samples);
@@ -192,7 +192,7 @@ bool add_here(const Scaler& scaler, const SumBlock& block, MutablePlaneView samp
   return true;
 }
 #else
-bool add_here(const Scaler&, const SumBlock&, MutablePlaneView) {
+bool add_here(const Scaler&, const LevelBlock&, MutablePlaneView) {
   return false;
 }
 #endif
@@ -204,7 +204,7 @@ namespace llmcodec::vvc {
 
 HWY_EXPORT(add_here);
 
-bool add_block_residual(const Scaler& scaler, const SumBlock& block, MutablePlaneView samples) {
+bool add_block_residual(const Scaler& scaler, const LevelBlock& block, MutablePlaneView samples) {
   return HWY_DYNAMIC_DISPATCH(add_here)(scaler, block, samples);
 }
 

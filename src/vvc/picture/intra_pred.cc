@@ -8,10 +8,6 @@
 namespace llmcodec::vvc {
 namespace {
 
-int floor_log2(int value) {
-  return std::bit_width(static_cast<unsigned>(value)) - 1;
-}
-
 // Weight of a reference in the PDPC at distance `distance`, in 1/64.
 int pdpc_weight(int distance, int scale) {
   return 32 >> std::min(31, (2 * distance) >> scale);
@@ -37,8 +33,8 @@ void predict_planar(const ReferenceSamples& refs, MutablePlaneView out) {
   }
 }
 
-// H.266 (V3, 09/2023) 8.4.5.2.12 Specification of intra prediction mode INTRA_DC: the mean of the longer
-// side, or of both when they are equal
+// H.266 (V3, 09/2023) 8.4.5.2.12 Specification of intra prediction mode INTRA_DC
+// The mean of the longer side, or of both when they are equal.
 void predict_dc(const ReferenceSamples& refs, MutablePlaneView out) {
   const PredictionBlock& b = refs.block();
   const int width = 1 << b.log2_width, height = 1 << b.log2_height;
@@ -50,7 +46,8 @@ void predict_dc(const ReferenceSamples& refs, MutablePlaneView out) {
   for (int y = 0; y < height; ++y) std::fill_n(out.row(y).begin(), width, mean);
 }
 
-// H.266 (V3, 09/2023) 8.4.5.2.15 Position-dependent intra prediction sample filtering process, planar and DC
+// H.266 (V3, 09/2023) 8.4.5.2.15 Position-dependent intra prediction sample filtering process
+// For planar and DC.
 void combine_with_references(const ReferenceSamples& refs, MutablePlaneView out) {
   const PredictionBlock& b = refs.block();
   const int width = 1 << b.log2_width, height = 1 << b.log2_height;
@@ -68,9 +65,9 @@ void combine_with_references(const ReferenceSamples& refs, MutablePlaneView out)
   }
 }
 
-// H.266 (V3, 09/2023) 8.4.5.2.7 Wide angle intra prediction mode mapping process. Modes below 2 go on without
-// a gap (1, 0, -1, ...), where the standard leaves out planar and DC, so that steps from an axis are plain
-// differences.
+// H.266 (V3, 09/2023) 8.4.5.2.7 Wide angle intra prediction mode mapping process
+// Modes below 2 go on without a gap (1, 0, -1, ...), where the standard leaves out planar and DC,
+// so that steps from an axis are plain differences.
 int map_wide_angle(const PredictionBlock& b, int mode) {
   constexpr int kShift[] = {0, 6, 10, 12, 14, 15};
   const int ratio = std::abs(b.log2_width - b.log2_height);
@@ -79,8 +76,8 @@ int map_wide_angle(const PredictionBlock& b, int mode) {
   return mode;
 }
 
-// An angular direction, in the frame where the main reference is the row above (horizontal modes are
-// transposed).
+// An angular direction, in the frame where the main reference is the row above:
+// horizontal modes are transposed.
 struct Direction {
   bool vertical;
   int angle;          // intraPredAngle: displacement per row in 1/32 sample
@@ -153,8 +150,8 @@ class AngularPredictor {
   int side(int i) const { return direction_.vertical ? refs_.left(i) : refs_.above(i); }
   int along(int i) const { return direction_.vertical ? refs_.above(i) : refs_.left(i); }
 
-  // H.266 (V3, 09/2023) 8.4.5.2.13: the array ref[], extended by projecting the side or by repeating the last
-  // sample
+  // H.266 (V3, 09/2023) 8.4.5.2.13: the array ref[], extended by projecting the side
+  // or repeating the last sample.
   void fill_main() {
     const int width = 1 << log2_width_, height = 1 << log2_height_;
     if (direction_.angle < 0) {
@@ -195,10 +192,11 @@ class AngularPredictor {
     }
   }
 
-  // H.266 (V3, 09/2023) 8.4.5.2.15, modes that look away from the side: nScale, negative for no combination
+  // H.266 (V3, 09/2023) 8.4.5.2.15, modes that look away from the side: nScale, negative for no combination.
   int combination_scale() const {
     if (ref_idx_ > 0 || direction_.angle <= 0) return -1;
-    return std::min(2, log2_height_ - (floor_log2(3 * direction_.inverse_angle - 2) - 8));
+    const int log2 = std::bit_width(static_cast<unsigned>(3 * direction_.inverse_angle - 2)) - 1;
+    return std::min(2, log2_height_ - (log2 - 8));
   }
   void combine_slanted(int y, int width, int scale, uint16_t* row) const {
     for (int x = 0; x < std::min(width, 3 << scale); ++x) {
@@ -239,37 +237,51 @@ void ReferenceSamples::smooth() {
 void ReferenceSamples::fetch(PlaneView picture, const NeighbourScope& scope, const PredictionBlock& block,
                              int bit_depth) {
   block_ = block;
-  const int width = 1 << block.log2_width, height = 1 << block.log2_height;
-  const int column = block.x - 1 - block.ref_idx, row = block.y - 1 - block.ref_idx;
-  corner_ = 2 * height + block.ref_idx;
-  size_ = corner_ + block.ref_idx + 2 * width + 1;
-  const auto known = [&scope](int x, int y) { return scope.map->find(x, y, scope.slice) != nullptr; };
-  // Availability ends somewhere on the way down and on the way right, and never starts again.
-  int left_count = 0, above_count = 0;
-  while (left_count < 2 * height && known(block.x - 1, block.y + left_count)) left_count += 4;
-  while (above_count < 2 * width && block.x + above_count < scope.right_limit &&
-         known(block.x + above_count, block.y - 1))
-    above_count += 4;
-  const bool corner_known = known(block.x - 1, block.y - 1);
-  if (left_count == 0 && above_count == 0 && !corner_known) {
+  corner_ = 2 * (1 << block.log2_height) + block.ref_idx;
+  size_ = corner_ + block.ref_idx + 2 * (1 << block.log2_width) + 1;
+  const Known known = find_known(scope);
+  if (known.left == 0 && known.above == 0 && !known.corner) {
     std::fill_n(line_, size_, static_cast<uint16_t>(1 << (bit_depth - 1)));
     return;
   }
-  // The sample left of the block's first row; downwards is -1.
-  uint16_t* const left_top = &line_[2 * height - 1];
-  uint16_t* const above_first = line_ + corner_ + block.ref_idx + 1;
-  for (int i = 0; i < left_count; ++i) left_top[-i] = picture.at(block.y + i, column);
-  if (above_count > 0) std::copy_n(&picture.at(row, block.x), above_count, above_first);
-  if (corner_known) {
-    for (int i = 0; i <= block.ref_idx; ++i) line_[2 * height + i] = picture.at(block.y - 1 - i, column);
-    for (int i = 1; i <= block.ref_idx; ++i) line_[corner_ + i] = picture.at(row, column + i);
-  }
-  // Missing samples copy the one before them, from the lower left end on; the first ones copy the first known
-  // one.
-  if (left_count == 0) std::fill_n(line_, 2 * height, corner_known ? line_[2 * height] : *above_first);
-  if (left_count > 0) std::fill(line_, left_top + 1 - left_count, left_top[1 - left_count]);
-  if (!corner_known) std::fill(line_ + 2 * height, above_first, line_[2 * height - 1]);
-  std::fill(above_first + above_count, line_ + size_, above_first[above_count - 1]);
+  copy_known(picture, known);
+  substitute_missing(known);
+}
+
+// H.266 (V3, 09/2023) 8.4.5.2.8 Reference sample availability marking process
+// Availability ends somewhere on the way down and on the way right, and never starts again.
+ReferenceSamples::Known ReferenceSamples::find_known(const NeighbourScope& scope) const {
+  const int x = block_.x, y = block_.y;
+  const auto is_known = [&scope](int at_x, int at_y) {
+    return scope.map->find(at_x, at_y, scope.slice) != nullptr;
+  };
+  Known known{.left = 0, .above = 0, .corner = is_known(x - 1, y - 1)};
+  while (known.left < 2 << block_.log2_height && is_known(x - 1, y + known.left)) known.left += 4;
+  while (known.above < 2 << block_.log2_width && x + known.above < scope.right_limit &&
+         is_known(x + known.above, y - 1))
+    known.above += 4;
+  return known;
+}
+
+void ReferenceSamples::copy_known(PlaneView picture, const Known& known) {
+  const int ref_idx = block_.ref_idx, column = block_.x - 1 - ref_idx, row = block_.y - 1 - ref_idx;
+  uint16_t* const left = left_top();
+  for (int i = 0; i < known.left; ++i) left[-i] = picture.at(block_.y + i, column);
+  if (known.above > 0) std::copy_n(&picture.at(row, block_.x), known.above, above_first());
+  if (!known.corner) return;
+  for (int i = 0; i <= ref_idx; ++i) left[1 + i] = picture.at(block_.y - 1 - i, column);
+  for (int i = 1; i <= ref_idx; ++i) line_[corner_ + i] = picture.at(row, column + i);
+}
+
+// H.266 (V3, 09/2023) 8.4.5.2.9 Reference sample substitution process
+// Missing samples copy the one before them, from the lower left end on;
+// the first ones copy the first known one.
+void ReferenceSamples::substitute_missing(const Known& known) {
+  uint16_t* const corner = left_top() + 1;
+  if (known.left == 0) std::fill(line_, corner, known.corner ? *corner : *above_first());
+  if (known.left > 0) std::fill(line_, corner - known.left, corner[-known.left]);
+  if (!known.corner) std::fill(corner, above_first(), corner[-1]);
+  std::fill(above_first() + known.above, line_ + size_, above_first()[known.above - 1]);
 }
 
 void predict_intra(ReferenceSamples& refs, int mode, int bit_depth, MutablePlaneView out) {

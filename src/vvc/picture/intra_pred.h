@@ -2,9 +2,10 @@
 // Intra prediction of one luma block from the samples around it: planar, DC and the angular modes, with
 // reference smoothing, position-dependent combination (PDPC), wide angles and multiple reference lines.
 //
+//   const NeighbourScope scope{.map = &cu_map, .slice = 1, .right_limit = picture_width};
 //   ReferenceSamples refs;
-//   refs.fetch(picture_view, cu_map, {.x = 32, .y = 32, .log2_width = 5, .log2_height = 5, .ref_idx = 0,
-//   ...}); predict_intra(refs, kIntraDc, bit_depth, picture_view.block(32, 32, 32, 32));
+//   refs.fetch(picture.view(), scope, {.x = 32, .y = 32, .log2_width = 5, .log2_height = 5}, bit_depth);
+//   predict_intra(refs, kIntraDc, bit_depth, picture.view().block(32, 32, 32, 32));
 //
 // Modes: 0 planar, 1 DC, 2..66 angular (18 horizontal, 34 diagonal, 50 vertical).
 #pragma once
@@ -33,17 +34,17 @@ struct PredictionBlock {
 // Which neighbours may be used.
 struct NeighbourScope {
   const CuMap* map = nullptr;
-  uint16_t slice = 1;   // as in CuInfo
-  int right_limit = 0;  // above-right samples from this x on are never used: the picture's width, or with WPP
-                        // the right edge of the CTU
+  uint16_t slice = 1;  // as in CuInfo
+  // Samples above from this x on are never used: the picture's width,
+  // or with wavefronts the CTU's right edge.
+  int right_limit = 0;
 };
 
-// The line of samples around a block, from the lowest left one up to the corner and on to the rightmost
-// above.
+// The line of samples around a block, from the lowest left one up to the corner
+// and on to the rightmost above.
 class ReferenceSamples {
  public:
   // Reads the samples from the picture under reconstruction; missing ones are substituted.
-  // H.266 8.4.5.2.8, 8.4.5.2.9
   void fetch(PlaneView picture, const NeighbourScope& scope, const PredictionBlock& block, int bit_depth);
   // H.266 8.4.5.2.10: 1-2-1 smoothing in place; the two ends stay.
   void smooth();
@@ -55,14 +56,27 @@ class ReferenceSamples {
 
  private:
   static constexpr int kMaxSide = 64, kMaxRefIdx = 2;
+  // How many samples are there, counted from the corner.
+  struct Known {
+    int left, above;
+    bool corner;
+  };
+  Known find_known(const NeighbourScope& scope) const;
+  void copy_known(PlaneView picture, const Known& known);
+  void substitute_missing(const Known& known);
+  // The sample left of the block's first row (the next one down stands before it),
+  // and the one above its first column.
+  uint16_t* left_top() { return &line_[corner_ - block_.ref_idx - 1]; }
+  uint16_t* above_first() { return &line_[corner_ + block_.ref_idx + 1]; }
+
   PredictionBlock block_;
   int corner_ = 0;  // index of the corner sample: 2 * height + ref_idx
   int size_ = 0;
   uint16_t line_[4 * kMaxSide + 2 * kMaxRefIdx + 1];
 };
 
-// The prediction for `mode` into `out` (block height rows x block width cols). Smooths refs where the
-// standard does. Precondition: planar only with ref_idx 0.
+// The prediction for `mode` into `out` (block height rows x block width cols).
+// Smooths refs where the standard does. Precondition: planar only with ref_idx 0.
 void predict_intra(ReferenceSamples& refs, int mode, int bit_depth, MutablePlaneView out);
 
 // The six most probable modes, H.266 8.4.2, from the modes left (at the block's lower left corner) and above

@@ -18,8 +18,8 @@ bool ternary_size_allowed(const PartitionConstraints& c, const CodingNode& n) {
   return n.log2_width <= limit && n.log2_height <= limit;
 }
 
-// The middle part of a ternary split may not be halved the same way: two binary splits would give the same
-// blocks.
+// The middle part of a ternary split may not be halved the same way:
+// two binary splits would give the same blocks.
 bool repeats_ternary(const CodingNode& n, Split ternary) {
   return n.parent == ternary && n.part == 1;
 }
@@ -52,8 +52,7 @@ PartitionConstraints partition_constraints(const Sps& sps, const PictureHeader& 
   return c;
 }
 
-// H.266 (V3, 09/2023) 6.4.1 Derivation process for allowed quad splits, 6.4.2 binary splits, 6.4.3 ternary
-// splits
+// H.266 (V3, 09/2023) 6.4.1 Derivation process for allowed quad splits, 6.4.2 binary ones, 6.4.3 ternary
 AllowedSplits allowed_splits(const PartitionConstraints& c, const CodingNode& n, PictureSize picture) {
   const bool quad_allowed = n.parent == Split::kQuad && n.log2_width > c.min_qt_log2;
   const bool depth_allowed = n.mtt_depth < c.max_mtt_depth + n.implicit_bt_depth;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How a coding tree unit may be split, and what a decoder remembers of coding units for the contexts of later
-// ones.
+// How a coding tree unit may be split, and what a decoder remembers of coding units
+// for the contexts of later ones.
 //
 //   PartitionConstraints constraints = partition_constraints(sps, picture_header);
 //   AllowedSplits allowed = allowed_splits(constraints, node, {width, height});
 //
 //   CuMap map(width, height);
-//   if (const CuInfo* left = map.find(x - 1, y, slice)) ... left->intra_mode ...
+//   const CuInfo* left = map.find(x - 1, y, slice);            // null: no such neighbour
 #pragma once
 
 #include <cstdint>
@@ -74,12 +74,12 @@ struct AllowedSplits {
   int vertical() const { return binary_vertical + ternary_vertical; }
 };
 
-// H.266 6.4.1 to 6.4.3. A node that crosses the right or lower border of the picture must be split: none is
-// false.
+// H.266 6.4.1 to 6.4.3. For a node that crosses the right or lower border of the picture `none` is false: it
+// must be split.
 AllowedSplits allowed_splits(const PartitionConstraints& constraints, const CodingNode& node,
                              PictureSize picture);
 
-// The `parts` (2 to 4) children in coding order. Children may lie outside the picture: those are not coded.
+// The 2 to 4 children in coding order. Children may lie outside the picture: those are not coded.
 struct ChildNodes {
   CodingNode node[4];
   int count = 0;
@@ -94,7 +94,6 @@ struct CuInfo {
   uint8_t qt_depth = 0;
   uint8_t intra_mode = 0;  // 0..66
   int8_t qp = 0;           // QpY
-  uint8_t unused = 0;
 };
 
 class CuMap {

@@ -6,7 +6,7 @@
 #include "vvc/picture/add_residual.h"
 #include "vvc/picture/scaling.h"
 #include "vvc/picture/transform.h"
-#include "vvc/residual/residual_syntax.h"
+#include "vvc/residual/scan.h"
 
 namespace llmcodec::vvc {
 namespace {

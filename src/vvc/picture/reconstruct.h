@@ -3,8 +3,8 @@
 // decoder share it, so that they cannot drift apart.
 //
 //   BlockReconstructor reconstructor(picture.view(), bit_depth);
-//   reconstructor.predict({.x = 0, .y = 0, ...}, kIntraDc, scope);
-//   reconstructor.add_residual({.x = 0, .y = 0, .levels = levels, .last = last, .qp = qp, ...});
+//   reconstructor.predict({.x = 32, .y = 0}, kIntraDc, scope);
+//   reconstructor.add_residual({.x = 32, .y = 0, .levels = levels, .last = last, .qp = 30});
 //
 // Views the picture, which must outlive it.
 #pragma once

@@ -17,10 +17,10 @@
 #include <cstring>
 
 #include "vvc/picture/transform.h"
-#include "vvc/residual/residual_syntax.h"
+#include "vvc/residual/scan.h"
 
-#ifndef LLMCODEC_BLOCK_RESIDUAL_ONCE
-#define LLMCODEC_BLOCK_RESIDUAL_ONCE
+#ifndef LLMCODEC_RESIDUAL_32X32_ONCE
+#define LLMCODEC_RESIDUAL_32X32_ONCE
 namespace llmcodec::vvc {
 
 constexpr int kBlockSide = 32;
@@ -142,12 +142,12 @@ void transform_plainly(const PairedBlock& in, int bit_depth, int16_t* residual) 
 
 HWY_EXPORT(transform_pairs);
 
-BlockResidual::BlockResidual(const Scaler& scaler, int bit_depth) : scaler_(scaler), bit_depth_(bit_depth) {
+Residual32x32::Residual32x32(const Scaler& scaler, int bit_depth) : scaler_(scaler), bit_depth_(bit_depth) {
   for (int level = -kTable; level < kTable; ++level)
     scaled_[static_cast<size_t>(level + kTable)] = static_cast<int16_t>(scaler(level));
 }
 
-void BlockResidual::operator()(const int32_t* levels, int last, int16_t* residual) const {
+void Residual32x32::operator()(const int32_t* levels, int last, int16_t* residual) const {
   PairedBlock block;
   std::memset(&block, 0, sizeof block);
   const ScanOrder& scan = scan_order(5, 5);

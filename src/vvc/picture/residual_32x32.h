@@ -2,7 +2,7 @@
 // Levels of a 32x32 block to the residual that every decoder adds: scaling and inverse transform in one, for
 // the encoder that checks each block. The same numbers as Scaler and inverse_dct().
 //
-//   BlockResidual residual_of(scaler, 10);
+//   Residual32x32 residual_of(scaler, 10);
 //   residual_of(levels, last, residual);      // levels[n] at scan position n
 #pragma once
 
@@ -13,9 +13,9 @@
 
 namespace llmcodec::vvc {
 
-class BlockResidual {
+class Residual32x32 {
  public:
-  BlockResidual(const Scaler& scaler, int bit_depth);
+  Residual32x32(const Scaler& scaler, int bit_depth);
 
   // levels[0..last] (last -1: none) are TransCoeffLevel. `residual`: 32x32, row-major, aligned to 64.
   void operator()(const int32_t* levels, int last, int16_t* residual) const;

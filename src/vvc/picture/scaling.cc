@@ -4,8 +4,8 @@
 namespace llmcodec::vvc {
 
 Scaler::Scaler(int qp_prime, int bit_depth, int log2_width, int log2_height) {
-  // levelScale of 8.7.3: one sixth of an octave apart; the second row makes up for the odd power of two in
-  // the size.
+  // levelScale of 8.7.3: one sixth of an octave apart;
+  // the second row makes up for the odd power of two in the size.
   constexpr int kLevelScale[2][6] = {{40, 45, 51, 57, 64, 72}, {57, 64, 72, 80, 90, 102}};
   constexpr int kFlatScalingFactor = 16;   // m
   constexpr int kLog2TransformRange = 15;  // log2TransformRange

@@ -4,9 +4,9 @@
 //   Scaler scaler(qp_prime, bit_depth, log2_width, log2_height);   // qp_prime = QpY + 6 * (bit_depth - 8)
 //   int32_t coefficient = scaler(level);
 //
-// A level counts steps of Du = 2^((qp_prime - 9) / 6) samples in the orthonormal domain (levels of quantiser
-// Q0 are even, of Q1 odd or zero). A coefficient of an N x N block is the orthonormal one times 2^(15 -
-// bit_depth - log2 N).
+// A level counts steps of Du = 2^((qp_prime - 9) / 6) samples in the orthonormal
+// domain (levels of quantiser Q0 are even, of Q1 odd or zero).
+// A coefficient of an N x N block is the orthonormal one times 2^(15 - bit_depth - log2 N).
 #pragma once
 
 #include <algorithm>

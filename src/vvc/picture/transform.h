@@ -2,8 +2,7 @@
 // The DCT-II of H.266: the exact integer inverse that every decoder computes, and a forward one for encoders.
 //
 //   int16_t residual[32 * 32];
-//   inverse_dct(coefficients, {.log2_width = 5, .log2_height = 5, .columns = 32, .rows = 32}, bit_depth,
-//   residual);
+//   inverse_dct(coefficients, {.log2_width = 5, .log2_height = 5, .columns = 8, .rows = 4}, 10, residual);
 //
 // Blocks are row-major with stride = width; row 0, column 0 is the lowest frequency.
 #pragma once
@@ -12,9 +11,9 @@
 
 namespace llmcodec::vvc {
 
-// Row k, column n of the standard's N-point transform matrix is dct_coefficient(k * 64 / N, n) for n < N: a
-// cosine of amplitude 64 * sqrt(2) (64 for k = 0), rounded by hand to keep rows nearly orthogonal. k, n in
-// 0..63.
+// Row k, column n of the standard's N-point transform matrix is dct_coefficient(k * 64 / N, n) for n < N:
+// a cosine of amplitude 64 * sqrt(2) (64 for k = 0), rounded by hand to keep rows nearly orthogonal.
+// k and n are in 0..63.
 int dct_coefficient(int k, int n);
 
 struct TransformSize {
@@ -25,9 +24,9 @@ struct TransformSize {
   int rows = 32;
 };
 
-// H.266 8.7.4: columns, rounding to 16 bits, rows, rounding to samples. Coefficients in [-32768, 32767];
-// residual is in sample units, before the prediction is added, clipped to 16 bits (which the final clip to
-// samples hides).
+// H.266 8.7.4: columns, rounding to 16 bits, rows, rounding to samples. Coefficients in [-32768, 32767].
+// The residual is in sample units, before the prediction is added, and clipped to 16 bits,
+// which the final clip to samples hides.
 void inverse_dct(const int32_t* coefficients, const TransformSize& size, int bit_depth, int16_t* residual);
 
 // Orthonormal coefficients of a residual, in sample units: energy is preserved to about 0.3 % (the integer

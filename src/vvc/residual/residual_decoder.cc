@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How it gains on the template: the arithmetic decoder lives in local variables; its window is left-aligned,
-// so that a context bin shifts by constants; bypass bins are taken sixteen at a time and parsed from a plain
-// bit window, what is left over is handed back; contexts of a coefficient come from one table look-up.
+// How it is faster than residual_syntax.h. The arithmetic decoder lives in local variables.
+// Its window is left-aligned, so that a context bin shifts by constants.
+// Bypass bins are taken sixteen at a time and parsed from a plain bit window;
+// those left over are handed back. The contexts of a coefficient come from one table look-up.
 #include "vvc/residual/residual_decoder.h"
 
 // Compiled twice for x86: shifts by a variable amount cost a third with BMI2, which comes with AVX2.
@@ -23,15 +24,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace llmcodec::vvc::HWY_NAMESPACE {
 namespace {
-
-// ceil(2^40 / range), range 256..511: exact quotients for dividends below 2^25.
-constexpr std::array<uint64_t, 256> make_reciprocals() {
-  std::array<uint64_t, 256> table{};
-  for (uint64_t range = 256; range < 512; ++range)
-    table[range - 256] = ((uint64_t{1} << 40) + range - 1) / range;
-  return table;
-}
-constexpr std::array<uint64_t, 256> kReciprocal = make_reciprocals();
 
 // Width of the LPS interval by P(1) >> 9 (6 bits) and bits 5 to 7 of the range.
 constexpr std::array<uint8_t, 512> make_lps_ranges() {
@@ -83,7 +75,7 @@ class Engine {
 
   // Sixteen bypass bins at once: the quotient of offset and range.
   LLMC_INLINE uint32_t sixteen_bypass() {
-    const auto bins = static_cast<uint32_t>(((value_ >> 39) * kReciprocal[range_ - 256]) >> 40);
+    const auto bins = static_cast<uint32_t>(((value_ >> 39) * kRangeReciprocals[range_ - 256]) >> 40);
     value_ = (value_ - ((uint64_t{range_} * bins) << 39)) << 16;
     extra_ -= 16;
     if (extra_ < kEnough) refill();
@@ -140,11 +132,11 @@ class BypassWindow {
     return static_cast<uint32_t>(bins_ >> count_) & ((1u << count) - 1);
   }
 
-  // As rice_code() of residual_syntax.h.
+  // As rice_code() of rice.h.
   LLMC_INLINE int rice_code(int rice) {
-    need(9);
+    need(kRicePrefixes + 1 + 3);  // a plain code with the largest Rice parameter
     const int ones = std::countl_one(bins_ << (64 - count_));
-    if (ones > 5) [[unlikely]]
+    if (ones > kRicePrefixes) [[unlikely]]
       return escape(rice);
     count_ -= ones + 1 + rice;
     return (ones << rice) + static_cast<int>((bins_ >> count_) & ((1u << rice) - 1));
@@ -161,15 +153,10 @@ class BypassWindow {
     count_ += 16;
   }
 
-  // A prefix of more than five ones: up to 17, then a suffix that grows with it.
   LLMC_INLINE int escape(int rice) {
-    constexpr int kMaxPrefix = 17, kRicePrefixes = 5;
     int prefix = 0;
-    while (prefix < kMaxPrefix && take(1) != 0) ++prefix;
-    const int above = std::max(prefix - kRicePrefixes, 0);
-    const int suffix_bits = prefix == kMaxPrefix ? 15 : above + rice;
-    const int base = ((1 << above) + kRicePrefixes - 1) << rice;
-    return base + static_cast<int>(take(suffix_bits));
+    while (prefix < kMaxRicePrefix && take(1) != 0) ++prefix;
+    return rice_base(prefix, rice) + static_cast<int>(take(rice_suffix_bits(prefix, rice)));
   }
 
   Engine& engine_;
@@ -177,27 +164,12 @@ class BypassWindow {
   int count_ = 0;  // <= 31 of the low bits of bins_ are unused
 };
 
-// Both context increments for the low byte of a template sum (locSumAbsPass1 and locNumSig):
-// bits 0-1 for sig_coeff_flag, bits 2-4 for the greater flags.
-constexpr std::array<uint8_t, 256> make_increments() {
-  std::array<uint8_t, 256> table{};
-  for (int i = 0; i < 256; ++i) {
-    const int sum = i & 31, count = i >> 5;
-    table[i] = static_cast<uint8_t>(std::min((sum + 1) >> 1, 3) | std::clamp(sum - count, 0, 4) << 2);
-  }
-  return table;
-}
-constexpr std::array<uint8_t, 256> kIncrements = make_increments();
-
-// First context of sig_coeff_flag by QState: 12 * Max(0, QState - 1).
-constexpr uint8_t kSigSet[4] = {0, 0, 12, 24};
-
-// Rice parameter by template sum of full levels: [0] for dec_abs_level, [1] for abs_remainder (sum less 20).
+// Rice parameter by template sum of full levels: [0] for dec_abs_level, [1] for abs_remainder.
 constexpr auto make_rice() {
   std::array<std::array<uint8_t, 256>, 2> table{};
   for (int sum = 0; sum < 256; ++sum) {
     table[0][sum] = static_cast<uint8_t>(rice_parameter(sum));
-    table[1][sum] = static_cast<uint8_t>(rice_parameter(sum - 20));
+    table[1][sum] = static_cast<uint8_t>(rice_parameter(sum - kRemainderSum));
   }
   return table;
 }
@@ -212,7 +184,16 @@ struct Subblock {
   int abs_level[16];
 };
 
-// One block. All members that the loops change are locals of read(), so that they stay in registers.
+// How far the block has come. A local of read(), as is all that the loops change,
+// so that it stays in registers.
+struct Progress {
+  int last;    // scan position of the last level
+  int budget;  // context bins left
+  int state = 0;
+  bool in_range = true;
+};
+
+// One block.
 template <bool kRaster>
 class BlockReader {
  public:
@@ -225,17 +206,13 @@ class BlockReader {
         out_(out) {}
 
   ResidualInfo read() {
-    const int last = last_sig_coeff(bins_, 0, log2_width_, log2_height_);
+    Progress p{.last = last_sig_coeff(bins_, 0, log2_width_, log2_height_),
+               .budget = context_bin_budget(log2_width_, log2_height_)};
     Engine engine(bins_);
-    int budget = context_bin_budget(log2_width_, log2_height_);
-    int state = 0;
-    bool in_range = true;
-    for (int i = last >> 4; i >= 0; --i) {
-      if (!sb_coded_flag(engine, i, last >> 4)) continue;
-      in_range &= subblock(engine, 16 * i, last, budget, state);
-    }
+    for (int i = p.last >> 4; i >= 0; --i)
+      if (sb_coded_flag(engine, i, p.last >> 4)) subblock(engine, 16 * i, p);
     engine.hand_back(bins_);
-    return {last, in_range};
+    return {p.last, p.in_range};
   }
 
  private:
@@ -250,72 +227,65 @@ class BlockReader {
     return coded;
   }
 
-  LLMC_INLINE bool subblock(Engine& engine, int first, int last, int& budget, int& state) {
+  LLMC_INLINE void subblock(Engine& engine, int first, Progress& p) {
     Subblock s;
-    int n = std::min(first + 15, last);
-    const int inferred = n == last ? last : first > 0 ? first : -1;
-    for (; n >= first && budget >= 4; --n)
-      pass1(engine, s, n, {n == inferred && s.significant == 0, n == last}, budget, state);
+    int n = std::min(first + 15, p.last);
+    const int inferred = n == p.last ? p.last : first > 0 ? first : -1;
+    for (; n >= first && p.budget >= 4; --n) pass1(engine, s, n, n == inferred && s.significant == 0, p);
     BypassWindow window(engine);
     for (uint32_t left = s.has_remainder; left != 0;) {
       const int bit = std::bit_width(left) - 1;
       left ^= 1u << bit;
       pass2(window, s, first + bit);
     }
-    for (; n >= first; --n) pass3(window, s, n, state);
-    const bool in_range = s.significant == 0 || signs(window, s, first);
+    for (; n >= first; --n) pass3(window, s, n, p.state);
+    if (s.significant != 0) p.in_range &= signs(window, s, first);
     window.hand_back();
-    return in_range;
   }
 
-  struct Place {
-    bool sig_inferred;
-    bool is_last;
-  };
-
-  LLMC_INLINE void pass1(Engine& engine, Subblock& s, int n, Place place, int& budget, int& state) {
-    const ScanEntry& entry = scan_.entries[n];
-    const uint32_t increments = kIncrements[residual_detail::template_sum(levels_ + entry.padded) & 255];
-    if (!place.sig_inferred) {
-      --budget;
-      const int inc = kSigSet[state] + entry.sig_offset + static_cast<int>(increments & 3);
+  LLMC_INLINE void pass1(Engine& engine, Subblock& s, int n, bool sig_inferred, Progress& p) {
+    const ScanEntry& place = scan_.entries[n];
+    const TemplateIncrements increments = kTemplateIncrements[template_sum(levels_ + place.padded) & 255];
+    if (!sig_inferred) {
+      --p.budget;
+      const int inc = kSigSet[p.state] + place.sig_offset + increments.sig;
       if (!engine.bin(contexts_[ctx::kSigCoeffFlag + inc])) {
-        state = next_state(state, 0);
+        p.state = next_state(p.state, 0);
         return;
       }
     }
-    const int inc = place.is_last ? 0 : entry.greater_offset + static_cast<int>(increments >> 2);
-    int level = 1;
-    --budget;
-    if (engine.bin(contexts_[ctx::kAbsLevelGt1Flag + inc])) {
-      const int parity = engine.bin(contexts_[ctx::kParLevelFlag + inc]);
-      const int gt3 = engine.bin(contexts_[ctx::kAbsLevelGt3Flag + inc]);
-      level = 2 + parity + 2 * gt3;
-      s.has_remainder |= static_cast<uint32_t>(gt3) << (n & 15);
-      budget -= 2;
-    }
-    found(s, n, level, state);
-    levels_[entry.padded] = residual_detail::pack_pass1(level);
-    state = next_state(state, level & 1);
+    const int level = greater_flags(engine, n == p.last ? 0 : place.greater_offset + increments.greater);
+    p.budget -= level > 1 ? 3 : 1;
+    s.has_remainder |= static_cast<uint32_t>(level > 3) << (n & 15);
+    found(s, n, level, p.state);
+    levels_[place.padded] = pack_pass1(level);
+    p.state = next_state(p.state, level & 1);
+  }
+
+  // abs_level_gtx_flag[0], par_level_flag, abs_level_gtx_flag[1]: the level as far as they tell it, 1 to 5.
+  LLMC_INLINE int greater_flags(Engine& engine, int inc) {
+    if (!engine.bin(contexts_[ctx::kAbsLevelGt1Flag + inc])) return 1;
+    const int parity = engine.bin(contexts_[ctx::kParLevelFlag + inc]);
+    return 2 + parity + 2 * engine.bin(contexts_[ctx::kAbsLevelGt3Flag + inc]);
   }
 
   LLMC_INLINE void pass2(BypassWindow& window, Subblock& s, int n) {
-    const ScanEntry& entry = scan_.entries[n];
-    const unsigned sum = residual_detail::template_sum(levels_ + entry.padded) >> 8;
+    const ScanEntry& place = scan_.entries[n];
+    const unsigned sum = template_sum(levels_ + place.padded) >> 8;
     int& level = s.abs_level[n & 15];
     level += 2 * window.rice_code(kRice[1][sum & 255]);
-    levels_[entry.padded] = residual_detail::pack_full(levels_[entry.padded], level);
+    levels_[place.padded] = pack_full(levels_[place.padded], level);
   }
 
   LLMC_INLINE void pass3(BypassWindow& window, Subblock& s, int n, int& state) {
-    const ScanEntry& entry = scan_.entries[n];
-    const int rice = kRice[0][(residual_detail::template_sum(levels_ + entry.padded) >> 8) & 255];
+    const ScanEntry& place = scan_.entries[n];
+    const int rice = kRice[0][(template_sum(levels_ + place.padded) >> 8) & 255];
     const int word = window.rice_code(rice);
     const int zero = zero_position(state, rice);
     const int level = word == zero ? 0 : word < zero ? word + 1 : word;
     if (level != 0) {
       found(s, n, level, state);
-      levels_[entry.padded] = residual_detail::pack_full(0, level);
+      levels_[place.padded] = pack_full(0, level);
     }
     state = next_state(state, level & 1);
   }

@@ -2,10 +2,9 @@
 // residual_coding() for reading only, in about half the cycles: the same result as the description in
 // residual_syntax.h, which stays the definition (a test compares the two, bin for bin).
 //
-//   int32_t levels[1024] = {};
-//   ResidualInfo info = decode_residual(decoder, {.log2_width = 5, .log2_height = 5, .trans_coeff_level =
-//   levels}); ResidualInfo info = decode_residual_in_scan_order(decoder, 5, 5, levels);   // levels[n] at
-//   scan position n
+//   int32_t raster[1024] = {}, scanned[1024] = {};
+//   decode_residual(decoder, {.log2_width = 5, .log2_height = 5, .trans_coeff_level = raster});
+//   decode_residual_in_scan_order(decoder, 5, 5, scanned);        // scanned[n] at scan position n
 #pragma once
 
 #include <cstdint>
@@ -18,8 +17,8 @@ namespace llmcodec::vvc {
 // As residual_coding(bins, block, 0). Precondition: block.dep_quant.
 ResidualInfo decode_residual(CabacDecoder& bins, const TransformBlock& block);
 
-// The same, but levels[n] is the one at scan position n: for callers that need no block. Levels must be zero
-// before.
+// The same, but levels[n] is the one at scan position n: for callers that need no block.
+// All levels must be zero before.
 ResidualInfo decode_residual_in_scan_order(CabacDecoder& bins, int log2_width, int log2_height,
                                            int32_t* levels);
 

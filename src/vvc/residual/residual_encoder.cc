@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A writer knows all levels before it starts: states and packed levels of the whole block come first. Then
-// two chains of dependent steps run side by side, one through the models, one through the arithmetic coder,
-// as long as no branch is mispredicted: so abs_level_gtx_flag[0] is worked out even where it is not sent.
+// A writer knows all levels before it starts, so states and packed levels of the whole block come first.
+// Then two chains of dependent steps run side by side as long as no branch is mispredicted:
+// one through the models, one through the arithmetic coder.
+// That is why abs_level_gtx_flag[0] is worked out even where it is not sent.
 #include "vvc/residual/residual_encoder.h"
 
 // Compiled twice for x86: shifts by a variable amount cost a third with BMI2, which comes with AVX2.
@@ -18,6 +19,8 @@
 #include <bit>
 #include <cstdlib>
 
+#include "vvc/residual/residual_syntax.h"
+
 #undef LLMC_INLINE
 #define LLMC_INLINE [[gnu::always_inline]] inline
 
@@ -25,26 +28,9 @@ HWY_BEFORE_NAMESPACE();
 namespace llmcodec::vvc::HWY_NAMESPACE {
 namespace {
 
-// Both context increments for the low byte of a template sum: bits 0-1 for sig_coeff_flag, bits 2-4 for the
-// others.
-constexpr std::array<uint8_t, 256> make_increments() {
-  std::array<uint8_t, 256> table{};
-  for (int i = 0; i < 256; ++i) {
-    const int sum = i & 31, count = i >> 5;
-    table[static_cast<size_t>(i)] =
-        static_cast<uint8_t>(std::min((sum + 1) >> 1, 3) | std::clamp(sum - count, 0, 4) << 2);
-  }
-  return table;
-}
-constexpr std::array<uint8_t, 256> kIncrements = make_increments();
-
-// First model of sig_coeff_flag by QState.
-constexpr int kSigModels[4] = {ctx::kSigCoeffFlag, ctx::kSigCoeffFlag, ctx::kSigCoeffFlag + 12,
-                               ctx::kSigCoeffFlag + 24};
-
-// Every step of the arithmetic coder by lps_index() and range, so that the range, on which every bin waits
-// for the one before, passes through one look-up a bin: range after renormalisation less 256 in bits 0-7, the
-// shift above.
+// Every step of the arithmetic coder by lps_index() and range, so that the range,
+// on which every bin waits for the one before, passes through one look-up a bin:
+// range after renormalisation less 256 in bits 0-7, the shift above.
 constexpr uint32_t kNothing = 32;  // in place of an lps_index(): no bin
 struct Steps {
   uint16_t mps[33][256];  // by range - 256
@@ -143,26 +129,21 @@ class BypassBins {
     bits_ = bits_ << count | value;
     count_ += count;
   }
-  // As rice_code() of residual_syntax.h.
+  // As rice_code() of rice.h.
   LLMC_INLINE void rice_code(int value, int rice) {
     const int prefix = value >> rice;
-    if (prefix > 5) [[unlikely]]
+    if (prefix > kRicePrefixes) [[unlikely]]
       return escape(value, rice);
     put((((2u << prefix) - 2) << rice) | (static_cast<uint32_t>(value) & ((1u << rice) - 1)),
         prefix + 1 + rice);
   }
 
  private:
-  // A prefix of more than five ones: up to 17, then a suffix that grows with it.
   void escape(int value, int rice) {
-    constexpr int kMaxPrefix = 17, kRicePrefixes = 5;
-    const auto above = static_cast<unsigned>((value >> rice) - kRicePrefixes + 1);
-    const int prefix = std::min(kRicePrefixes + floor_log2(above), kMaxPrefix);
+    const int prefix = rice_prefix(value, rice), suffix_bits = rice_suffix_bits(prefix, rice);
     put((1u << prefix) - 1, prefix);
-    if (prefix < kMaxPrefix) put(0, 1);
-    const int suffix_bits = prefix == kMaxPrefix ? 15 : prefix - kRicePrefixes + rice;
-    const int base = ((1 << (prefix - kRicePrefixes)) + kRicePrefixes - 1) << rice;
-    put(static_cast<uint32_t>(value - base) & ((1u << suffix_bits) - 1), suffix_bits);
+    if (prefix < kMaxRicePrefix) put(0, 1);
+    put(static_cast<uint32_t>(value - rice_base(prefix, rice)) & ((1u << suffix_bits) - 1), suffix_bits);
   }
   LLMC_INLINE void flush() {
     engine_.bypass(bits_, count_);
@@ -203,21 +184,16 @@ class BlockWriter {
       const int level = (std::abs(levels_[n]) + (state >> 1)) >> 1;
       abs_[n] = static_cast<uint16_t>(level);
       states_[n] = static_cast<uint8_t>(state);
-      const int in_pass1 = std::min(level, 4 + (level & 1));
-      const int packed = in_pass1 | (level != 0) << 5 | std::min(level, residual_detail::kFullLevelClip) << 8;
-      packed_[scan_[n].padded] = static_cast<uint16_t>(packed);
+      packed_[scan_[n].padded] = packed_level(level);
       state = next_state(state, level & 1);
     }
   }
   // Five neighbours of every coefficient: no one has to wait for another, so in vectors.
   LLMC_INLINE void add_templates() {
-    const uint16_t* p = packed_;
     const int end = rows_ * kPaddedStride;
-    for (int i = 0; i < end; ++i)
-      sums_[i] = static_cast<uint16_t>(p[i + 1] + p[i + 2] + p[i + kPaddedStride] + p[i + kPaddedStride + 1] +
-                                       p[i + 2 * kPaddedStride]);
+    for (int i = 0; i < end; ++i) sums_[i] = static_cast<uint16_t>(template_sum(packed_ + i));
   }
-  unsigned template_sum(int n) const { return sums_[scan_[n].padded]; }
+  unsigned sums_of(int n) const { return sums_[scan_[n].padded]; }
 
   LLMC_INLINE bool sb_coded_flag(Engine& engine, int i) {
     const int x = scan_.subblock_x[i], y = scan_.subblock_y[i];
@@ -236,8 +212,7 @@ class BlockWriter {
   LLMC_INLINE void subblock(Engine& engine, int i) {
     const int first = 16 * i, top = std::min(first + 15, last_);
     int n = top;
-    // The last level of the block, and position 0 of a sub-block without others, are inferred to be
-    // significant.
+    // Inferred to be significant: the last level of the block, and position 0 of a sub-block without others.
     bool any = false;
     if (n == last_) {
       pass1(engine, n--, true);
@@ -255,15 +230,15 @@ class BlockWriter {
   // sig_coeff_flag, abs_level_gtx_flag[0], par_level_flag, abs_level_gtx_flag[1]. True for a level.
   LLMC_INLINE bool pass1(Engine& engine, int n, bool sig_inferred) {
     const ScanEntry& place = scan_[n];
-    const unsigned level = abs_[n], increments = kIncrements[template_sum(n) & 255];
+    const TemplateIncrements increments = kTemplateIncrements[sums_of(n) & 255];
+    const unsigned level = abs_[n];
     const unsigned significant = level > 0, above_1 = level > 1;
     if (!sig_inferred) {
-      ContextModel& model =
-          models_[kSigModels[states_[n]] + place.sig_offset + static_cast<int>(increments & 3)];
-      engine.bin(model, significant);
+      const int inc = kSigSet[states_[n]] + place.sig_offset + increments.sig;
+      engine.bin(models_[ctx::kSigCoeffFlag + inc], significant);
       --budget_;
     }
-    const int inc = n == last_ ? 0 : place.greater_offset + static_cast<int>(increments >> 2);
+    const int inc = n == last_ ? 0 : place.greater_offset + increments.greater;
     ContextModel& gt1 = significant ? models_[ctx::kAbsLevelGt1Flag + inc] : spare_;
     engine.bin_if(significant, gt1, above_1);
     budget_ -= static_cast<int>(significant + 2 * above_1);
@@ -275,12 +250,12 @@ class BlockWriter {
   }
 
   LLMC_INLINE void remainder(BypassBins& bypass, int n) {
-    const int rice = rice_parameter(static_cast<int>(template_sum(n) >> 8) - 20);
+    const int rice = rice_parameter(static_cast<int>(sums_of(n) >> 8) - kRemainderSum);
     bypass.rice_code((abs_[n] - 4) >> 1, rice);
   }
 
   LLMC_INLINE void without_contexts(BypassBins& bypass, int n) {
-    const int rice = rice_parameter(static_cast<int>(template_sum(n) >> 8));
+    const int rice = rice_parameter(static_cast<int>(sums_of(n) >> 8));
     const int zero = zero_position(states_[n], rice), level = abs_[n];
     bypass.rice_code(level == 0 ? zero : level <= zero ? level - 1 : level, rice);
   }

@@ -2,13 +2,12 @@
 // residual_coding() for writing only, in about half the cycles: the same bits as the description in
 // residual_syntax.h, which stays the definition (a test compares the two).
 //
-//   encode_residual_in_scan_order(encoder, 5, 5, levels, last);   // levels[n] at scan position n
+//   encode_residual_in_scan_order(encoder, 5, 5, levels, last);        // levels[n] at scan position n
 #pragma once
 
 #include <cstdint>
 
 #include "vvc/cabac/cabac_encoder.h"
-#include "vvc/residual/residual_syntax.h"
 
 namespace llmcodec::vvc {
 

@@ -2,23 +2,22 @@
 // residual_coding(): the quantised coefficients of one luma transform block, described once for writing
 // (CabacEncoder), reading (CabacDecoder) and pricing (CabacCost).
 //
-// How a block is coded. Coefficients are visited from the last non-zero one back to position 0, sub-block by
-// sub-block of 4x4, each along up-right diagonals. In a sub-block the magnitudes come in three passes, then
-// the signs:
-//   pass 1  sig_coeff_flag, abs_level_gtx_flag[0], par_level_flag, abs_level_gtx_flag[1]: context bins, as
-//   long as the
-//           block's budget of 1.75 context bins per coefficient lasts;
-//   pass 2  abs_remainder for the coefficients whose pass 1 ended with "more than 3 and parity": Golomb-Rice
-//   bypass; pass 3  dec_abs_level for the coefficients that the budget did not reach: bypass.
-// Contexts and Rice parameters follow from five neighbours already coded (right, below, diagonal).
-// With dependent quantisation the parities drive a machine of four states; states 0 and 1 use quantiser Q0
-// (even multiples of the step), 2 and 3 use Q1 (odd multiples and zero), so TransCoeffLevel = 2 * AbsLevel -
-// (QState > 1).
+// How a block is coded. Coefficients are visited from the last non-zero one back to position 0 (scan.h).
+// In each sub-block of 4x4 the magnitudes come in three passes, then the signs:
+//   pass 1   sig_coeff_flag, abs_level_gtx_flag[0], par_level_flag, abs_level_gtx_flag[1]: context bins,
+//            as long as the block's budget of 1.75 context bins per coefficient lasts
+//   pass 2   abs_remainder of the coefficients whose pass 1 ended with abs_level_gtx_flag[1] = 1: bypass bins
+//   pass 3   dec_abs_level of the coefficients that the budget did not reach: bypass bins
+// Contexts and Rice parameters follow from five neighbours already coded (level_template.h).
 //
-//   int32_t levels[1024] = {};                                    // TransCoeffLevel, raster order, stride =
-//   width TransformBlock block{.log2_width = 5, .log2_height = 5, .dep_quant = true, .trans_coeff_level =
-//   levels}; residual_coding(encoder, block);                              // at least one level must be
-//   non-zero ResidualInfo info = residual_coding(decoder, block);          // levels must be zero before
+// With dependent quantisation the parities drive a machine of four states (QState).
+// States 0 and 1 use quantiser Q0 (even multiples of the step), 2 and 3 use Q1 (odd multiples and zero):
+//   TransCoeffLevel = sign * (2 * AbsLevel - (QState > 1)), or 0 for AbsLevel 0
+//
+//   int32_t levels[1024] = {};       // TransCoeffLevel in raster order
+//   TransformBlock block{.log2_width = 5, .log2_height = 5, .trans_coeff_level = levels};
+//   residual_coding(encoder, block, last);                       // `last` is the last level that is not 0
+//   ResidualInfo info = residual_coding(decoder, block, 0);      // levels must be 0 before
 #pragma once
 
 #include <algorithm>
@@ -27,57 +26,16 @@
 #include <cstdlib>
 
 #include "vvc/cabac/contexts.h"
+#include "vvc/residual/level_template.h"
+#include "vvc/residual/rice.h"
+#include "vvc/residual/scan.h"
 
 namespace llmcodec::vvc {
-
-// One coefficient's place in the scan, with all that the contexts take from the place.
-struct ScanEntry {
-  uint16_t raster;         // x + y * (width of the block)
-  uint16_t padded;         // x + y * kPaddedStride
-  uint8_t x, y;            // xC, yC
-  uint8_t sig_offset;      // part of ctxInc of sig_coeff_flag: 8, 4 or 0 by diagonal
-  uint8_t greater_offset;  // part of ctxInc of par_level_flag and abs_level_gtx_flag: 16, 11, 6 or 1
-};
-
-// Working arrays have two spare columns and rows, so that the template never has to look for the border.
-inline constexpr int kPaddedStride = 34;
-inline constexpr int kPaddedSize = kPaddedStride * 34;
-
-// Diagonal scan in 4x4 sub-blocks (H.266 6.5.2), low frequencies first, of a block of 4..64 by 4..64. Only
-// the low 32 columns and rows carry coefficients. `entries` has size() elements.
-struct ScanOrder {
-  const ScanEntry* entries;
-  int count;                  // min(width, 32) * min(height, 32)
-  const uint8_t* subblock_x;  // count / 16 elements each: sub-block coordinates in scan order
-  const uint8_t* subblock_y;
-  const ScanEntry& operator[](int scan_position) const { return entries[scan_position]; }
-};
-
-// log2 sizes 2..6. Built at first use, thread-safe, lives for ever.
-const ScanOrder& scan_order(int log2_width, int log2_height);
-
-// Scan position of column x, row y (both < 32 and inside the block).
-int scan_position_of(int log2_width, int log2_height, int x, int y);
 
 // State machine of dependent quantisation (H.266 7.3.11.11, stateTransTable): two bits per (state, parity).
 constexpr int next_state(int state, int parity) {
   constexpr uint32_t kTable = 0 | 2u << 2 | 2u << 4 | 0 | 1u << 8 | 3u << 10 | 3u << 12 | 1u << 14;
   return static_cast<int>(kTable >> (4 * state + 2 * parity)) & 3;
-}
-
-// H.266 9.3.3.11 Table "cRiceParam from locSumAbs"; sum is clipped to 0..31.
-constexpr int rice_parameter(int sum) {
-  const int clipped = std::clamp(sum, 0, 31);
-  return clipped < 7 ? 0 : clipped < 14 ? 1 : clipped < 28 ? 2 : 3;
-}
-
-// Where a zero stands among the code words of dec_abs_level (ZeroPos).
-constexpr int zero_position(int state, int rice) {
-  return (state < 2 ? 1 : 2) << rice;
-}
-
-constexpr int floor_log2(unsigned value) {
-  return 31 - std::countl_zero(value);
 }
 
 // Context bins that a block may spend.
@@ -96,50 +54,6 @@ struct ResidualInfo {
   int last_scan_position = 0;  // of the last non-zero coefficient
   bool level_in_range = true;  // false: a level left [-32768, 32767], was clipped, and the stream is corrupt
 };
-
-namespace residual_detail {
-
-// Packed so that one sum over five neighbours gives every template at once: bits 0-4 level of pass 1 (<= 5
-// each), bits 5-7 non-zero flags, bits 8-15 full level clipped to 51 (above, the Rice parameter no longer
-// changes).
-inline constexpr int kFullLevelClip = 51;
-constexpr uint16_t pack_pass1(int level) {
-  return static_cast<uint16_t>(level << 8 | 32 | level);
-}
-constexpr uint16_t pack_full(uint16_t packed, int level) {
-  return static_cast<uint16_t>((packed & 0xff) | std::min(level, kFullLevelClip) << 8);
-}
-
-// H.266 9.3.4.2.7 (locNumSig, locSumAbsPass1) and 9.3.3.2 (locSumAbs)
-inline unsigned template_sum(const uint16_t* at) {
-  return at[1] + at[2] + at[kPaddedStride] + at[kPaddedStride + 1] + at[2 * kPaddedStride];
-}
-
-}  // namespace residual_detail
-
-// H.266 9.3.3.11 Binarization process for abs_remainder and 9.3.3.12 for dec_abs_level: prefixes below 6 are
-// plain Rice, from there the suffix grows with the prefix (limited Exp-Golomb of order rice + 1, at most 32
-// bits in all).
-template <class Bins>
-int rice_code(Bins& bins, int value, int rice) {
-  constexpr int kMaxPrefix = 17, kRicePrefixes = 5;
-  const auto base_of = [rice](int prefix) {
-    return prefix <= kRicePrefixes ? prefix << rice
-                                   : ((1 << (prefix - kRicePrefixes)) + kRicePrefixes - 1) << rice;
-  };
-  int prefix = value >> rice;
-  if (prefix > kRicePrefixes) {
-    const unsigned above = static_cast<unsigned>(prefix - kRicePrefixes + 1);
-    prefix = std::min(kRicePrefixes + floor_log2(above), kMaxPrefix);
-  }
-  prefix = bins.unary_bypass(prefix, kMaxPrefix);
-  const int suffix_bits = prefix <= kRicePrefixes ? rice
-                          : prefix == kMaxPrefix  ? 15
-                                                  : prefix - kRicePrefixes + rice;
-  const int base = base_of(prefix);
-  return base + static_cast<int>(bins.bypass(static_cast<uint32_t>(value - base) & ((1u << suffix_bits) - 1),
-                                             suffix_bits));
-}
 
 // last_sig_coeff_{x,y}_prefix. H.266 9.3.4.2.4: ctxInc = (binIdx >> ctxShift) + ctxOffset
 template <class Bins>
@@ -246,14 +160,11 @@ class ResidualCoder {
   // sig_coeff_flag, abs_level_gtx_flag[0], par_level_flag, abs_level_gtx_flag[1]
   void pass1(int n, bool sig_inferred) {
     const ScanEntry& place = scan_[n];
-    const unsigned sums = residual_detail::template_sum(levels_ + place.padded);
-    const int loc_sum_abs_pass1 = static_cast<int>(sums & 31), loc_num_sig = static_cast<int>(sums >> 5 & 7);
+    const TemplateIncrements increments = kTemplateIncrements[template_sum(levels_ + place.padded) & 255];
     const int target = abs_level_to_write(n);
     bool sig = sig_inferred;
     if (!sig_inferred) {
-      // H.266 9.3.4.2.8
-      const int inc =
-          12 * std::max(0, q_state_ - 1) + std::min((loc_sum_abs_pass1 + 1) >> 1, 3) + place.sig_offset;
+      const int inc = kSigSet[q_state_] + increments.sig + place.sig_offset;
       sig = bins_.bin(target != 0, ctx::kSigCoeffFlag + inc);
       --rem_bins_pass1_;
     }
@@ -261,8 +172,7 @@ class ResidualCoder {
       advance_state(0);
       return;
     }
-    // H.266 9.3.4.2.9
-    const int inc = n == last_ ? 0 : std::min(loc_sum_abs_pass1 - loc_num_sig, 4) + place.greater_offset;
+    const int inc = n == last_ ? 0 : increments.greater + place.greater_offset;
     int level = 1;
     if (bins_.bin(target > 1, ctx::kAbsLevelGt1Flag + inc)) {
       const int parity = bins_.bin(target & 1, ctx::kParLevelFlag + inc);
@@ -273,26 +183,26 @@ class ResidualCoder {
     }
     --rem_bins_pass1_;
     found(n, level);
-    levels_[place.padded] = residual_detail::pack_pass1(level);
+    levels_[place.padded] = pack_pass1(level);
     advance_state(level & 1);
   }
 
   // abs_remainder: AbsLevel = level of pass 1 + 2 * abs_remainder
   void pass2(int n) {
     const ScanEntry& place = scan_[n];
-    const int sum = static_cast<int>(residual_detail::template_sum(levels_ + place.padded) >> 8);
+    const int sum = static_cast<int>(template_sum(levels_ + place.padded) >> 8);
     int& level = abs_level_[n & 15];
     const int32_t target = block_.trans_coeff_level[place.raster];
     const int state_bit = static_cast<int>(state_above_1_ >> (n & 15) & 1);
     const int target_level = (std::abs(target) + state_bit) >> static_cast<int>(block_.dep_quant);
-    level += 2 * rice_code(bins_, (target_level - level) >> 1, rice_parameter(sum - 20));
-    levels_[place.padded] = residual_detail::pack_full(levels_[place.padded], level);
+    level += 2 * rice_code(bins_, (target_level - level) >> 1, rice_parameter(sum - kRemainderSum));
+    levels_[place.padded] = pack_full(levels_[place.padded], level);
   }
 
   // dec_abs_level: AbsLevel, with the code word of zero moved to ZeroPos
   void pass3(int n) {
     const ScanEntry& place = scan_[n];
-    const int sum = static_cast<int>(residual_detail::template_sum(levels_ + place.padded) >> 8);
+    const int sum = static_cast<int>(template_sum(levels_ + place.padded) >> 8);
     const int rice = rice_parameter(sum);
     const int zero = zero_position(q_state_, rice);
     const int target = abs_level_to_write(n);
@@ -300,7 +210,7 @@ class ResidualCoder {
     const int level = word == zero ? 0 : word < zero ? word + 1 : word;
     if (level != 0) {
       found(n, level);
-      levels_[place.padded] = residual_detail::pack_full(0, level);
+      levels_[place.padded] = pack_full(0, level);
     }
     advance_state(level & 1);
   }
@@ -354,8 +264,5 @@ template <class Bins>
 ResidualInfo residual_coding(Bins& bins, const TransformBlock& block, int last) {
   return ResidualCoder<Bins>(bins, block).code(last);
 }
-
-// Scan position of the last non-zero level, -1 for an empty block.
-int last_significant(const TransformBlock& block);
 
 }  // namespace llmcodec::vvc

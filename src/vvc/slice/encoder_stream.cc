@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "vvc/picture/transform.h"
-#include "vvc/residual/residual_syntax.h"
 #include "vvc/stream/hash.h"
 
 namespace llmcodec::vvc {
@@ -50,16 +48,6 @@ void EncoderStream::add_hash(PlaneView picture, int bit_depth) {
 
 void EncoderStream::add_suffix_sei(std::span<const std::byte> rbsp) {
   append_nal(bytes_, NalType::kSuffixSei, rbsp, StartCode::kShort);
-}
-
-void trace_transform_unit(TraceSink& trace, const CodingUnit& cu, const TransformUnit& tu) {
-  trace.element("TU x", tu.x);
-  trace.element("TU y", tu.y);
-  trace.element("IntraPredModeY", cu.mode);
-  trace.element("QpY", cu.qp);
-  const ScanOrder& scan = scan_order(tu.log2_width, tu.log2_height);
-  for (int n = tu.coded ? tu.last : -1; n >= 0; --n)
-    trace.element("TransCoeffLevel", tu.levels[scan[n].raster]);
 }
 
 }  // namespace llmcodec::vvc

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What both encoders do outside slice data: the stream of NAL units, and the intra mode and coefficients of
-// one block.
+// What both encoders do outside slice data: parameter sets, headers and SEI
+// messages, as a stream of NAL units.
 //
 //   LLMC_ASSIGN_OR_RETURN(EncoderStream stream, EncoderStream::start(sps, pps, nullptr));
 //   LLMC_RETURN_IF_ERROR(stream.begin_slice(slice_header));
@@ -15,8 +15,6 @@
 
 #include "llmcodec/plane.h"
 #include "llmcodec/status.h"
-#include "vvc/picture/scaling.h"
-#include "vvc/slice/slice_syntax.h"
 #include "vvc/stream/header_syntax.h"
 #include "vvc/stream/trace.h"
 
@@ -40,7 +38,6 @@ class EncoderStream {
 
   const Sps& sps() const { return *sets_.sps[0]; }
   const Pps& pps() const { return *sets_.pps[0]; }
-  size_t size() const { return bytes_.size(); }
   std::vector<std::byte> take() { return std::move(bytes_); }
 
  private:
@@ -50,8 +47,5 @@ class EncoderStream {
   bool slice_opens_access_unit_ = true;  // it does unless a picture header stands before it
   std::vector<std::byte> bytes_;
 };
-
-// The lines that the decoder's trace has for a transform unit, besides its syntax elements.
-void trace_transform_unit(TraceSink& trace, const CodingUnit& cu, const TransformUnit& tu);
 
 }  // namespace llmcodec::vvc

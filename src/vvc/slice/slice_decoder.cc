@@ -27,7 +27,7 @@ class DecoderBlocks {
   void transform_unit(const CodingUnit&, TransformUnit& tu) { tu.levels = levels_; }
 
   void finish(const CodingUnit& cu, const TransformUnit& tu) {
-    trace_unit(cu, tu);
+    if constexpr (kTrace) trace_transform_unit(*job_.trace, cu, tu);
     const PredictionBlock block{tu.x, tu.y, tu.log2_width, tu.log2_height, cu.ref_idx};
     reconstructor_.predict(block, cu.mode, scope(tu));
     if (!tu.coded) return;
@@ -44,17 +44,6 @@ class DecoderBlocks {
     const int ctb_log2 = job_.parameters.partition.ctb_log2;
     const int ctu_end = ((tu.x >> ctb_log2) + 1) << ctb_log2;
     return {&map_, job_.parameters.slice, job_.extent.wavefront ? ctu_end : job_.parameters.picture.width};
-  }
-
-  void trace_unit(const CodingUnit& cu, const TransformUnit& tu) const {
-    if constexpr (kTrace) {
-      for (const auto& [name, value] :
-           {std::pair{"TU x", tu.x}, {"TU y", tu.y}, {"IntraPredModeY", cu.mode}, {"QpY", cu.qp}})
-        job_.trace->element(name, value);
-      const ScanOrder& scan = scan_order(tu.log2_width, tu.log2_height);
-      for (int n = tu.coded ? tu.last : -1; n >= 0; --n)
-        job_.trace->element("TransCoeffLevel", tu.levels[scan[n].raster]);
-    }
   }
 
   const SliceJob& job_;
@@ -80,8 +69,8 @@ class SliceDecoder final : public ResidualSource {
   SliceDecoder(const SliceDecoder&) = delete;  // its parts refer to each other
   SliceDecoder& operator=(const SliceDecoder&) = delete;
 
-  // Goes on up to the next block of levels. False at the end of the slice, or when status() says what is
-  // wrong.
+  // Goes on up to the next block of levels. False at the end of the slice,
+  // or when status() says what is wrong.
   bool next_levels() {
     while (status_.is_ok() && row_ < job_.extent.ctu_rows) {
       if (!in_ctu_) begin_ctu();

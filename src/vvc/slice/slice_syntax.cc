@@ -18,4 +18,14 @@ SliceParameters slice_parameters(const Sps& sps, const Pps& pps, const SliceHead
   return p;
 }
 
+void trace_transform_unit(TraceSink& trace, const CodingUnit& cu, const TransformUnit& tu) {
+  trace.element("TU x", tu.x);
+  trace.element("TU y", tu.y);
+  trace.element("IntraPredModeY", cu.mode);
+  trace.element("QpY", cu.qp);
+  const ScanOrder& scan = scan_order(tu.log2_width, tu.log2_height);
+  for (int n = tu.coded ? tu.last : -1; n >= 0; --n)
+    trace.element("TransCoeffLevel", tu.levels[scan[n].raster]);
+}
+
 }  // namespace llmcodec::vvc

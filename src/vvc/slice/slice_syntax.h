@@ -3,24 +3,28 @@
 //
 //   SliceSyntax syntax(bins, parameters, cu_map, blocks);
 //   syntax.start_substream();
-//   for (each CTU) syntax.coding_tree_unit(ctu_x, ctu_y);
+//   for (int x = 0; x < ctu_columns; ++x) syntax.coding_tree_unit(x, ctu_y);
 //
-// Other readers come between, for instance to read the levels of several slices at once: then
+// In steps, where another reader takes the levels, for instance those of several slices at once:
 //
 //   syntax.begin(ctu_x, ctu_y);
-//   while (syntax.next_levels()) syntax.end_levels(read levels of syntax.block() from bins);
+//   while (syntax.next_levels()) syntax.end_levels(decode_residual(bins, syntax.block()));
 //
-// Bins is CabacEncoder, CabacDecoder or CabacCost. Blocks makes the choices when writing and takes them when
-// reading:
+// Bins is CabacEncoder, CabacDecoder or CabacCost.
+// Blocks makes the choices when writing and takes them when reading:
 //
-//   Split split(const CodingNode&, const AllowedSplits&)   the split wanted (ignored when reading)
-//   void coding_unit(CodingUnit&)      before its syntax: set ref_idx, mode and qp (ignored when reading)
-//   void transform_unit(const CodingUnit&, TransformUnit&)
-//                                      before its syntax: set coded, levels, last; when reading, give levels
-//                                      that are 0
-//   void finish(const CodingUnit&, const TransformUnit&)   after its syntax: reconstruct
-//   void element(const char* name, int value)              trace; empty when not wanted
-//   ResidualInfo code_residual(Bins&, const TransformBlock&)   optional: stands in for residual_coding()
+//   Split split(const CodingNode&, const AllowedSplits&);
+//       The split wanted (ignored when reading).
+//   void coding_unit(CodingUnit&);
+//       Before its syntax: sets ref_idx, mode and qp (ignored when reading).
+//   void transform_unit(const CodingUnit&, TransformUnit&);
+//       Before its syntax: sets coded, levels and last; when reading, gives levels that are 0.
+//   void finish(const CodingUnit&, const TransformUnit&);
+//       After its syntax: reconstructs.
+//   void element(const char* name, int value);
+//       Trace; empty when not wanted.
+//   ResidualInfo code_residual(Bins&, const TransformBlock&);
+//       Optional: stands in for residual_coding().
 //
 // After each CTU look at error(): a reader meets values that no conforming stream has.
 #pragma once
@@ -32,6 +36,8 @@
 #include "vvc/picture/intra_pred.h"
 #include "vvc/picture/partition.h"
 #include "vvc/residual/residual_syntax.h"
+#include "vvc/stream/header_syntax.h"
+#include "vvc/stream/trace.h"
 
 namespace llmcodec::vvc {
 
@@ -93,6 +99,9 @@ int exp_golomb_bypass(Bins& bins, int value) {
          static_cast<int>(bins.bypass(static_cast<uint32_t>(value - base) & ((1u << prefix) - 1), prefix));
 }
 
+// The lines that a trace has for a transform unit besides its syntax elements: place, mode, QP and levels.
+void trace_transform_unit(TraceSink& trace, const CodingUnit& cu, const TransformUnit& tu);
+
 inline constexpr const char* kLevelOutOfRange = "a transform coefficient level leaves 16 bits";
 
 template <class Bins, class Blocks>
@@ -120,8 +129,8 @@ class SliceSyntax {
     nodes_[0] = root;
     node_count_ = 1;
   }
-  // Goes on up to the levels of block(); false when the CTU has no more. Between the two calls the caller has
-  // them coded.
+  // Goes on up to the levels of block(); false when the CTU has no more.
+  // Between the two calls the caller has them coded.
   bool next_levels() {
     for (;;) {
       if (part_count_ > 0) {
@@ -166,8 +175,8 @@ class SliceSyntax {
     }
   }
 
-  // split_cu_flag, split_qt_flag, mtt_split_cu_vertical_flag, mtt_split_cu_binary_flag: only those that are a
-  // choice
+  // split_cu_flag, split_qt_flag, mtt_split_cu_vertical_flag,
+  // mtt_split_cu_binary_flag: only those that are a choice
   Split split_mode(const CodingNode& node, const AllowedSplits& allowed) {
     const int horizontal = allowed.horizontal(), vertical = allowed.vertical();
     const int choices = 2 * static_cast<int>(allowed.quad) + horizontal + vertical;
@@ -248,8 +257,7 @@ class SliceSyntax {
             static_cast<uint8_t>(cu.log2_height),
             static_cast<uint8_t>(cu.qt_depth),
             static_cast<uint8_t>(cu.mode),
-            static_cast<int8_t>(qp_),
-            0};
+            static_cast<int8_t>(qp_)};
   }
 
   // intra_luma_ref_idx .. intra_luma_mpm_remainder

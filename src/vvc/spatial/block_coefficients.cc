@@ -7,7 +7,7 @@
 #include "vvc/picture/rounding.h"
 #include "vvc/picture/scaling.h"
 #include "vvc/picture/transform.h"
-#include "vvc/residual/residual_syntax.h"
+#include "vvc/residual/scan.h"
 #include "vvc/trellis/trellis.h"
 
 namespace llmcodec::vvc {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// From samples and their prediction to what the trellis takes: coefficients in scan order and 2^-8 of the
-// union step.
+// From samples and their prediction to what the trellis takes:
+// coefficients in scan order and 2^-8 of the union step.
 //
 //   BlockCoefficients coefficients(10);
 //   coefficients.set_qp(30);
-//   coefficients.transform(source_block, prediction, out);          // out[n] at scan position n
+//   coefficients.transform(source_block, prediction, out);           // out[n] at scan position n
 //
 // Deterministic: the same on every machine.
 #pragma once
@@ -22,8 +22,7 @@ class BlockCoefficients {
   void set_qp(int qp);
   int qp() const { return qp_; }
 
-  // Of source minus prediction: views of one size, sides 4, 8, 16 or 32. `out`: one for every coefficient of
-  // the block.
+  // Of source minus prediction, views of one size with sides 4, 8, 16 or 32. `out` has room for all of them.
   void transform(PlaneView source, PlaneView prediction, int32_t* out);
   // The coefficient at position 0 of a block whose residual has this sum.
   int32_t mean_coefficient(int64_t residual_sum, int log2_width, int log2_height) const;

@@ -4,19 +4,17 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "vvc/residual/residual_syntax.h"
-
 namespace llmcodec::vvc {
 
-int32_t nearest_mean_level(int32_t coefficient, int state) {
-  constexpr int kOne = 1 << kCoefficientFraction, kLargest = 32766;
-  const int magnitude = std::min(std::abs(coefficient), kLargest * kOne);
-  const int pairs = (state < 2 ? magnitude + kOne : magnitude) >> (kCoefficientFraction + 1);
-  int level = 2 * pairs;
-  if (state >= 2 && magnitude >= kOne) ++level;
-  level = std::min(level, kLargest + (state >= 2));
-  return coefficient < 0 ? -level : level;
+namespace {
+
+// The level at position 0, whose coefficient is the block's mean: zero below one step.
+int32_t mean_level(int32_t coefficient, int state) {
+  constexpr int kOne = 1 << kCoefficientFraction;
+  return state >= 2 && std::abs(coefficient) < kOne ? 0 : nearest_level(coefficient, state);
 }
+
+}  // namespace
 
 BlockQuantizer::BlockQuantizer(PlaneView source, MutablePlaneView picture, const Options& options)
     : source_(source), picture_(picture), options_(options), coefficients_of_(options.bit_depth) {}
@@ -62,8 +60,8 @@ void BlockQuantizer::adapt(const PredictionBlock& b, const NeighbourScope& scope
     sum += row_sum;
   }
   levels_.assign(found.levels.begin(), found.levels.end());
-  levels_[0] = nearest_mean_level(coefficients_of_.mean_coefficient(sum, b.log2_width, b.log2_height),
-                                  found.last > 0 ? found.final_state : 0);
+  levels_[0] = mean_level(coefficients_of_.mean_coefficient(sum, b.log2_width, b.log2_height),
+                          found.last > 0 ? found.final_state : 0);
   last_ = found.last > 0 ? found.last : levels_[0] != 0 ? 0 : -1;
 }
 

@@ -4,7 +4,7 @@
 //   BlockQuantizer quantizer(source.view(), picture.view(), {.bit_depth = 10, .lambda = 0.45});
 //   quantizer.set_qp(30);
 //   quantizer.quantize({.x = 0, .y = 0}, scope, encoder.contexts());
-//   quantizer.levels()[0..quantizer.last()]                 // in scan order
+//   std::span<const int32_t> levels = quantizer.levels();            // in scan order
 //
 // Views source and picture, which must outlive it. Not thread-safe.
 #pragma once
@@ -51,8 +51,8 @@ class BlockQuantizer {
   // Writes the DC prediction of the block (sides 4 to 32) into the picture, and finds its levels. Prices are
   // taken from `contexts`.
   void quantize(const PredictionBlock& block, const NeighbourScope& scope, const ContextSet& contexts);
-  // The same for a block with ref_idx 1 or 2, whose prediction is one number: only the level at position 0
-  // is new.
+  // The same for a block with ref_idx 1 or 2, whose prediction is one number:
+  // only the level at position 0 is new.
   void adapt(const PredictionBlock& block, const NeighbourScope& scope, const FoundLevels& found);
 
   // Of the last quantize() or adapt(): one for every coefficient, in scan order. Valid until the next.
@@ -73,9 +73,5 @@ class BlockQuantizer {
   int last_ = -1;
   std::optional<Trellis> trellises_[4][4];  // by log2 of width and height, less 2; made when first needed
 };
-
-// Nearest level to `coefficient` (2^-8 steps) that quantiser Q0 (even) or Q1 (odd or zero) of `state` has;
-// zero up to one step.
-int32_t nearest_mean_level(int32_t coefficient, int state);
 
 }  // namespace llmcodec::vvc

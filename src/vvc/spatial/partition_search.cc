@@ -27,8 +27,7 @@ int64_t flag_cost(const ContextSet& contexts, int context, int value) {
 }
 
 // split_cu_flag, mtt_split_cu_vertical_flag, mtt_split_cu_binary_flag. The neighbours' sizes, which choose
-// among the models of the first two, are not looked at: the models differ by less than the search's gain
-// depends on.
+// among the models of the first two, are not looked at: these models differ too little to change the choice.
 int64_t split_cost(const ContextSet& contexts, const AllowedSplits& allowed, int depth, Split split) {
   const int horizontal = allowed.horizontal(), vertical = allowed.vertical();
   if (horizontal + vertical == 0) return 0;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How 32x32 blocks of noise are split, and with which levels their parts are coded.
 //
-// Why split noise? No partition is better than another on average: each more block costs about ten bits. But
-// the cost of a block in one basis differs from that in another by 17 to 22 bits of standard deviation, and
-// the least of many is clearly below the mean. That is worth 0.05 to 0.1 dB at 1.5 to 4 bits
-// (docs/decisions/031-spatial-partitions.md), and it is all that VVenC's presets win over a fixed 32x32 grid
-// on noise.
+// Why split noise? No partition is better than another on average: each further block costs about ten bits.
+// But the cost of a block in one basis differs from that in another by 17 to 22 bits
+// of standard deviation, and the least of many is clearly below the mean.
+// That is worth 0.05 to 0.1 dB at 1.5 to 4 bits (docs/decisions/031-spatial-partitions.md),
+// and it is all that VVenC's presets win over a fixed 32x32 grid on noise.
 //
 // How it works. Binary and ternary splits down to sides of 8, kMaxDepth times. Blocks are predicted from
 // source samples in place of decoded ones, so that none waits for another, and a block costs the same
@@ -15,7 +15,7 @@
 //
 //   PartitionSearch search(source.view(), {.bit_depth = 10, .lambda = 0.4});
 //   search.run(nodes, scope, prices);
-//   search.choice(0).splits, search.choice(0).parts[0].levels ...
+//   const PartitionChoice& choice = search.choice(0);                // of nodes[0]
 //
 // Views the source, which must outlive it. Not thread-safe.
 #pragma once

@@ -200,9 +200,6 @@ Result<SpatialEncoder> SpatialEncoder::create(const SpatialFormat& format, const
 uint32_t SpatialEncoder::ctu_rows() const {
   return state_->rows;
 }
-uint32_t SpatialEncoder::ctu_columns() const {
-  return state_->columns;
-}
 
 Status SpatialEncoder::encode_row(PlaneView samples, PlaneView* reconstruction, std::span<const int> ctu_qp) {
   State& s = *state_;
@@ -220,10 +217,6 @@ Status SpatialEncoder::encode_row(PlaneView samples, PlaneView* reconstruction, 
   if (last_row || s.row + 1 == s.slice_end) s.end_slice();
   s.row = last_row ? 0 : s.row + 1;
   return Status::ok();
-}
-
-uint64_t SpatialEncoder::bits_so_far() const {
-  return 8 * state_->stream.size() + state_->cabac.bits_so_far();
 }
 
 Result<std::vector<std::byte>> SpatialEncoder::finish() {

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Spatial encoder: planes of samples in, an ordinary VVC intra stream out (Main 10, 4:0:0, dependent
-// quantisation), made for noise-like content. CTU row by CTU row, and every row's reconstruction is given
-// back at once, so that a caller can correct the rows still to come.
+// quantisation), made for noise-like content. It takes CTU row by CTU row and gives every row's
+// reconstruction back at once, so that a caller can correct the rows still to come.
 //
-//   LLMC_ASSIGN_OR_RETURN(SpatialEncoder encoder, SpatialEncoder::create({.width = 640, .height = 300, .qp =
-//   30}, {})); for (uint32_t row = 0; row < encoder.ctu_rows(); ++row)
-//     LLMC_RETURN_IF_ERROR(encoder.encode_row(samples_of_row(row), &decoded));   // decoded: what decoders
-//     will show
+//   const SpatialFormat format{.width = 640, .height = 300, .qp = 30};
+//   LLMC_ASSIGN_OR_RETURN(SpatialEncoder encoder, SpatialEncoder::create(format, {}));
+//   for (uint32_t y = 0; y < format.height; y += kCtuSize) {
+//     const PlaneView rows = picture.block(y, 0, std::min(kCtuSize, format.height - y), format.width);
+//     PlaneView decoded;                                               // what decoders will show
+//     LLMC_RETURN_IF_ERROR(encoder.encode_row(rows, &decoded));
+//   }
 //   LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> stream, encoder.finish());
 //
-//   LLMC_ASSIGN_OR_RETURN(auto stream, encode_spatial(pictures, format, {}));    // whole pictures at once
+// Or whole pictures at once:
+//
+//   LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> all, encode_spatial(pictures, format, {}));
 //
 // How it works. CTUs of 128 are split into 32x32, and those once or twice more or not at all, whichever is
 // cheapest (partition_search.h), with one transform block for each coding unit. Nothing predicts noise, so
-// the encoder only avoids making it worse: DC prediction from the line behind the adjacent one
-// (multi-reference-line DC), which shifts one coefficient, wherever the standard allows it; plain DC, whose
-// position-dependent combination pastes decoded noise into the block, in the first row of a CTU. The levels
-// come from the trellis.
+// the encoder only avoids making it worse. Wherever the standard allows it, it predicts by DC from the line
+// behind the adjacent one (multi-reference-line DC), which shifts one coefficient. In the first row of a CTU
+// only plain DC is allowed, whose position-dependent combination pastes decoded noise into the block. The
+// levels come from the trellis.
 //
 // One encoder makes one stream. Not thread-safe; use one per thread. Deterministic: same input, same bytes.
 #pragma once
@@ -37,8 +42,8 @@ inline constexpr uint32_t kCtuSize = 128;
 inline constexpr uint32_t kMaxSpatialSide = 16384;
 
 struct SpatialFormat {
-  uint32_t width = 0,
-           height = 0;          // samples, 1..kMaxSpatialSide; the stream's conformance window cuts to them
+  // Samples, 1..kMaxSpatialSide. Coded sides are multiples of 32; the conformance window cuts to these.
+  uint32_t width = 0, height = 0;
   int bit_depth = 8;            // 8 or 10
   int qp = 30;                  // slice QP: -6 * (bit_depth - 8) .. 63
   uint32_t pictures = 1;        // of this size, one after the other
@@ -62,7 +67,6 @@ class SpatialEncoder {
   SpatialEncoder& operator=(SpatialEncoder&&) noexcept;
 
   uint32_t ctu_rows() const;  // of one picture
-  uint32_t ctu_columns() const;
 
   // The next CTU row: format.width samples by kCtuSize rows (the picture's rest in the last row), each below
   // 2^bit_depth. `reconstruction` (may be null) is set to a view of the same shape, valid until the next
@@ -70,8 +74,6 @@ class SpatialEncoder {
   // shapes, values out of range, and rows behind the last picture.
   Status encode_row(PlaneView samples, PlaneView* reconstruction, std::span<const int> ctu_qp = {});
 
-  // Bits of the stream up to now, for rate control.
-  uint64_t bits_so_far() const;
   // The Annex B stream. Precondition: all rows of all pictures are coded (else InvalidArgument). Call once.
   Result<std::vector<std::byte>> finish();
 
@@ -81,8 +83,8 @@ class SpatialEncoder {
   std::unique_ptr<State> state_;
 };
 
-// Whole pictures (format.pictures is ignored, their number counts). `reconstructions`: empty, or one view for
-// each.
+// Whole pictures (format.pictures is ignored, their number counts).
+// `reconstructions`: empty, or one view for each.
 Result<std::vector<std::byte>> encode_spatial(std::span<const PlaneView> pictures,
                                               const SpatialFormat& format, const SpatialOptions& options,
                                               std::span<const MutablePlaneView> reconstructions = {});

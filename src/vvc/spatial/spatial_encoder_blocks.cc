@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "vvc/residual/residual_encoder.h"
-#include "vvc/slice/encoder_stream.h"
 
 namespace llmcodec::vvc {
 namespace {
@@ -34,7 +33,7 @@ SpatialBlocks::SpatialBlocks(PlaneView source, MutablePlaneView picture, CuMap& 
 
 void SpatialBlocks::start_slice(uint16_t slice, CabacEncoder& cabac) {
   scope_ = {.map = &map_, .slice = slice, .right_limit = static_cast<int>(picture_.cols)};
-  if (cabac_ == nullptr) prices_ = SteadyContexts(cabac.contexts());
+  if (cabac_ == nullptr) prices_ = AveragedContexts(cabac.contexts());
   cabac_ = &cabac;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What SliceSyntax asks for while the spatial encoder writes a slice: partition, levels and reconstruction of
-// every block.
+// What SliceSyntax asks for while the spatial encoder writes a slice:
+// partition, levels and reconstruction of every block.
 //
 // How it works. PartitionSearch finds partitions and levels of many 32x32 blocks at once, predicting from
 // source samples. When a block's turn comes, its true prediction is known. Below the first row of a CTU it is
@@ -74,7 +74,7 @@ class SpatialBlocks {
 
   // Search: nodes of the row in coding order; those in [first_, searched_) have a choice.
   CuMap source_map_;  // the source, as far as it is there
-  SteadyContexts prices_;
+  AveragedContexts prices_;
   std::vector<SearchNode> nodes_;
   size_t first_ = 0, searched_ = 0, next_ = 0;
   size_t batch_size_ = 1;  // doubles up to kMaxNodes: at first the models, and so prices, move fast

@@ -34,8 +34,8 @@ struct PendingHash {
   uint64_t offset = 0;
 };
 
-// One picture while its slices arrive. Holds copies of the parameter sets: nothing that comes later can
-// change them.
+// One picture while its slices arrive. Holds copies of the parameter sets:
+// nothing that comes later can change them.
 struct OpenPicture {
   Sps sps;
   Pps pps;
@@ -45,7 +45,7 @@ struct OpenPicture {
   std::vector<PendingHash> hashes;
   uint32_t first_ctu_row = 0;  // of the next slice
   bool is_closed = false;
-  std::optional<uint64_t> closed_at;  // unit behind its last one; none at the end of the stream
+  std::optional<uint64_t> closed_at;  // the unit behind its last one; none at the end of the stream
 
   bool complete() const { return slices.size() == pps.num_slices(); }
   uint64_t size() const {
@@ -53,26 +53,14 @@ struct OpenPicture {
   }
 };
 
-class Decoder {
+class StreamDecoder {
  public:
-  Decoder(const DecodeOptions& options, const PictureSink& sink) : options_(options), sink_(sink) {}
+  StreamDecoder(const DecodeOptions& options, const PictureSink& sink) : options_(options), sink_(sink) {}
 
-  // Reads all units. What is held back then is the slices of the last pictures.
+  // Reads all units, or up to the first problem. The slices of the last pictures
+  // are held back, for add_work().
   void read_stream(std::span<const std::byte> stream) {
-    Result<std::vector<NalUnit>> units = split_annexb(stream);
-    if (!units.is_ok()) {
-      problem_ = std::move(units).error();
-      return;
-    }
-    for (const NalUnit& nal : *units) {
-      offset_ = nal.offset;
-      problem_ = read(nal);
-      if (problem_.is_ok()) continue;
-      if (!failed_before_) problem_ = at_offset(offset_, std::move(problem_));
-      break;
-    }
-    offset_.reset();
-    if (problem_.is_ok()) problem_ = close_picture();
+    read_status_ = read_units(stream);
     if (picture_) group_.push_back(std::move(*picture_));  // its slices so far; it is not handed over
     picture_.reset();
   }
@@ -87,61 +75,68 @@ class Decoder {
         if (!slice.is_decoded)
           work->push_back({job_of(picture, slice), &picture.map, picture.samples.view(), Status::ok()});
   }
-  // The work that add_work() added is done: it is taken from the front of `work`. What was held back comes
-  // first in the stream, so what is wrong with that is the error.
+  // The work that add_work() added is done: it is taken from the front of `work`. What was held back stands
+  // before the place where reading stopped, so what is wrong with that is the error.
   Status finish(std::span<SliceWork>* work) {
     LLMC_RETURN_IF_ERROR(hand_over_group(work));
-    return std::move(problem_);
+    return std::move(read_status_);
   }
 
  private:
+  // No offset, or one that is there already, changes nothing.
   static Status at_offset(std::optional<uint64_t> offset, Status status) {
     if (status.is_ok() || !offset) return status;
-    return std::move(std::move(status).error()).at_offset(*offset);
+    return std::move(status).error().at_offset(*offset);
+  }
+
+  Status read_units(std::span<const std::byte> stream) {
+    LLMC_ASSIGN_OR_RETURN(const std::vector<NalUnit> units, split_annexb(stream));
+    for (const NalUnit& nal : units) LLMC_RETURN_IF_ERROR(at_offset(nal.offset, read(nal)));
+    return close_picture(std::nullopt);
   }
 
   Status read(const NalUnit& nal) {
     if (nal.layer_id != 0) return Status::ok();  // other layers are not for a single-layer decoder
     if (is_slice(nal.type)) return slice(nal);
-    const Rbsp rbsp = unescape(nal.payload);
     switch (nal.type) {
       case NalType::kSps:
-        return sequence_parameters(rbsp);
+        return sequence_parameters(nal);
       case NalType::kPps:
-        return picture_parameters(rbsp);
+        return picture_parameters(nal);
       case NalType::kPictureHeader:
-        return picture_header(rbsp);
+        return picture_header(nal);
       case NalType::kSuffixSei:
-        return suffix_sei(rbsp, nal.offset);
+        return suffix_sei(nal);
       default:
         return Status::ok();  // delimiters, other SEI, and sets that only unsupported tools refer to
     }
   }
 
-  Status sequence_parameters(const Rbsp& rbsp) {
-    LLMC_RETURN_IF_ERROR(close_picture());
-    LLMC_ASSIGN_OR_RETURN(Sps sps, read_sps(rbsp.bytes, options_.trace));
+  Status sequence_parameters(const NalUnit& nal) {
+    LLMC_RETURN_IF_ERROR(close_picture(nal.offset));
+    LLMC_ASSIGN_OR_RETURN(Sps sps, read_sps(unescape(nal.payload), options_.trace));
     sets_.sps[sps.sps_seq_parameter_set_id] = std::move(sps);
     return Status::ok();
   }
 
-  Status picture_parameters(const Rbsp& rbsp) {
-    LLMC_RETURN_IF_ERROR(close_picture());
-    LLMC_ASSIGN_OR_RETURN(Pps pps, read_pps(rbsp.bytes, options_.trace));
+  Status picture_parameters(const NalUnit& nal) {
+    LLMC_RETURN_IF_ERROR(close_picture(nal.offset));
+    LLMC_ASSIGN_OR_RETURN(Pps pps, read_pps(unescape(nal.payload), options_.trace));
     sets_.pps[pps.pps_pic_parameter_set_id] = std::move(pps);
     return Status::ok();
   }
 
-  Status picture_header(const Rbsp& rbsp) {
-    LLMC_RETURN_IF_ERROR(close_picture());
-    LLMC_ASSIGN_OR_RETURN(header_, read_picture_header(rbsp.bytes, sets_, options_.trace));
+  Status picture_header(const NalUnit& nal) {
+    LLMC_RETURN_IF_ERROR(close_picture(nal.offset));
+    LLMC_ASSIGN_OR_RETURN(header_, read_picture_header(unescape(nal.payload), sets_, options_.trace));
     return Status::ok();
   }
 
-  Status suffix_sei(const Rbsp& rbsp, uint64_t offset) {
-    LLMC_ASSIGN_OR_RETURN(std::optional<PictureHash> hash, read_picture_hash(rbsp.bytes, options_.trace));
+  Status suffix_sei(const NalUnit& nal) {
+    LLMC_ASSIGN_OR_RETURN(std::optional<PictureHash> hash,
+                          read_picture_hash(unescape(nal.payload), options_.trace));
     if (hash && options_.check_hash && picture_ && picture_->complete())
-      picture_->hashes.push_back({*hash, offset});
+      picture_->hashes.push_back({*hash, nal.offset});
     return Status::ok();
   }
 
@@ -149,11 +144,11 @@ class Decoder {
     if (!is_idr(nal.type) && nal.type != NalType::kCra)
       return error(ErrorKind::kUnsupported, "NAL unit type {}: only IDR and CRA pictures",
                    static_cast<unsigned>(nal.type));
-    Rbsp rbsp = unescape(nal.payload);
-    BitReader bits(rbsp.bytes);
-    // A slice with its own picture header starts a picture; so does the first one after a picture header
-    // unit.
-    if (picture_ && picture_->complete()) LLMC_RETURN_IF_ERROR(close_picture());
+    std::vector<std::byte> rbsp = unescape(nal.payload);
+    BitReader bits(rbsp);
+    // A slice with its own picture header starts a picture;
+    // so does the first one after a picture header unit.
+    if (picture_ && picture_->complete()) LLMC_RETURN_IF_ERROR(close_picture(nal.offset));
     const SliceContext context{nal.type, &sets_, header_ ? &*header_ : nullptr};
     LLMC_ASSIGN_OR_RETURN(SliceHeader header, read_slice_header(bits, context, options_.trace));
     if (!picture_) LLMC_RETURN_IF_ERROR(open_picture(header));
@@ -165,7 +160,7 @@ class Decoder {
                               : picture_->pps.slice_height_in_ctus[header.sh_slice_address];
     const std::span<const std::byte> data = bits.rest();
     picture_->slices.push_back(
-        {std::move(header), std::move(rbsp.bytes), data, picture_->first_ctu_row, rows, nal.offset});
+        {std::move(header), std::move(rbsp), data, picture_->first_ctu_row, rows, nal.offset});
     picture_->first_ctu_row += rows;
     if (options_.trace == nullptr) return Status::ok();
     // A trace is in the order of the stream.
@@ -195,13 +190,14 @@ class Decoder {
   }
 
   // The open picture joins the group; a full group is decoded.
-  Status close_picture() {
+  // `next_unit`: where the unit behind its last one stands; none at the end of the stream.
+  Status close_picture(std::optional<uint64_t> next_unit) {
     header_.reset();
     if (!picture_) return Status::ok();
     if (!picture_->complete())
       return error(ErrorKind::kCorrupt, "picture {} has {} of its {} slices", pictures_done_ + group_.size(),
                    picture_->slices.size(), picture_->pps.num_slices());
-    picture_->closed_at = offset_;
+    picture_->closed_at = next_unit;
     picture_->is_closed = true;
     group_samples_ += picture_->size();
     group_.push_back(std::move(*picture_));
@@ -234,7 +230,6 @@ class Decoder {
       if (!first_problem.is_ok()) continue;
       first_problem = status.is_ok() ? check_and_hand_over(picture) : std::move(status);
     }
-    failed_before_ = !first_problem.is_ok();
     return first_problem;
   }
 
@@ -280,34 +275,22 @@ class Decoder {
   std::optional<OpenPicture> picture_;
   std::vector<OpenPicture> group_;  // complete ones, not decoded yet
   uint64_t group_samples_ = 0;
-  std::optional<uint64_t> offset_;  // of the unit at work
-  Status problem_ = Status::ok();   // what read_stream() met
-  bool failed_before_ = false;      // in what was held back: the error has its own offset
+  Status read_status_ = Status::ok();  // how read_stream() ended
   uint64_t pictures_done_ = 0;
 };
-
-Plane copy_plane(PlaneView from) {
-  Plane plane(static_cast<uint32_t>(from.cols), static_cast<uint32_t>(from.rows));
-  const MutablePlaneView to = plane.view();
-  for (size_t y = 0; y < from.rows; ++y) std::copy_n(from.row(y).begin(), from.cols, to.row(y).begin());
-  return plane;
-}
-
-bool same_format(const PictureFormat& a, const PictureFormat& b) {
-  return a.width == b.width && a.height == b.height && a.bit_depth == b.bit_depth;
-}
 
 }  // namespace
 
 void decode_streams(std::span<StreamDecoding> streams) {
   for (size_t first = 0; first < streams.size();) {
-    std::vector<std::unique_ptr<Decoder>> decoders;
+    std::vector<std::unique_ptr<StreamDecoder>> decoders;
     std::vector<SliceWork> work;
     uint64_t samples = 0;
     const std::span<StreamDecoding> rest = streams.subspan(first);
     while (decoders.size() < std::min(rest.size(), kGroupPictures) && samples < kGroupSamples) {
       const StreamDecoding& stream = rest[decoders.size()];
-      Decoder& decoder = *decoders.emplace_back(std::make_unique<Decoder>(stream.options, stream.sink));
+      StreamDecoder& decoder =
+          *decoders.emplace_back(std::make_unique<StreamDecoder>(stream.options, stream.sink));
       decoder.read_stream(stream.stream);
       samples += decoder.samples_held();
       decoder.add_work(&work);
@@ -323,24 +306,6 @@ Status decode_each(std::span<const std::byte> stream, const DecodeOptions& optio
   StreamDecoding one{stream, options, sink};
   decode_streams({&one, 1});
   return std::move(one.status);
-}
-
-Result<DecodedVideo> decode(std::span<const std::byte> stream, const DecodeOptions& options) {
-  DecodedVideo video;
-  uint64_t total = 0;
-  const auto keep = [&](const DecodedPicture& picture) -> Status {
-    if (video.pictures.empty()) video.format = picture.format;
-    if (!same_format(video.format, picture.format))
-      return error(ErrorKind::kUnsupported, "picture format changes within the stream");
-    total += picture.format.samples();
-    if (total > options.limits.max_total_samples)
-      return error(ErrorKind::kLimit, "more than {} samples", options.limits.max_total_samples);
-    video.pictures.push_back(copy_plane(picture.samples));
-    video.hashes_checked += picture.hash_checked ? 1 : 0;
-    return Status::ok();
-  };
-  LLMC_RETURN_IF_ERROR(decode_each(stream, options, keep));
-  return video;
 }
 
 }  // namespace llmcodec::vvc

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Decoder for our subset of H.266: a byte stream in, pictures out.
 //
-//   LLMC_ASSIGN_OR_RETURN(DecodedVideo video, decode(stream));
-//   for (const Plane& picture : video.pictures) ... picture.view() ...
+//   uint64_t samples = 0;
+//   LLMC_RETURN_IF_ERROR(decode_each(stream, {}, [&](const DecodedPicture& picture) {
+//     samples += picture.samples.size();
+//     return Status::ok();
+//   }));
 //
 // Input: an Annex B byte stream, Main 10 or Main 10 Still Picture, 4:0:0, intra (docs/vvc-profile.md).
-// Output: all pictures in coding order, which is output order, cut to the conformance window; samples in [0,
-// 2^bit_depth - 1]. Safe on any bytes: no crash, time and memory bounded by the stream's size and
-// DecodeLimits. One thread; no globals. Failures: Corrupt (broken syntax, a missing slice, a hash that does
-// not match), Unsupported (names the element), Limit (a picture or the whole video would be larger than
-// allowed; nothing of that size was allocated).
+// Output: all pictures in coding order, which is output order, cut to the conformance window;
+// samples in [0, 2^bit_depth - 1]. One thread; no globals.
+// Safe on any bytes: no crash, time and memory bounded by the stream's size and DecodeLimits.
+//
+// Failures, with the byte offset of the NAL unit: Corrupt (broken syntax, a missing slice, a hash that does
+// not match), Unsupported (names the element), Limit (a picture larger than allowed, of which nothing was
+// allocated, or too many pictures).
 #pragma once
 
 #include <cstddef>
@@ -28,19 +33,12 @@ namespace llmcodec::vvc {
 struct DecodeLimits {
   uint64_t max_picture_samples = kMaxPictureSamples;
   uint64_t max_pictures = 1u << 20;
-  uint64_t max_total_samples = uint64_t{1} << 33;  // decode() only: of all pictures together
 };
 
 struct DecodeOptions {
   DecodeLimits limits = {};
   bool check_hash = true;      // compare each decoded picture hash SEI message that is there
   TraceSink* trace = nullptr;  // every syntax element down to the transform unit, and levels
-};
-
-struct DecodedVideo {
-  PictureFormat format;
-  std::vector<Plane> pictures;
-  uint64_t hashes_checked = 0;
 };
 
 // What decode_each() hands over, once per picture.
@@ -51,15 +49,12 @@ struct DecodedPicture {
 };
 using PictureSink = std::function<Status(const DecodedPicture&)>;
 
-// All pictures must have one format (else Unsupported).
-Result<DecodedVideo> decode(std::span<const std::byte> stream, const DecodeOptions& options = {});
-
-// The same without keeping the pictures; stops at the first error, also one that the sink returns.
+// Hands over all pictures; stops at the first error, also one that the sink returns.
 Status decode_each(std::span<const std::byte> stream, const DecodeOptions& options, const PictureSink& sink);
 
-// Several streams, each as decode_each() alone, but faster together: up to 16 pictures or 2^24 samples at a
-// time are decoded side by side (read_any_lanes.h), as they are within one stream. Sinks are called in the order
-// of a stream's pictures, but those of one stream may come between those of others.
+// Several streams, each as by decode_each() alone, but faster together: up to 16 pictures
+// or 2^24 samples at a time are decoded side by side (read_any_lanes.h), as they are within one stream.
+// A sink gets its stream's pictures in their order; those of other streams may come in between.
 struct StreamDecoding {
   std::span<const std::byte> stream;
   DecodeOptions options;

@@ -32,19 +32,19 @@ Result<SpectralSlice> read_headers(std::span<const std::byte> stream) {
     if (nal.type != NalType::kSps && nal.type != NalType::kPps && !is_slice(nal.type)) continue;
     if (slice)
       return error(ErrorKind::kUnsupported, "more than one slice in a spectral stream").at_offset(nal.offset);
-    Rbsp rbsp = unescape(nal.payload);
+    std::vector<std::byte> rbsp = unescape(nal.payload);
     if (nal.type == NalType::kSps) {
-      LLMC_ASSIGN_OR_RETURN(Sps sps, read_sps(rbsp.bytes));
+      LLMC_ASSIGN_OR_RETURN(Sps sps, read_sps(rbsp));
       sets.sps[sps.sps_seq_parameter_set_id] = std::move(sps);
     } else if (nal.type == NalType::kPps) {
-      LLMC_ASSIGN_OR_RETURN(Pps pps, read_pps(rbsp.bytes));
+      LLMC_ASSIGN_OR_RETURN(Pps pps, read_pps(rbsp));
       sets.pps[pps.pps_pic_parameter_set_id] = std::move(pps);
     } else {
-      BitReader bits(rbsp.bytes);
+      BitReader bits(rbsp);
       LLMC_ASSIGN_OR_RETURN(SliceHeader header, read_slice_header(bits, {nal.type, &sets, nullptr}));
       LLMC_ASSIGN_OR_RETURN(const auto active, sets.activate(header.picture.ph_pic_parameter_set_id));
-      const size_t offset = rbsp.bytes.size() - bits.rest().size();
-      slice = SpectralSlice{*active.sps, *active.pps, std::move(header), std::move(rbsp.bytes), offset};
+      const size_t offset = rbsp.size() - bits.rest().size();
+      slice = SpectralSlice{*active.sps, *active.pps, std::move(header), std::move(rbsp), offset};
     }
   }
   if (!slice) return error(ErrorKind::kCorrupt, "no slice in the stream");
@@ -166,27 +166,6 @@ Result<SpectralDecoder> SpectralDecoder::open(std::span<const std::byte> stream,
   return SpectralDecoder(std::make_unique<State>(std::move(slice), format));
 }
 
-Status SpectralDecoder::decode_strip(std::span<int32_t> indices) {
-  State& s = *state_;
-  if (indices.size() != s.format.strip_coefficients() || s.strip >= s.format.blocks_y)
-    return error(ErrorKind::kInvalidArgument, "strip {} of {}: {} indices asked for, a strip has {}", s.strip,
-                 s.format.blocks_y, indices.size(), s.format.strip_coefficients());
-  s.indices = indices.data();
-  do {
-    LaneBlock block{&s.cabac, s.levels, {}};
-    if (s.begin_block()) decode_residuals_in_scan_order({&block, 1});
-    LLMC_RETURN_IF_ERROR(s.end_block(block.info));
-  } while (s.x < s.format.blocks_x);
-  return Status::ok();
-}
-
-Status SpectralDecoder::finish() {
-  State& s = *state_;
-  if (s.strip != s.format.blocks_y)
-    return error(ErrorKind::kInvalidArgument, "{} of {} strips decoded", s.strip, s.format.blocks_y);
-  return s.finish();
-}
-
 // As many lanes as there are, and a picture that is over makes way for the next one.
 void SpectralDecoder::decode_pictures(std::span<SpectralPicture> pictures) {
   const auto goes_on = [](SpectralPicture* p) { return p->decoder->state_->next_levels(p->status); };
@@ -212,7 +191,7 @@ void SpectralDecoder::decode_pictures(std::span<SpectralPicture> pictures) {
 Status SpectralDecoder::begin_picture(std::span<int32_t> indices) {
   State& s = *state_;
   if (s.strip != 0 || indices.size() != s.format.blocks_y * s.format.strip_coefficients())
-    return error(ErrorKind::kInvalidArgument, "{} of {} strips decoded, {} indices asked for", s.strip,
+    return error(ErrorKind::kInvalidArgument, "{} of {} strips decoded before, {} indices asked for", s.strip,
                  s.format.blocks_y, indices.size());
   s.indices = indices.data();
   return Status::ok();

@@ -4,19 +4,14 @@
 //
 //   LLMC_ASSIGN_OR_RETURN(SpectralDecoder decoder, SpectralDecoder::open(stream, k));
 //   const SpectralFormat& format = decoder.format();
-//   std::vector<int32_t> strip(format.strip_coefficients());
-//   for (uint32_t i = 0; i < format.blocks_y; ++i)
-//     LLMC_RETURN_IF_ERROR(decoder.decode_strip(strip));      // weight = strip[...] * step
-//   LLMC_RETURN_IF_ERROR(decoder.finish());
+//   std::vector<int32_t> indices(format.blocks_y * format.strip_coefficients());
+//   SpectralPicture picture{.decoder = &decoder, .indices = indices};
+//   SpectralDecoder::decode_pictures({&picture, 1});
+//   LLMC_RETURN_IF_ERROR(std::move(picture.status));           // weight = indices[...] * step
 //
-// Several pictures at once are up to five times as fast (read_32x32_lanes.h):
-//
-//   std::vector<SpectralPicture> pictures = {{.decoder = &a, .indices = room_a}, {&b, room_b}, ...};
-//   SpectralDecoder::decode_pictures(pictures);                 // then look at each one's status
-//
-// The stream holds one picture of one slice, as SpectralEncoder writes it; it must outlive the decoder. Safe
-// on any bytes. Failures: Corrupt (also: coefficients above K, an end in the wrong place), Unsupported (a
-// stream of other block structure), InvalidArgument (K out of range, a span of the wrong size).
+// The stream holds one picture of one slice, as SpectralEncoder writes it; it must outlive the decoder.
+// Safe on any bytes. Failures: Corrupt (also: coefficients above K, an end in the wrong place), Unsupported
+// (a stream of other block structure), InvalidArgument (K out of range, a span of the wrong size).
 #pragma once
 
 #include <cstddef>
@@ -33,9 +28,9 @@ class SpectralDecoder;
 
 // A whole picture to be decoded.
 struct SpectralPicture {
-  SpectralDecoder* decoder = nullptr;  // no strip decoded yet
-  std::span<int32_t> indices;          // blocks_y * strip_coefficients()
-  Status status = Status::ok();        // result: what decode_strip() for all strips and finish() would say
+  SpectralDecoder* decoder = nullptr;  // which has decoded nothing yet
+  std::span<int32_t> indices;    // blocks_y * strip_coefficients() of them, strip after strip, 16 bits each
+  Status status = Status::ok();  // result
 };
 
 class SpectralDecoder {
@@ -47,12 +42,8 @@ class SpectralDecoder {
   SpectralDecoder& operator=(SpectralDecoder&&) noexcept;
 
   const SpectralFormat& format() const;
-  // The next strip: format().strip_coefficients() indices, block after block, in [-32768, 32767].
-  Status decode_strip(std::span<int32_t> indices);
-  // After the last strip: checks that the slice ends there.
-  Status finish();
-
-  // Each as alone; one that fails does not disturb the others.
+  // Several pictures at once are up to five times as fast (read_32x32_lanes.h).
+  // Each ends as it would alone; one that fails does not disturb the others.
   static void decode_pictures(std::span<SpectralPicture> pictures);
 
  private:

@@ -14,7 +14,7 @@
 #include "vvc/picture/residual_32x32.h"
 #include "vvc/picture/rounding.h"
 #include "vvc/residual/lanes/write_32x32_lanes.h"
-#include "vvc/residual/residual_syntax.h"
+#include "vvc/residual/scan.h"
 #include "vvc/slice/encoder_stream.h"
 #include "vvc/slice/slice_syntax.h"
 #include "vvc/spectral/spectral_readback.h"
@@ -31,13 +31,6 @@ constexpr int kBlockSamples = kBlockSide * kBlockSide;
 // Samples at 10 bits by which a block's mean may leave mid-grey: a quarter of what a pixel deviation of 27
 // (2.3 bits) leaves on either side at 8 deviations. Smaller steers more often, at about 20 bits a time.
 constexpr int kSteerThreshold = 64;
-
-// Nearest level to `target` that quantiser Q0 (even) or Q1 (odd or zero) of `state` can express.
-int32_t nearest_level(int64_t target, int state) {
-  const int64_t magnitude = std::min<int64_t>(std::abs(target), 32765);
-  const int64_t level = state < 2 ? (magnitude + 1) / 2 * 2 : magnitude / 2 * 2 + 1;
-  return static_cast<int32_t>(target < 0 ? -level : level);
-}
 
 int32_t to_fixed(float value) {
   constexpr float kLimit = 1 << 22;  // far beyond the largest level, far below overflow
@@ -120,16 +113,16 @@ struct SpectralEncoder::State {
   SpectralFormat format;
   EncoderStream stream;
   CabacEncoder cabac;
-  SteadyContexts prices{cabac.contexts()};
+  AveragedContexts prices{cabac.contexts()};
   BatchTrellis batch;
   std::vector<int32_t> batch_input, batch_levels;  // blocks of positions 0..K
   TrellisResult batch_results[BatchTrellis::kMaxBlocks];
   uint32_t batch_first = 0, batch_end = 0;  // blocks of the strip
-  uint32_t batch_size =
-      1;            // doubles up to kMaxBlocks: the first blocks' contexts, and so prices, change fast
+  // Doubles up to kMaxBlocks: the models, and so the prices, change fast in the first blocks.
+  uint32_t batch_size = 1;
   Trellis trellis;  // for blocks that lose weights
   Scaler scaler;
-  BlockResidual residual_of{scaler, format.bit_depth};
+  Residual32x32 residual_of{scaler, format.bit_depth};
   const ScanOrder& scan = scan_order(5, 5);
   Plane picture;
   CuMap cu_map;
@@ -167,12 +160,11 @@ SpectralEncoder::State::State(const SpectralFormat& format_in, const SpectralOpt
 }
 
 void SpectralEncoder::State::set_qp(int qp) {
-  const bool known =
-      !strip_qp.empty() && strip_qp.back() == qp;  // what follows are tables, and most strips are alike
+  const bool is_known = !strip_qp.empty() && strip_qp.back() == qp;
   strip_qp.push_back(qp);
-  if (known) return;
+  if (is_known) return;  // what follows makes tables, and most strips are alike
   scaler = Scaler(qp + 6 * (format.bit_depth - 8), format.bit_depth, 5, 5);
-  residual_of = BlockResidual(scaler, format.bit_depth);
+  residual_of = Residual32x32(scaler, format.bit_depth);
   for (probe = 1024; probe > 1 && scaler(probe) == 32767;) probe /= 2;
   readback = SpectralReadback(static_cast<double>(scaler(probe)) / probe, format.bit_depth);
 }
@@ -190,11 +182,12 @@ void SpectralEncoder::State::predict() {
 void SpectralEncoder::State::choose_levels(bool steer) {
   block.scanned[0] = 0;
   if (steer) {
-    // In units of transform coefficients: the mean's distance times 32 (orthonormal), times 2^(15 - depth -
-    // 5).
+    // In units of transform coefficients: the mean's distance times 32 (orthonormal) and 2^(10 - depth).
     const int64_t excess = (int64_t{1} << (format.bit_depth - 1)) * kBlockSamples - block.prediction_sum;
     const int64_t coefficient = (excess << (10 - format.bit_depth)) / kBlockSide;
-    block.scanned[0] = nearest_level(coefficient * probe / scaler(probe), block.final_state);
+    constexpr int64_t kLargest = 32765;
+    const int64_t steps = std::clamp(coefficient * probe / scaler(probe), -kLargest, kLargest);
+    block.scanned[0] = nearest_level(static_cast<int32_t>(steps << kCoefficientFraction), block.final_state);
   }
   block.last = static_cast<int>(block.scanned.size()) - 1;
   while (block.last >= 0 && block.scanned[static_cast<size_t>(block.last)] == 0) --block.last;
@@ -350,13 +343,6 @@ Result<SpectralEncoder> SpectralEncoder::create(const SpectralFormat& format,
   return SpectralEncoder(std::make_unique<State>(format, options, std::move(stream)));
 }
 
-Status SpectralEncoder::encode_strip(std::span<const float> coefficients, std::span<int32_t> indices,
-                                     std::vector<uint32_t>* outliers) {
-  StripEncoding strip{this, coefficients, indices, outliers};
-  encode_strips({&strip, 1});
-  return std::move(strip.status);
-}
-
 void SpectralEncoder::encode_strips(std::span<StripEncoding> strips) {
   std::vector<State*> at_work;
   for (StripEncoding& strip : strips) {
@@ -374,12 +360,6 @@ void SpectralEncoder::encode_strips(std::span<StripEncoding> strips) {
   }
 }
 
-uint32_t SpectralEncoder::strips_done() const {
-  return state_->strip;
-}
-uint64_t SpectralEncoder::bits_so_far() const {
-  return 8 * state_->stream.size() + state_->cabac.bits_so_far();
-}
 PlaneView SpectralEncoder::reconstruction() const {
   return state_->picture.view();
 }

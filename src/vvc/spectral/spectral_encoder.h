@@ -3,21 +3,23 @@
 // (spectral_format.h has the layout). Strip by strip, so that a caller can correct the strips still to come.
 //
 //   LLMC_ASSIGN_OR_RETURN(SpectralEncoder encoder, SpectralEncoder::create(format, {}));
-//   for (uint32_t strip = 0; strip < format.blocks_y; ++strip)
-//     LLMC_RETURN_IF_ERROR(encoder.encode_strip(u, indices, &outliers));   // u in steps; indices: what
-//     decoders get
+//   for (uint32_t i = 0; i < format.blocks_y; ++i) {
+//     StripEncoding strip{.encoder = &encoder, .coefficients = u, .indices = indices, .outliers = &outliers};
+//     SpectralEncoder::encode_strips({&strip, 1});
+//     LLMC_RETURN_IF_ERROR(std::move(strip.status));
+//   }
 //   LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> stream, encoder.finish());
 //
-// Strips of several pictures at once are nearly twice as fast (write_32x32_lanes.h): encode_strips().
-//
 // How it works. Each block goes through the trellis on its own. Then it is reconstructed as every VVC decoder
-// will, for two reasons. Block means wander, since a block is predicted from its neighbours' edges: when the
-// prediction leaves mid-grey by more than kSteerThreshold, the coefficient at position 0 pulls it back. And a
-// sample that leaves its range would be clipped, and foreign decoders could no longer find the coefficients:
-// such a block loses its largest weights, which are reported as outliers for the caller to store exactly.
-// Strips that are much louder or quieter than the format's QP expects get a QP of their own, which the stream
-// tells foreign readers in a SEI message (strip_qp_message.h). (Nearly empty blocks are also checked for
-// weights that sample rounding makes unreadable, see spectral_readback.h: outliers too.)
+// will, for two reasons. First, block means wander, since a block is predicted from its neighbours' edges:
+// when the prediction leaves mid-grey by more than kSteerThreshold,
+// the coefficient at position 0 pulls it back. Second, a sample that leaves its range would be clipped,
+// and foreign decoders could no longer find the coefficients: such a block loses its largest weights,
+// which are reported as outliers for the caller to store exactly. Nearly empty blocks are also checked
+// for weights that the rounding of samples makes unreadable (spectral_readback.h): those are outliers too.
+//
+// Strips that are much louder or quieter than the format's QP expects get a QP of their own,
+// which the stream tells foreign readers in an SEI message (strip_qp_message.h).
 //
 // One encoder makes one picture. Not thread-safe; use one per thread. Deterministic: same input, same bytes.
 #pragma once
@@ -42,12 +44,16 @@ struct SpectralOptions {
 
 class SpectralEncoder;
 
-// A strip to be encoded: the arguments of encode_strip(), and its result.
+// A strip to be encoded.
 struct StripEncoding {
   SpectralEncoder* encoder = nullptr;
-  std::span<const float> coefficients = {};
-  std::span<int32_t> indices = {};
+  std::span<const float> coefficients = {};  // strip_coefficients() weights in units of the step, finite
+  std::span<int32_t> indices = {};           // as many; a decoder sees the weight indices[i] * step
+  // May be null. Positions in this strip of weights that the picture cannot carry are appended in ascending
+  // order: the caller stores those weights itself, whatever their index.
   std::vector<uint32_t>* outliers = nullptr;
+  // Result. InvalidArgument for spans of another size, for a strip too many and for a weight that is not
+  // finite, which the message names.
   Status status = Status::ok();
 };
 
@@ -59,20 +65,12 @@ class SpectralEncoder {
   SpectralEncoder(SpectralEncoder&&) noexcept;
   SpectralEncoder& operator=(SpectralEncoder&&) noexcept;
 
-  // The next strip. `coefficients`: strip_coefficients() weights in units of the step, finite (else
-  // InvalidArgument, with the position). `indices`: as many; the weight that a decoder sees is indices[i] *
-  // step. `outliers` (may be null) gets the positions in this strip, appended in ascending order, of weights
-  // that the picture cannot carry: the caller stores them itself, whatever their index.
-  Status encode_strip(std::span<const float> coefficients, std::span<int32_t> indices,
-                      std::vector<uint32_t>* outliers);
-  // The next strip of each of several encoders, each as alone.
+  // The next strip of each of several encoders. Each gets the bytes that it would get alone,
+  // but together they are nearly twice as fast (write_32x32_lanes.h).
   static void encode_strips(std::span<StripEncoding> strips);
 
-  uint32_t strips_done() const;
-  // Bits of the stream up to now, for rate control.
-  uint64_t bits_so_far() const;
-  // The picture as decoders show it; rows of strips not yet coded are undefined. Valid until the encoder
-  // dies.
+  // The picture as decoders show it; rows of strips not yet coded are undefined.
+  // Valid as long as the encoder.
   PlaneView reconstruction() const;
 
   // The Annex B stream. Precondition: all strips are coded (else InvalidArgument). Call once.

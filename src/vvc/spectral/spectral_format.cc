@@ -81,11 +81,11 @@ int spectral_qp_for_rate(double bits) {
 int spectral_strip_qp(const SpectralFormat& format, double rms) {
   // Samples at 10 bits. Clipping starts at 512; 70 leaves more than seven deviations.
   constexpr double kQuietStrip = 15, kLoudStrip = 70;
-  // Below a QP of 7 an index is worth less than 3.2 samples and drowns in their rounding; above 37 one is
-  // worth 100.
+  // Below a QP of 7 an index is worth less than 3.2 samples and drowns in their rounding;
+  // above 37 one is worth 100.
   constexpr int kLadder = 3, kMinQp = 7, kMaxStripQp = 37;
-  constexpr double kSixths[] = {1.0,      1.122462, 1.259921,
-                                1.414214, 1.587401, 1.781797};  // powers of 2: no libm
+  // 2^(i / 6), written out: libm differs from machine to machine.
+  constexpr double kSixths[] = {1.0, 1.122462, 1.259921, 1.414214, 1.587401, 1.781797};
   const double spread = rms * std::sqrt(static_cast<double>(format.coefficients)) / 32;  // samples at Du = 1
   const auto deviation = [&](int qp) {
     const int sixths = qp + 3 + 36;

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "vvc/picture/transform.h"
-#include "vvc/residual/residual_syntax.h"
+#include "vvc/residual/scan.h"
 
 namespace llmcodec::vvc {
 namespace {

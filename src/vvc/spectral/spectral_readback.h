@@ -19,15 +19,15 @@ class SpectralReadback {
   // `step`: transform coefficient units that one level is worth (as Scaler gives them).
   SpectralReadback(double step, int bit_depth);
 
-  // A residual with less energy than this many squared samples a sample is not busy: measured, the largest
-  // error at a step of 9 was 0.61 at a deviation of 0.5 samples, 0.26 at 1, 0.17 at 1.5, below 0.15 from 2
-  // on.
+  // A residual with less energy than this many squared samples a sample is not busy:
+  // measured, the largest error at a step of 9 was 0.61 at a deviation of 0.5 samples, 0.26 at 1,
+  // 0.17 at 1.5, below 0.15 from 2 on.
   static constexpr int kBusyEnergy = 9;
   // Samples. Below, rounding (0.4 samples a coefficient) reaches half a step once in a million.
   static constexpr double kFineStep = 5;
   // A residual of few cosines repeats itself, and so do its rounding errors: they gather in few coefficients.
-  // Measured at a step of 9, largest error of blocks with n large levels among multiples of a frequency f: n
-  // = 1 1.7, f = 16 1.7, f = 8 (n < 16) 1.6, f = 4 (n < 64) 0.6, one row (n < 32) 0.7, f = 2 (n < 256) 0.3;
+  // Measured at a step of 9, largest error of blocks with n large levels among multiples of a frequency f:
+  // n = 1 1.7, f = 16 1.7, f = 8 (n < 16) 1.6, f = 4 (n < 64) 0.6, one row (n < 32) 0.7, f = 2 (n < 256) 0.3;
   // anywhere from n = 100 on 0.2.
   static constexpr uint32_t kBusyLevels = 192;
   // True where the residual cannot hide an index: busy, and not at a step so small that rounding alone may.

@@ -81,15 +81,6 @@ void BitWriter::se(int32_t value) {
   ue(static_cast<uint32_t>(wide > 0 ? 2 * wide - 1 : -2 * wide));
 }
 
-void BitWriter::rbsp_trailing_bits() {
-  u(1, 1);
-  align_zero();
-}
-
-void BitWriter::align_zero() {
-  free_bits_ = 0;
-}
-
 void BitWriter::append(std::span<const std::byte> bytes) {
   bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
 }

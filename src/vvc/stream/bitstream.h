@@ -9,11 +9,11 @@
 //   BitWriter out;
 //   out.u(4, id);
 //   out.ue(width);
-//   out.rbsp_trailing_bits();
-//   std::vector<std::byte> rbsp = out.take();
+//   out.u(1, 1);                                             // rbsp_stop_one_bit
+//   std::vector<std::byte> rbsp = out.take();                // zeros fill the last byte
 //
-// BitReader views its bytes, which must outlive it. Reading past the end gives zeros and makes ok() false for
-// good, so callers may test once per header. BitWriter owns its bytes. Neither throws.
+// BitReader views its bytes, which must outlive it. Reading past the end gives zeros and makes ok() false
+// for good, so callers may test once per header. BitWriter owns its bytes. Neither throws.
 #pragma once
 
 #include <cstddef>
@@ -29,16 +29,12 @@ class BitReader {
 
   // The next `bits` (0..32) bits, most significant first.
   uint32_t u(unsigned bits);
-  bool flag() { return u(1) != 0; }
-  // Exp-Golomb, H.266 9.2. A code with more than 32 leading zeros, or a value above 2^32 - 2, makes ok()
-  // false.
+  // Exp-Golomb, H.266 9.2. ok() becomes false for more than 32 leading zeros or a value above 2^32 - 2.
   uint32_t ue();
   int32_t se();
 
   bool ok() const { return ok_; }
   bool byte_aligned() const { return position_ % 8 == 0; }
-  // Bits read so far; never more than 8 * size.
-  uint64_t position_bits() const { return position_; }
   uint64_t bits_left() const { return bytes_.size() * 8 - position_; }
   // The bytes not yet read; precondition: byte_aligned().
   std::span<const std::byte> rest() const { return bytes_.subspan(position_ / 8); }
@@ -55,18 +51,12 @@ class BitWriter {
  public:
   // Appends the low `bits` (0..32) bits of value.
   void u(unsigned bits, uint32_t value);
-  void flag(bool value) { u(1, value ? 1 : 0); }
   void ue(uint32_t value);  // value <= 2^32 - 2
   void se(int32_t value);   // value > -2^31
-  // A 1, then zeros up to a byte boundary: rbsp_trailing_bits() and byte_alignment().
-  void rbsp_trailing_bits();
-  void byte_alignment() { rbsp_trailing_bits(); }
-  void align_zero();
   // Precondition: byte_aligned().
   void append(std::span<const std::byte> bytes);
 
   bool byte_aligned() const { return free_bits_ == 0; }
-  uint64_t position_bits() const { return bytes_.size() * 8 - free_bits_; }
   const std::vector<std::byte>& bytes() const { return bytes_; }
   std::vector<std::byte> take() { return std::move(bytes_); }
 

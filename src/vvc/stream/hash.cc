@@ -144,12 +144,6 @@ std::array<std::byte, 16> Md5::finish() {
   return digest;
 }
 
-std::array<std::byte, 16> md5(std::span<const std::byte> bytes) {
-  Md5 hash;
-  hash.update(bytes);
-  return hash.finish();
-}
-
 PictureHash picture_hash(HashType type, PlaneView picture, int bit_depth) {
   switch (type) {
     case HashType::kMd5:

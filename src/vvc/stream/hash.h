@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Hashes of a decoded picture, as the decoded picture hash SEI message carries them (H.274): MD5, CRC and
-// checksum of one luma component.
+// Hashes of a decoded picture, as the decoded picture hash SEI message carries them (H.274):
+// MD5, CRC and checksum of one luma component.
 //
 //   PictureHash hash = picture_hash(HashType::kMd5, picture.view(), bit_depth);
-//   std::array<std::byte, 16> digest = md5(bytes);
 #pragma once
 
 #include <array>
@@ -29,10 +28,8 @@ class Md5 {
   uint64_t size_ = 0;
 };
 
-std::array<std::byte, 16> md5(std::span<const std::byte> bytes);
-
-// Over the whole coded picture, before the conformance window. Samples are one byte each at 8 bits, else two,
-// little-endian.
+// Over the whole coded picture, before the conformance window.
+// Samples are one byte each at 8 bits, else two bytes, little-endian.
 PictureHash picture_hash(HashType type, PlaneView picture, int bit_depth);
 
 }  // namespace llmcodec::vvc

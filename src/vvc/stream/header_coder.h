@@ -4,10 +4,10 @@
 // it to a trace.
 //
 //   template <class Coder>
-//   void example(Coder& c, Example& e) {
-//     c.u(LLMC_NAMED(e, sps_max_sublayers_minus1), 3, 0, 6);
-//     c.flag(LLMC_NAMED(e, sps_mrl_enabled_flag));
-//     c.fixed("sps_palette_enabled_flag", 1, 0);       // outside our subset
+//   void part_of_sps(Coder& c, Sps& s) {
+//     c.u(LLMC_NAMED(s, sps_log2_ctu_size_minus5), 2, 0, 2);
+//     c.flag(LLMC_NAMED(s, sps_mrl_enabled_flag));
+//     c.fixed("sps_palette_enabled_flag", 1, 0);               // outside our subset
 //   }
 //
 // Errors stick: after the first one reads give the lowest legal value and writes do nothing, so a description

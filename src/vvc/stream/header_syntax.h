@@ -3,16 +3,20 @@
 // hash. One description per header (sps_syntax.cc, header_syntax.cc) reads it, writes it, traces it and
 // checks its ranges.
 //
-//   ParameterSets sets;
-//   LLMC_ASSIGN_OR_RETURN(Sps sps, read_sps(rbsp));
-//   LLMC_RETURN_IF_ERROR(sets.add(std::move(sps)));
-//   ...
-//   BitReader bits(slice_rbsp);
-//   LLMC_ASSIGN_OR_RETURN(SliceHeader header, read_slice_header(bits, NalType::kIdrNoLp, sets, nullptr));
-//   // bits.rest() is now the slice data
+// Reading, up to the slice data:
 //
-//   Sps sps;                                             // the encoder's settings are the defaults
-//   sps.sps_pic_width_max_in_luma_samples = 640;
+//   ParameterSets sets;
+//   LLMC_ASSIGN_OR_RETURN(sets.sps[0], read_sps(sps_rbsp));
+//   LLMC_ASSIGN_OR_RETURN(sets.pps[0], read_pps(pps_rbsp));
+//   BitReader bits(slice_rbsp);
+//   const SliceContext context{.nal_type = NalType::kIdrNoLp, .sets = &sets};
+//   LLMC_ASSIGN_OR_RETURN(SliceHeader header, read_slice_header(bits, context));
+//   std::span<const std::byte> slice_data = bits.rest();
+//
+// Writing; the encoder's settings are the defaults:
+//
+//   Sps sps;
+//   sps.sps_pic_width_max_in_luma_samples = sps.sps_pic_height_max_in_luma_samples = 640;
 //   LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> rbsp, write_sps(sps));
 //
 // Our subset is Main 10 and Main 10 Still Picture, 4:0:0, intra pictures only, no in-loop filter;
@@ -143,8 +147,8 @@ struct Pps {
   // false: several slices, each of whole CTU rows, in one tile.
   bool pps_no_pic_partition_flag = true;
   uint32_t pps_log2_ctu_size_minus5 = 2;  // when partitioned: the SPS's
-  std::vector<uint32_t>
-      slice_height_in_ctus;  // when partitioned: one entry per slice, summing to the picture
+  // When partitioned: one entry per slice, summing to the picture.
+  std::vector<uint32_t> slice_height_in_ctus;
   bool pps_loop_filter_across_slices_enabled_flag = false;
   bool pps_cabac_init_present_flag = false;
   std::array<uint32_t, 2> pps_num_ref_idx_default_active_minus1{};
@@ -213,8 +217,7 @@ Result<PictureHeader> read_picture_header(std::span<const std::byte> rbsp, const
 struct SliceContext {
   NalType nal_type = NalType::kIdrNoLp;
   const ParameterSets* sets = nullptr;
-  const PictureHeader* picture =
-      nullptr;  // of a picture header NAL unit of this picture; null when there was none
+  const PictureHeader* picture = nullptr;  // of the picture header NAL unit; null when there was none
 };
 
 // Reads up to and with byte_alignment(): bits.rest() is the slice data.

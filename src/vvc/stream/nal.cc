@@ -35,24 +35,9 @@ Result<NalUnit> parse_nal_header(std::span<const std::byte> unit, uint64_t offse
   NalUnit nal;
   nal.layer_id = static_cast<uint8_t>(first);
   nal.type = static_cast<NalType>(second >> 3);
-  nal.temporal_id = static_cast<uint8_t>((second & 7) - 1);
   nal.payload = unit.subspan(2);
   nal.offset = offset;
   return nal;
-}
-
-// Calls emit(byte) for each byte of the escaped form of `rbsp`.
-template <class Emit>
-void escape(std::span<const std::byte> rbsp, Emit emit) {
-  unsigned zeros = 0;
-  for (std::byte byte : rbsp) {
-    if (zeros == 2 && byte <= kEmulationPrevention) {
-      emit(kEmulationPrevention);
-      zeros = 0;
-    }
-    emit(byte);
-    zeros = byte == kZero ? zeros + 1 : 0;
-  }
 }
 
 }  // namespace
@@ -78,21 +63,20 @@ Result<std::vector<NalUnit>> split_annexb(std::span<const std::byte> stream) {
   return units;
 }
 
-Rbsp unescape(std::span<const std::byte> payload) {
-  Rbsp rbsp;
-  rbsp.bytes.reserve(payload.size());
+std::vector<std::byte> unescape(std::span<const std::byte> payload) {
+  std::vector<std::byte> rbsp;
+  rbsp.reserve(payload.size());
   size_t copied = 0;
   for (size_t at = 2; at < payload.size(); ++at) {
     const void* hit = std::memchr(payload.data() + at, 3, payload.size() - at);
     if (hit == nullptr) break;
     at = static_cast<size_t>(static_cast<const std::byte*>(hit) - payload.data());
     if (payload[at - 1] != kZero || payload[at - 2] != kZero) continue;
-    rbsp.removed.push_back(at);
-    rbsp.bytes.insert(rbsp.bytes.end(), payload.begin() + copied, payload.begin() + at);
+    rbsp.insert(rbsp.end(), payload.begin() + copied, payload.begin() + at);
     copied = at + 1;
     ++at;  // the next 03 needs two zeros after this one
   }
-  rbsp.bytes.insert(rbsp.bytes.end(), payload.begin() + std::min(copied, payload.size()), payload.end());
+  rbsp.insert(rbsp.end(), payload.begin() + std::min(copied, payload.size()), payload.end());
   return rbsp;
 }
 
@@ -102,13 +86,15 @@ void append_nal(std::vector<std::byte>& stream, NalType type, std::span<const st
   stream.insert(stream.end(), {kZero, kZero, std::byte{1}});
   stream.push_back(kZero);  // nuh_layer_id 0
   stream.push_back(static_cast<std::byte>(static_cast<uint8_t>(type) << 3 | 1));
-  escape(rbsp, [&stream](std::byte byte) { stream.push_back(byte); });
-}
-
-size_t count_emulation_prevention(std::span<const std::byte> rbsp) {
-  size_t count = 0;
-  escape(rbsp, [&count](std::byte) { ++count; });
-  return count - rbsp.size();
+  unsigned zeros = 0;
+  for (std::byte byte : rbsp) {
+    if (zeros == 2 && byte <= kEmulationPrevention) {
+      stream.push_back(kEmulationPrevention);
+      zeros = 0;
+    }
+    stream.push_back(byte);
+    zeros = byte == kZero ? zeros + 1 : 0;
+  }
 }
 
 }  // namespace llmcodec::vvc

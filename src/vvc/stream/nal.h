@@ -3,7 +3,7 @@
 //
 //   LLMC_ASSIGN_OR_RETURN(std::vector<NalUnit> units, split_annexb(stream));
 //   for (const NalUnit& unit : units) {
-//     Rbsp rbsp = unescape(unit.payload);   // rbsp.bytes for BitReader
+//     const std::vector<std::byte> rbsp = unescape(unit.payload);      // for BitReader
 //   }
 //
 //   std::vector<std::byte> stream;
@@ -54,35 +54,24 @@ constexpr bool is_idr(NalType type) {
 struct NalUnit {
   NalType type = NalType::kTrail;
   uint8_t layer_id = 0;
-  uint8_t temporal_id = 0;
   std::span<const std::byte> payload;  // after the two header bytes, with emulation prevention bytes
   uint64_t offset = 0;                 // of the unit's first header byte in the stream
 };
 
-// Cuts a byte stream at its start codes. Empty units (two start codes in a row) are dropped, as are zero
-// bytes after a unit. Corrupt: bytes other than zero before the first start code, a unit shorter than its
-// header, forbidden_zero_bit or nuh_reserved_zero_bit set, nuh_temporal_id_plus1 zero. An empty stream gives
-// no units.
+// Cuts a byte stream at its start codes. Empty units (two start codes in a row) are dropped,
+// as are zero bytes after a unit. An empty stream gives no units.
+// Corrupt: bytes other than zero before the first start code, a unit shorter than its header,
+// forbidden_zero_bit or nuh_reserved_zero_bit set, nuh_temporal_id_plus1 zero.
 Result<std::vector<NalUnit>> split_annexb(std::span<const std::byte> stream);
 
-struct Rbsp {
-  std::vector<std::byte> bytes;
-  // Positions in the escaped payload of the bytes left out, ascending: entry points count them.
-  std::vector<size_t> removed;
-};
-
-// Takes the emulation prevention bytes (the 03 of 00 00 03) out of a payload.
-Rbsp unescape(std::span<const std::byte> payload);
+// The RBSP of a payload: without the emulation prevention bytes (the 03 of 00 00 03).
+std::vector<std::byte> unescape(std::span<const std::byte> payload);
 
 enum class StartCode { kShort, kLong };  // 00 00 01 and 00 00 00 01
 
-// Appends start code, header (layer 0, temporal id 0) and the payload with emulation prevention. An RBSP must
-// not end in a zero byte (one that ends in rbsp_trailing_bits() never does).
+// Appends start code, header (layer 0, temporal id 0) and the payload with emulation prevention.
+// An RBSP must not end in a zero byte (one that ends in rbsp_trailing_bits() never does).
 void append_nal(std::vector<std::byte>& stream, NalType type, std::span<const std::byte> rbsp,
                 StartCode start_code);
-
-// How many emulation prevention bytes `rbsp` gets as part of a payload whose last two bytes before it are not
-// both zero: entry points are counted in escaped bytes.
-size_t count_emulation_prevention(std::span<const std::byte> rbsp);
 
 }  // namespace llmcodec::vvc

@@ -98,8 +98,8 @@ void partitioning(Coder& c, Sps& s) {
   if (ctb_log2 > 5) c.flag(LLMC_NAMED(s, sps_max_luma_transform_size_64_flag));
 }
 
-// H.266 (V3, 09/2023) 7.3.10 Reference picture list structure syntax; only empty lists occur in intra
-// streams.
+// H.266 (V3, 09/2023) 7.3.10 Reference picture list structure syntax
+// Only empty lists occur in intra streams.
 template <class Coder>
 void reference_lists(Coder& c, SpsInterTools& s) {
   c.flag(LLMC_NAMED(s, sps_long_term_ref_pics_flag));
@@ -153,8 +153,8 @@ void merge_tools(Coder& c, SpsInterTools& s, int ctb_log2) {
   c.ue(LLMC_NAMED(s, sps_log2_parallel_merge_level_minus2), 0, static_cast<uint32_t>(ctb_log2 - 2));
 }
 
-// H.266 (V3, 09/2023) 7.3.5.1 General timing and HRD parameters syntax and 7.3.5.2, for one sublayer and no
-// HRD
+// H.266 (V3, 09/2023) 7.3.5.1 General timing and HRD parameters syntax and 7.3.5.2
+// For one sublayer and without hypothetical reference decoder.
 template <class Coder>
 void timing_hrd(Coder& c, Sps& s) {
   bool sps_timing_hrd_params_present_flag = s.timing.has_value();
@@ -186,8 +186,8 @@ void vui(Coder& c, Sps& s) {
   for (std::byte& byte : s.vui_payload) c.u("vui_payload_byte", byte, 8);
 }
 
-// Tools that change what an intra picture's samples mean: all outside the subset but MRL and dependent
-// quantisation.
+// Tools that change what an intra picture's samples mean:
+// all outside the subset but MRL and dependent quantisation.
 template <class Coder>
 void intra_tools(Coder& c, Sps& s) {
   c.fixed("sps_isp_enabled_flag", 1, 0);

@@ -2,17 +2,15 @@
 // A trace of named syntax elements: one call per element, in coding order, from reader and writer alike.
 // Comparing the traces of two runs (tools/vvc_trace_diff.py) finds the first element on which they differ.
 //
-//   TextTrace trace(stderr);
-//   decode(stream, {.trace = &trace});     // "sps_log2_ctu_size_minus5 2" ...
+//   TextTrace trace(stderr);                                   // lines such as "sps_log2_ctu_size_minus5 2"
+//   decode_each(stream, {.trace = &trace}, sink);
 //
-// A null TraceSink* means no trace and costs nothing in slice data (the tracing instance is another
-// template).
+// A null TraceSink* means no trace. Then slice data are read by an instance
+// of the code that has no trace at all.
 #pragma once
 
 #include <cstdint>
 #include <cstdio>
-#include <string>
-#include <vector>
 
 namespace llmcodec::vvc {
 
@@ -30,21 +28,6 @@ class TextTrace : public TraceSink {
 
  private:
   std::FILE* file_;
-};
-
-// Keeps the lines, for tests.
-class MemoryTrace : public TraceSink {
- public:
-  struct Line {
-    std::string name;
-    int64_t value = 0;
-    bool operator==(const Line&) const = default;
-  };
-  void element(const char* name, int64_t value) override { lines_.push_back({name, value}); }
-  const std::vector<Line>& lines() const { return lines_; }
-
- private:
-  std::vector<Line> lines_;
 };
 
 }  // namespace llmcodec::vvc

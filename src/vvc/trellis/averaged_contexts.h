@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Models for pricing many blocks at once: the slow average of each, averaged once more over some blocks, so
-// that no single odd block sets the prices of a whole batch.
+// Models for pricing many blocks at once. The slow average of each model is averaged once more over some
+// blocks, so that no single odd block sets the prices of a whole batch.
 //
-//   SteadyContexts prices(encoder.contexts());
-//   ... one block is written ...
-//   prices.add(encoder.contexts());
+//   AveragedContexts prices(encoder.contexts());
+//   encode_residual_in_scan_order(encoder, 5, 5, levels, last);
+//   prices.add(encoder.contexts());                            // once for every block written
 //   batch.set_rates(prices.contexts());
 #pragma once
 
@@ -16,9 +16,9 @@
 
 namespace llmcodec::vvc {
 
-class SteadyContexts {
+class AveragedContexts {
  public:
-  explicit SteadyContexts(const ContextSet& contexts) : contexts_(contexts) {}
+  explicit AveragedContexts(const ContextSet& contexts) : contexts_(contexts) {}
 
   // Once for every block of about a thousand samples.
   void add(const ContextSet& contexts) {

@@ -6,7 +6,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "vvc/residual/level_template.h"
 #include "vvc/residual/residual_syntax.h"
+#include "vvc/residual/rice.h"
+#include "vvc/residual/scan.h"
 #include "vvc/trellis/trellis_rates.h"
 
 namespace llmcodec::vvc {
@@ -28,12 +31,12 @@ struct Survivor {
   int budget = 0;             // context bins left in the block
   uint8_t origin = kStarted;  // state at the start of this sub-block, kStarted if the path began in it
   bool any = false;           // a level of this sub-block is non-zero
-  alignas(
-      32) uint16_t sums[16] = {};  // template sums (residual_detail::pack_pass1) of the sub-block's positions
+  // Template sums (level_template.h) of the sub-block's positions.
+  alignas(32) uint16_t sums[16] = {};
 };
 
-// What a survivor knows of finished sub-blocks: which state it was in at the end of each (kStarted: no
-// levels).
+// What a survivor knows of finished sub-blocks: which state it was in at the end
+// of each (kStarted: no levels).
 struct Path {
   uint8_t node[kMaxSubblocks];
   uint64_t coded;  // sb_coded_flag, bit x + 8 * y
@@ -54,9 +57,9 @@ struct Decision {
 // A path that has not begun.
 constexpr Survivor kFresh;
 
-// The ways over one coefficient: from state s (0..3) with level zero (4s), the candidate of parity 0 (4s + 1)
-// or of parity 1 (4s + 2); a path that begins here takes the two last places of s = 2 and 3, with parity 0
-// and 1.
+// The ways over one coefficient: from state s (0..3) with level zero (4s),
+// the candidate of parity 0 (4s + 1) or of parity 1 (4s + 2);
+// a path that begins here takes the two last places of s = 2 and 3, with parity 0 and 1.
 constexpr int kBegins[2] = {11, 15};
 struct Transitions {
   int64_t cost[16];
@@ -71,26 +74,17 @@ struct TemplateMasks {
   alignas(32) uint16_t mask[16][16];
 };
 
-TemplateMasks template_masks() {
-  const ScanOrder& scan = scan_order(2, 2);
+constexpr TemplateMasks kTemplateMasks = [] {
   TemplateMasks masks{};
   for (int p = 0; p < 16; ++p)
-    for (int q = 0; q < 16; ++q) {
-      const int dx = scan[p].x - scan[q].x, dy = scan[p].y - scan[q].y;
-      const bool inside = dx >= 0 && dy >= 0 && (dx + dy == 1 || dx + dy == 2);
-      masks.mask[p][q] = inside ? 0xffff : 0;
-    }
+    for (int q = 0; q < 16; ++q) masks.mask[p][q] = is_in_template(q, p) ? 0xffff : 0;
   return masks;
-}
+}();
 
 static_assert(kCoefficientFraction == kLog2RateBit);  // distortion() relies on it
 
-uint16_t packed_level(int level) {
-  return residual_detail::pack_full(residual_detail::pack_pass1(level < 4 ? level : 4 + (level & 1)), level);
-}
-
-// target = source + (mask & packed), sixteen 16-bit sums at a time in four words: no sum ever leaves its 16
-// bits.
+// target = source + (mask & packed), sixteen 16-bit sums at a time in four words:
+// no sum ever leaves its 16 bits.
 void add_masked(const uint16_t* source, const uint16_t* mask, uint16_t packed, uint16_t* target) {
   const uint64_t packed_word = packed * uint64_t{0x0001000100010001};
   for (int i = 0; i < 16; i += 4) {
@@ -106,6 +100,13 @@ void add_masked(const uint16_t* source, const uint16_t* mask, uint16_t packed, u
 
 int64_t inverse_lambda_of(const TrellisOptions& options) {
   return static_cast<int64_t>(65536.0 / std::max(options.lambda, 1e-3) + 0.5);
+}
+
+int32_t nearest_level(int32_t coefficient, int state) {
+  constexpr int kLargest = 32766 * kOne;
+  const int magnitude = std::min(std::abs(coefficient), kLargest);
+  const int level = state < 2 ? (magnitude + kOne) / (2 * kOne) * 2 : magnitude / (2 * kOne) * 2 + 1;
+  return coefficient < 0 ? -level : level;
 }
 
 struct Trellis::Work {
@@ -130,8 +131,7 @@ struct Trellis::Work {
 
   const ScanOrder& scan;
   int log2_width, log2_height, subblocks_x, subblocks_y;
-  int64_t inverse_lambda;  // 2^16 / lambda: bits per squared Du
-  TemplateMasks masks;
+  int64_t inverse_lambda;                               // 2^16 / lambda: bits per squared Du
   std::array<std::array<uint8_t, 8>, 8> subblock_at{};  // scan index by [y][x]
   TrellisRates rates;
 
@@ -146,8 +146,8 @@ struct Trellis::Work {
   int inferred_position = -1;  // where sig_coeff_flag is inferred if nothing came before
   std::array<std::array<Decision, kStates>, 1024> decisions;
   std::array<uint8_t, kMaxSubblocks> skipped;  // bit t: the survivor that ended in state t left it empty
-  // Packed levels of each finished sub-block, by scan index inside it, for each end state; [kStarted] is all
-  // zero.
+  // Packed levels of each finished sub-block, by scan index inside it, for each end state;
+  // [kStarted] is all zero.
   std::array<std::array<std::array<uint16_t, 16>, kStates + 1>, kMaxSubblocks> nodes;
 };
 
@@ -156,8 +156,7 @@ Trellis::Work::Work(int log2_width_in, int log2_height_in, const TrellisOptions&
       log2_width(log2_width_in),
       log2_height(log2_height_in),
       subblocks_x(1 << (std::min(log2_width, 5) - 2)),
-      subblocks_y(1 << (std::min(log2_height, 5) - 2)),
-      masks(template_masks()) {
+      subblocks_y(1 << (std::min(log2_height, 5) - 2)) {
   inverse_lambda = inverse_lambda_of(options);
   for (int i = 0; i < scan.count / 16; ++i)
     subblock_at[scan.subblock_y[i]][scan.subblock_x[i]] = static_cast<uint8_t>(i);
@@ -167,8 +166,8 @@ Trellis::Work::Work(int log2_width_in, int log2_height_in, const TrellisOptions&
 Candidates Trellis::Work::candidates(int32_t coefficient) const {
   constexpr int kLargest = 32767 * kOne;
   const int magnitude = std::min(std::abs(coefficient), kLargest);
-  // Multiples of the step that a quantiser offers with one parity lie 4 apart: 4j, 4j + 2 (Q0), 4j + 1, 4j +
-  // 3 (Q1).
+  // Multiples of the step that a quantiser offers with one parity lie 4 apart:
+  // 4j, 4j + 2 (Q0), 4j + 1, 4j + 3 (Q1).
   const auto nearest = [magnitude](int offset, int least) {
     return std::clamp((magnitude - offset * kOne + 2 * kOne) >> (kCoefficientFraction + 2), least, 8191);
   };
@@ -194,8 +193,7 @@ void Trellis::Work::outside_sums(int i, const Path& path, uint16_t* sums) const 
     const int j = subblock_at[sy][sx];
     return nodes[j][path.node[j]];
   };
-  // Scan index inside a sub-block by [y][x].
-  static constexpr uint8_t kAt[4][4] = {{0, 2, 5, 9}, {1, 4, 8, 12}, {3, 7, 11, 14}, {6, 10, 13, 15}};
+  constexpr auto& kAt = kSubblockScan.at;
   const auto &right = node_at(x + 1, y), &below = node_at(x, y + 1), &corner = node_at(x + 1, y + 1);
   std::memset(sums, 0, 16 * sizeof *sums);
   const auto add = [sums](int at, int value) { sums[at] = static_cast<uint16_t>(sums[at] + value); };
@@ -272,7 +270,7 @@ void Trellis::Work::extend_with_contexts(int state, int n, const Candidates& can
   const auto& increments = kTemplateIncrements[sums & 0xff];
   const uint32_t* sig = rates.sig[std::max(0, state - 1)][increments.sig + place.sig_offset];
   const uint32_t* level_rate = rates.level[increments.greater + place.greater_offset];
-  const int rice = rice_parameter((sums >> 8) - 20);
+  const int rice = rice_parameter((sums >> 8) - kRemainderSum);
   const int budget = survivor.budget - (inferred ? 0 : 1);
   int64_t* cost = out.cost + 4 * state;
   int* left = out.budget + 4 * state;
@@ -324,10 +322,10 @@ void Trellis::Work::start_here(int n, const Candidates& candidates, int64_t zero
   }
 }
 
-// Moves the four survivors over coefficient n, each along the cheapest way into its state; the first on equal
-// cost.
+// Moves the four survivors over coefficient n, each along the cheapest way into its state;
+// the first on equal cost.
 void Trellis::Work::adopt(int n, const Candidates& candidates, const Transitions& transitions) {
-  const uint16_t* mask = masks.mask[n & 15];
+  const uint16_t* mask = kTemplateMasks.mask[n & 15];
   for (int t = 0; t < kStates; ++t) {
     int64_t key = INT64_MAX;  // cost and index in one number: no branch on what noise decides
     for (int i : kInto[t]) key = std::min(key, transitions.cost[i] * 16 + i);

@@ -17,13 +17,13 @@ namespace {
 // four bits before the point.
 constexpr int64_t kLeastInverse = 65536 * 101 / 100, kLargestInverse = 15 * 65536;
 
-struct Aligned {
+struct AlignedDelete {
   void operator()(std::byte* memory) const { ::operator delete[](memory, std::align_val_t{64}); }
 };
-using LaneMemory = std::unique_ptr<std::byte[], Aligned>;
+using AlignedMemory = std::unique_ptr<std::byte[], AlignedDelete>;
 
-LaneMemory lane_memory(size_t size) {
-  return LaneMemory(new (std::align_val_t{64}) std::byte[size]());
+AlignedMemory aligned_memory(size_t size) {
+  return AlignedMemory(new (std::align_val_t{64}) std::byte[size]());
 }
 
 }  // namespace
@@ -35,9 +35,9 @@ struct BatchTrellis::Work {
         log2_width(log2_width_in),
         log2_height(log2_height_in),
         inverse_lambda(inverse_lambda_of(options)),
-        lane_work(lane_memory(lane_work_size())),
-        magnitudes(lane_memory(array_size())),
-        levels(lane_memory(array_size())) {}
+        memory(aligned_memory(trellis_memory_size())),
+        magnitudes(aligned_memory(array_size())),
+        levels(aligned_memory(array_size())) {}
 
   size_t array_size() const { return sizeof(uint16_t) * kTrellisLanes * static_cast<size_t>(scan.count); }
   uint16_t* magnitudes_at(int n) {
@@ -54,7 +54,7 @@ struct BatchTrellis::Work {
   int log2_width, log2_height;
   int64_t inverse_lambda;
   LaneRates rates{};
-  LaneMemory lane_work, magnitudes, levels;
+  AlignedMemory memory, magnitudes, levels;
 };
 
 // False if a coefficient is too large for a lane.
@@ -77,43 +77,6 @@ void BatchTrellis::Work::collect(int lane, std::span<const int32_t> coefficients
     const int32_t sign = coefficients[n] >> 31;
     out[n] = (*at ^ sign) - sign;
   }
-}
-
-LaneRates lane_rates(const TrellisRates& rates) {
-  constexpr int kSigOffsets[] = {8, 4, 0}, kGreaterOffsets[] = {16, 11, 6, 1};
-  LaneRates lanes{};
-  const auto price = [](uint32_t rate) { return static_cast<uint16_t>(std::min<uint32_t>(rate, 0x3fff)); };
-  for (int set = 0; set < 3; ++set)
-    for (int row = 0; row < 3; ++row)
-      for (int i = 0; i < 8; ++i)
-        lanes.sig[set][row][i] = price(rates.sig[set][kSigOffsets[row] + i % 4][i / 4]);
-  for (int row = 0; row < 4; ++row)
-    for (int inc = 0; inc < 5; ++inc) {
-      if (row == 0 && inc > 4) continue;
-      const uint32_t* level = rates.level[kGreaterOffsets[row] + inc];
-      const auto put = [&](uint8_t table[2][16], int entry, uint32_t rate) {
-        table[0][entry] = static_cast<uint8_t>(price(rate));
-        table[1][entry] = static_cast<uint8_t>(price(rate) >> 8);
-      };
-      put(lanes.even[row], 2 * inc, level[2]);
-      put(lanes.even[row], 2 * inc + 1, level[4]);
-      put(lanes.odd[row], 3 * inc, level[1]);
-      put(lanes.odd[row], 3 * inc + 1, level[3]);
-      put(lanes.odd[row], 3 * inc + 2, level[5]);
-    }
-  const uint32_t* start = rates.level[0];
-  lanes.start_even[0] = price(start[2]), lanes.start_even[1] = price(start[4]);
-  lanes.start_odd[0] = price(start[1]), lanes.start_odd[1] = price(start[3]),
-  lanes.start_odd[2] = price(start[5]);
-  for (int i = 0; i < 32; ++i) {
-    lanes.last_x[i] = price(rates.last_x[i]);
-    lanes.last_y[i] = price(rates.last_y[i]);
-  }
-  for (int i = 0; i < 2; ++i) {
-    lanes.tu_coded[i] = price(rates.tu_coded[i]);
-    for (int bin = 0; bin < 2; ++bin) lanes.sb_coded[i][bin] = price(rates.sb_coded[i][bin]);
-  }
-  return lanes;
 }
 
 BatchTrellis::BatchTrellis(int log2_width, int log2_height, const TrellisOptions& options)
@@ -146,7 +109,7 @@ void BatchTrellis::quantize(std::span<const int32_t> coefficients, int count, st
     problem.lanes = static_cast<int>(results.size());
     problem.inverse_lambda = static_cast<uint32_t>(w.inverse_lambda);
     problem.magnitudes = w.magnitudes_at(0);
-    problem.work = w.lane_work.get();
+    problem.memory = w.memory.get();
     problem.levels = reinterpret_cast<uint16_t*>(w.levels.get());
     quantize_lanes(problem);
   }

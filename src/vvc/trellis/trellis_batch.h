@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The trellis for many blocks at once, with the same prices: the same levels as Trellis finds for each of
-// them, many times as fast (vector instructions, one block in each lane; trellis_lanes.h).
+// The trellis for many blocks at once, with the same prices. It finds the levels that Trellis finds for each
+// of them, many times as fast: by vector instructions, one block in each lane (trellis_lanes.h).
 //
 //   BatchTrellis batch(5, 5, {.lambda = 0.45});
 //   batch.set_rates(encoder.contexts());
-//   batch.quantize(coefficients, count, levels, results);   // results.size() <= 32 blocks, one after the
-//   other
+//   batch.quantize(coefficients, count, levels, results);      // results.size() blocks, one after the other
 //
 // Thread-safety: one BatchTrellis per thread (it owns its working memory, about 0.7 MB).
 #pragma once

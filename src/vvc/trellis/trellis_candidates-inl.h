@@ -7,7 +7,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "vvc/residual/residual_syntax.h"
+#include "vvc/residual/level_template.h"
+#include "vvc/residual/rice.h"
 #include "vvc/trellis/trellis_lanes.h"
 
 // Highway's include guard: one copy for each instruction set.
@@ -67,7 +68,7 @@ template <int kRice>
 HWY_INLINE V rice_length_of(V value) {
   const V prefix = hn::ShiftRight<kRice>(value);
   V length = prefix + set(1 + kRice);
-  const M escape = prefix > set(5);
+  const M escape = prefix > set(kRicePrefixes);
   if (HWY_UNLIKELY(!hn::AllFalse(d, escape))) {
     V log2 = set(0);  // floor(log2(prefix - 4)) - 1
     for (const int below : {7, 11, 19, 35, 67}) log2 = log2 - hn::VecFromMask(d, prefix > set(below));
@@ -84,8 +85,9 @@ HWY_INLINE V by_rice(const V* of, V rice) {
 
 // rice_parameter()
 HWY_INLINE V rice_of(V sum) {
-  return set(0) - hn::VecFromMask(d, sum > set(6)) - hn::VecFromMask(d, sum > set(13)) -
-         hn::VecFromMask(d, sum > set(27));
+  V rice = set(0);
+  for (const int threshold : kRiceThresholds) rice = rice - hn::VecFromMask(d, sum > set(threshold - 1));
+  return rice;
 }
 
 HWY_INLINE V by_state(V state, V s0, V s1, V s2, V s3) {
@@ -141,7 +143,7 @@ HWY_INLINE Candidate candidate(const Distortion& distortion, V magnitude, V leve
   Candidate c;
   c.level = level;
   const V in_pass1 = hn::Min(level, set(4 + parity));
-  c.packed = hn::ShiftLeft<8>(hn::Min(level, set(residual_detail::kFullLevelClip))) | set(32) | in_pass1;
+  c.packed = hn::ShiftLeft<8>(hn::Min(level, set(kFullLevelClip))) | set(32) | in_pass1;
   c.category = parity == 0 ? hn::ShiftRight<2>(in_pass1) : hn::ShiftRight<1>(in_pass1);
   c.distortion = distortion(magnitude, hn::ShiftLeft<8>(index));
   c.base = c.distortion;

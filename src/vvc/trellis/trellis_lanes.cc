@@ -19,6 +19,7 @@
 
 #include <algorithm>
 
+#include "vvc/residual/residual_syntax.h"
 #include "vvc/trellis/trellis_candidates-inl.h"
 #include "vvc/trellis/trellis_lanes.h"
 #include "vvc/trellis/trellis_memory.h"
@@ -31,7 +32,7 @@ void quantize_lanes_here(LaneProblem& problem) {
   std::fill(problem.valid, problem.valid + kTrellisLanes, uint16_t{0});
 }
 #else
-using Work = LaneWork<kN>;
+using Memory = TrellisMemory<kN>;
 
 // The ways on from one state: the cheaper one of zero and the even level, and the odd level.
 struct Ways {
@@ -45,7 +46,7 @@ class Search {
  public:
   Search(LaneProblem& problem, size_t first)
       : p_(problem),
-        w_(*static_cast<Work*>(problem.work)),
+        w_(*static_cast<Memory*>(problem.memory)),
         rates_(*problem.rates),
         first_(first),
         distortion_(problem.inverse_lambda) {}
@@ -107,7 +108,7 @@ class Search {
     }
     sums[3][3] = sums[3][3] + corner.pick(from_corner);
     for (int yy = 0; yy < 4; ++yy)
-      for (int xx = 0; xx < 4; ++xx) hn::Store(sums[yy][xx], d, w_.slots[kAt[yy][xx]][s]);
+      for (int xx = 0; xx < 4; ++xx) hn::Store(sums[yy][xx], d, w_.slots[kSubblockScan.at[yy][xx]][s]);
   }
 
   // Which of the four end states a neighbour has, if any.
@@ -151,7 +152,7 @@ class Search {
 
   // Levels of the sub-block on the path that ends in state t, as sums for its neighbours.
   HWY_INLINE void publish(int x, int y, int t) {
-    const auto level = [&](int yy, int xx) HWY_ATTR { return load(w_.slots[kAt[yy][xx]][t]); };
+    const auto level = [&](int yy, int xx) HWY_ATTR { return load(w_.slots[kSubblockScan.at[yy][xx]][t]); };
     auto& left = w_.to_left[y][x & 1][t];
     auto& above = w_.to_above[y][x & 1][t];
     for (int k = 0; k < 4; ++k) {
@@ -223,74 +224,90 @@ class Search {
 
   // --- one coefficient
 
-  HWY_INLINE Ways extend(int s, int i, int n, Candidates& c) {
-    const ScanEntry& place = (*p_.scan)[n];
-    const int q = s >> 1;
-    const V cost = load(w_.cost[s]), budget = load(w_.budget[s]), sums = load(w_.slots[n & 15][s]);
-    const V pass1 = sums & set(31);
-    const V greater = hn::Min(pass1 - (hn::ShiftRight<5>(sums) & set(7)), set(4));
-    const V pair = hn::Min(hn::ShiftRight<1>(pass1 + set(1)), set(3)) * set(0x0202) + set(0x0100);
-    const auto sig_table =
-        hn::LoadDup128(d8, reinterpret_cast<const uint8_t*>(rates_.sig[std::max(0, s - 1)][sig_row(place)]));
-    V sig0 = hn::BitCast(d, hn::TableLookupBytes(sig_table, hn::BitCast(d8, pair)));
-    V sig1 = hn::BitCast(d, hn::TableLookupBytes(sig_table, hn::BitCast(d8, pair + set(0x0808))));
-    V after_sig = budget - set(1);
+  // sig_coeff_flag in state `s`: the prices of its values, and the budget that it leaves.
+  struct SigPrices {
+    HWY_INLINE SigPrices() {}
+    V zero, one, budget;
+  };
+  HWY_INLINE SigPrices sig_prices(int s, int i, int n, V pass1, V budget) const {
+    const uint16_t* prices = rates_.sig[std::max(0, s - 1)][(*p_.scan)[n].sig_offset / 4];
+    const auto table = hn::LoadDup128(d8, reinterpret_cast<const uint8_t*>(prices));
+    const V bytes = hn::Min(hn::ShiftRight<1>(pass1 + set(1)), set(3)) * set(0x0202) + set(0x0100);
+    SigPrices sig;
+    sig.zero = hn::BitCast(d, hn::TableLookupBytes(table, hn::BitCast(d8, bytes)));
+    sig.one = hn::BitCast(d, hn::TableLookupBytes(table, hn::BitCast(d8, bytes + set(0x0808))));
+    sig.budget = budget - set(1);
     if (n == 16 * i && i > 0) {  // a coded sub-block without levels so far: inferred
       const M inferred = load(w_.any[s]) == set(0);
-      sig0 = hn::IfThenElse(inferred, set(kDead), sig0);
-      sig1 = hn::IfThenZeroElse(inferred, sig1);
-      after_sig = hn::IfThenElse(inferred, budget, after_sig);
+      sig.zero = hn::IfThenElse(inferred, set(kDead), sig.zero);
+      sig.one = hn::IfThenZeroElse(inferred, sig.one);
+      sig.budget = hn::IfThenElse(inferred, budget, sig.budget);
     }
+    return sig;
+  }
+
+  // Costs of zero, the even and the odd level after one state, and the budgets that they leave.
+  struct Costs {
+    HWY_INLINE Costs() {}
+    V zero, even, odd;
+    V zero_budget, even_budget, odd_budget;
+  };
+  HWY_INLINE Costs with_contexts(int s, int i, int n, V sums, V budget, Candidates& c) const {
+    const V cost = load(w_.cost[s]), pass1 = sums & set(31);
+    const V greater = hn::Min(pass1 - (hn::ShiftRight<5>(sums) & set(7)), set(4));
+    const SigPrices sig = sig_prices(s, i, n, pass1, budget);
+    const int q = s >> 1, row = (*p_.scan)[n].greater_offset / 5;
     const Candidate &even = c.of[q][0], &odd = c.of[q][1];
     V even_base = even.base, odd_base = odd.base;
-    if (c.large && !hn::AllTrue(d, sums < set(27 << 8))) {
+    if (c.large && !hn::AllTrue(d, sums < set((kRemainderSum + kRiceThresholds[0]) << 8))) {
       if (!c.lengths.has_remainders) make_remainders(c);
-      const V rice = rice_of(hn::SaturatedSub(hn::ShiftRight<8>(sums), set(20)));
+      const V rice = rice_of(hn::SaturatedSub(hn::ShiftRight<8>(sums), set(kRemainderSum)));
       even_base = hn::SaturatedAdd(even.distortion, by_rice(c.lengths.remainder[q][0], rice));
       odd_base = hn::SaturatedAdd(odd.distortion, by_rice(c.lengths.remainder[q][1], rice));
     }
-    const int row = greater_row(place);
     const V even_rate = look_up(rates_.even[row], greater + greater + even.category);
     const V odd_rate = look_up(rates_.odd[row], greater + greater + greater + odd.category);
-    V zero_cost = hn::SaturatedAdd(cost, hn::SaturatedAdd(sig0, c.zero));
-    V even_cost = hn::SaturatedAdd(cost, hn::SaturatedAdd(sig1 + even_rate, even_base));
-    V odd_cost = hn::SaturatedAdd(cost, hn::SaturatedAdd(sig1 + odd_rate, odd_base));
-    V zero_budget = after_sig, even_budget = after_sig - set(3);
-    V odd_budget = after_sig - hn::IfThenElse(odd.category == set(0), set(1), set(3));
-    const M spent = budget < set(4);
-    if (!hn::AllFalse(d, spent)) {
-      if (!c.lengths.has_bypass) make_bypass(c);
-      const V rice = rice_of(hn::ShiftRight<8>(sums));
-      const auto way = [&](V distortion, V length, V with_contexts) HWY_ATTR {
-        const V bypass = hn::SaturatedAdd(cost, hn::SaturatedAdd(distortion, length));
-        return hn::IfThenElse(spent, bypass, with_contexts);
-      };
-      zero_cost = way(c.zero, hn::ShiftLeft<8>(rice + set(2 + q)), zero_cost);
-      even_cost = way(even.distortion, by_rice(c.lengths.bypass[q][0], rice), even_cost);
-      odd_cost = way(odd.distortion, by_rice(c.lengths.bypass[q][1], rice), odd_cost);
-      zero_budget = hn::IfThenElse(spent, budget, zero_budget);
-      even_budget = hn::IfThenElse(spent, budget, even_budget);
-      odd_budget = hn::IfThenElse(spent, budget, odd_budget);
-    }
-    const M level_wins = even_cost < zero_cost;
-    Ways w;
-    w.even = hn::Min(even_cost, zero_cost);
-    w.odd = odd_cost;
-    w.even_level = hn::IfThenElseZero(level_wins, even.level);
-    w.even_packed = hn::IfThenElseZero(level_wins, even.packed);
-    w.even_budget = hn::IfThenElse(level_wins, even_budget, zero_budget);
-    w.odd_budget = odd_budget;
-    return w;
+    Costs costs;
+    costs.zero = hn::SaturatedAdd(cost, hn::SaturatedAdd(sig.zero, c.zero));
+    costs.even = hn::SaturatedAdd(cost, hn::SaturatedAdd(sig.one + even_rate, even_base));
+    costs.odd = hn::SaturatedAdd(cost, hn::SaturatedAdd(sig.one + odd_rate, odd_base));
+    costs.zero_budget = sig.budget;
+    costs.even_budget = sig.budget - set(3);
+    costs.odd_budget = sig.budget - hn::IfThenElse(odd.category == set(0), set(1), set(3));
+    return costs;
   }
 
-  static int sig_row(const ScanEntry& place) {
-    return place.sig_offset == 8 ? 0 : place.sig_offset == 4 ? 1 : 2;
+  // The lanes whose budget of context bins is spent: bypass codes in place of what with_contexts() has found.
+  HWY_INLINE void replace_spent(int s, V sums, V budget, M spent, Candidates& c, Costs& costs) const {
+    if (!c.lengths.has_bypass) make_bypass(c);
+    const int q = s >> 1;
+    const V cost = load(w_.cost[s]), rice = rice_of(hn::ShiftRight<8>(sums));
+    const auto replace = [&](V& with_contexts, V distortion, V length) HWY_ATTR {
+      const V bypass = hn::SaturatedAdd(cost, hn::SaturatedAdd(distortion, length));
+      with_contexts = hn::IfThenElse(spent, bypass, with_contexts);
+    };
+    replace(costs.zero, c.zero, hn::ShiftLeft<8>(rice + set(2 + q)));
+    replace(costs.even, c.of[q][0].distortion, by_rice(c.lengths.bypass[q][0], rice));
+    replace(costs.odd, c.of[q][1].distortion, by_rice(c.lengths.bypass[q][1], rice));
+    for (V* left : {&costs.zero_budget, &costs.even_budget, &costs.odd_budget})
+      *left = hn::IfThenElse(spent, budget, *left);
   }
-  static int greater_row(const ScanEntry& place) {
-    return place.greater_offset == 16   ? 0
-           : place.greater_offset == 11 ? 1
-           : place.greater_offset == 6  ? 2
-                                        : 3;
+
+  HWY_INLINE Ways extend(int s, int i, int n, Candidates& c) const {
+    const V budget = load(w_.budget[s]), sums = load(w_.slots[n & 15][s]);
+    Costs costs = with_contexts(s, i, n, sums, budget, c);
+    const M spent = budget < set(4);
+    if (!hn::AllFalse(d, spent)) replace_spent(s, sums, budget, spent, c, costs);
+    const M level_wins = costs.even < costs.zero;
+    const Candidate& even = c.of[s >> 1][0];
+    Ways w;
+    w.even = hn::Min(costs.even, costs.zero);
+    w.odd = costs.odd;
+    w.even_level = hn::IfThenElseZero(level_wins, even.level);
+    w.even_packed = hn::IfThenElseZero(level_wins, even.packed);
+    w.even_budget = hn::IfThenElse(level_wins, costs.even_budget, costs.zero_budget);
+    w.odd_budget = costs.odd_budget;
+    return w;
   }
 
   // What arrives in one state.
@@ -301,8 +318,8 @@ class Search {
     M begins;
   };
 
-  // From the even way of one state and the odd way of the other; `even_first`: the even way is that of the
-  // first.
+  // From the even way of one state and the odd way of the other;
+  // `even_first`: the even way is that of the first.
   static HWY_INLINE Arrival merge(const Ways& even, const Ways& odd, const Candidate& odd_candidate,
                                   int even_state, int odd_state) {
     const bool even_first = even_state < odd_state;
@@ -441,7 +458,7 @@ class Search {
   }
 
   LaneProblem& p_;
-  Work& w_;
+  Memory& w_;
   const LaneRates& rates_;
   size_t first_;
   Distortion distortion_;
@@ -465,8 +482,8 @@ void quantize_lanes(LaneProblem& problem) {
   HWY_DYNAMIC_DISPATCH(quantize_lanes_here)(problem);
 }
 
-size_t lane_work_size() {
-  return sizeof(LaneWork<kTrellisLanes>);
+size_t trellis_memory_size() {
+  return sizeof(TrellisMemory<kTrellisLanes>);
 }
 
 }  // namespace llmcodec::vvc

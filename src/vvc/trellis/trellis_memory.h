@@ -5,15 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "vvc/residual/scan.h"
+
 namespace llmcodec::vvc {
 
 constexpr int kStates = 4;
-constexpr int kStarted = 4;
+constexpr int kStarted = 4;  // in place of a state: the path begins here, or its sub-block has no levels
 constexpr int kMaxSubblocks = 64;
-constexpr uint16_t kDead = 0xffff;
-
-// Scan index inside a sub-block by [y][x].
-constexpr uint8_t kAt[4][4] = {{0, 2, 5, 9}, {1, 4, 8, 12}, {3, 7, 11, 14}, {6, 10, 13, 15}};
+constexpr uint16_t kDead = 0xffff;  // a cost: no such path
 
 // What one step does to the slots, by the position that it decides: `added` have it in their template; `kept`
 // are only carried over. Levels in the lower right quarter are of no use to other sub-blocks and are dropped.
@@ -24,15 +23,10 @@ struct SlotLists {
 
 constexpr SlotLists make_slot_lists() {
   SlotLists lists{};
-  int x_of[16] = {}, y_of[16] = {};
-  for (int y = 0; y < 4; ++y)
-    for (int x = 0; x < 4; ++x) x_of[kAt[y][x]] = x, y_of[kAt[y][x]] = y;
   for (int p = 0; p < 16; ++p)
     for (int q = 0; q < 16; ++q) {
-      const int dx = x_of[p] - x_of[q], dy = y_of[p] - y_of[q];
-      const bool in_template = dx >= 0 && dy >= 0 && (dx + dy == 1 || dx + dy == 2);
-      const bool useful = q < p || x_of[q] < 2 || y_of[q] < 2;
-      if (in_template)
+      const bool useful = q < p || kSubblockScan.x[q] < 2 || kSubblockScan.y[q] < 2;
+      if (is_in_template(q, p))
         lists.added[p][lists.added_count[p]++] = static_cast<uint8_t>(q);
       else if (q != p && useful)
         lists.kept[p][lists.kept_count[p]++] = static_cast<uint8_t>(q);
@@ -42,9 +36,8 @@ constexpr SlotLists make_slot_lists() {
 constexpr SlotLists kSlots = make_slot_lists();
 
 // Working memory for vectors of kN lanes.
-
 template <size_t kN>
-struct LaneWork {
+struct TrellisMemory {
   using Lanes = uint16_t[kN];
   alignas(64) Lanes cost[kStates];
   Lanes budget[kStates];

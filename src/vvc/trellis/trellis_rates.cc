@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "vvc/trellis/trellis_rates.h"
 
+#include "vvc/residual/residual_syntax.h"
+
 namespace llmcodec::vvc {
 namespace {
 

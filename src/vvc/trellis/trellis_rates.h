@@ -8,7 +8,7 @@
 
 #include "vvc/cabac/cabac_cost.h"
 #include "vvc/cabac/contexts.h"
-#include "vvc/residual/residual_syntax.h"
+#include "vvc/residual/rice.h"
 
 namespace llmcodec::vvc {
 
@@ -32,30 +32,6 @@ struct TrellisRates {
 };
 
 TrellisRates trellis_rates(const ContextSet& contexts, int log2_width, int log2_height);
-
-// Parts of ctxInc that the low byte of a template sum (residual_detail::pack_pass1) decides.
-struct TemplateIncrement {
-  uint8_t sig;      // of sig_coeff_flag
-  uint8_t greater;  // of par_level_flag and abs_level_gtx_flag
-};
-
-inline constexpr auto kTemplateIncrements = [] {
-  std::array<TemplateIncrement, 256> table{};
-  for (int sum = 0; sum < 256; ++sum) {
-    const int loc_sum_abs_pass1 = sum & 31, loc_num_sig = sum >> 5;
-    table[sum].sig = static_cast<uint8_t>(std::min((loc_sum_abs_pass1 + 1) >> 1, 3));
-    table[sum].greater = static_cast<uint8_t>(std::clamp(loc_sum_abs_pass1 - loc_num_sig, 0, 4));
-  }
-  return table;
-}();
-
-// Number of bins of rice_code(value, rice).
-constexpr int rice_length(int value, int rice) {
-  const int prefix = value >> rice;
-  if (prefix <= 5) return prefix + 1 + rice;
-  const int code = std::min(5 + floor_log2(static_cast<unsigned>(prefix - 4)), 17);
-  return code == 17 ? 32 : 2 * code - 4 + rice;
-}
 
 inline constexpr auto kRiceLengths = [] {
   std::array<std::array<uint8_t, 64>, 4> table{};

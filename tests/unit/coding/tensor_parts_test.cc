@@ -5,6 +5,7 @@
 #include <random>
 
 #include "../tensor/tensor_test_files.h"
+#include "../quant/memory_row_reader.h"
 #include "archive/packing.h"
 
 namespace llmcodec {
@@ -36,7 +37,7 @@ std::vector<MatrixScales> some_scales(const ScaleSpec& spec, bool asymmetric) {
   std::vector<MatrixScales> matrices;
   for (uint64_t m = 0; m < kShape.matrices; ++m) {
     for (float& weight : weights) weight = static_cast<float>(random() % 1000) / 500 - 0.9f;
-    MemoryRowReader reader({weights.data(), kShape.rows, kShape.cols});
+    testing::MemoryRowReader reader({weights.data(), kShape.rows, kShape.cols});
     ScaleOptions options;
     options.spec = spec;
     options.asymmetric = asymmetric;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// CabacDecoder for several streams at once, one stream in each 32-bit lane. Compiled once per instruction
-// set.
+// CabacDecoder for several streams at once, one stream in each 32-bit lane.
+// Compiled once per instruction set.
 //
 // `value` is ivlOffset (9 bits) followed by 22 raw bits of the stream; `position` counts the bits used up to
 // the last of the nine. A lane has a window of kWindowBytes of its stream in memory and 64 bits of it at hand
 // (`high`, `low`), gathered well before they are needed: so a refill waits for no memory.
 //
-// What a lane does not have (a bin that it does not read) has an interval of width 0 for the less probable
-// value and changes nothing: there are no branches.
+// A lane that does not read a bin gets an interval of width 0 for the less probable value, which changes
+// nothing: so there are no branches.
 #include <hwy/highway.h>
 
 #include <cstddef>
@@ -48,8 +48,8 @@ struct Arithmetic {
     low = hn::ShiftRight<1>(swapped(base + 1));
     window_start = position & set(~7u);
   }
-  // Raw bits from the window, which must have started less than 32 bits ago. Those there already are the
-  // same.
+  // Raw bits from the window, which must have started less than 32 bits ago.
+  // Those there already are the same.
   HWY_INLINE void top_up() {
     const V used = position - window_start;
     value = value | hn::ShiftRight<32 - kRawBits>(high << used | low >> (used ^ set(31)));

@@ -10,7 +10,9 @@
 #include <cstdint>
 
 #include "vvc/residual/lanes/lane_models.h"
-#include "vvc/residual/residual_syntax.h"
+#include "vvc/residual/level_template.h"
+#include "vvc/residual/rice.h"
+#include "vvc/residual/scan.h"
 
 // Highway's include guard: one copy for each instruction set.
 #if defined(LLMCODEC_LANE_CONTEXTS_INL) == defined(HWY_TARGET_TOGGLE)
@@ -127,9 +129,11 @@ HWY_INLINE void step_state(V odd, V active, V& high, V& low) {
 }
 
 // rice_parameter(sum - less)
-HWY_INLINE V rice_parameter_of(V sum, uint32_t less) {
-  return set(0) - yes(is_less(set(less + 6), sum)) - yes(is_less(set(less + 13), sum)) -
-         yes(is_less(set(less + 27), sum));
+HWY_INLINE V rice_parameter_of(V sum, int less) {
+  V rice = set(0);
+  for (const int threshold : kRiceThresholds)
+    rice = rice - yes(is_less(set(static_cast<uint32_t>(less + threshold - 1)), sum));
+  return rice;
 }
 
 // One of kCount models, by `is`. Rows are loaded and stored whole: masked stores would not be forwarded to
@@ -175,6 +179,10 @@ struct SigIncrement {
   M is[4];
 };
 
+// For exchange(): a lane's models from the plain coder's, and back.
+constexpr auto kTakeModel = [](uint32_t& states, const ContextModel& model) { states = model.states; };
+constexpr auto kHandBackModel = [](const uint32_t& states, ContextModel& model) { model.states = states; };
+
 // Models and neighbours of one 32x32 block in each lane; all lanes stand in the same sub-block.
 class LaneContexts {
  public:
@@ -191,7 +199,7 @@ class LaneContexts {
     places_ = &scan_[16 * i];
   }
 
-  // --- neighbours: levels packed as in residual_syntax.h, by position in the sub-block
+  // --- neighbours: levels packed as in level_template.h, by position in the sub-block
 
   HWY_INLINE V template_sums(int n) const {
     const Row16* at = levels_ + places_[n].padded;
@@ -205,9 +213,7 @@ class LaneContexts {
   HWY_INLINE void put_level(int n, V packed) {
     hn::Store(hn::TruncateTo(d_row16, packed), d_row16, levels_[places_[n].padded]);
   }
-  void put_level(int n, size_t lane, int level) {
-    levels_[places_[n].padded][lane] = residual_detail::pack_pass1(level);
-  }
+  void put_level(int n, size_t lane, int level) { levels_[places_[n].padded][lane] = pack_pass1(level); }
 
   // --- bins
 

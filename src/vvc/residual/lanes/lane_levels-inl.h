@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The levels of one sub-block of 4x4 in every lane (7.3.11.11). Lanes share the position inside the
-// sub-block; what a lane does not have there is masked. Compiled once per instruction set.
+// The levels of one sub-block of 4x4 in every lane (H.266 7.3.11.11). Lanes share the position inside the
+// sub-block; a lane that has nothing to read there is masked. Compiled once per instruction set.
 //
-// `Contexts` is LaneContexts or LaneWindows: neighbours and models, by the position in the sub-block where
-// it stands.
+// `Contexts` is LaneContexts or LaneWindows: neighbours and models, by the position
+// in the sub-block where it stands.
 #include <hwy/highway.h>
 
 #include <cstddef>
@@ -24,8 +24,7 @@ HWY_BEFORE_NAMESPACE();
 namespace llmcodec::vvc::HWY_NAMESPACE {
 #if LLMC_HAS_LANES
 
-// What stands before a block's last coefficient, and that one, are read by CabacDecoder before the lanes
-// start.
+// The last coefficient of a block, and what stands before it, is read by CabacDecoder before the lanes start.
 struct LastLevel {
   int position, level;
 };
@@ -126,7 +125,7 @@ class LaneLevels {
   }
 
   HWY_INLINE void put_full(int n, V level, V where) {
-    const V packed = contexts.level_at(n), full = hn::Min(level, set(residual_detail::kFullLevelClip));
+    const V packed = contexts.level_at(n), full = hn::Min(level, set(kFullLevelClip));
     contexts.put_level(n, choose(where, (packed & set(0xff)) | hn::ShiftLeft<8>(full), packed));
   }
 
@@ -135,7 +134,7 @@ class LaneLevels {
     for (int n = 15; n >= 0; --n) {
       const V in_pass1 = load(levels_[n]), active = yes(is_less(set(6), in_pass1));
       if (!any(active)) continue;
-      const V rice = rice_parameter_of(hn::ShiftRight<8>(contexts.template_sums(n)), 20);
+      const V rice = rice_parameter_of(hn::ShiftRight<8>(contexts.template_sums(n)), kRemainderSum);
       const V magnitude = in_pass1 + hn::ShiftLeft<2>(streams.rice_code(rice, active) & active);
       store(magnitude, levels_[n]);
       put_full(n, hn::ShiftRight<1>(magnitude + set(1)), active);

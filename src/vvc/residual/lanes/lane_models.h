@@ -5,6 +5,7 @@
 // a model adapts, is looked up by position in the row group that a coefficient can choose from.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "vvc/cabac/contexts.h"
@@ -12,6 +13,8 @@
 namespace llmcodec::vvc {
 
 inline constexpr int kMaxLanes = 16;
+// Three streams are no faster than one by one.
+inline constexpr size_t kFewestLanes = 4;
 
 // Models of sb_coded_flag, sig_coeff_flag and the greater flags: those of a block's inner bins.
 inline constexpr int kFirstLaneModel = ctx::kSbCodedFlag;

@@ -76,9 +76,9 @@ class LaneStreams {
     }
   }
 
-  // As rice_code() of residual_syntax.h, where `active`.
+  // As rice_code() of rice.h, where `active`.
   V rice_code(V rice, V active) {
-    constexpr int kBins = 9;
+    constexpr int kBins = kRicePrefixes + 1 + 3;  // a plain code with the largest Rice parameter
     Arithmetic a = arithmetic;
     a.gather(), a.top_up();
     const V bins = a.peek<kBins>();
@@ -95,8 +95,6 @@ class LaneStreams {
   Arithmetic arithmetic;
 
  private:
-  static constexpr uint32_t kRicePrefixes = 5, kMaxPrefix = 17;
-
   // A window starts at the byte `origin_` of its stream; behind the end of the data there are zeros.
   void load_window(size_t lane) {
     const auto rest = data_[lane].subspan(std::min(origin_[lane], data_[lane].size()));
@@ -106,18 +104,18 @@ class LaneStreams {
     std::fill(window + size, window + kWindowBytes, uint8_t{0});
   }
 
-  // A prefix of more than five ones, bit by bit: lanes where `escapes`.
+  // Bit by bit, in the lanes where `escapes`.
   HWY_NOINLINE V escape(V rice, V escapes, V code) {
     alignas(64) Row rices, codes, where;
     HWY_NAMESPACE::store(rice, rices), HWY_NAMESPACE::store(code, codes);
     HWY_NAMESPACE::store(escapes, where);
     store();
     for (size_t lane = 0; lane < kN; ++lane)
-      if (where[lane] != 0) codes[lane] = escape_of_lane(lane, rices[lane]);
+      if (where[lane] != 0) codes[lane] = escape_of_lane(lane, static_cast<int>(rices[lane]));
     load();
     return HWY_NAMESPACE::load(codes);
   }
-  uint32_t escape_of_lane(size_t lane, uint32_t rice) {
+  uint32_t escape_of_lane(size_t lane, int rice) {
     const uint8_t* window = bytes_ + lane * kWindowBytes;
     uint32_t offset = value_[lane] >> kRawBits, at = position_[lane];
     const auto bit = [&] {
@@ -127,14 +125,13 @@ class LaneStreams {
       offset -= one ? range_[lane] : 0;
       return one;
     };
-    uint32_t prefix = 0, suffix = 0;
-    while (prefix < kMaxPrefix && bit() != 0) ++prefix;
-    const uint32_t above = prefix - kRicePrefixes;
-    for (uint32_t left = prefix == kMaxPrefix ? 15 : above + rice; left > 0; --left)
-      suffix = suffix << 1 | bit();
+    int prefix = 0;
+    uint32_t suffix = 0;
+    while (prefix < kMaxRicePrefix && bit() != 0) ++prefix;
+    for (int left = rice_suffix_bits(prefix, rice); left > 0; --left) suffix = suffix << 1 | bit();
     value_[lane] = offset << kRawBits;
     position_[lane] = at;
-    return (((1u << above) + kRicePrefixes - 1) << rice) + suffix;
+    return static_cast<uint32_t>(rice_base(prefix, rice)) + suffix;
   }
 
   alignas(64) Row value_;

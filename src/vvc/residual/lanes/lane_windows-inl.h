@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Models and neighbours for read_any_lanes.cc, with the functions of LaneContexts; but each lane stands in a
-// block of its own shape, at a sub-block of its own. A sub-block of each lane is in a window of vectors, with
-// the two columns right of it and the two rows below, which are gathered from what each lane remembers of its
-// block.
+// Models and neighbours for read_any_lanes.cc, with the functions of LaneContexts;
+// but each lane stands in a block of its own shape, at a sub-block of its own.
+// A sub-block of each lane is in a window of vectors, with the two columns right of it and the two rows
+// below, which are gathered from what each lane remembers of its block.
 //
 // Which models a coefficient can choose from depends on its diagonal in the block, so on its position in the
 // sub-block and on the diagonal of the sub-block: 0, 1, 2, or more, its class.
@@ -19,26 +19,6 @@
 #define LLMCODEC_LANE_WINDOWS_TABLES
 namespace llmcodec::vvc {
 
-// Positions of the diagonal scan in a sub-block, and back.
-struct PlaceOf {
-  uint8_t x[16] = {}, y[16] = {};
-  uint8_t position[16] = {};  // by 4 * y + x
-  constexpr PlaceOf() {
-    int n = 0;
-    for (int diagonal = 0; diagonal < 7; ++diagonal) {
-      for (int row = 3; row >= 0; --row) {
-        const int column = diagonal - row;
-        if (column < 0 || column > 3) continue;
-        x[n] = static_cast<uint8_t>(column);
-        y[n] = static_cast<uint8_t>(row);
-        position[4 * row + column] = static_cast<uint8_t>(n);
-        ++n;
-      }
-    }
-  }
-};
-inline constexpr PlaceOf kPlaceOf;
-
 inline constexpr int kClasses = 4;
 
 // By position: each class's group of models, and for each set of classes the set of groups.
@@ -50,9 +30,9 @@ struct ModelGroups {
   constexpr ModelGroups() {
     for (int n = 0; n < 16; ++n) {
       for (int c = 0; c < kClasses; ++c) {
-        const int diagonal = 4 * c + kPlaceOf.x[n] + kPlaceOf.y[n];
-        sig[n][c] = diagonal < 2 ? 2 : diagonal < 5 ? 1 : 0;
-        greater[n][c] = diagonal == 0 ? 3 : diagonal < 3 ? 2 : diagonal < 10 ? 1 : 0;
+        const int diagonal = 4 * c + kSubblockScan.x[n] + kSubblockScan.y[n];
+        sig[n][c] = static_cast<uint32_t>(sig_offset_of(diagonal) / 4);
+        greater[n][c] = static_cast<uint32_t>(greater_offset_of(diagonal) / 5);
         for (int set = 0; set < 1 << kClasses; ++set) {
           if ((set >> c & 1) == 0) continue;
           sig_groups[n][set] = static_cast<uint8_t>(sig_groups[n][set] | 1 << sig[n][c]);
@@ -145,7 +125,7 @@ class LaneWindows {
     }
   }
 
-  // --- neighbours: levels packed as in residual_syntax.h, by position in the sub-block
+  // --- neighbours: levels packed as in level_template.h, by position in the sub-block
 
   HWY_INLINE V template_sums(int n) const {
     const Row16* at = entry(n);
@@ -154,7 +134,7 @@ class LaneWindows {
   }
   HWY_INLINE V level_at(int n) const { return get(*entry(n)); }
   HWY_INLINE void put_level(int n, V packed) { put(packed, *entry(n)); }
-  void put_level(int n, size_t lane, int level) { (*entry(n))[lane] = residual_detail::pack_pass1(level); }
+  void put_level(int n, size_t lane, int level) { (*entry(n))[lane] = pack_pass1(level); }
 
   // --- bins
 
@@ -232,8 +212,10 @@ class LaneWindows {
   static HWY_INLINE void put(V values, Row16& row) {
     hn::Store(hn::TruncateTo(d_row16, values), d_row16, row);
   }
-  HWY_INLINE Row16* entry(int n) { return window_ + kPlaceOf.y[n] * kStride + kPlaceOf.x[n]; }
-  HWY_INLINE const Row16* entry(int n) const { return window_ + kPlaceOf.y[n] * kStride + kPlaceOf.x[n]; }
+  HWY_INLINE Row16* entry(int n) { return window_ + kSubblockScan.y[n] * kStride + kSubblockScan.x[n]; }
+  HWY_INLINE const Row16* entry(int n) const {
+    return window_ + kSubblockScan.y[n] * kStride + kSubblockScan.x[n];
+  }
   Row* sig_models(uint32_t group) {
     return models_ + (ctx::kSigCoeffFlag - kFirstLaneModel + 4 * static_cast<int>(group));
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// All lanes stand at the same scan position; what a lane does not have there is masked.
+// All lanes stand at the same scan position; a lane that has nothing to read there is masked.
 #include "vvc/residual/lanes/read_32x32_lanes.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -24,8 +24,6 @@ void decode_alone(LaneBlock& block) {
 }
 
 #if LLMC_HAS_LANES
-
-constexpr size_t kFewestLanes = 4;  // three are no faster than one by one
 
 // One 32x32 block of each of up to kN streams.
 class LaneReader {
@@ -52,13 +50,11 @@ class LaneReader {
     highest_last_ = std::max(highest_last_, last_levels_[lane].position);
     levels_.start_block(lane, last_levels_[lane].level, context_bin_budget(5, 5));
     streams_.take(lane, bins);
-    contexts_.exchange(lane, bins.contexts(),
-                       [](uint32_t& states, ContextModel& model) { states = model.states; });
+    contexts_.exchange(lane, bins.contexts(), kTakeModel);
   }
   void finish(size_t lane) {
     CabacDecoder& bins = *blocks_[lane]->bins;
-    contexts_.exchange(lane, bins.contexts(),
-                       [](uint32_t& states, ContextModel& model) { model.states = states; });
+    contexts_.exchange(lane, bins.contexts(), kHandBackModel);
     streams_.hand_back(lane, bins);
     blocks_[lane]->info = {last_levels_[lane].position, levels_.level_in_range(lane)};
   }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// residual_coding() for reading, 32x32 blocks of several streams at once: each stream is one chain of
-// dependent steps, so side by side, one stream in each lane of a vector, they cost little more than one.
+// residual_coding() for reading, 32x32 blocks of several streams at once. Each stream is one chain of
+// dependent steps: side by side, one stream in each lane of a vector, they cost little more than one.
 //
-//   LaneBlock blocks[16] = {{.bins = &decoder, .levels = zeros}, ...};      // all of different decoders
-//   decode_residuals_in_scan_order(blocks);                     // levels[n] at scan position n, and the info
+//   LaneBlock blocks[] = {{.bins = &decoder_a, .levels = levels_a},
+//                         {.bins = &decoder_b, .levels = levels_b}};
+//   decode_residuals_in_scan_order(blocks);
 //
-// The result is that of decode_residual_in_scan_order() for each block, bit for bit, whatever the bytes are
-// and however many blocks there are; without vectors, or for too few blocks to gain, it is what is called.
+// Every block is of another decoder. The result is that of decode_residual_in_scan_order() for each of them,
+// bit for bit, whatever the bytes are and however many blocks there are. Where there are no vectors, or too
+// few blocks to gain from them, decode_residual_in_scan_order() is what is called.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +21,7 @@ namespace llmcodec::vvc {
 
 struct LaneBlock {
   CabacDecoder* bins = nullptr;
-  int32_t* levels = nullptr;  // 1024; must be zero before
+  int32_t* levels = nullptr;  // 1024, by scan position; must be zero before
   ResidualInfo info;          // result
 };
 

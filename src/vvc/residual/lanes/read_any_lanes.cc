@@ -28,11 +28,9 @@ void read_alone(ResidualSource& source) {
 
 #if LLMC_HAS_LANES
 
-constexpr size_t kFewestLanes = 4;
-
-class BlockLanes {
+class AnyShapeReader {
  public:
-  explicit BlockLanes(std::span<ResidualSource* const> sources) : waiting_(sources) {}
+  explicit AnyShapeReader(std::span<ResidualSource* const> sources) : waiting_(sources) {}
 
   void read() {
     for (size_t lane = 0; lane < kN; ++lane) make_idle(lane);
@@ -66,22 +64,20 @@ class BlockLanes {
     while (!waiting_.empty() && blocks_[lane].source == nullptr) {
       ResidualSource* source = waiting_.front();
       waiting_ = waiting_.subspan(1);
-      contexts_.exchange(lane, source->bins().contexts(),
-                         [](uint32_t& states, ContextModel& model) { states = model.states; });
+      contexts_.exchange(lane, source->bins().contexts(), kTakeModel);
       blocks_[lane].source = source;
       ++lanes_in_use_;
       start(lane);
     }
   }
   void leave(size_t lane) {
-    contexts_.exchange(lane, blocks_[lane].source->bins().contexts(),
-                       [](uint32_t& states, ContextModel& model) { model.states = states; });
+    contexts_.exchange(lane, blocks_[lane].source->bins().contexts(), kHandBackModel);
     make_idle(lane);
     --lanes_in_use_;
   }
 
-  // Starts the block that is due. A stream that has overrun goes on alone: what was read ahead need not be in
-  // it.
+  // Starts the block that is due. A stream that has overrun goes on alone:
+  // what was read ahead need not be in it.
   void start(size_t lane) {
     Block& b = blocks_[lane];
     ResidualSource* source = b.source;
@@ -156,7 +152,7 @@ class BlockLanes {
 
   HWY_INLINE void write_row(int y) {
     alignas(64) uint32_t by_lane[kN][4];
-    const auto at = [&](int x) HWY_ATTR { return levels_.level(kPlaceOf.position[4 * y + x]); };
+    const auto at = [&](int x) HWY_ATTR { return levels_.level(kSubblockScan.at[y][x]); };
     hn::StoreInterleaved4(at(0), at(1), at(2), at(3), d, by_lane[0]);
     for (size_t lane = 0; lane < kN; ++lane) {
       const Block& b = blocks_[lane];
@@ -179,7 +175,7 @@ class BlockLanes {
 }  // namespace
 
 void read_here(std::span<ResidualSource* const> sources) {
-  if (sources.size() >= kFewestLanes) return BlockLanes(sources).read();
+  if (sources.size() >= kFewestLanes) return AnyShapeReader(sources).read();
   for (ResidualSource* source : sources) read_alone(*source);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// As read_32x32_lanes.cc, but all levels are known: nothing waits for the arithmetic coder. What the bins of
-// one coefficient add to a stream's code is summed up in 32 bits, then joins the 64 bits not yet moved out.
+// As read_32x32_lanes.cc, but all levels are known, so nothing waits for the arithmetic coder.
+// What the bins of one coefficient add to a stream's code is summed up in 32 bits;
+// then it joins the 64 bits not yet moved out.
 #include "vvc/residual/lanes/write_32x32_lanes.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -15,6 +16,7 @@
 
 #include "vvc/residual/lanes/lane_contexts-inl.h"
 #include "vvc/residual/residual_encoder.h"
+#include "vvc/residual/residual_syntax.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace llmcodec::vvc::HWY_NAMESPACE {
@@ -25,8 +27,6 @@ void encode_alone(const LaneOutput& block) {
 }
 
 #if LLMC_HAS_LANES
-
-constexpr size_t kFewestLanes = 4;  // three are no faster than one by one
 
 constexpr hn::Repartition<uint64_t, D> d64;
 constexpr hn::Half<D> d_half;
@@ -89,14 +89,12 @@ class LaneWriter {
   void write() {
     for (size_t lane = 0; lane < kN; ++lane) start(lane);
     for (size_t lane = 0; lane < count_; ++lane)
-      contexts_.exchange(lane, blocks_[lane]->bins->contexts(),
-                         [](uint32_t& states, ContextModel& model) { states = model.states; });
+      contexts_.exchange(lane, blocks_[lane]->bins->contexts(), kTakeModel);
     fetch();
     for (int i = highest_last_ >> 4; i >= 0; --i) subblock(i);
     move_out();
     for (size_t lane = 0; lane < count_; ++lane)
-      contexts_.exchange(lane, blocks_[lane]->bins->contexts(),
-                         [](uint32_t& states, ContextModel& model) { model.states = states; });
+      contexts_.exchange(lane, blocks_[lane]->bins->contexts(), kHandBackModel);
   }
 
  private:
@@ -222,7 +220,7 @@ class LaneWriter {
       budget = budget + asked + significant + above_1 + above_1;
       has_level = has_level | is_level;
       const V in_pass1 = hn::Min(level, set(4) | (level & set(1)));
-      const V full = hn::Min(level, set(residual_detail::kFullLevelClip));
+      const V full = hn::Min(level, set(kFullLevelClip));
       contexts_.put_level(n & 15, in_pass1 | (is_level & set(32)) | hn::ShiftLeft<8>(full));
       step_state(odd, coded & yes(is_less(here, last + set(1))), high, low);
     }
@@ -232,9 +230,9 @@ class LaneWriter {
 
   // --- bypass
 
-  // As rice_code() of residual_syntax.h, where `active`.
+  // As rice_code() of rice.h, where `active`.
   void rice_code(V value, V rice, V active) {
-    const V prefix = value >> rice, escapes = active & yes(is_less(set(5), prefix));
+    const V prefix = value >> rice, escapes = active & yes(is_less(set(kRicePrefixes), prefix));
     const V plain = hn::AndNot(escapes, active);
     const V count = (prefix + rice + set(1)) & plain;
     const V low_bits = value & ((set(1) << rice) - set(1));
@@ -263,7 +261,7 @@ class LaneWriter {
       const V active = in_pass1 & yes(is_less(set(3), level));
       if (!any(active)) continue;
       const V sum = hn::ShiftRight<8>(contexts_.template_sums(n & 15));
-      rice_code(hn::ShiftRight<1>(level - set(4)), rice_parameter_of(sum, 20), active);
+      rice_code(hn::ShiftRight<1>(level - set(4)), rice_parameter_of(sum, kRemainderSum), active);
     }
   }
 

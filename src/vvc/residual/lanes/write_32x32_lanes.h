@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // residual_coding() for writing, 32x32 blocks of several streams at once: the mirror of read_32x32_lanes.h.
 //
-//   LaneOutput blocks[16] = {{.bins = &encoder, .levels = levels, .last = last}, ...};   // of different
-//   encoders encode_residuals_in_scan_order(blocks);
+//   LaneOutput blocks[] = {{.bins = &encoder_a, .levels = levels_a, .last = 12},
+//                          {.bins = &encoder_b, .levels = levels_b, .last = 1023}};
+//   encode_residuals_in_scan_order(blocks);
 //
-// Every encoder is left as by encode_residual_in_scan_order(), which is what is called without vectors or for
-// too few blocks to gain.
+// Every block is of another encoder, which is left as by encode_residual_in_scan_order(). That is what is
+// called where there are no vectors, or too few blocks to gain from them.
 #pragma once
 
 #include <cstdint>

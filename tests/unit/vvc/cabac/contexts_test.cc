@@ -59,11 +59,5 @@ TEST(Contexts, update_saturates_inside_range) {
   }
 }
 
-TEST(Contexts, names) {
-  EXPECT_STREQ(context_name(ctx::kSplitCuFlag), "split_cu_flag");
-  EXPECT_STREQ(context_name(ctx::kAbsLevelGt3Flag + 20), "abs_level_gtx_flag[1]");
-  EXPECT_STREQ(context_name(ctx::kCount), "?");
-}
-
 }  // namespace
 }  // namespace llmcodec::vvc

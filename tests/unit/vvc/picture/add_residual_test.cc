@@ -8,13 +8,12 @@
 #include <vector>
 
 #include "every_instruction_set.h"
-#include "vvc/residual/residual_syntax.h"
 
 namespace llmcodec::vvc {
 namespace {
 
 // Scaling, inverse transform and sum in plain C++.
-void add_plainly(const Scaler& scaler, const SumBlock& block, MutablePlaneView samples) {
+void add_plainly(const Scaler& scaler, const LevelBlock& block, MutablePlaneView samples) {
   const int width = 1 << block.size.log2_width, height = 1 << block.size.log2_height;
   std::vector<int32_t> coefficients(64 * 64);
   std::vector<int16_t> residual(64 * 64);
@@ -54,7 +53,7 @@ void expect_equal_on_this_target() {
       for (size_t x = 0; x < 100; ++x)
         expected.view().at(y, x) = static_cast<uint16_t>(random() % (1u << bit_depth));
     Plane found = expected;
-    const SumBlock block{size, bit_depth, levels.data()};
+    const LevelBlock block{size, bit_depth, levels.data()};
     if (!add_block_residual(scaler, block, found.view().block(3, 5, height, width))) continue;
     add_plainly(scaler, block, expected.view().block(3, 5, height, width));
     for (size_t y = 0; y < 70; ++y)
@@ -64,12 +63,12 @@ void expect_equal_on_this_target() {
   }
 }
 
-TEST(BlockSum, equals_scaling_transform_and_sum_on_every_instruction_set) {
+TEST(AddResidual, equals_scaling_transform_and_sum_on_every_instruction_set) {
   on_every_instruction_set(expect_equal_on_this_target);
 }
 
 // The vectors must not depend on luck: on x86 every block of sides from 8 on is theirs.
-TEST(BlockSum, sides_of_four_are_left_to_the_plain_way) {
+TEST(AddResidual, sides_of_four_are_left_to_the_plain_way) {
   const std::vector<int32_t> levels(1024);
   Plane plane(32, 32);
   const Scaler scaler(30, 10, 2, 5);

@@ -48,14 +48,14 @@ void expect_constant(const Plane& plane, int value, const PredictionBlock& block
                                << " ref " << block.ref_idx;
 }
 
-TEST(IntraPred, NoNeighboursGiveMidGrey) {
+TEST(IntraPred, no_neighbours_give_mid_grey) {
   Scene scene;
   for_all_blocks([&](const PredictionBlock& block, int mode) {
     expect_constant(predict(scene, block, mode, 10), 512, block, mode);
   });
 }
 
-TEST(IntraPred, ConstantNeighboursStayConstant) {
+TEST(IntraPred, constant_neighbours_stay_constant) {
   Scene scene;
   scene.mark_known(64, 64);
   for (size_t y = 0; y < kSide; ++y)
@@ -67,7 +67,7 @@ TEST(IntraPred, ConstantNeighboursStayConstant) {
 
 // Turning the picture about its diagonal must turn the prediction: horizontal and vertical modes, wide
 // angles, PDPC and both filters are mirror images.
-TEST(IntraPred, TransposedPictureGivesTransposedPrediction) {
+TEST(IntraPred, transposed_picture_gives_transposed_prediction) {
   Scene scene, turned;
   scene.mark_known(64, 64);
   turned.mark_known(64, 64);
@@ -88,7 +88,7 @@ TEST(IntraPred, TransposedPictureGivesTransposedPrediction) {
   });
 }
 
-TEST(IntraPred, ExtremeSamplesStayInRange) {
+TEST(IntraPred, extreme_samples_stay_in_range) {
   Scene scene;
   scene.mark_known(64, 64);
   std::mt19937 random(6);
@@ -101,7 +101,7 @@ TEST(IntraPred, ExtremeSamplesStayInRange) {
   });
 }
 
-TEST(IntraPred, MissingReferencesCopyTheNearestKnown) {
+TEST(IntraPred, missing_references_copy_the_nearest_known) {
   Scene scene;
   for (size_t y = 0; y < kSide; ++y)
     for (size_t x = 0; x < kSide; ++x) scene.picture.view().at(y, x) = static_cast<uint16_t>(y * 2 + x);
@@ -127,7 +127,7 @@ TEST(IntraPred, MissingReferencesCopyTheNearestKnown) {
   EXPECT_EQ(refs.left(1), 512);
 }
 
-TEST(IntraPred, ReferenceLinesAreTheOnesAskedFor) {
+TEST(IntraPred, reference_lines_are_the_ones_asked_for) {
   Scene scene;
   scene.mark_known(64, 64);
   for (size_t y = 0; y < kSide; ++y)
@@ -141,7 +141,7 @@ TEST(IntraPred, ReferenceLinesAreTheOnesAskedFor) {
   }
 }
 
-TEST(IntraPred, MostProbableModesAreSixDifferentOnes) {
+TEST(IntraPred, most_probable_modes_are_six_different_ones) {
   for (int left = 0; left < kIntraModes; ++left) {
     for (int above = 0; above < kIntraModes; ++above) {
       const MostProbableModes list = most_probable_modes(left, above);

@@ -53,7 +53,7 @@ struct Walker {
   }
 };
 
-TEST(Partition, EveryTreeCoversThePictureOnce) {
+TEST(Partition, every_tree_covers_the_picture_once) {
   const PartitionConstraints all[] = {{5, 5, 5, 5, 5, 0}, {7, 2, 3, 5, 5, 2}, {7, 2, 3, 7, 6, 4},
                                       {6, 2, 2, 6, 6, 6}, {6, 3, 4, 6, 5, 3}, {5, 2, 3, 5, 5, 2},
                                       {7, 5, 5, 5, 5, 0}, {7, 3, 6, 7, 6, 1}};
@@ -81,7 +81,7 @@ TEST(Partition, EveryTreeCoversThePictureOnce) {
   }
 }
 
-TEST(Partition, MiddleOfTernaryIsNotHalvedTheSameWay) {
+TEST(Partition, middle_of_ternary_is_not_halved_the_same_way) {
   const PartitionConstraints constraints{6, 2, 3, 6, 6, 4};
   CodingNode node;
   node.log2_width = node.log2_height = 6;
@@ -93,7 +93,7 @@ TEST(Partition, MiddleOfTernaryIsNotHalvedTheSameWay) {
   EXPECT_FALSE(allowed_splits(constraints, children.node[0], {64, 64}).quad);
 }
 
-TEST(Partition, QuantisationGroupsEndAtTheirDepth) {
+TEST(Partition, quantisation_groups_end_at_their_depth) {
   CodingNode node;
   node.log2_width = node.log2_height = 7;
   const ChildNodes quads = split_node(node, Split::kQuad, false, 2);
@@ -104,7 +104,7 @@ TEST(Partition, QuantisationGroupsEndAtTheirDepth) {
   EXPECT_FALSE(split_node(quads.node[0], Split::kTernaryVertical, false, 3).node[1].quantisation_group);
 }
 
-TEST(Partition, MapKnowsSliceAndPicture) {
+TEST(Partition, map_knows_slice_and_picture) {
   CuMap map(40, 24);
   EXPECT_EQ(map.find(0, 0, 1), nullptr);
   map.fill(32, 16, 32, 32, {.slice = 3, .log2_width = 5, .intra_mode = 7});  // crosses the border

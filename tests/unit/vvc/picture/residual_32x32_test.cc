@@ -8,7 +8,7 @@
 
 #include "every_instruction_set.h"
 #include "vvc/picture/transform.h"
-#include "vvc/residual/residual_syntax.h"
+#include "vvc/residual/scan.h"
 
 namespace llmcodec::vvc {
 namespace {
@@ -29,12 +29,12 @@ void expect_equal_on_this_target() {
     }
     alignas(64) int16_t expected[1024], found[1024];
     inverse_dct(coefficients, {}, bit_depth, expected);
-    BlockResidual(scaler, bit_depth)(levels, last, found);
+    Residual32x32(scaler, bit_depth)(levels, last, found);
     for (int i = 0; i < 1024; ++i) ASSERT_EQ(found[i], expected[i]) << "round " << round << " sample " << i;
   }
 }
 
-TEST(BlockResidual, equals_scaling_and_transform_on_every_instruction_set) {
+TEST(Residual32x32, equals_scaling_and_transform_on_every_instruction_set) {
   on_every_instruction_set(expect_equal_on_this_target);
 }
 

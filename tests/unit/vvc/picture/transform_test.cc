@@ -7,12 +7,10 @@
 #include <random>
 #include <vector>
 
-#include "vvc/picture/scaling.h"
-
 namespace llmcodec::vvc {
 namespace {
 
-TEST(Transform, MatrixRowsAreNearlyOrthogonalCosines) {
+TEST(Transform, matrix_rows_are_nearly_orthogonal_cosines) {
   for (int k = 0; k < 64; ++k) {
     for (int n = 0; n < 64; ++n) {
       const double exact = (k == 0 ? 64 : 64 * std::sqrt(2)) * std::cos(M_PI * k * (2 * n + 1) / 128);
@@ -50,7 +48,7 @@ std::vector<int64_t> by_definition(const std::vector<int32_t>& c, int log2_width
   return out;
 }
 
-TEST(Transform, InverseEqualsDefinitionForAllSizesDepthsExtremes) {
+TEST(Transform, inverse_equals_definition_for_all_sizes_depths_extremes) {
   std::mt19937 random(3);
   for (int log2_width = 2; log2_width <= 6; ++log2_width) {
     for (int log2_height = 2; log2_height <= 6; ++log2_height) {
@@ -73,7 +71,7 @@ TEST(Transform, InverseEqualsDefinitionForAllSizesDepthsExtremes) {
   }
 }
 
-TEST(Transform, ForwardKeepsEnergyAndInverts) {
+TEST(Transform, forward_keeps_energy_and_inverts) {
   std::mt19937 random(4);
   std::normal_distribution<double> noise(0, 40);
   for (int log2_width = 2; log2_width <= 5; ++log2_width) {
@@ -94,34 +92,6 @@ TEST(Transform, ForwardKeepsEnergyAndInverts) {
       for (size_t i = 0; i < c.size(); ++i) EXPECT_NEAR(back[i], samples[i], 3) << width << 'x' << height;
     }
   }
-}
-
-TEST(Scaling, UnionStepIsTheDocumentedOne) {
-  // A level is worth Du = 2^((qp' - 9) / 6) samples; a coefficient 2^(15 - depth - log2 N) per sample.
-  for (int bit_depth : {8, 10}) {
-    for (int log2_size = 2; log2_size <= 5; ++log2_size) {
-      for (int qp_prime = 20; qp_prime <= 63; ++qp_prime) {
-        const Scaler scaler(qp_prime, bit_depth, log2_size, log2_size);
-        const double expected = 100 * std::exp2((qp_prime - 9) / 6.0 + 15 - bit_depth - log2_size);
-        if (expected >= 32767) continue;
-        EXPECT_NEAR(scaler(100), expected, 1 + expected * 0.0085) << qp_prime;
-      }
-    }
-  }
-  EXPECT_EQ(Scaler(9, 10, 5, 5)(1), 1);
-  EXPECT_EQ(Scaler(9, 10, 5, 5)(-7), -7);
-}
-
-TEST(Scaling, ExtremeLevelsClip) {
-  for (int qp_prime : {0, 37, 63, 75}) {
-    for (int log2_height : {2, 3, 6}) {
-      const Scaler scaler(qp_prime, 10, 2, log2_height);
-      EXPECT_LE(scaler(32767), 32767);
-      EXPECT_GE(scaler(-32768), -32768);
-    }
-  }
-  EXPECT_EQ(Scaler(75, 10, 2, 2)(32767), 32767);
-  EXPECT_EQ(Scaler(75, 10, 2, 2)(-32768), -32768);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <random>
 #include <vector>
 
+#include "same_models.h"
 #include "vvc/cabac/cabac_decoder.h"
 #include "vvc/residual/residual_syntax.h"
 
@@ -18,8 +19,8 @@ struct Noise {
   bool is_sparse = false;  // two of three sub-blocks have no levels
 };
 
-// Levels by raster position that a writer with dependent quantisation could have chosen, the last one at scan
-// position `last`.
+// Levels by raster position that a writer with dependent quantisation could have chosen,
+// the last one at scan position `last`.
 inline std::vector<int32_t> noise_levels(const ScanOrder& scan, int last, Noise noise, std::mt19937& random) {
   std::vector<int32_t> levels(64 * 32);
   int state = 0;
@@ -38,8 +39,7 @@ inline std::vector<int32_t> noise_levels(const ScanOrder& scan, int last, Noise 
 // Read-ahead may differ, what was used must not: models, registers and the next bins are the same.
 inline void expect_same_state(CabacDecoder& plain, CabacDecoder& lanes) {
   ASSERT_EQ(plain.overrun(), lanes.overrun());
-  for (size_t i = 0; i < ctx::kCount; ++i)
-    ASSERT_EQ(plain.contexts()[i].states, lanes.contexts()[i].states) << context_name(static_cast<int>(i));
+  ASSERT_NO_FATAL_FAILURE(expect_same_models(plain.contexts(), lanes.contexts()));
   const auto p = plain.registers(), l = lanes.registers();
   ASSERT_EQ(8 * p.position - static_cast<size_t>(p.extra), 8 * l.position - static_cast<size_t>(l.extra));
   ASSERT_EQ(p.range, l.range);

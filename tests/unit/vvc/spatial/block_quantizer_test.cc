@@ -31,26 +31,6 @@ struct Setting {
   ContextSet contexts;
 };
 
-// Every level that a quantiser has, and the points between two of them.
-TEST(BlockQuantizer, nearest_mean_level) {
-  for (int state = 0; state < 4; ++state)
-    for (int coefficient = -5000; coefficient <= 5000; ++coefficient) {
-      const int level = nearest_mean_level(coefficient, state);
-      EXPECT_EQ(std::abs(level) % 2, level != 0 && state >= 2) << coefficient;
-      if (level == 0) {
-        EXPECT_LE(std::abs(coefficient), 256);
-      } else {
-        EXPECT_LE(std::abs(coefficient - 256 * level), 256) << coefficient << " " << state;
-      }
-    }
-  for (int state = 0; state < 4; ++state)
-    for (int32_t huge : {1 << 30, -(1 << 30)}) {
-      EXPECT_LE(std::abs(nearest_mean_level(huge, state)), 32767);
-      EXPECT_GE(std::abs(nearest_mean_level(huge, state)), 32766);
-      EXPECT_EQ(nearest_mean_level(huge, state) < 0, huge < 0);
-    }
-}
-
 // Below the first row of a CTU another prediction changes one coefficient: so taking over the levels of one
 // prediction for another is what the trellis would find, but for position 0.
 TEST(BlockQuantizer, adapted_levels_are_those_of_the_trellis) {
@@ -76,22 +56,41 @@ TEST(BlockQuantizer, adapted_levels_are_those_of_the_trellis) {
   }
 }
 
-// Nothing but the mean: the block is empty, or position 0 is its last level.
-TEST(BlockQuantizer, adapted_block_of_no_other_level) {
+// The level at position 0 when the source is brighter than the prediction by `offset` everywhere.
+int32_t level_of_mean(int offset, const FoundLevels& found, int* last) {
   Setting s;
   BlockQuantizer quantizer(s.source.view(), s.picture.view(), {});
   quantizer.set_qp(27);
+  for (size_t y = 0; y < kSize; ++y)
+    for (size_t x = 0; x < kSize; ++x) {
+      s.picture.view().at(y, x) = 500;
+      s.source.view().at(y, x) = static_cast<uint16_t>(500 + offset);
+    }
+  quantizer.adapt({.x = 32, .y = 32, .ref_idx = 1}, s.scope(), found);
+  *last = quantizer.last();
+  return quantizer.levels()[0];
+}
+
+// Nothing but the mean: the block is empty, or position 0 is its last level.
+TEST(BlockQuantizer, adapted_block_of_no_other_level) {
   const std::vector<int32_t> none(1024);
-  const PredictionBlock block{.x = 32, .y = 32, .ref_idx = 1};
-  for (int offset : {0, 300}) {
-    for (size_t y = 0; y < kSize; ++y)
-      for (size_t x = 0; x < kSize; ++x) {
-        s.picture.view().at(y, x) = 500;
-        s.source.view().at(y, x) = static_cast<uint16_t>(500 + offset);
-      }
-    quantizer.adapt(block, s.scope(), {none, -1, 0});
-    EXPECT_EQ(quantizer.last(), offset == 0 ? -1 : 0);
-    EXPECT_EQ(quantizer.levels()[0] > 0, offset > 0);
+  int last = 0;
+  EXPECT_EQ(level_of_mean(0, {none, -1, 0}, &last), 0);
+  EXPECT_EQ(last, -1);
+  EXPECT_GT(level_of_mean(300, {none, -1, 0}, &last), 0);
+  EXPECT_EQ(last, 0);
+}
+
+// Quantiser Q1 has odd levels and zero: a mean of less than one step is zero, although 1 may be nearer.
+TEST(BlockQuantizer, small_mean_is_left_out_in_every_state) {
+  std::vector<int32_t> levels(1024);
+  levels[5] = 2;
+  int last = 0;
+  for (int state = 0; state < 4; ++state) {
+    EXPECT_EQ(level_of_mean(0, {levels, 5, state}, &last), 0) << state;
+    EXPECT_EQ(last, 5);
+    EXPECT_EQ(level_of_mean(300, {levels, 5, state}, &last) % 2, state >> 1) << state;
+    EXPECT_EQ(level_of_mean(-300, {levels, 5, state}, &last) % 2, -(state >> 1)) << state;
   }
 }
 

@@ -9,12 +9,14 @@
 #include <limits>
 #include <random>
 
+#include "decoded_video.h"
 #include "foreign_decoder.h"
+#include "memory_trace.h"
+#include "one_strip.h"
 #include "vvc/picture/intra_pred.h"
 #include "vvc/picture/scaling.h"
 #include "vvc/picture/transform.h"
-#include "vvc/residual/residual_syntax.h"
-#include "vvc/spatial/stream_decoder.h"
+#include "vvc/residual/scan.h"
 #include "vvc/spectral/strip_qp_message.h"
 
 namespace llmcodec::vvc {
@@ -51,9 +53,8 @@ Coded encode(const SpectralFormat& format, const std::vector<float>& u) {
   const size_t size = format.strip_coefficients();
   for (uint32_t strip = 0; strip < format.blocks_y; ++strip) {
     const size_t before = coded.outliers.size();
-    const Status status =
-        encoder->encode_strip(std::span(u).subspan(strip * size, size),
-                              std::span(coded.indices).subspan(strip * size, size), &coded.outliers);
+    const Status status = encode_strip(*encoder, std::span(u).subspan(strip * size, size),
+                                       std::span(coded.indices).subspan(strip * size, size), &coded.outliers);
     EXPECT_TRUE(status.is_ok());
     for (size_t i = before; i < coded.outliers.size(); ++i)
       coded.outliers[i] += static_cast<uint32_t>(strip * size);
@@ -111,8 +112,8 @@ std::vector<int> strip_qp_of_stream(const Coded& coded) {
   return qps;
 }
 
-// The indices that a reader finds who knows only the picture: docs/format.md's way. Also the largest rounding
-// error.
+// The indices that a reader finds who knows only the picture: docs/format.md's way.
+// Also the largest rounding error.
 struct FromPicture {
   std::vector<int32_t> indices;
   double largest_error = 0;
@@ -319,9 +320,9 @@ TEST(SpectralEncoder, trace_is_that_of_the_decoder) {
   std::vector<int32_t> indices(u.size());
   auto encoder =
       SpectralEncoder::create({.blocks_x = 2, .blocks_y = 1, .coefficients = 100}, {.trace = &written});
-  ASSERT_TRUE(encoder.is_ok() && encoder->encode_strip(u, indices, nullptr).is_ok());
+  ASSERT_TRUE(encoder.is_ok() && encode_strip(*encoder, u, indices).is_ok());
   const auto stream = encoder->finish();
-  ASSERT_TRUE(stream.is_ok() && decode(*stream, {.trace = &read}).is_ok());
+  ASSERT_TRUE(stream.is_ok() && decode_video(*stream, {.trace = &read}).is_ok());
   EXPECT_GT(read.lines().size(), 200u);
   EXPECT_EQ(written.lines(), read.lines());
 }
@@ -431,15 +432,15 @@ TEST(SpectralEncoder, misuse_is_an_error) {
   ASSERT_TRUE(encoder.is_ok());
   std::vector<float> u(32);
   std::vector<int32_t> indices(32);
-  EXPECT_FALSE(encoder->encode_strip(std::span(u).first(31), indices, nullptr).is_ok());
+  EXPECT_FALSE(encode_strip(*encoder, std::span(u).first(31), indices).is_ok());
   EXPECT_FALSE(encoder->finish().is_ok());
   u[7] = std::numeric_limits<float>::quiet_NaN();
-  const Status status = encoder->encode_strip(u, indices, nullptr);
+  const Status status = encode_strip(*encoder, u, indices);
   ASSERT_FALSE(status.is_ok());
   EXPECT_NE(status.error().message.find("weight 7"), std::string::npos);
   u[7] = 1e30f;
-  EXPECT_TRUE(encoder->encode_strip(u, indices, nullptr).is_ok());
-  EXPECT_FALSE(encoder->encode_strip(u, indices, nullptr).is_ok());
+  EXPECT_TRUE(encode_strip(*encoder, u, indices).is_ok());
+  EXPECT_FALSE(encode_strip(*encoder, u, indices).is_ok());
   EXPECT_TRUE(encoder->finish().is_ok());
 }
 

@@ -5,8 +5,6 @@
 
 #include <random>
 
-#include "vvc/stream/nal.h"
-
 namespace llmcodec::vvc {
 namespace {
 
@@ -16,7 +14,7 @@ std::vector<std::byte> bytes(std::initializer_list<int> values) {
   return out;
 }
 
-TEST(Bitstream, RoundTripOfMixedCodes) {
+TEST(Bitstream, round_trip_of_mixed_codes) {
   std::mt19937 random(1);
   struct Code {
     int kind;
@@ -36,7 +34,7 @@ TEST(Bitstream, RoundTripOfMixedCodes) {
       out.se((i & 1) ? static_cast<int32_t>(code.value) : -static_cast<int32_t>(code.value));
     codes.push_back(code);
   }
-  out.rbsp_trailing_bits();
+  out.u(1, 1);  // rbsp_stop_one_bit
   BitReader in(out.bytes());
   for (size_t i = 0; i < codes.size(); ++i) {
     const Code& code = codes[i];
@@ -55,7 +53,7 @@ TEST(Bitstream, RoundTripOfMixedCodes) {
   EXPECT_TRUE(in.ok());
 }
 
-TEST(Bitstream, KnownExpGolombCodes) {
+TEST(Bitstream, known_exp_golomb_codes) {
   // 1, 010, 011, 00100 and se 1, -1, 2 with the same codes
   const auto data = bytes({0b10100110, 0b01000100, 0b11001000});
   BitReader in(data);
@@ -69,7 +67,7 @@ TEST(Bitstream, KnownExpGolombCodes) {
   EXPECT_TRUE(in.ok());
 }
 
-TEST(Bitstream, OverrunSticksAndGivesZeros) {
+TEST(Bitstream, overrun_sticks_and_gives_zeros) {
   const auto data = bytes({0xFF});
   BitReader in(data);
   EXPECT_EQ(in.u(9), 0u);
@@ -80,7 +78,7 @@ TEST(Bitstream, OverrunSticksAndGivesZeros) {
   EXPECT_EQ(in.bits_left(), 0u);
 }
 
-TEST(Bitstream, TooManyLeadingZerosOverflow) {
+TEST(Bitstream, too_many_leading_zeros_overflow) {
   auto data = bytes({0, 0, 0, 0, 0x40, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF});  // 33 zeros
   BitReader in(data);
   EXPECT_EQ(in.ue(), 0u);
@@ -97,58 +95,6 @@ TEST(Bitstream, TooManyLeadingZerosOverflow) {
   BitReader largest(data);
   EXPECT_EQ(largest.ue(), 0xFFFFFFFEu);
   EXPECT_TRUE(largest.ok());
-}
-
-TEST(Nal, EmulationPreventionBothWays) {
-  std::mt19937 random(2);
-  for (int round = 0; round < 500; ++round) {
-    std::vector<std::byte> rbsp(random() % 200);
-    for (std::byte& byte : rbsp) byte = static_cast<std::byte>(random() % 5 == 0 ? 1 + random() % 4 : 0);
-    rbsp.push_back(std::byte{0x80});
-    std::vector<std::byte> stream;
-    append_nal(stream, NalType::kPps, rbsp, round % 2 ? StartCode::kLong : StartCode::kShort);
-    auto units = split_annexb(stream);
-    ASSERT_TRUE(units.is_ok()) << units.error().to_string();
-    ASSERT_EQ(units->size(), 1u);
-    EXPECT_EQ((*units)[0].type, NalType::kPps);
-    const Rbsp back = unescape((*units)[0].payload);
-    EXPECT_EQ(back.bytes, rbsp);
-    EXPECT_EQ(back.removed.size(), count_emulation_prevention(rbsp));
-    EXPECT_EQ(back.removed.size() + rbsp.size(), (*units)[0].payload.size());
-    for (size_t at : back.removed) EXPECT_EQ((*units)[0].payload[at], std::byte{3});
-  }
-}
-
-TEST(Nal, KnownEscapes) {
-  const auto payload = bytes({0, 0, 3, 0, 0, 3, 1, 0, 0, 3, 3, 0, 0, 4});
-  const Rbsp rbsp = unescape(payload);
-  EXPECT_EQ(rbsp.bytes, bytes({0, 0, 0, 0, 1, 0, 0, 3, 0, 0, 4}));
-  EXPECT_EQ(rbsp.removed, (std::vector<size_t>{2, 5, 9}));
-}
-
-TEST(Nal, SplitsUnitsAndDropsZeroBytes) {
-  const auto stream =
-      bytes({0, 0, 0, 1, 0, 0x79, 5, 0, 0, 0, 1, 0, 0x41, 0x80, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0x81, 9, 0});
-  auto units = split_annexb(stream);
-  ASSERT_TRUE(units.is_ok()) << units.error().to_string();
-  ASSERT_EQ(units->size(), 3u);
-  EXPECT_EQ((*units)[0].type, NalType::kSps);
-  EXPECT_EQ((*units)[0].payload.size(), 1u);
-  EXPECT_EQ((*units)[1].type, NalType::kIdrNoLp);
-  EXPECT_EQ((*units)[2].type, NalType::kPps);
-  EXPECT_EQ((*units)[2].payload.size(), 1u);
-  EXPECT_EQ((*units)[2].offset, 22u);
-}
-
-TEST(Nal, CorruptStreams) {
-  for (const auto& stream :
-       {bytes({1, 2, 3}), bytes({5, 0, 0, 1, 0, 0x79, 1}), bytes({0, 0, 1, 9}),
-        bytes({0, 0, 1, 0x80, 0x79, 1}), bytes({0, 0, 1, 0x40, 0x79, 1}), bytes({0, 0, 1, 0, 0x78, 1})}) {
-    auto units = split_annexb(stream);
-    ASSERT_FALSE(units.is_ok());
-    EXPECT_EQ(units.error().kind, ErrorKind::kCorrupt);
-  }
-  EXPECT_TRUE(split_annexb({}).value().empty());
 }
 
 }  // namespace

@@ -1,23 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "vvc/stream/header_syntax.h"
+
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-
-#include "vvc/stream/header_syntax.h"
+#include "memory_trace.h"
+#include "stream_files.h"
 #include "vvc/stream/nal.h"
 
 namespace llmcodec::vvc {
 namespace {
-
-std::vector<std::byte> load(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::vector<char> chars{std::istreambuf_iterator<char>(file), {}};
-  std::vector<std::byte> out(chars.size());
-  std::transform(chars.begin(), chars.end(), out.begin(), [](char c) { return static_cast<std::byte>(c); });
-  return out;
-}
 
 Sps small_sps() {
   Sps sps;
@@ -44,53 +35,53 @@ ParameterSets sets_of(const Sps& sps, const Pps& pps) {
   return sets;
 }
 
-// A foreign encoder's headers read and written again must be the same bytes: every element is where we think
-// it is.
-TEST(Header, ForeignHeadersRoundTripByteForByte) {
+// A foreign encoder's headers read and written again must be the same bytes:
+// every element is where we think it is.
+TEST(HeaderSyntax, foreign_headers_round_trip_byte_for_byte) {
   int checked = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(LLMCODEC_TEST_DATA "/vvc")) {
-    if (entry.path().extension() != ".266") continue;
-    const auto stream = load(entry.path());
+  for (const std::string& name : stream_names()) {
+    SCOPED_TRACE(name);
+    const auto stream = load_stream(name);
     auto units = split_annexb(stream);
     ASSERT_TRUE(units.is_ok()) << units.error().to_string();
     ParameterSets sets;
     for (const NalUnit& unit : *units) {
-      const Rbsp rbsp = unescape(unit.payload);
+      const std::vector<std::byte> rbsp = unescape(unit.payload);
       MemoryTrace read_trace, write_trace;
       if (unit.type == NalType::kSps) {
-        auto sps = read_sps(rbsp.bytes, &read_trace);
-        ASSERT_TRUE(sps.is_ok()) << entry.path() << ": " << sps.error().to_string();
-        EXPECT_EQ(write_sps(*sps, &write_trace).value(), rbsp.bytes);
+        auto sps = read_sps(rbsp, &read_trace);
+        ASSERT_TRUE(sps.is_ok()) << sps.error().to_string();
+        EXPECT_EQ(write_sps(*sps, &write_trace).value(), rbsp);
         sets.sps[sps->sps_seq_parameter_set_id] = *sps;
       } else if (unit.type == NalType::kPps) {
-        auto pps = read_pps(rbsp.bytes, &read_trace);
-        ASSERT_TRUE(pps.is_ok()) << entry.path() << ": " << pps.error().to_string();
-        EXPECT_EQ(write_pps(*pps, &write_trace).value(), rbsp.bytes);
+        auto pps = read_pps(rbsp, &read_trace);
+        ASSERT_TRUE(pps.is_ok()) << pps.error().to_string();
+        EXPECT_EQ(write_pps(*pps, &write_trace).value(), rbsp);
         sets.pps[pps->pps_pic_parameter_set_id] = *pps;
       } else if (is_slice(unit.type)) {
-        BitReader bits(rbsp.bytes);
+        BitReader bits(rbsp);
         const SliceContext context{unit.type, &sets, nullptr};
         auto header = read_slice_header(bits, context, &read_trace);
-        ASSERT_TRUE(header.is_ok()) << entry.path() << ": " << header.error().to_string();
+        ASSERT_TRUE(header.is_ok()) << header.error().to_string();
         BitWriter out;
         ASSERT_TRUE(write_slice_header(out, *header, context, &write_trace).is_ok());
-        const size_t size = rbsp.bytes.size() - bits.rest().size();
-        EXPECT_EQ(out.bytes(), std::vector(rbsp.bytes.begin(), rbsp.bytes.begin() + size));
+        const size_t size = rbsp.size() - bits.rest().size();
+        EXPECT_EQ(out.bytes(), std::vector(rbsp.begin(), rbsp.begin() + size));
       } else if (unit.type == NalType::kSuffixSei) {
-        auto hash = read_picture_hash(rbsp.bytes, &read_trace);
+        auto hash = read_picture_hash(rbsp, &read_trace);
         ASSERT_TRUE(hash.is_ok()) << hash.error().to_string();
         ASSERT_TRUE(hash->has_value());
-        EXPECT_EQ(write_picture_hash(**hash, &write_trace), rbsp.bytes);
+        EXPECT_EQ(write_picture_hash(**hash, &write_trace), rbsp);
       }
       EXPECT_FALSE(read_trace.lines().empty());
-      EXPECT_TRUE(read_trace.lines() == write_trace.lines()) << entry.path();
+      EXPECT_TRUE(read_trace.lines() == write_trace.lines());
       ++checked;
     }
   }
   EXPECT_GE(checked, 24 * 4);
 }
 
-TEST(Header, OwnSpsRoundTrip) {
+TEST(HeaderSyntax, own_sps_round_trip) {
   Sps sps = small_sps();
   sps.timing =
       SpsTiming{.num_units_in_tick = 7, .time_scale = 0xFFFFFFFF, .fixed_pic_rate_general_flag = false};
@@ -107,7 +98,7 @@ TEST(Header, OwnSpsRoundTrip) {
   EXPECT_EQ(back->timing->time_scale, 0xFFFFFFFFu);
 }
 
-TEST(Header, SliceLayoutsRoundTrip) {
+TEST(HeaderSyntax, slice_layouts_round_trip) {
   const std::vector<std::vector<uint32_t>> layouts = {{4},       {2, 2},    {3, 1},   {1, 1, 1, 1},
                                                       {1, 2, 1}, {2, 1, 1}, {1, 1, 2}};
   for (const auto& heights : layouts) {
@@ -126,7 +117,7 @@ TEST(Header, SliceLayoutsRoundTrip) {
   EXPECT_FALSE(write_pps(pps).is_ok());
 }
 
-TEST(Header, PictureHeaderUnitAndEntryPoints) {
+TEST(HeaderSyntax, picture_header_unit_and_entry_points) {
   Sps sps = small_sps();
   sps.sps_entropy_coding_sync_enabled_flag = sps.sps_entry_point_offsets_present_flag = true;
   Pps pps = small_pps();
@@ -161,7 +152,7 @@ TEST(Header, PictureHeaderUnitAndEntryPoints) {
 
 // 7.4.8: a PPS that moves information into the picture header needs that header outside the slice (found by
 // VVdeC, which refuses such streams).
-TEST(Header, PictureHeaderOutsideTheSliceWhereThePpsNeedsIt) {
+TEST(HeaderSyntax, picture_header_outside_the_slice_where_the_pps_needs_it) {
   Pps pps = small_pps();
   pps.pps_no_pic_partition_flag = false;
   pps.slice_height_in_ctus = {4};
@@ -177,15 +168,15 @@ TEST(Header, PictureHeaderOutsideTheSliceWhereThePpsNeedsIt) {
   EXPECT_TRUE(write_slice_header(good, header, {NalType::kIdrNoLp, &sets, &picture}).is_ok());
 }
 
-TEST(Header, UnsupportedFlagsAreNamed) {
-  const auto stream = load(LLMCODEC_TEST_DATA "/vvc/gauss_8b_q0_ctu32.266");
-  const Rbsp rbsp = unescape(split_annexb(stream).value()[0].payload);
+TEST(HeaderSyntax, unsupported_flags_are_named) {
+  const auto stream = load_stream("gauss_8b_q0_ctu32.266");
+  const std::vector<std::byte> rbsp = unescape(split_annexb(stream).value()[0].payload);
   // Bits of the SPS as FFmpeg's trace_headers numbers them, less the two header bytes.
   const std::vector<std::pair<int, std::string>> flags = {{133 - 16, "sps_lfnst_enabled_flag"},
                                                           {176 - 16, "sps_isp_enabled_flag"},
                                                           {184 - 16, "sps_sign_data_hiding_enabled_flag"}};
   for (const auto& [bit, name] : flags) {
-    auto flipped = rbsp.bytes;
+    auto flipped = rbsp;
     flipped[bit / 8] ^= static_cast<std::byte>(0x80 >> bit % 8);
     auto sps = read_sps(flipped);
     ASSERT_FALSE(sps.is_ok()) << name;
@@ -194,14 +185,14 @@ TEST(Header, UnsupportedFlagsAreNamed) {
   }
 }
 
-TEST(Header, EveryTruncationIsAnError) {
+TEST(HeaderSyntax, every_truncation_is_an_error) {
   const auto sps = write_sps(small_sps()).value();
   for (size_t size = 0; size < sps.size(); ++size) EXPECT_FALSE(read_sps({sps.data(), size}).is_ok()) << size;
   const auto pps = write_pps(small_pps()).value();
   for (size_t size = 0; size < pps.size(); ++size) EXPECT_FALSE(read_pps({pps.data(), size}).is_ok()) << size;
 }
 
-TEST(Header, OutOfRangeFieldsAreNotWritten) {
+TEST(HeaderSyntax, out_of_range_fields_are_not_written) {
   Sps sps = small_sps();
   sps.sps_log2_ctu_size_minus5 = 3;
   EXPECT_EQ(write_sps(sps).error().kind, ErrorKind::kInvalidArgument);
@@ -219,7 +210,7 @@ TEST(Header, OutOfRangeFieldsAreNotWritten) {
             ErrorKind::kInvalidArgument);
 }
 
-TEST(Header, MissingParameterSetsAreCorrupt) {
+TEST(HeaderSyntax, missing_parameter_sets_are_corrupt) {
   ParameterSets sets;
   EXPECT_EQ(sets.activate(0).error().kind, ErrorKind::kCorrupt);
   sets.pps[0] = small_pps();

@@ -31,7 +31,8 @@ int64_t cost_of(const ContextSet& contexts, int log2_width, int log2_height,
   std::vector<int32_t> raster(size_t{1} << (log2_width + log2_height));
   for (size_t n = 0; n < levels.size(); ++n) raster[scan[static_cast<int>(n)].raster] = levels[n];
   const TransformBlock block{log2_width, log2_height, true, raster.data()};
-  const int last = last_significant(block);
+  int last = static_cast<int>(levels.size()) - 1;
+  while (last >= 0 && levels[static_cast<size_t>(last)] == 0) --last;
   CabacCost bits(contexts);
   bits.bin(last >= 0, ctx::kTuYCodedFlag);
   if (last >= 0) residual_coding(bits, block, last);
@@ -146,6 +147,21 @@ TEST(Trellis, huge_coefficients_saturate_at_the_largest_level) {
     EXPECT_GE(std::abs(levels[n]), 32760);
     EXPECT_LE(std::abs(levels[n]), 32767);
     EXPECT_EQ(levels[n] < 0, coefficients[n] < 0);
+  }
+}
+
+// Every point between the levels that a quantiser has: none of them is nearer.
+TEST(Trellis, nearest_level_has_the_parity_of_the_state) {
+  for (int state = 0; state < 4; ++state) {
+    for (int coefficient = -5000; coefficient <= 5000; ++coefficient) {
+      const int level = nearest_level(coefficient, state);
+      ASSERT_EQ(std::abs(level) % 2, state >> 1) << coefficient;
+      ASSERT_LE(std::abs(coefficient - kOne * level), kOne) << coefficient << " in state " << state;
+    }
+    for (int32_t huge : {1 << 30, -(1 << 30)}) {
+      EXPECT_EQ(std::abs(nearest_level(huge, state)), state < 2 ? 32766 : 32767);
+      EXPECT_EQ(nearest_level(huge, state) < 0, huge < 0);
+    }
   }
 }
 

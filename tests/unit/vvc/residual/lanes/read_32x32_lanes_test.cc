@@ -17,8 +17,8 @@ namespace {
 
 using Bytes = std::vector<uint8_t>;
 
-// `blocks` blocks of each stream, those of one round together; then single bins, so that blocks start
-// anywhere.
+// `blocks` blocks of each stream, those of one round together;
+// then single bins, so that blocks start anywhere.
 void expect_same(const std::vector<Bytes>& streams, int blocks, bool has_bins_between) {
   std::vector<CabacDecoder> plain;
   for (const Bytes& bytes : streams)
@@ -47,7 +47,7 @@ void expect_same(const std::vector<Bytes>& streams, int blocks, bool has_bins_be
 
 // Random bytes are random bins: long escapes, exhausted budgets, levels out of range, streams that end in the
 // middle or hold nothing.
-TEST(ResidualLanes, equal_the_plain_decoder_on_random_bytes) {
+TEST(Read32x32Lanes, equal_the_plain_decoder_on_random_bytes) {
   on_every_instruction_set([] {
     for (uint32_t seed = 0; seed < 60; ++seed) {
       SCOPED_TRACE(seed);
@@ -77,7 +77,7 @@ Bytes noise_stream(uint32_t seed, unsigned rate, int blocks, int qp) {
   return encoder.finish();
 }
 
-TEST(ResidualLanes, equal_the_plain_decoder_on_noise_at_all_rates) {
+TEST(Read32x32Lanes, equal_the_plain_decoder_on_noise_at_all_rates) {
   on_every_instruction_set([] {
     for (uint32_t rate = 0; rate < 40; ++rate) {
       SCOPED_TRACE(rate);
@@ -89,7 +89,7 @@ TEST(ResidualLanes, equal_the_plain_decoder_on_noise_at_all_rates) {
   });
 }
 
-TEST(ResidualLanes, any_number_of_streams) {
+TEST(Read32x32Lanes, any_number_of_streams) {
   on_every_instruction_set([] {
     for (uint32_t count = 0; count <= 35; ++count) {
       SCOPED_TRACE(count);

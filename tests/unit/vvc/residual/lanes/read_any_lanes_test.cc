@@ -85,7 +85,7 @@ Shape random_shape(std::mt19937& random) {
 
 // Random bytes are random bins: long escapes, exhausted budgets, levels out of range, streams that end in the
 // middle or hold nothing.
-TEST(BlockLanes, equal_the_plain_decoder_on_random_bytes) {
+TEST(ReadAnyLanes, equal_the_plain_decoder_on_random_bytes) {
   on_every_instruction_set([] {
     for (uint32_t seed = 0; seed < 60; ++seed) {
       SCOPED_TRACE(seed);
@@ -125,7 +125,7 @@ StreamOfBlocks noise_stream(uint32_t seed, unsigned rate, int blocks, int qp) {
   return stream;
 }
 
-TEST(BlockLanes, equal_the_plain_decoder_on_noise_at_all_rates) {
+TEST(ReadAnyLanes, equal_the_plain_decoder_on_noise_at_all_rates) {
   on_every_instruction_set([] {
     for (uint32_t rate = 0; rate < 40; ++rate) {
       SCOPED_TRACE(rate);
@@ -138,7 +138,7 @@ TEST(BlockLanes, equal_the_plain_decoder_on_noise_at_all_rates) {
   });
 }
 
-TEST(BlockLanes, any_number_of_streams) {
+TEST(ReadAnyLanes, any_number_of_streams) {
   on_every_instruction_set([] {
     for (uint32_t count = 0; count <= 35; ++count) {
       SCOPED_TRACE(count);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "vvc/residual/residual_syntax.h"
+#include "vvc/residual/scan.h"
 
 #include <array>
 #include <memory>
@@ -15,47 +15,27 @@ struct ScanTables {
   ScanOrder order;
 };
 
-struct Point {
-  int x, y;
-};
-
-// H.266 6.5.2 Up-right diagonal scan order array initialization process
-std::vector<Point> diagonal_scan(int width, int height) {
-  std::vector<Point> points;
-  for (int diagonal = 0; diagonal < width + height - 1; ++diagonal)
-    for (int y = std::min(diagonal, height - 1); y >= 0 && diagonal - y < width; --y)
-      points.push_back({diagonal - y, y});
-  return points;
-}
-
 ScanEntry scan_entry(int x, int y, int log2_width) {
-  const int d = x + y;
   return {.raster = static_cast<uint16_t>(x + (y << log2_width)),
           .padded = static_cast<uint16_t>(x + y * kPaddedStride),
           .x = static_cast<uint8_t>(x),
           .y = static_cast<uint8_t>(y),
-          .sig_offset = static_cast<uint8_t>(d < 2   ? 8
-                                             : d < 5 ? 4
-                                                     : 0),
-          .greater_offset = static_cast<uint8_t>(d == 0   ? 16
-                                                 : d < 3  ? 11
-                                                 : d < 10 ? 6
-                                                          : 1)};
+          .sig_offset = static_cast<uint8_t>(sig_offset_of(x + y)),
+          .greater_offset = static_cast<uint8_t>(greater_offset_of(x + y))};
 }
 
 std::unique_ptr<ScanTables> build_scan(int log2_width, int log2_height) {
   auto tables = std::make_unique<ScanTables>();
   const int width = 1 << std::min(log2_width, 5), height = 1 << std::min(log2_height, 5);
-  const std::vector<Point> inside = diagonal_scan(4, 4);
-  for (const Point& subblock : diagonal_scan(width / 4, height / 4)) {
-    tables->subblock_x.push_back(static_cast<uint8_t>(subblock.x));
-    tables->subblock_y.push_back(static_cast<uint8_t>(subblock.y));
-    for (const Point& at : inside) {
-      const int x = 4 * subblock.x + at.x, y = 4 * subblock.y + at.y;
+  visit_diagonally(width / 4, height / 4, [&](int subblock_x, int subblock_y) {
+    tables->subblock_x.push_back(static_cast<uint8_t>(subblock_x));
+    tables->subblock_y.push_back(static_cast<uint8_t>(subblock_y));
+    for (int n = 0; n < 16; ++n) {
+      const int x = 4 * subblock_x + kSubblockScan.x[n], y = 4 * subblock_y + kSubblockScan.y[n];
       tables->position_of[x + 32 * y] = static_cast<uint16_t>(tables->entries.size());
       tables->entries.push_back(scan_entry(x, y, log2_width));
     }
-  }
+  });
   tables->order = {tables->entries.data(), static_cast<int>(tables->entries.size()),
                    tables->subblock_x.data(), tables->subblock_y.data()};
   return tables;
@@ -79,13 +59,6 @@ const ScanOrder& scan_order(int log2_width, int log2_height) {
 
 int scan_position_of(int log2_width, int log2_height, int x, int y) {
   return scan_tables(log2_width, log2_height).position_of[x + 32 * y];
-}
-
-int last_significant(const TransformBlock& block) {
-  const ScanOrder& scan = scan_order(block.log2_width, block.log2_height);
-  int last = scan.count - 1;
-  while (last >= 0 && block.trans_coeff_level[scan[last].raster] == 0) --last;
-  return last;
 }
 
 }  // namespace llmcodec::vvc
