@@ -6,6 +6,7 @@
 
 #include "archive/checksum.h"
 #include "archive/packing.h"
+#include "archive/part_names.h"
 #include "base/checked_math.h"
 #include "tensor/model_source.h"
 #include "tensor/safetensors.h"
@@ -24,9 +25,6 @@ std::string weights_path(const std::string& path) {
   const auto index = folder / kIndexFileName;
   return (std::filesystem::exists(index) ? index : folder / kSingleFileName).string();
 }
-
-const std::set<std::string> kPartNames = {"bitstream",   "data", "row_scale", "col_scale",
-                                          "group_scale", "zero", "outliers"};
 
 bool is_index(const std::string& path) {
   return path.ends_with(".json");
@@ -113,7 +111,7 @@ Status ArchiveReader::match_parts() {
             .in_tensor(name);
       if (source_->bytes(found->second).size() != align_up(info.bytes, 8))
         return corrupt_part(name, part, found->second, "has another length than described");
-      if (!kPartNames.contains(part) || source_->tensors()[found->second].dtype != Dtype::kU8)
+      if (!part_name::is_known(part) || source_->tensors()[found->second].dtype != Dtype::kU8)
         return corrupt_part(name, part, found->second, "has a name or a dtype that the format does not know");
       described_.insert(full);
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "restore/archived_rows.h"
+#include "archive/part_names.h"
 
 #include <algorithm>
 
@@ -56,7 +57,7 @@ Status read_coded(const ArchiveReader& archive, CodecSet& codecs, const std::str
 Status read_stored(const ArchiveReader& archive, const TensorInfo& info, RowRange rows, TensorValues* out) {
   if (const auto index = archive.source().find(info.name); index.is_ok())
     return archive.source().read_f32(*index, rows.first * out->cols, out->values);
-  LLMC_ASSIGN_OR_RETURN(const auto bytes, archive.part(info.name, "data"));
+  LLMC_ASSIGN_OR_RETURN(const auto bytes, archive.part(info.name, part_name::kData));
   const auto begin = dtype_bytes(info.dtype, rows.first * out->cols),
              size = dtype_bytes(info.dtype, out->values.size());
   if (!begin || !size || *begin > bytes.size() || *size > bytes.size() - *begin)

@@ -6,6 +6,7 @@
 #include "archive/archive_reader.h"
 #include "archive/carry_over.h"
 #include "archive/packing.h"
+#include "archive/part_names.h"
 #include "base/limits.h"
 #include "llmcodec/model.h"
 #include "restore/parallel_decode.h"
@@ -228,7 +229,7 @@ class Decompression {
   Status write_exact(size_t index) {
     const Restored& tensor = tensors_[index];
     if (tensor.exact) return write_stored(index, archive_->source().tensors()[*tensor.exact].dtype);
-    LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->part(tensor.verbatim, "data"));
+    LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->part(tensor.verbatim, part_name::kData));
     const TensorRecord& record = archive_->description().tensors.at(tensor.verbatim);
     const Dtype own = *dtype_from_name(record.dtype);
     if (tensor.info.dtype == own) return sink_->write(index, bytes);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <span>
 
+#include "archive/part_names.h"
 #include "base/file.h"
 #include "base/ordered_run.h"
 #include "llmcodec/model.h"
@@ -81,8 +82,8 @@ Status extract(const ExtractOptions& options) {
                           TensorDecoder::open(*archive, options.tensor, codecs, true));
     LLMC_RETURN_IF_ERROR(write_samples(tensor, options.control, out));
   } else {
-    LLMC_ASSIGN_OR_RETURN(const auto stream, archive->part(options.tensor, "bitstream"));
-    LLMC_ASSIGN_OR_RETURN(const CodedTensor coded, stages_from_json(record->second));
+    LLMC_ASSIGN_OR_RETURN(const auto stream, archive->part(options.tensor, part_name::kBitstream));
+    LLMC_ASSIGN_OR_RETURN(const TensorRecipe coded, recipe_from_record(record->second));
     LLMC_RETURN_IF_ERROR(write_stream(stream, coded.codec, out));
   }
   return out.commit();

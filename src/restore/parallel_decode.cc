@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "restore/parallel_decode.h"
+#include "archive/part_names.h"
 
 #include <memory>
 
@@ -101,7 +102,7 @@ class DecodeRun {
     done_ += block.rows * tensor.record().cols;
     if (control_.progress) control_.progress({"decode", done_, total_, tensor.name()});
     const ByteRange used = tensor.stream_range(block);
-    archive_.release_part(tensor.name(), "bitstream", used.begin, used.size);
+    archive_.release_part(tensor.name(), part_name::kBitstream, used.begin, used.size);
   }
 
   const ArchiveReader& archive_;

@@ -33,7 +33,7 @@ class TensorDecoder {
   static Result<TensorDecoder> open(const ArchiveReader& archive, const std::string& name, CodecSet& codecs,
                                     bool verify);
   const TensorRecord& record() const { return *record_; }
-  const CodedTensor& stages() const { return stages_; }
+  const TensorRecipe& stages() const { return stages_; }
   const std::string& name() const { return name_; }
   const std::vector<RowBlock>& blocks() const { return blocks_; }
   std::span<const std::byte> segment(uint64_t index) const;
@@ -46,8 +46,7 @@ class TensorDecoder {
  private:
   friend void decode_blocks(std::span<struct BlockDecoding> blocks);
   TensorDecoder() = default;
-  Status load_scales(const ArchiveReader& archive);
-  Status load_outliers(const ArchiveReader& archive);
+  Status load_parts(const ArchiveReader& archive);
   void list_blocks();
   void add_segments(const RowBlock& block, std::vector<SegmentDecoding>* segments) const;
   Status check_segments(const RowBlock& block, std::span<SegmentDecoding> segments) const;
@@ -56,7 +55,7 @@ class TensorDecoder {
 
   std::string name_;
   const TensorRecord* record_ = nullptr;
-  CodedTensor stages_;
+  TensorRecipe stages_;
   const Codec* codec_ = nullptr;
   std::vector<MatrixScales> scales_;
   std::vector<std::vector<uint32_t>> order_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <chrono>
 
+#include "archive/part_names.h"
 #include "llmcodec/model.h"
 #include "report/tensor_report.h"
 #include "restore/parallel_decode.h"
@@ -63,7 +64,7 @@ class Verification {
   Status check_exact() {
     for (const auto& [name, record] : archive_->description().tensors) {
       if (!is_verbatim(record)) continue;
-      LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->part(name, "data"));
+      LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->part(name, part_name::kData));
       LLMC_RETURN_IF_ERROR(compare_exact(name, bytes));
     }
     for (const auto& [name, record] : archive_->description().exact) {
