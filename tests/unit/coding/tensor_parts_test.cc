@@ -4,6 +4,7 @@
 #include <map>
 #include <random>
 
+#include "../quant/memory_row_reader.h"
 #include "../tensor/tensor_test_files.h"
 #include "../quant/memory_row_reader.h"
 #include "archive/packing.h"
