@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/output_guard.h"
+#include "tensor/json_text.h"
 
 namespace llmcodec {
 namespace {
@@ -35,7 +36,9 @@ Status copy_one(const fs::path& from, const fs::path& to) {
 // Copies config.json with quantization_config set (or removed); other keys and their order stay.
 Status copy_config(const fs::path& from, const fs::path& to, bool add) {
   LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(from.string(), kMaxJsonBytes));
-  ordered_json config = ordered_json::parse(text, nullptr, false);
+  auto parsed = parse_json_value<ordered_json>(text);
+  if (!parsed.is_ok()) return std::move(parsed).error().in_file(from.string());
+  ordered_json& config = *parsed;
   if (!config.is_object()) return error(ErrorKind::kCorrupt, "is no JSON object").in_file(from.string());
   if (add) {
     if (config.contains(kQuantisation))

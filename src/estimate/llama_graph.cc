@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "quant/tensor_names.h"
+#include "tensor/json_text.h"
 #include "tensor/matrix_shape.h"
 
 namespace llmcodec {
@@ -41,7 +42,9 @@ Heads heads_of(const GgufHeader& header) {
 
 Result<Heads> heads_of_config(const std::string& path) {
   LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(path, kMaxJsonBytes));
-  const auto config = nlohmann::json::parse(text, nullptr, false);
+  auto parsed = parse_json_value<nlohmann::json>(text);
+  if (!parsed.is_ok()) return std::move(parsed).error().in_file(path);
+  const nlohmann::json& config = *parsed;
   if (!config.is_object()) return error(ErrorKind::kCorrupt, "not a JSON object").in_file(path);
   const auto number = [&](const char* key) {
     const auto at = config.find(key);

@@ -43,10 +43,11 @@ Result<std::string> documents_text(std::string_view lines) {
     const std::string_view line = lines.substr(0, lines.find('\n'));
     lines.remove_prefix(std::min(line.size() + 1, lines.size()));
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object() || !json.contains("text") || !json["text"].is_string())
+    const auto json = parse_json_value<nlohmann::json>(line);
+    if (!json.is_ok()) return error(ErrorKind::kInvalidArgument, "line {}: {}", number, json.error().message);
+    if (!json->is_object() || !json->contains("text") || !(*json)["text"].is_string())
       return error(ErrorKind::kInvalidArgument, "line {} is no JSON object with a string 'text'", number);
-    text += json["text"].get<std::string>() + "\n\n";
+    text += (*json)["text"].get<std::string>() + "\n\n";
   }
   return text;
 }

@@ -6,6 +6,7 @@
 #include "codec/ffmpeg_option_check.h"
 #include "plan/draft.h"
 #include "plane/spectral_layout.h"
+#include "tensor/json_text.h"
 
 namespace llmcodec {
 namespace {
@@ -145,7 +146,7 @@ std::string plan_to_text(const Plan& plan, const std::vector<TensorSettings>& se
 }
 
 Result<PlanFile> plan_from_text(const std::string& text, const std::vector<TensorInfo>& tensors) {
-  const json root = json::parse(text, nullptr, false);
+  LLMC_ASSIGN_OR_RETURN(const json root, parse_json_value<json>(text));
   if (!root.is_object() || !root.contains("llmcodec_plan") || !root.contains("tensors") ||
       !root["tensors"].is_array())
     return error(ErrorKind::kCorrupt, "is not a plan ('llmcodec_plan' and 'tensors' expected)");

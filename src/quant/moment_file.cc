@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "quant/tensor_names.h"
+#include "tensor/json_text.h"
 
 namespace llmcodec {
 namespace {
@@ -39,7 +40,7 @@ Result<std::unique_ptr<MomentFile>> MomentFile::open(const std::string& path) {
 }
 
 Status MomentFile::read_members(const std::string& description) {
-  const json root = json::parse(description, nullptr, false);
+  LLMC_ASSIGN_OR_RETURN(const json root, parse_json_value<json>(description));
   if (!root.is_object()) return broken("the description is not a JSON object");
   const auto version = root.find("format_version");
   if (version == root.end() || !version->is_number_unsigned()) return broken("format_version is missing");

@@ -68,13 +68,10 @@ class IndexHandler final : public JsonHandler {
   // Here nothing but the weight map, or a shard's name in it, may stand.
   bool misplaced() const { return level_ == 0 || in_map_ || (level_ == 1 && expecting_map_); }
   bool scalar(const char* what) { return misplaced() ? unexpected(what) : true; }
-  bool enter() {
-    constexpr int kMaxNesting = 64;
-    return ++level_ <= kMaxNesting || fail("nested too deeply", ErrorKind::kLimit);
-  }
+  bool enter() { return ++level_ <= kMaxJsonDepth || fail("nested too deeply", ErrorKind::kLimit); }
 
   WeightMap* weight_map_;
-  int level_ = 0;
+  uint64_t level_ = 0;
   bool expecting_map_ = false;  // the key just read at level 1 was "weight_map"
   bool in_map_ = false;
   bool found_ = false;
