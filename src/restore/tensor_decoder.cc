@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "archive/checksum.h"
 #include "base/checked_math.h"
@@ -68,6 +69,7 @@ Status check_block_size(const TensorRecord& record, const CodedTensor& stages) {
 Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const std::string& name,
                                           CodecSet& codecs, bool verify) {
   TensorDecoder tensor;
+  tensor.archive_ = &archive;
   tensor.name_ = name;
   tensor.record_ = &archive.description().tensors.at(name);
   LLMC_ASSIGN_OR_RETURN(tensor.stages_, stages_from_json(*tensor.record_));
@@ -84,14 +86,15 @@ Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const st
     tensor.codec_ = *codec;
   }
   LLMC_RETURN_IF_ERROR(check_block_size(*tensor.record_, tensor.stages_));
-  LLMC_RETURN_IF_ERROR(tensor.load_scales(archive));
-  LLMC_RETURN_IF_ERROR(tensor.load_outliers(archive));
-  LLMC_ASSIGN_OR_RETURN(tensor.stream_, archive.part(name, "bitstream", verify));
+  LLMC_RETURN_IF_ERROR(tensor.load_scales());
+  LLMC_RETURN_IF_ERROR(tensor.load_outliers());
+  const auto only_check = [](std::span<const std::byte>) { return Status::ok(); };
+  if (verify) LLMC_RETURN_IF_ERROR(archive.visit_part(name, "bitstream", only_check));
   tensor.list_blocks();
   return tensor;
 }
 
-Status TensorDecoder::load_scales(const ArchiveReader& archive) {
+Status TensorDecoder::load_scales() {
   const ScalesStage& stage = stages_.scales;
   const uint64_t matrices = record_->matrices;
   for (uint64_t m = 0; m < matrices; ++m) {
@@ -108,7 +111,7 @@ Status TensorDecoder::load_scales(const ArchiveReader& archive) {
   }
   const auto load = [&](const char* part, uint64_t count, auto member) -> Status {
     using T = typename std::remove_reference_t<decltype(scales_[0].*member)>::value_type;
-    LLMC_ASSIGN_OR_RETURN(const auto parts, MatrixParts<T>::open(archive, name_, part, matrices, count));
+    LLMC_ASSIGN_OR_RETURN(const auto parts, MatrixParts<T>::open(*archive_, name_, part, matrices, count));
     for (uint64_t m = 0; m < matrices; ++m) scales_[m].*member = parts.of(m);
     return Status::ok();
   };
@@ -127,7 +130,7 @@ Status TensorDecoder::load_scales(const ArchiveReader& archive) {
   return Status::ok();
 }
 
-Status TensorDecoder::load_outliers(const ArchiveReader& archive) {
+Status TensorDecoder::load_outliers() {
   if (record_->outliers == 0) return Status::ok();
   const uint64_t elements = record_->matrices * record_->rows * record_->cols;
   const uint64_t width = elements >> 32 != 0 ? 8 : 4;
@@ -139,7 +142,7 @@ Status TensorDecoder::load_outliers(const ArchiveReader& archive) {
   if (count > elements || !expected)
     return error(ErrorKind::kCorrupt, "{} outliers among {} weights", count, elements);
   LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> content,
-                        archive.packed_part(name_, "outliers", *expected));
+                        archive_->packed_part(name_, "outliers", *expected));
   if (content.size() != *expected)
     return error(ErrorKind::kCorrupt, "part 'outliers' has {} bytes, {} expected", content.size(), *expected);
   if (width == 8) {
@@ -184,25 +187,24 @@ void TensorDecoder::list_blocks() {
   }
 }
 
-std::span<const std::byte> TensorDecoder::segment(uint64_t index) const {
-  return stream_.subspan(segment_begin_[index], stages_.codec.segment_bytes[index]);
+Result<std::vector<std::byte>> TensorDecoder::read_stream(const RowBlock& block) const {
+  const auto sizes = std::span(stages_.codec.segment_bytes).subspan(block.first_segment, block.segments);
+  std::vector<std::byte> stream(std::reduce(sizes.begin(), sizes.end(), uint64_t{0}));
+  LLMC_RETURN_IF_ERROR(archive_->read_part(name_, "bitstream", segment_begin_[block.first_segment], stream));
+  return stream;
 }
 
-ByteRange TensorDecoder::stream_range(const RowBlock& block) const {
-  ByteRange range{segment_begin_[block.first_segment], 0};
-  for (uint64_t s = 0; s < block.segments; ++s)
-    range.size += stages_.codec.segment_bytes[block.first_segment + s];
-  return range;
-}
-
-void TensorDecoder::add_segments(const RowBlock& block, std::vector<SegmentDecoding>* segments) const {
+void TensorDecoder::add_segments(const RowBlock& block, std::span<const std::byte> stream,
+                                 std::vector<SegmentDecoding>* segments) const {
   const MatrixContext matrix{nullptr, &scales_[block.matrix], order_[block.matrix], nullptr, 0};
   const uint64_t per_segment = stages_.codec.pictures_per_segment;
   for (uint64_t s = 0; s < block.segments; ++s) {
     const uint64_t first = block.pictures.first + s * per_segment;
     const PictureRange range{first,
                              std::min(per_segment, block.pictures.first + block.pictures.count - first)};
-    segments->push_back({&stages_, codec_, matrix, range, segment(block.first_segment + s)});
+    const auto segment = stream.first(stages_.codec.segment_bytes[block.first_segment + s]);
+    segments->push_back({&stages_, codec_, matrix, range, segment});
+    stream = stream.subspan(segment.size());
   }
 }
 
@@ -229,8 +231,9 @@ void TensorDecoder::restore(const RowBlock& block, std::span<const SegmentDecodi
 }
 
 Result<std::vector<std::byte>> TensorDecoder::decode_samples(const RowBlock& block) const {
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> stream, read_stream(block));
   std::vector<SegmentDecoding> segments;
-  add_segments(block, &segments);
+  add_segments(block, stream, &segments);
   decode_pictures(segments);
   LLMC_RETURN_IF_ERROR(check_segments(block, segments));
   std::vector<std::byte> samples;
@@ -240,12 +243,22 @@ Result<std::vector<std::byte>> TensorDecoder::decode_samples(const RowBlock& blo
 }
 
 void decode_blocks(std::span<BlockDecoding> blocks) {
+  std::vector<std::vector<std::byte>> streams;
   std::vector<SegmentDecoding> segments;
-  for (const BlockDecoding& block : blocks) block.tensor->add_segments(*block.block, &segments);
+  for (BlockDecoding& block : blocks) {
+    auto stream = block.tensor->read_stream(*block.block);
+    if (!stream.is_ok()) {
+      block.status = std::move(stream).error();
+      continue;
+    }
+    streams.push_back(std::move(stream).value());
+    block.tensor->add_segments(*block.block, streams.back(), &segments);
+  }
   decode_pictures(segments);
   std::vector<float> weights;
   std::span<SegmentDecoding> left = segments;
   for (BlockDecoding& block : blocks) {
+    if (!block.status.is_ok()) continue;
     const auto own = left.first(block.block->segments);
     left = left.subspan(own.size());
     block.status = block.tensor->check_segments(*block.block, own);

@@ -5,7 +5,7 @@
 //   LLMC_ASSIGN_OR_RETURN(Model model, open_model(path));
 //   for (const TensorInfo& tensor : model.source->tensors()) ...
 //
-// Tensors are mapped, not read: memory counts what was touched and not yet given back by source->release().
+// Opening reads headers only; tensors are read when they are asked for.
 #pragma once
 
 #include <memory>
