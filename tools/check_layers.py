@@ -21,7 +21,7 @@ ALLOWED = {
     "archive": {"tensor"},  # an archive is a safetensors file
     "plan": {"tensor", "quant", "plane", "rate", "vvc"},  # of vvc its rate table
     "estimate": {"tensor", "quant", "plane"},
-    "coding": {"plane", "quant", "codec", "vvc", "archive"},
+    "coding": {"tensor", "plane", "quant", "codec", "vvc", "archive"},
     "report": {"archive", "coding"},
     "compress": {"tensor", "quant", "plane", "rate", "archive", "plan", "estimate", "coding", "report"},
     "restore": {"tensor", "quant", "plane", "archive", "coding", "report"},

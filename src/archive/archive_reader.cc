@@ -6,6 +6,7 @@
 
 #include "archive/checksum.h"
 #include "archive/packing.h"
+#include "archive/part_names.h"
 #include "base/checked_math.h"
 #include "tensor/model_source.h"
 #include "tensor/safetensors.h"
@@ -23,9 +24,6 @@ std::string weights_path(const std::string& path) {
   const auto index = folder / kIndexFileName;
   return (std::filesystem::exists(index) ? index : folder / kSingleFileName).string();
 }
-
-const std::set<std::string> kPartNames = {"bitstream",   "data", "row_scale", "col_scale",
-                                          "group_scale", "zero", "outliers"};
 
 bool is_index(const std::string& path) {
   return path.ends_with(".json");
@@ -116,7 +114,7 @@ Status ArchiveReader::match_parts() {
       LLMC_ASSIGN_OR_RETURN(const CheckedBytes place, find_part(name, part));
       if (source_->byte_size(place.index) != align_up(info.bytes, 8))
         return corrupt(place, "has another length than described");
-      if (!kPartNames.contains(part) || source_->tensors()[place.index].dtype != Dtype::kU8)
+      if (!part_name::is_known(part) || source_->tensors()[place.index].dtype != Dtype::kU8)
         return corrupt(place, "has a name or a dtype that the format does not know");
       described_.insert(full);
     }

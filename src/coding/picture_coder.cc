@@ -18,7 +18,7 @@ void encode_pictures(std::span<SegmentEncoding> segments) {
   encode_spectral(spectral);
 }
 
-Result<CodedPictures> encode_pictures(const CodedTensor& tensor, const Codec* codec,
+Result<CodedPictures> encode_pictures(const TensorRecipe& tensor, const Codec* codec,
                                       const MatrixContext& matrix, PictureRange range) {
   SegmentEncoding segment{&tensor, codec, matrix, range};
   encode_pictures({&segment, 1});

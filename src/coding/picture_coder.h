@@ -47,7 +47,7 @@ struct CodedPictures {
 
 // Pictures to be encoded together, of any tensor.
 struct SegmentEncoding {
-  const CodedTensor* tensor = nullptr;
+  const TensorRecipe* tensor = nullptr;
   const Codec* codec = nullptr;  // used for the spatial layout only
   MatrixContext matrix;
   PictureRange range;
@@ -58,12 +58,12 @@ struct SegmentEncoding {
 // Each as alone; but spectral ones are written side by side, nearly twice as fast. Memory: about 20 bytes a
 // weight of all spectral ones.
 void encode_pictures(std::span<SegmentEncoding> segments);
-Result<CodedPictures> encode_pictures(const CodedTensor& tensor, const Codec* codec,
+Result<CodedPictures> encode_pictures(const TensorRecipe& tensor, const Codec* codec,
                                       const MatrixContext& matrix, PictureRange range);
 
 // Pictures that were encoded together, of any tensor.
 struct SegmentDecoding {
-  const CodedTensor* tensor = nullptr;
+  const TensorRecipe* tensor = nullptr;
   const Codec* codec = nullptr;  // used for the spatial layout only
   MatrixContext matrix;
   PictureRange range;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "coding/tensor_recipe.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -11,6 +12,8 @@ namespace llmcodec {
 namespace {
 
 using nlohmann::json;
+
+constexpr char kVerbatim[] = "verbatim";  // the stage of a tensor stored exactly as bytes
 
 const std::map<ColumnOrder, std::string> kOrderNames = {{ColumnOrder::kColScale, "col_scale"},
                                                         {ColumnOrder::kColClass, "col_class"}};
@@ -239,6 +242,16 @@ Result<CodecStage> codec_from_json(const json& stage, uint64_t matrices, uint64_
   return codec;
 }
 
+// Pictures per segment: few enough for memory, enough that starting an encoder process does not matter. Never
+// more than four: FFmpeg 8's libvvenc gives an empty stream, without an error, for 7 to 10 intra pictures (1
+// to 6 and 12 are right).
+uint32_t segment_pictures(const SpatialLayout& layout) {
+  constexpr uint64_t kMaxPictures = 4;
+  const uint64_t picture = uint64_t{layout.width} * layout.height;
+  return static_cast<uint32_t>(
+      std::clamp<uint64_t>(kWeightsAtOnce / picture, 1, std::min(layout.pictures(), kMaxPictures)));
+}
+
 // A string member; empty when it is absent or no string (nlohmann's value() would throw).
 std::string text_or_empty(const json& stage, const char* field) {
   const auto found = stage.find(field);
@@ -267,11 +280,45 @@ std::vector<uint32_t> coding_order(ColumnOrder order, std::span<const uint8_t> c
   return {};
 }
 
-uint64_t CodedTensor::pictures_per_matrix() const {
+uint64_t TensorRecipe::pictures_per_matrix() const {
   return is_spectral() ? spectral().layout.pictures() : spatial().layout.pictures();
 }
 
-std::vector<json> stages_to_json(const CodedTensor& tensor) {
+uint64_t TensorRecipe::segments_per_matrix() const {
+  return ceil_div(pictures_per_matrix(), codec.pictures_per_segment);
+}
+
+PictureRect TensorRecipe::picture(uint64_t index) const {
+  return is_spectral() ? spectral().layout.picture(index) : spatial().layout.picture(index);
+}
+
+bool TensorRecipe::has_whole_rows() const {
+  return (is_spectral() ? spectral().layout.col_cuts : spatial().layout.col_cuts) == 1;
+}
+
+Result<TensorRecipe> make_recipe(uint64_t rows, uint64_t cols, ScalesStage scales,
+                                 const PictureSettings& settings, const Codec& codec) {
+  const CodecInfo& info = codec.info();
+  TensorRecipe recipe;
+  recipe.scales = std::move(scales);
+  recipe.codec = {info.name, codec.spec(), info.version, info.stream_format, settings.quality, 1, {}};
+  const auto step = static_cast<float>(settings.step);
+  if (settings.layout == Layout::kSpectral) {
+    SpectralStage stage;
+    LLMC_ASSIGN_OR_RETURN(stage.layout, SpectralLayout::make(rows, cols, settings.outputs_per_block));
+    stage.step = step;
+    recipe.layout = stage;
+  } else {
+    SpatialStage stage;
+    LLMC_ASSIGN_OR_RETURN(stage.layout, SpatialLayout::make(rows, cols));
+    stage.affine = AffineParams::centred(settings.bit_depth, step);
+    recipe.codec.pictures_per_segment = segment_pictures(stage.layout);
+    recipe.layout = stage;
+  }
+  return recipe;
+}
+
+std::vector<json> recipe_to_json(const TensorRecipe& tensor) {
   std::vector<json> stages = {scales_to_json(tensor.scales)};
   if (tensor.is_spectral()) {
     stages.push_back(spectral_to_json(tensor.spectral()));
@@ -287,14 +334,14 @@ std::vector<json> stages_to_json(const CodedTensor& tensor) {
   return stages;
 }
 
-Result<CodedTensor> stages_from_json(const TensorRecord& record) {
+Result<TensorRecipe> recipe_from_record(const TensorRecord& record) {
   std::vector<std::string> names;
   for (const json& stage : record.stages) {
     LLMC_RETURN_IF_ERROR(check_known(stage));
     names.push_back(text_or_empty(stage, "stage"));
   }
   using Names = std::vector<std::string>;
-  CodedTensor tensor;
+  TensorRecipe tensor;
   if (names == Names{"scales", "affine", "layout", "codec"} &&
       text_or_empty(record.stages[2], "kind") == "spatial") {
     LLMC_ASSIGN_OR_RETURN(tensor.layout, spatial_from_json(record.stages[1], record.stages[2], record));
@@ -312,12 +359,29 @@ Result<CodedTensor> stages_from_json(const TensorRecord& record) {
   return tensor;
 }
 
-bool is_verbatim(const TensorRecord& record) {
-  return record.stages.size() == 1 && text_or_empty(record.stages[0], "stage") == "verbatim";
+TensorRecord coded_record(const TensorInfo& info, const MatrixShape& shape, const TensorRecipe& recipe) {
+  TensorRecord record;
+  record.dtype = dtype_info(info.dtype).name;
+  record.shape = info.shape;
+  record.matrices = shape.matrices;
+  record.rows = shape.rows;
+  record.cols = shape.cols;
+  record.stages = recipe_to_json(recipe);
+  return record;
 }
 
-json verbatim_stage() {
-  return {{"stage", "verbatim"}};
+TensorRecord verbatim_record(const TensorInfo& info) {
+  TensorRecord record;
+  record.dtype = dtype_info(info.dtype).name;
+  record.shape = info.shape;
+  record.rows = info.elements();
+  record.cols = 1;
+  record.stages = {{{"stage", kVerbatim}}};
+  return record;
+}
+
+bool is_verbatim(const TensorRecord& record) {
+  return record.stages.size() == 1 && text_or_empty(record.stages[0], "stage") == kVerbatim;
 }
 
 }  // namespace llmcodec

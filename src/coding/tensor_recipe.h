@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The stages of a coded tensor, typed, and their JSON in the archive (docs/format.md, section 2). What a
-// stage does is in quant/, plane/ and codec/; here is only what must be written down so that decoding never
-// guesses.
+// The recipe of a coded tensor: its stages with their numbers, and their JSON in the archive (docs/format.md,
+// section 2). What a stage does is in quant/, plane/ and codec/; here is what must be written down so that
+// decoding never guesses. One function makes recipes for the encoder, another reads them from an archive.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -11,10 +11,14 @@
 #include <vector>
 
 #include "archive/description.h"
+#include "llmcodec/codec.h"
+#include "plane/layout.h"
 #include "plane/spatial_layout.h"
 #include "plane/spectral_layout.h"
 #include "quant/affine.h"
 #include "quant/scales.h"
+#include "tensor/matrix_shape.h"
+#include "tensor/tensor_source.h"
 
 namespace llmcodec {
 
@@ -52,7 +56,7 @@ struct CodecStage {
   std::vector<uint64_t> segment_bytes;
 };
 
-struct CodedTensor {
+struct TensorRecipe {
   ScalesStage scales;
   std::variant<SpatialStage, SpectralStage> layout;
   CodecStage codec;
@@ -61,14 +65,31 @@ struct CodedTensor {
   const SpatialStage& spatial() const { return *std::get_if<SpatialStage>(&layout); }
   const SpectralStage& spectral() const { return *std::get_if<SpectralStage>(&layout); }
   uint64_t pictures_per_matrix() const;
+  uint64_t segments_per_matrix() const;
+  // Rows and coded columns of the matrix that picture `index` of it holds.
+  PictureRect picture(uint64_t index) const;
+  // Whether every picture holds whole rows, so that rows can be decoded without the rest of their matrix.
+  bool has_whole_rows() const;
 };
 
-std::vector<nlohmann::json> stages_to_json(const CodedTensor& tensor);
-// Corrupt for a missing or impossible value, Unsupported for a stage, version or kind that is not known.
-Result<CodedTensor> stages_from_json(const TensorRecord& record);
+// Weights that are coded at once: the pictures of a spatial segment, or spectral pictures side by side. As
+// many of the usual size as the narrower vectors have lanes (vvc/residual/lanes/write_32x32_lanes.h); twice
+// as many would be a tenth faster and take twice the memory.
+inline constexpr uint64_t kWeightsAtOnce = 8 * kDefaultPictureWeights;
 
-// True for a tensor stored exactly as bytes of a dtype that safetensors cannot name.
+// The recipe for matrices of rows x cols weights, segments still without bytes. InvalidArgument for settings
+// that the layout cannot follow.
+Result<TensorRecipe> make_recipe(uint64_t rows, uint64_t cols, ScalesStage scales,
+                                 const PictureSettings& settings, const Codec& codec);
+
+std::vector<nlohmann::json> recipe_to_json(const TensorRecipe& recipe);
+// Corrupt for a missing or impossible value, Unsupported for a stage, version or kind that is not known.
+Result<TensorRecipe> recipe_from_record(const TensorRecord& record);
+
+// What the description says of a coded tensor; parts, samples and outliers are still to be filled in.
+TensorRecord coded_record(const TensorInfo& info, const MatrixShape& shape, const TensorRecipe& recipe);
+// The same of a tensor stored exactly as bytes of a dtype that safetensors cannot name.
+TensorRecord verbatim_record(const TensorInfo& info);
 bool is_verbatim(const TensorRecord& record);
-nlohmann::json verbatim_stage();
 
 }  // namespace llmcodec

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "archive/packing.h"
+#include "archive/part_names.h"
 #include "base/checked_math.h"
 #include "tensor/shards.h"
 
@@ -28,57 +29,65 @@ uint64_t largest_like(uint64_t bytes) {  // 999..9 with as many digits
   return nines;
 }
 
-SafetensorsEntry largest_entry(const std::string& name, uint64_t total_bytes) {
-  const uint64_t size = largest_like(total_bytes);
-  return {{name, Dtype::kU8, {size}}, size, size};
+// What the header and the description of one shard will hold.
+struct HeaderContent {
+  uint64_t total_bytes = 0;  // no entry lies behind it
+  Description description;
+  std::vector<SafetensorsEntry> entries;
+
+  // An entry of bytes, with the longest numbers that it can have.
+  void add_largest(const std::string& name) {
+    const uint64_t size = largest_like(total_bytes);
+    entries.push_back({{name, Dtype::kU8, {size}}, size, size});
+  }
+};
+
+// The recipe with what is not known yet filled in, as long as it will be: digits of the step, lengths of the
+// segments.
+Result<TensorRecipe> likely_recipe(const ArchiveContent& content, const FittedTensor& tensor,
+                                   const PictureSettings& settings) {
+  LLMC_ASSIGN_OR_RETURN(const Codec* codec, content.codecs->get(tensor.plan->codec));
+  PictureSettings likely = settings;
+  likely.step = 0.12345678;
+  LLMC_ASSIGN_OR_RETURN(TensorRecipe recipe, tensor.recipe(tensor.shape.rows, likely, *codec));
+  const uint64_t segments = recipe.segments_per_matrix() * tensor.shape.matrices;
+  const uint64_t bytes = ceil_div(tensor.shape.weights(), segments) * 3 / 8;
+  for (uint64_t i = 0; i < segments; ++i)
+    recipe.codec.segment_bytes.push_back(bytes - any_number(tensor.plan->name, i) % (bytes / 16 + 1));
+  return recipe;
 }
 
-// The entries that the tensor may come to, and a description as long as its own will be: steps and lengths
-// are not known yet.
-Status add_coded(const ArchivePlanInput& input, const TensorJob& job, uint64_t total_bytes,
-                 Description* description, std::vector<SafetensorsEntry>* entries) {
-  const TensorInfo& info = input.model->source->tensors()[job.index];
-  LLMC_ASSIGN_OR_RETURN(const Codec* codec, input.codecs->get(job.plan->codec));
-  TensorPlan any = *job.plan;
-  any.step = 0.12345678;
-  if (any.outputs_per_block == 0) any.outputs_per_block = 16;
-  TensorJob likely = job;
-  likely.plan = &any;
-  LLMC_ASSIGN_OR_RETURN(CodedTensor stages, make_stages(likely, job.shape.rows, *codec));
-  const uint64_t pictures = stages.pictures_per_matrix();
-  const uint64_t segments = ceil_div(pictures, stages.codec.pictures_per_segment) * job.shape.matrices;
-  const uint64_t segment = ceil_div(job.shape.weights(), segments) * 3 / 8;
-  std::vector<std::string> samples;
-  for (uint64_t i = 0; i < segments; ++i) {
-    stages.codec.segment_bytes.push_back(segment - any_number(info.name, i) % (segment / 16 + 1));
-    samples.push_back(any_checksum(fmt::format("{} {}", info.name, i)));
-  }
-  TensorRecord record{
-      dtype_info(info.dtype).name, info.shape, job.shape.matrices, job.shape.rows, job.shape.cols,
-      stages_to_json(stages),      {},         std::move(samples)};
-  std::vector<std::string> parts = {"bitstream", "outliers"};
-  for (const ScalePart& part : job.scale_parts) parts.push_back(part.name);
+// The largest entries that the tensor may come to, and a description as long as its own will most likely be.
+Status add_coded(const ArchiveContent& content, const FittedTensor& tensor, const PictureSettings& settings,
+                 HeaderContent* header) {
+  const TensorInfo& info = content.model->source->tensors()[tensor.index];
+  LLMC_ASSIGN_OR_RETURN(const TensorRecipe recipe, likely_recipe(content, tensor, settings));
+  TensorRecord record = coded_record(info, tensor.shape, recipe);
+  for (uint64_t i = 0; i < recipe.codec.segment_bytes.size(); ++i)
+    record.samples.push_back(any_checksum(fmt::format("{} {}", info.name, i)));
+  std::vector<std::string> parts = {part_name::kBitstream};
+  for (const Part& part : tensor.scale_parts) parts.push_back(part.name);
   for (const std::string& part : parts) {
-    entries->push_back(largest_entry(info.name + "." + part, total_bytes));
-    if (part == "outliers") continue;  // few tensors have any
-    record.parts[part] = {any_number(part + info.name, 0) % (job.shape.weights() + 1),
+    header->add_largest(info.name + "." + part);
+    record.parts[part] = {any_number(part + info.name, 0) % (tensor.shape.weights() + 1),
                           any_checksum(part + info.name)};
   }
-  description->tensors[info.name] = std::move(record);
+  header->add_largest(info.name + "." + part_name::kOutliers);  // few tensors have any: not described
+  header->description.tensors[info.name] = std::move(record);
   return Status::ok();
 }
 
-void add_exact(const TensorInfo& info, uint64_t total_bytes, Description* description,
-               std::vector<SafetensorsEntry>* entries) {
+void add_exact(const TensorInfo& info, HeaderContent* header) {
   const std::string checksum = any_checksum(info.name);
   if (needs_verbatim(info.dtype)) {
-    entries->push_back(largest_entry(info.name + ".data", total_bytes));
-    description->tensors[info.name] = {
-        dtype_info(info.dtype).name,         info.shape, 1, info.elements(), 1, {verbatim_stage()},
-        {{"data", {total_bytes, checksum}}}, {}};
+    header->add_largest(info.name + "." + part_name::kData);
+    TensorRecord record = verbatim_record(info);
+    record.parts[part_name::kData] = {header->total_bytes, checksum};
+    header->description.tensors[info.name] = std::move(record);
   } else {
-    entries->push_back({info, largest_like(total_bytes), largest_like(total_bytes)});
-    description->exact[info.name] = {dtype_info(info.dtype).name, info.shape, checksum};
+    const uint64_t size = largest_like(header->total_bytes);
+    header->entries.push_back({info, size, size});
+    header->description.exact[info.name] = {dtype_info(info.dtype).name, info.shape, checksum};
   }
 }
 
@@ -87,10 +96,10 @@ uint64_t tensor_bytes(const TensorInfo& info) {
 }
 
 // Every name that will stand in the file, once.
-Status check_names(const std::vector<std::vector<SafetensorsEntry>>& entries) {
+Status check_names(const std::vector<HeaderContent>& shards) {
   std::set<std::string> seen;
-  for (const auto& shard : entries) {
-    for (const SafetensorsEntry& entry : shard) {
+  for (const HeaderContent& shard : shards) {
+    for (const SafetensorsEntry& entry : shard.entries) {
       if (!seen.insert(entry.info.name).second)
         return error(ErrorKind::kInvalidArgument,
                      "two parts of the archive would be called '{}'; rename the tensor", entry.info.name);
@@ -99,61 +108,52 @@ Status check_names(const std::vector<std::vector<SafetensorsEntry>>& entries) {
   return Status::ok();
 }
 
-void name_files(const ArchivePlanInput& input, size_t shards, ArchiveLayout* layout) {
-  const bool folder = input.model->kind == ModelKind::kFolder || shards > 1 || fs::is_directory(input.output);
-  const fs::path base = input.output;
+ArchiveLayout name_files(const ArchiveContent& content, size_t shards) {
+  const bool folder =
+      content.model->kind == ModelKind::kFolder || shards > 1 || fs::is_directory(content.output);
+  const fs::path base = content.output;
+  ArchiveLayout layout;
   for (size_t i = 0; i < shards; ++i) {
     const std::string name =
         shards == 1 ? kSingleFileName : fmt::format("model-{:05d}-of-{:05d}.safetensors", i + 1, shards);
-    layout->shards.push_back({folder ? (base / name).string() : input.output, 0});
+    layout.shards.push_back({folder ? (base / name).string() : content.output, 0});
   }
-  if (shards > 1) layout->index_path = (base / kIndexFileName).string();
-  layout->journal_path = folder ? (base / ".llmcodec-journal").string() : input.output + ".journal";
+  if (shards > 1) layout.index_path = (base / kIndexFileName).string();
+  layout.journal_path = folder ? (base / ".llmcodec-journal").string() : content.output + ".journal";
+  return layout;
 }
 
 // What the index will have, most likely: few tensors have outliers.
-uint64_t index_bytes(const ArchiveLayout& layout, const std::vector<std::vector<SafetensorsEntry>>& entries,
-                     uint64_t total_bytes) {
+uint64_t index_bytes(const ArchiveLayout& layout, const std::vector<HeaderContent>& shards) {
+  const std::string outliers = std::string(".") + part_name::kOutliers;
   std::vector<TensorInfo> infos;
-  std::vector<Shard> shards;
-  for (size_t i = 0; i < entries.size(); ++i) {
+  std::vector<Shard> files;
+  for (size_t i = 0; i < shards.size(); ++i) {
     const size_t first = infos.size();
-    for (const SafetensorsEntry& entry : entries[i]) {
-      const std::string& name = entry.info.name;
-      if (!name.ends_with(".outliers")) infos.push_back(entry.info);
+    for (const SafetensorsEntry& entry : shards[i].entries) {
+      if (!entry.info.name.ends_with(outliers)) infos.push_back(entry.info);
     }
-    shards.push_back({fs::path(layout.shards[i].path).filename().string(), first, infos.size() - first,
-                      total_bytes / entries.size()});
+    files.push_back({fs::path(layout.shards[i].path).filename().string(), first, infos.size() - first,
+                     shards[i].total_bytes / shards.size()});
   }
-  return safetensors_index(infos, shards).size();
+  return safetensors_index(infos, files).size();
 }
 
-}  // namespace
-
-bool needs_verbatim(Dtype dtype) {
-  return dtype_info(dtype).block_elements > 1;
-}
-
-uint64_t exact_bytes(const Model& model, const std::vector<TensorJob>& jobs) {
-  uint64_t bytes = 0;
-  for (const TensorInfo& info : model.source->tensors()) bytes += tensor_bytes(info);
-  for (const TensorJob& job : jobs) bytes -= tensor_bytes(model.source->tensors()[job.index]);
-  return bytes;
-}
-
-// Tensors go to shards in order, by what the plan predicts (or a third of F16, before there is a prediction).
-std::vector<size_t> assign_shards(const ArchivePlanInput& input) {
+// Tensors go to shards in order, by what is predicted (or a third of F16, before there is a prediction).
+std::vector<size_t> assign_shards(const ArchiveContent& content,
+                                  const std::vector<TensorSettings>& settings) {
   std::vector<uint64_t> bytes;
-  for (const TensorInfo& info : input.model->source->tensors()) bytes.push_back(tensor_bytes(info));
-  for (const TensorJob& job : *input.jobs) {
-    const uint64_t predicted = job.plan->predicted_bytes + job.plan->predicted_bytes / 20;
-    bytes[job.index] = (predicted > 0 ? predicted : job.shape.weights() * 5 / 8) + job.side_bytes();
+  for (const TensorInfo& info : content.model->source->tensors()) bytes.push_back(tensor_bytes(info));
+  for (const FittedTensor& tensor : *content.tensors) {
+    const uint64_t predicted = settings[tensor.index].predicted_bytes;
+    const uint64_t roomy = predicted > 0 ? predicted + predicted / 20 : tensor.shape.weights() * 5 / 8;
+    bytes[tensor.index] = roomy + tensor.side_bytes();
   }
   std::vector<size_t> shard_of(bytes.size());
   uint64_t filled = 0;
   size_t shard = 0;
   for (size_t i = 0; i < bytes.size(); ++i) {
-    if (input.shard_bytes > 0 && filled > 0 && filled + bytes[i] > input.shard_bytes) {
+    if (content.shard_bytes > 0 && filled > 0 && filled + bytes[i] > content.shard_bytes) {
       ++shard;
       filled = 0;
     }
@@ -163,51 +163,85 @@ std::vector<size_t> assign_shards(const ArchivePlanInput& input) {
   return shard_of;
 }
 
-Result<ArchivePlan> plan_archive(const ArchivePlanInput& input) {
-  const std::vector<TensorInfo>& tensors = input.model->source->tensors();
-  ArchivePlan plan;
-  plan.shard_of = assign_shards(input);
-  const size_t shards = plan.shard_of.empty() ? 1 : plan.shard_of.back() + 1;
-  name_files(input, shards, &plan.layout);
+std::vector<size_t> exact_tensors(const ArchiveContent& content) {
+  std::vector<bool> coded(content.model->source->tensors().size(), false);
+  for (const FittedTensor& tensor : *content.tensors) coded[tensor.index] = true;
+  std::vector<size_t> exact;
+  for (size_t i = 0; i < coded.size(); ++i) {
+    if (!coded[i]) exact.push_back(i);
+  }
+  return exact;
+}
 
+// By shard, and inside one by falling alignment, so that the file has no holes.
+void sort_for_writing(const std::vector<TensorInfo>& tensors, const std::vector<size_t>& shard_of,
+                      std::vector<size_t>* exact) {
+  const auto alignment = [&](size_t i) {
+    return needs_verbatim(tensors[i].dtype) ? 8u : dtype_info(tensors[i].dtype).block_bytes;
+  };
+  std::ranges::stable_sort(*exact, [&](size_t a, size_t b) {
+    return shard_of[a] != shard_of[b] ? shard_of[a] < shard_of[b] : alignment(a) > alignment(b);
+  });
+}
+
+Result<std::vector<HeaderContent>> fill_headers(const ArchiveContent& content,
+                                                const std::vector<TensorSettings>& settings,
+                                                const ArchivePlan& plan) {
+  const std::vector<TensorInfo>& tensors = content.model->source->tensors();
   uint64_t total_bytes = 1 << 20;
   for (const TensorInfo& info : tensors) total_bytes += tensor_bytes(info);
-  std::vector<Description> descriptions(shards, *input.description);
-  std::vector<std::vector<SafetensorsEntry>> entries(shards);
-  std::vector<bool> coded(tensors.size(), false);
-  for (const TensorJob& job : *input.jobs) {
-    const size_t shard = plan.shard_of[job.index];
-    coded[job.index] = true;
-    LLMC_RETURN_IF_ERROR(add_coded(input, job, total_bytes, &descriptions[shard], &entries[shard]));
-  }
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    if (coded[i]) continue;
-    plan.exact_order.push_back(i);
-    add_exact(tensors[i], total_bytes, &descriptions[plan.shard_of[i]], &entries[plan.shard_of[i]]);
-  }
-  std::stable_sort(plan.exact_order.begin(), plan.exact_order.end(), [&](size_t a, size_t b) {
-    if (plan.shard_of[a] != plan.shard_of[b]) return plan.shard_of[a] < plan.shard_of[b];
-    const auto alignment = [&](size_t i) {
-      return needs_verbatim(tensors[i].dtype) ? 8u : dtype_info(tensors[i].dtype).block_bytes;
-    };
-    return alignment(a) > alignment(b);
-  });
-  if (input.gguf_header_bytes > 0) {
-    add_exact({kGgufHeaderName, Dtype::kU8, {align_up(input.gguf_header_bytes, 8)}}, total_bytes,
-              &descriptions[0], &entries[0]);
-  }
-  LLMC_RETURN_IF_ERROR(check_names(entries));
+  std::vector<HeaderContent> headers(plan.layout.shards.size(), {total_bytes, *content.description, {}});
+  for (const FittedTensor& tensor : *content.tensors)
+    LLMC_RETURN_IF_ERROR(
+        add_coded(content, tensor, settings[tensor.index].pictures, &headers[plan.shard_of[tensor.index]]));
+  for (const size_t i : exact_tensors(content)) add_exact(tensors[i], &headers[plan.shard_of[i]]);
+  if (content.gguf_header_bytes > 0)
+    add_exact({kGgufHeaderName, Dtype::kU8, {align_up(content.gguf_header_bytes, 8)}}, &headers[0]);
+  LLMC_RETURN_IF_ERROR(check_names(headers));
+  return headers;
+}
+
+}  // namespace
+
+bool needs_verbatim(Dtype dtype) {
+  return dtype_info(dtype).block_elements > 1;
+}
+
+Result<ArchivePlan> plan_archive(const ArchiveContent& content, const std::vector<TensorSettings>& settings) {
+  ArchivePlan plan;
+  plan.shard_of = assign_shards(content, settings);
+  const size_t shards = plan.shard_of.empty() ? 1 : plan.shard_of.back() + 1;
+  plan.layout = name_files(content, shards);
+  plan.exact_order = exact_tensors(content);
+  sort_for_writing(content.model->source->tensors(), plan.shard_of, &plan.exact_order);
+  LLMC_ASSIGN_OR_RETURN(std::vector<HeaderContent> headers, fill_headers(content, settings, plan));
   for (size_t i = 0; i < shards; ++i) {
-    descriptions[i].shard = i;
-    descriptions[i].shards = shards;
-    entries[i].push_back(largest_entry(description_name(i), total_bytes));
-    const std::string text = to_text(descriptions[i]);
-    LLMC_ASSIGN_OR_RETURN(const std::string header, safetensors_header(entries[i], archive_metadata(text)));
+    headers[i].description.shard = i;
+    headers[i].description.shards = shards;
+    headers[i].add_largest(description_name(i));
+    const std::string text = to_text(headers[i].description);
+    LLMC_ASSIGN_OR_RETURN(const std::string header,
+                          safetensors_header(headers[i].entries, archive_metadata(text)));
     plan.layout.shards[i].header_bytes = header.size();
     plan.overhead_bytes += header.size() + align_up(pack(std::as_bytes(std::span(text))).size(), 8);
   }
-  if (shards > 1) plan.overhead_bytes += index_bytes(plan.layout, entries, total_bytes);
+  if (shards > 1) plan.overhead_bytes += index_bytes(plan.layout, headers);
   return plan;
+}
+
+Result<uint64_t> FixedBytes::get(const std::vector<TensorSettings>& settings) {
+  if (std::vector<size_t> shards = assign_shards(content_, settings); shards != shard_of_) {
+    LLMC_ASSIGN_OR_RETURN(const ArchivePlan plan, plan_archive(content_, settings));
+    overhead_bytes_ = plan.overhead_bytes;
+    shard_of_ = std::move(shards);
+  }
+  uint64_t bytes = overhead_bytes_ + align_up(content_.gguf_header_bytes, 8);
+  const std::vector<TensorInfo>& tensors = content_.model->source->tensors();
+  for (const size_t i : exact_tensors(content_)) bytes += tensor_bytes(tensors[i]);
+  for (const FittedTensor& tensor : *content_.tensors) {
+    for (const Part& part : tensor.scale_parts) bytes += align_up(part.bytes.size(), 8);
+  }
+  return bytes;
 }
 
 }  // namespace llmcodec

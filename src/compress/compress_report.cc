@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "compress/compress_state.h"
+#include "compress/compress_report.h"
 
 #include "archive/archive_reader.h"
-#include "base/checked_math.h"
-#include "base/ordered_run.h"
+#include "plan/plan_file.h"
 #include "report/tensor_report.h"
 
 namespace llmcodec {
@@ -30,61 +29,57 @@ std::string larger_than_source(const std::vector<TensorReport>& tensors) {
 
 }  // namespace
 
-CompressReport CompressRun::report(const ArchivePlan& archive) const {
-  CompressReport report;
-  report.fit_seconds = fit_seconds;
-  report.rate_seconds = rate_seconds;
-  report.encode_seconds = encode_seconds;
-  report.carried_bytes = align_up(gguf_header.size(), 8);
-  report.notes = notes;
-  ErrorMetrics all;
-  auto reader = ArchiveReader::open(archive.layout.index_path.empty() ? archive.layout.shards[0].path
-                                                                      : archive.layout.index_path);
-  if (reader.is_ok()) {
-    report.bytes = reader.value()->total_bytes();
-    report.tensors = describe_tensors(*reader.value());
+Result<CompressReport> report_archive(const CompressState& state, const std::string& archive,
+                                      const std::map<std::string, ErrorMetrics>& measured) {
+  LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<ArchiveReader> reader, ArchiveReader::open(archive));
+  std::map<std::string, std::string> reasons;
+  for (const TensorPlan& tensor : state.plan.tensors) {
+    if (!tensor.code) reasons[tensor.name] = tensor.reason;
   }
+  CompressReport report;
+  report.fit_seconds = state.fit_seconds;
+  report.carried_bytes = carried_bytes(*reader);
+  report.notes = state.notes;
+  report.bytes = reader->total_bytes();
+  report.tensors = describe_tensors(*reader);
+  ErrorMetrics all;
   for (TensorReport& tensor : report.tensors) {
     report.parameters += tensor.elements;
-    const auto found_tensor = measured.find(tensor.name);
-    if (found_tensor == measured.end()) continue;
-    set_errors(found_tensor->second, &tensor);
-    all.merge(found_tensor->second);
-  }
-  for (const TensorPlan& tensor : plan.tensors) {
-    if (tensor.code) continue;
-    for (TensorReport& entry : report.tensors) {
-      if (entry.name == tensor.name) entry.reason = tensor.reason;
-    }
+    if (const auto reason = reasons.find(tensor.name); reason != reasons.end())
+      tensor.reason = reason->second;
+    const auto metrics = measured.find(tensor.name);
+    if (metrics == measured.end()) continue;
+    set_errors(metrics->second, &tensor);
+    all.merge(metrics->second);
   }
   if (const std::string note = larger_than_source(report.tensors); !note.empty())
     report.notes.push_back(note);
-  report.resumed = resumed;
   report.relative_mse = all.relative_mse();
   report.snr_db = all.snr_db();
   set_bpw(report.bytes, report.carried_bytes, report.parameters, &report.bpw, &report.bpw_weights);
   return report;
 }
 
-PlanReport CompressRun::plan_report() const {
+PlanReport report_plan(const CompressState& state, const RateFound& found) {
   PlanReport report;
-  report.plan = plan_to_text(plan);
+  report.plan = plan_to_text(state.plan, found.settings);
   report.predicted_bytes = found.predicted_bytes;
   report.predicted_snr_db = found.predicted_snr_db;
   report.predicted_seconds = found.predicted_seconds;
-  for (const TensorPlan& tensor : plan.tensors) {
-    const TensorInfo& info = model.source->tensors()[static_cast<size_t>(&tensor - plan.tensors.data())];
+  for (size_t i = 0; i < state.plan.tensors.size(); ++i) {
+    const TensorPlan& tensor = state.plan.tensors[i];
+    const TensorInfo& info = state.model.source->tensors()[i];
     TensorReport entry{.name = tensor.name,
                        .dtype = dtype_info(info.dtype).name,
                        .shape = info.shape,
                        .elements = info.elements(),
                        .coded = tensor.code,
                        .reason = tensor.reason};
-    entry.bytes = tensor.code ? tensor.predicted_bytes : *dtype_bytes(info.dtype, info.elements());
+    entry.bytes = tensor.code ? found.settings[i].predicted_bytes : *dtype_bytes(info.dtype, info.elements());
     entry.bpw = entry.elements == 0
                     ? 0
                     : 8.0 * static_cast<double>(entry.bytes) / static_cast<double>(entry.elements);
-    entry.snr_db = tensor.predicted_snr_db;
+    entry.snr_db = found.settings[i].predicted_snr_db;
     report.parameters += entry.elements;
     report.tensors.push_back(std::move(entry));
   }

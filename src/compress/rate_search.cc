@@ -36,17 +36,21 @@ class RateProgress {
 
 class Search {
  public:
-  explicit Search(RateSearch search)
-      : search_(std::move(search)),
-        coarse_(search_, SampleDensity::kCoarse),
-        fine_(search_, SampleDensity::kFine),
-        progress_(*search_.control, 6 * coarse_.weights() + 2 * fine_.weights()) {}
+  explicit Search(const RateProblem& problem)
+      : problem_(problem),
+        tensors_(*problem.tensors),
+        coarse_(problem, SampleDensity::kCoarse),
+        fine_(problem, SampleDensity::kFine),
+        progress_(*problem.control, 6 * coarse_.weights() + 2 * fine_.weights()),
+        settings_(problem.source->tensors().size()) {
+    for (const TensorInfo& info : problem.source->tensors()) parameters_ += info.elements();
+  }
 
   Result<RateFound> run() {
     LLMC_ASSIGN_OR_RETURN(range_, common_range());
-    if (search_.target.kind == TargetKind::kStep) {
+    if (problem_.target.kind == TargetKind::kStep) {
       LLMC_ASSIGN_OR_RETURN(const RateEstimate estimate,
-                            evaluate(fine_, portable_log2(search_.target.value)));
+                            evaluate(fine_, portable_log2(problem_.target.value)));
       return finish(estimate);
     }
     LLMC_ASSIGN_OR_RETURN(const StepSearch numbers, this->numbers());
@@ -59,10 +63,9 @@ class Search {
   // The range of steps that every coded tensor's codec takes.
   Result<StepRange> common_range() {
     StepRange range{-40, 40, true};
-    for (const TensorPlan& plan : *search_.plans) {
-      if (!plan.code) continue;
-      LLMC_ASSIGN_OR_RETURN(const Codec* codec, search_.codecs->get(plan.codec));
-      const StepRange own = step_range(codec->info(), plan);
+    for (const FittedTensor& tensor : tensors_) {
+      LLMC_ASSIGN_OR_RETURN(const Codec* codec, problem_.codecs->get(tensor.plan->codec));
+      const StepRange own = step_range(codec->info(), *tensor.plan);
       range.min = std::max(range.min, own.min);
       range.max = std::min(range.max, own.max);
       range.continuous = range.continuous && own.continuous;
@@ -70,31 +73,30 @@ class Search {
     return range;
   }
 
-  bool by_snr() const { return search_.target.kind == TargetKind::kSnr; }
+  bool by_snr() const { return problem_.target.kind == TargetKind::kSnr; }
   // What is searched for: dB, or bytes of the archive.
   double target() const {
-    const bool bpw = search_.target.kind == TargetKind::kBpw;
-    return bpw ? search_.target.value * static_cast<double>(search_.parameters) / 8 : search_.target.value;
+    const bool bpw = problem_.target.kind == TargetKind::kBpw;
+    return bpw ? problem_.target.value * static_cast<double>(parameters_) / 8 : problem_.target.value;
   }
   double reduced(const RateEstimate& estimate) const {
     return by_snr() ? estimate.metrics.snr_db() : estimate.bytes;
   }
 
   Status choose(double log2_step) {
-    for (TensorPlan& plan : *search_.plans) {
-      if (!plan.code) continue;
-      LLMC_ASSIGN_OR_RETURN(const Codec* codec, search_.codecs->get(plan.codec));
-      std::optional<double> quality;
-      if (base_step_ && plan.layout != "spectral")
-        quality = base_quality_for(*base_step_, codec->info(), plan);
-      choose_step(log2_step, quality, codec->info(), &plan);
+    for (const FittedTensor& tensor : tensors_) {
+      LLMC_ASSIGN_OR_RETURN(const Codec* codec, problem_.codecs->get(tensor.plan->codec));
+      TensorSettings& settings = settings_[tensor.index];
+      settings.octaves = (*problem_.octaves)[tensor.index];
+      settings.pictures = settings_for({log2_step, settings.octaves, base_log2_step_}, *tensor.plan,
+                                       tensor.shape.rows, codec->info());
     }
     return Status::ok();
   }
 
   Result<RateEstimate> evaluate(RateSamples& samples, double log2_step) {
     LLMC_RETURN_IF_ERROR(choose(log2_step));
-    return samples.evaluate([this](uint64_t weights) { progress_.add(weights); });
+    return samples.evaluate(&settings_, [this](uint64_t weights) { progress_.add(weights); });
   }
 
   Result<StepSearch> numbers() {
@@ -106,10 +108,9 @@ class Search {
     numbers.slope = -6.02;
     numbers.tolerance = kCoarseDecibels;
     if (!by_snr()) {
-      double weights = 0;
-      for (const TensorJob& job : *search_.jobs) weights += static_cast<double>(job.shape.weights());
+      const auto weights = static_cast<double>(total_weights(tensors_));
       LLMC_RETURN_IF_ERROR(choose(gaussian_log2_step(3)));  // any steps: headers need some
-      LLMC_ASSIGN_OR_RETURN(const uint64_t fixed, search_.fixed_bytes());
+      LLMC_ASSIGN_OR_RETURN(const uint64_t fixed, problem_.fixed_bytes->get(settings_));
       bits = 8 * (numbers.target - static_cast<double>(fixed)) / weights;
       numbers.slope = -weights / 8;
       numbers.tolerance = kCoarseTolerance * numbers.target;
@@ -129,7 +130,7 @@ class Search {
       jumps.tolerance = by_snr() ? 0.5 : 0.04 * numbers.target;
       LLMC_ASSIGN_OR_RETURN(const StepFound near, search_step(jumps, value));
       if (near.out_of_range) return near;
-      base_step_ = near.log2_step;
+      base_log2_step_ = near.log2_step;
       numbers.guess = near.log2_step;
       numbers.min = std::max(numbers.min, near.log2_step - 1.5);
       numbers.max = std::min(numbers.max, near.log2_step + 1.5);
@@ -164,30 +165,25 @@ class Search {
   }
 
   RateFound finish(const RateEstimate& estimate) {
-    double octaves = 0, weights = 0;
-    for (const TensorJob& job : *search_.jobs) {
-      octaves += job.plan->step_octaves * static_cast<double>(job.shape.weights());
-      weights += static_cast<double>(job.shape.weights());
+    double octaves = 0;
+    for (const FittedTensor& tensor : tensors_)
+      octaves += settings_[tensor.index].octaves * static_cast<double>(tensor.shape.weights());
+    const double mean_octaves = octaves / static_cast<double>(total_weights(tensors_));
+    for (size_t j = 0; j < tensors_.size(); ++j) {
+      TensorSettings& settings = settings_[tensors_[j].index];
+      settings.predicted_bytes = estimate.tensor_bytes[j];
+      settings.predicted_snr_db = estimate.tensor_errors[j].count() > 0
+                                      ? estimate.tensor_errors[j].snr_db()
+                                      : estimate.metrics.snr_db() - 6.02 * (settings.octaves - mean_octaves);
     }
-    for (size_t j = 0; j < search_.jobs->size(); ++j) {
-      TensorPlan& plan = (*search_.plans)[(*search_.jobs)[j].index];
-      plan.predicted_bytes = estimate.tensor_bytes[j];
-      plan.predicted_snr_db =
-          estimate.tensor_errors[j].count() > 0
-              ? estimate.tensor_errors[j].snr_db()
-              : estimate.metrics.snr_db() - 6.02 * (plan.step_octaves - octaves / weights);
-    }
-    RateFound found;
-    found.predicted_bytes = static_cast<uint64_t>(estimate.bytes);
-    found.predicted_snr_db = estimate.metrics.snr_db();
-    found.predicted_seconds =
-        predicted_seconds(search_, estimate.seconds_per_weight, thread_count(search_.control->threads));
-    return found;
+    return {
+        std::move(settings_), static_cast<uint64_t>(estimate.bytes), estimate.metrics.snr_db(),
+        predicted_seconds(tensors_, estimate.seconds_per_weight, thread_count(problem_.control->threads))};
   }
 
   // The target cannot be met: says what can, from the ends of the step range.
   Error out_of_reach() {
-    base_step_.reset();
+    base_log2_step_.reset();
     const auto fine = evaluate(coarse_, range_.min);
     if (!fine.is_ok()) return fine.error();
     const auto coarse = evaluate(coarse_, range_.max);
@@ -195,33 +191,36 @@ class Search {
     if (by_snr())
       return error(ErrorKind::kInvalidArgument,
                    "{} dB cannot be reached: this model and codec reach from {:.2f} to {:.2f} dB",
-                   search_.target.value, reduced(*coarse), reduced(*fine));
-    const auto fixed = search_.fixed_bytes();
+                   problem_.target.value, reduced(*coarse), reduced(*fine));
+    const auto fixed = problem_.fixed_bytes->get(settings_);
     if (!fixed.is_ok()) return fixed.error();
-    const auto bpw = [&](double bytes) { return 8 * bytes / static_cast<double>(search_.parameters); };
+    const auto bpw = [&](double bytes) { return 8 * bytes / static_cast<double>(parameters_); };
     return error(
         ErrorKind::kInvalidArgument,
         "the wanted size ({:.4g} bits per weight) cannot be reached: this model and codec reach from {:.4g} "
-        "to "
-        "{:.4g} bits per weight ({:.0f} to {:.0f} bytes), of which {:.4g} are scales, headers and tensors "
+        "to {:.4g} bits per weight ({:.0f} to {:.0f} bytes), of which {:.4g} are scales, headers and tensors "
         "stored exactly",
         bpw(target()), bpw(coarse->bytes), bpw(fine->bytes), coarse->bytes, fine->bytes,
         bpw(static_cast<double>(*fixed)));
   }
 
-  RateSearch search_;
+  const RateProblem& problem_;
+  const std::vector<FittedTensor>& tensors_;
+  uint64_t parameters_ = 0;  // of the whole model
   RateSamples coarse_, fine_;
   RateProgress progress_;
   StepRange range_;
-  std::optional<double> base_step_;  // where qualities are taken from, once they are fixed
+  std::optional<double> base_log2_step_;  // where qualities are taken from, once they are fixed
+  std::vector<TensorSettings> settings_;  // as chosen last
 };
 
 }  // namespace
 
-Result<RateFound> find_steps(RateSearch search) {
-  if (!search.jobs->empty()) return Search(std::move(search)).run();
-  LLMC_ASSIGN_OR_RETURN(const uint64_t fixed, search.fixed_bytes());
-  return RateFound{fixed, 0, 0};
+Result<RateFound> find_steps(const RateProblem& problem) {
+  if (!problem.tensors->empty()) return Search(problem).run();
+  std::vector<TensorSettings> settings(problem.source->tensors().size());
+  LLMC_ASSIGN_OR_RETURN(const uint64_t fixed, problem.fixed_bytes->get(settings));
+  return RateFound{std::move(settings), fixed, 0, 0};
 }
 
 }  // namespace llmcodec

@@ -4,35 +4,36 @@
 // unless it is small.
 #pragma once
 
-#include <functional>
 #include <vector>
 
 #include "coding/codec_set.h"
+#include "compress/archive_plan.h"
 #include "compress/fitted_tensor.h"
+#include "llmcodec/model.h"
 
 namespace llmcodec {
 
-struct RateSearch {
+// Everything is borrowed.
+struct RateProblem {
   const TensorSource* source = nullptr;
   const InputMoments* moments = nullptr;
   CodecSet* codecs = nullptr;
-  std::vector<TensorJob>* jobs = nullptr;    // coded tensors, scales fitted
-  std::vector<TensorPlan>* plans = nullptr;  // jobs point into it; step, quality, predictions are set here
-  uint64_t parameters = 0;                   // of the whole model
-  // Bytes of the archive besides streams and outliers, for the plans as they are: headers depend on them.
-  std::function<Result<uint64_t>()> fixed_bytes;
+  const std::vector<FittedTensor>* tensors = nullptr;
+  const std::vector<double>* octaves = nullptr;  // step_octaves of every tensor of the source
+  FixedBytes* fixed_bytes = nullptr;
   Target target;
   const Control* control = nullptr;
 };
 
 struct RateFound {
-  uint64_t predicted_bytes = 0;  // whole archive
+  std::vector<TensorSettings> settings;  // one per tensor of the source
+  uint64_t predicted_bytes = 0;          // whole archive
   double predicted_snr_db = 0;
   double predicted_seconds = 0;  // of encoding
 };
 
 // InvalidArgument, with the reachable range, for a target out of reach. control->progress hears of phase
 // "rate"; its total is an estimate.
-Result<RateFound> find_steps(RateSearch search);
+Result<RateFound> find_steps(const RateProblem& problem);
 
 }  // namespace llmcodec

@@ -30,47 +30,46 @@ double rounded(double quality, const QualityRange& range) {
   return std::clamp(std::round(quality / range.step) * range.step, range.min, range.max);
 }
 
+// The quality that keeps the plane scale nearest to its best value at a log2 step.
+double quality_for(double log2_step, uint32_t bit_depth, const QualityRange& range) {
+  const double octaves = log2_step - nominal_log2_step(bit_depth);
+  return rounded(octaves * range.per_octave + kUnitStepQuality, range);
+}
+
 }  // namespace
 
 double nominal_step(uint32_t bit_depth) {
   return portable_exp2(nominal_log2_step(bit_depth));
 }
 
-SpectralChoice spectral_choice(double log2_step, uint64_t rows) {
-  const double bits = gaussian_bits(log2_step);
-  return {vvc::spectral_outputs_for_rate(bits, rows), static_cast<double>(vvc::spectral_qp_for_rate(bits))};
-}
-
 StepRange step_range(const CodecInfo& codec, const TensorPlan& plan) {
-  if (plan.layout == "spectral") return {-11, 2.5, true};
+  if (plan.layout == Layout::kSpectral) return {-11, 2.5, true};
   const double nominal = nominal_log2_step(plan.bit_depth);
   if (codec.quality.lossless_only) return {nominal - 2, nominal + 8, true};
   return {nominal + octaves_of(codec.quality.min, codec.quality) - 1,
           nominal + octaves_of(codec.quality.max, codec.quality) + 1, codec.quality.fixed_rate};
 }
 
-double base_quality_for(double log2_step, const CodecInfo& codec, const TensorPlan& plan) {
-  const double octaves = log2_step - nominal_log2_step(plan.bit_depth);
-  return rounded(octaves * codec.quality.per_octave + kUnitStepQuality, codec.quality);
-}
-
-void choose_step(double log2_step, std::optional<double> base_quality, const CodecInfo& codec,
-                 TensorPlan* plan) {
-  const double own = log2_step + plan->step_octaves;
-  if (plan->layout == "spectral") {
-    plan->step = portable_exp2(own);
-    const SpectralChoice choice = spectral_choice(own, plan->rows);
-    plan->outputs_per_block = choice.outputs_per_block;
-    plan->quality = choice.quality;
-  } else if (codec.quality.lossless_only) {
-    plan->step = portable_exp2(own);
-  } else {
-    plan->quality =
-        base_quality ? rounded(*base_quality + plan->step_octaves * codec.quality.per_octave, codec.quality)
-                     : base_quality_for(own, codec, *plan);
-    plan->step = portable_exp2(own - octaves_of(plan->quality, codec.quality));
+PictureSettings settings_for(const StepChoice& choice, const TensorPlan& plan, uint64_t rows,
+                             const CodecInfo& codec) {
+  const QualityRange& range = codec.quality;
+  PictureSettings settings{.layout = plan.layout, .bit_depth = plan.bit_depth};
+  const double own = choice.log2_step + choice.octaves;
+  double plane_log2_step = own;
+  if (plan.layout == Layout::kSpectral) {
+    const double bits = gaussian_bits(own);
+    settings.outputs_per_block = vvc::spectral_outputs_for_rate(bits, rows);
+    settings.quality = static_cast<double>(vvc::spectral_qp_for_rate(bits));
+  } else if (!range.lossless_only) {
+    settings.quality = choice.base_log2_step
+                           ? rounded(quality_for(*choice.base_log2_step, plan.bit_depth, range) +
+                                         choice.octaves * range.per_octave,
+                                     range)
+                           : quality_for(own, plan.bit_depth, range);
+    plane_log2_step = own - octaves_of(settings.quality, range);
   }
-  plan->step = static_cast<double>(static_cast<float>(plan->step));
+  settings.step = static_cast<double>(static_cast<float>(portable_exp2(plane_log2_step)));
+  return settings;
 }
 
 }  // namespace llmcodec

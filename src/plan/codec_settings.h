@@ -8,6 +8,7 @@
 
 #include "llmcodec/codec.h"
 #include "plan/tensor_plan.h"
+#include "plane/layout.h"
 
 namespace llmcodec {
 
@@ -17,22 +18,19 @@ struct StepRange {
 };
 StepRange step_range(const CodecInfo& codec, const TensorPlan& plan);
 
-// Sets step, quality and outputs_per_block of `plan` for the model's log2 step. With `base_quality`, the
-// quality stays there (moved by the tensor's step_octaves only) and the plane scale does all the rest.
-void choose_step(double log2_step, std::optional<double> base_quality, const CodecInfo& codec,
-                 TensorPlan* plan);
-
-// The quality that keeps the plane scale nearest to its best value at a log2 step.
-double base_quality_for(double log2_step, const CodecInfo& codec, const TensorPlan& plan);
+// What a tensor gets at a log2 step.
+struct StepChoice {
+  double log2_step = 0;  // of the model
+  double octaves = 0;    // by which the tensor's own is coarser
+  // Where the qualities of all tensors are taken from once they are fixed, so that the plane scale does all
+  // the rest and the rate is continuous; absent: each tensor gets the quality nearest to its step.
+  std::optional<double> base_log2_step;
+};
+// `rows`: of the tensor's matrices.
+PictureSettings settings_for(const StepChoice& choice, const TensorPlan& plan, uint64_t rows,
+                             const CodecInfo& codec);
 
 // The plane scale at which all but one Gaussian weight in 26 million fit into the samples.
 double nominal_step(uint32_t bit_depth);
-
-// What suits unit-variance weights of a matrix with `rows` outputs at this log2 step.
-struct SpectralChoice {
-  uint32_t outputs_per_block;  // m
-  double quality;              // slice QP: how large the coefficients stand in the picture, no matter of rate
-};
-SpectralChoice spectral_choice(double log2_step, uint64_t rows);
 
 }  // namespace llmcodec

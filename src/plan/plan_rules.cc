@@ -21,59 +21,54 @@ Result<double> parse_number(const std::string& key, const std::string& value) {
   return number;
 }
 
-using Setter = Status (*)(const std::string& value, TensorPlan* tensor);
+using Setter = Status (*)(const std::string& value, TensorDraft* tensor);
 
-Status set_action(const std::string& value, TensorPlan* tensor) {
+Status set_action(const std::string& value, TensorDraft* tensor) {
   if (value != "code" && value != "keep") return bad_value("action", value, "code or keep");
   tensor->code = value == "code";
   tensor->reason = tensor->code ? "" : "asked for";
   return Status::ok();
 }
 
-Status set_scales(const std::string& value, TensorPlan* tensor) {
-  tensor->auto_scales = value == "auto";
-  if (tensor->auto_scales) return Status::ok();
-  tensor->row_exponent = 1;  // the plain kind, as asked for
-  tensor->column_exponent = 1;
-  tensor->token_rank = 0;
-  LLMC_ASSIGN_OR_RETURN(tensor->scales, parse_scale_spec(value));
+Status set_scales(const std::string& value, TensorDraft* tensor) {
+  if (value != "auto") return ask_for_scales(value, tensor);
+  tensor->scales.reset();
   return Status::ok();
 }
 
-Status set_unit_number(const std::string& key, const std::string& value, double* number) {
+Status set_unit_number(const std::string& key, const std::string& value, std::optional<double>* number) {
   LLMC_ASSIGN_OR_RETURN(*number, parse_number(key, value));
-  if (!(*number >= 0 && *number <= 1)) return bad_value(key, value, "0 to 1");
+  if (!(**number >= 0 && **number <= 1)) return bad_value(key, value, "0 to 1");
   return Status::ok();
 }
-Status set_row_exponent(const std::string& value, TensorPlan* tensor) {
+Status set_row_exponent(const std::string& value, TensorDraft* tensor) {
   return set_unit_number("row_exponent", value, &tensor->row_exponent);
 }
-Status set_column_exponent(const std::string& value, TensorPlan* tensor) {
+Status set_column_exponent(const std::string& value, TensorDraft* tensor) {
   return set_unit_number("column_exponent", value, &tensor->column_exponent);
 }
-Status set_token_rank(const std::string& value, TensorPlan* tensor) {
+Status set_token_rank(const std::string& value, TensorDraft* tensor) {
   return set_unit_number("token_rank", value, &tensor->token_rank);
 }
 
-Status set_symmetry(const std::string& value, TensorPlan* tensor) {
+Status set_symmetry(const std::string& value, TensorDraft* tensor) {
   if (value != "true" && value != "false") return bad_value("asymmetric", value, "true or false");
   tensor->asymmetric = value == "true";
   return Status::ok();
 }
 
-Status set_codec(const std::string& value, TensorPlan* tensor) {
+Status set_codec(const std::string& value, TensorDraft* tensor) {
   tensor->codec = value;
   return Status::ok();
 }
 
-Status set_layout(const std::string& value, TensorPlan* tensor) {
-  if (value != "auto" && value != "spatial" && value != "spectral")
-    return bad_value("layout", value, "auto, spatial or spectral");
-  tensor->layout = value;
+Status set_layout(const std::string& value, TensorDraft* tensor) {
+  tensor->layout = layout_from_name(value);
+  if (!tensor->layout && value != "auto") return bad_value("layout", value, "auto, spatial or spectral");
   return Status::ok();
 }
 
-Status set_bit_depth(const std::string& value, TensorPlan* tensor) {
+Status set_bit_depth(const std::string& value, TensorDraft* tensor) {
   LLMC_ASSIGN_OR_RETURN(const double depth, parse_number("bit_depth", value));
   if (depth < 8 || depth > 16 || depth != static_cast<int>(depth))
     return bad_value("bit_depth", value, "8 to 16");
@@ -81,9 +76,8 @@ Status set_bit_depth(const std::string& value, TensorPlan* tensor) {
   return Status::ok();
 }
 
-Status set_step_octaves(const std::string& value, TensorPlan* tensor) {
+Status set_step_octaves(const std::string& value, TensorDraft* tensor) {
   LLMC_ASSIGN_OR_RETURN(tensor->step_octaves, parse_number("step_octaves", value));
-  tensor->auto_octaves = false;
   return Status::ok();
 }
 
@@ -102,6 +96,14 @@ const std::map<std::string, Setter>& setters() {
 }
 
 }  // namespace
+
+Status ask_for_scales(const std::string& spec, TensorDraft* tensor) {
+  LLMC_ASSIGN_OR_RETURN(tensor->scales, parse_scale_spec(spec));
+  tensor->row_exponent = 1;
+  tensor->column_exponent = 1;
+  tensor->token_rank = 0;
+  return Status::ok();
+}
 
 Result<PlanRules::Rule> PlanRules::parse_rule(const std::string& text, const std::string& pattern) {
   Rule rule;
@@ -139,7 +141,7 @@ Result<PlanRules> PlanRules::parse(const std::vector<std::string>& set,
   return rules;
 }
 
-Result<bool> PlanRules::apply(TensorPlan* tensor) {
+Result<bool> PlanRules::apply(TensorDraft* tensor) {
   bool forced = false;
   for (Rule& rule : rules_) {
     if (!std::regex_search(tensor->name, rule.pattern)) continue;

@@ -1,56 +1,62 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The plan: what happens to each tensor. Made from a model and options, or read from a file that the user
-// edited. docs/plan.md describes the JSON.
+// The plan: what happens to each tensor. It is drafted from options and rules, or read from a file that the
+// user edited (both give drafts, in which things may be left open); resolve() decides what is open, once, and
+// nothing changes a plan afterwards. Steps are no part of it: they are searched for, or come with the file.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "llmcodec/model.h"
+#include "plane/layout.h"
 #include "quant/scales.h"
-#include "tensor/model_source.h"
 
 namespace llmcodec {
+
+// What was asked for. What is absent is for resolve() to decide.
+struct TensorDraft {
+  std::string name;
+  bool code = false;
+  std::string reason;  // why it is kept exactly
+  std::optional<ScaleSpec> scales;
+  std::optional<double> row_exponent, column_exponent, token_rank;
+  bool asymmetric = false;
+  std::string codec = "vvc";  // as open_codec() takes it
+  std::optional<Layout> layout;
+  std::optional<uint32_t> bit_depth;
+  std::optional<double> step_octaves;
+};
 
 struct TensorPlan {
   std::string name;
   bool code = false;
-  std::string reason;        // why it is kept exactly
-  uint64_t rows = 0;         // of the tensor's matrices
-  bool auto_scales = false;  // scales are still to be chosen
+  std::string reason;  // why it is kept exactly
   ScaleSpec scales;
-  // Of row and dual scales, docs/plan.md. Row scales go with this power of the rows' RMS; negative: to be
-  // chosen.
-  double row_exponent = 1;
-  double column_exponent = 1;  // dual column scales go with this power of what unit RMS asks for
-  double token_rank = 0;  // exponent of token frequencies, guessed from ranks, in an embedding's row scales
+  // Of row and dual scales (docs/plan.md). Row scales go with this power of the rows' RMS, dual column scales
+  // with this power of what unit RMS asks for, an embedding's row scales with this exponent of token
+  // frequencies guessed from ranks.
+  double row_exponent = 1, column_exponent = 1, token_rank = 0;
   bool asymmetric = false;
   std::string codec = "vvc";
-  std::string layout = "spectral";  // or "spatial"
-  uint32_t bit_depth = 10;          // spatial
-  double step_octaves = 0;   // step of this tensor relative to the others, in octaves: bits it gives up
-  bool auto_octaves = true;  // step_octaves is still to be chosen
-  // Found by the rate search (or edited):
-  double step = 0;                 // u per sample step (spatial) or per index (spectral); 0: not yet known
-  double quality = 0;              // of the codec; spectral: the slice QP
-  uint32_t outputs_per_block = 0;  // spectral
-  uint64_t predicted_bytes = 0;
-  double predicted_snr_db = 0;
+  Layout layout = Layout::kSpectral;
+  uint32_t bit_depth = 10;  // spatial
+  // Step of this tensor relative to the others, in octaves: bits it gives up. Absent: by what its errors cost
+  // the model (octaves_by_damage), once its scales are fitted.
+  std::optional<double> step_octaves;
 };
 
 struct Plan {
-  Target target;
   std::vector<TensorPlan> tensors;  // in source order
 };
 
-// Chooses what to code and how, without steps. Errors: InvalidArgument for a rule that cannot be parsed, that
-// matches no tensor, or that asks to code what cannot be coded.
-Result<Plan> draft_plan(const Model& model, const CompressOptions& options);
-
-std::string plan_to_text(const Plan& plan);
-// Corrupt for text that is no plan; InvalidArgument, with the tensor, for values outside their range or a
-// plan whose tensors are not the model's.
-Result<Plan> plan_from_text(const std::string& text, const Model& model);
+// Found by the rate search, or read from a plan file. One per tensor of the source, in its order; those of
+// tensors that are kept mean nothing.
+struct TensorSettings {
+  double octaves = 0;  // as TensorPlan::step_octaves
+  PictureSettings pictures;
+  uint64_t predicted_bytes = 0;  // 0: not known yet
+  double predicted_snr_db = 0;
+};
 
 }  // namespace llmcodec

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "restore/archived_rows.h"
+#include "archive/part_names.h"
 
 #include <algorithm>
 
@@ -59,7 +60,7 @@ Status read_stored(const ArchiveReader& archive, const TensorInfo& info, RowRang
   LLMC_ASSIGN_OR_RETURN(const ByteRange range,
                         element_bytes(info, rows.first * out->cols, out->values.size()));
   std::vector<std::byte> bytes(range.size);
-  LLMC_RETURN_IF_ERROR(archive.read_part(info.name, "data", range.begin, bytes));
+  LLMC_RETURN_IF_ERROR(archive.read_part(info.name, part_name::kData, range.begin, bytes));
   return to_f32(info.dtype, bytes, out->values);
 }
 

@@ -6,6 +6,7 @@
 #include "archive/archive_reader.h"
 #include "archive/carry_over.h"
 #include "archive/packing.h"
+#include "archive/part_names.h"
 #include "base/limits.h"
 #include "llmcodec/model.h"
 #include "restore/parallel_decode.h"
@@ -236,10 +237,10 @@ class Decompression {
       return archive_->visit_exact(name, writer(archive_->source().tensors()[*tensor.exact].dtype));
     const TensorRecord& record = archive_->description().tensors.at(name);
     const Dtype own = *dtype_from_name(record.dtype);
-    const auto data = record.parts.find("data");
+    const auto data = record.parts.find(part_name::kData);
     if (data != record.parts.end() && dtype_bytes(own, tensor.info.elements()) != data->second.bytes)
       return error(ErrorKind::kCorrupt, "part 'data' has {} bytes", data->second.bytes).in_tensor(name);
-    return archive_->visit_part(name, "data", writer(own));
+    return archive_->visit_part(name, part_name::kData, writer(own));
   }
 
   Status write_converted(size_t index, Dtype own, std::span<const std::byte> bytes) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <span>
 
+#include "archive/part_names.h"
 #include "base/file.h"
 #include "base/ordered_run.h"
 #include "llmcodec/model.h"
@@ -51,12 +52,12 @@ Status write_stream(const ArchiveReader& archive, const std::string& tensor, con
   std::vector<std::byte> segment;
   for (uint64_t offset = 0; const uint64_t bytes : codec.segment_bytes) {
     segment.resize(bytes);
-    LLMC_RETURN_IF_ERROR(archive.read_part(tensor, "bitstream", offset, segment));
+    LLMC_RETURN_IF_ERROR(archive.read_part(tensor, part_name::kBitstream, offset, segment));
     checksum.update(segment);
     LLMC_RETURN_IF_ERROR(out.write(playable(segment, codec.stream, offset == 0)));
     offset += bytes;
   }
-  return archive.check_part(tensor, "bitstream", checksum);
+  return archive.check_part(tensor, part_name::kBitstream, checksum);
 }
 
 Status extract_rows(const ArchiveReader& archive, const ExtractOptions& options) {
@@ -89,7 +90,7 @@ Status extract(const ExtractOptions& options) {
                           TensorDecoder::open(*archive, options.tensor, codecs, true));
     LLMC_RETURN_IF_ERROR(write_samples(tensor, options.control, out));
   } else {
-    LLMC_ASSIGN_OR_RETURN(const CodedTensor coded, stages_from_json(record->second));
+    LLMC_ASSIGN_OR_RETURN(const TensorRecipe coded, recipe_from_record(record->second));
     LLMC_RETURN_IF_ERROR(write_stream(*archive, options.tensor, coded.codec, out));
   }
   return out.commit();

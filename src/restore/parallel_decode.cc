@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "restore/parallel_decode.h"
+#include "archive/part_names.h"
 
 #include <memory>
 

@@ -2,57 +2,24 @@
 #include "restore/tensor_decoder.h"
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 
 #include "archive/checksum.h"
+#include "archive/part_names.h"
 #include "base/checked_math.h"
 #include "base/limits.h"
+#include "coding/tensor_parts.h"
 
 namespace llmcodec {
 namespace {
 
-// `count` values of T at position `first` of a part's bytes.
-template <class T>
-std::vector<T> values_at(std::span<const std::byte> bytes, uint64_t first, uint64_t count) {
-  std::vector<T> values(count);
-  if (count > 0) std::memcpy(values.data(), bytes.data() + first * sizeof(T), count * sizeof(T));
-  return values;
-}
-
-// A part split evenly over the tensor's matrices.
-template <class T>
-class MatrixParts {
- public:
-  static Result<MatrixParts> open(const ArchiveReader& archive, const std::string& tensor, const char* part,
-                                  uint64_t matrices, uint64_t per_matrix) {
-    MatrixParts parts;
-    parts.per_matrix_ = per_matrix;
-    const uint64_t expected = checked_mul(matrices * sizeof(T), per_matrix).value_or(0);
-    LLMC_ASSIGN_OR_RETURN(parts.bytes_, archive.packed_part(tensor, part, expected));
-    if (expected != parts.bytes_.size())
-      return error(ErrorKind::kCorrupt, "part '{}' has {} bytes, {} expected", part, parts.bytes_.size(),
-                   matrices * per_matrix * sizeof(T));
-    return parts;
-  }
-  std::vector<T> of(uint64_t matrix) const { return values_at<T>(bytes_, matrix * per_matrix_, per_matrix_); }
-
- private:
-  std::vector<std::byte> bytes_;
-  uint64_t per_matrix_ = 0;
-};
-
-bool has_one_input_cut(const CodedTensor& stages) {
-  return (stages.is_spectral() ? stages.spectral().layout.col_cuts : stages.spatial().layout.col_cuts) == 1;
-}
-
 // What is decoded at once is taken before a byte of the stream is looked at, so that sizes that no writer
 // makes must fail here.
-Status check_block_size(const TensorRecord& record, const CodedTensor& stages) {
+Status check_block_size(const TensorRecord& record, const TensorRecipe& stages) {
   uint64_t rows = record.rows;
-  if (has_one_input_cut(stages)) {
+  if (stages.has_whole_rows()) {
     const uint64_t picture_rows =
-        stages.is_spectral() ? stages.spectral().layout.picture(0).rows : stages.spatial().layout.width;
+        stages.is_spectral() ? stages.picture(0).rows : stages.spatial().layout.width;
     const uint64_t pictures =
         std::min<uint64_t>(stages.codec.pictures_per_segment, stages.pictures_per_matrix());
     rows = std::min(rows, checked_mul(picture_rows, pictures).value_or(rows));
@@ -72,7 +39,7 @@ Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const st
   tensor.archive_ = &archive;
   tensor.name_ = name;
   tensor.record_ = &archive.description().tensors.at(name);
-  LLMC_ASSIGN_OR_RETURN(tensor.stages_, stages_from_json(*tensor.record_));
+  LLMC_ASSIGN_OR_RETURN(tensor.stages_, recipe_from_record(*tensor.record_));
   if (tensor.record_->samples.size() != tensor.stages_.codec.segment_bytes.size())
     return error(ErrorKind::kCorrupt, "{} checksums of samples for {} segments",
                  tensor.record_->samples.size(), tensor.stages_.codec.segment_bytes.size());
@@ -86,74 +53,26 @@ Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const st
     tensor.codec_ = *codec;
   }
   LLMC_RETURN_IF_ERROR(check_block_size(*tensor.record_, tensor.stages_));
-  LLMC_RETURN_IF_ERROR(tensor.load_scales());
-  LLMC_RETURN_IF_ERROR(tensor.load_outliers());
+  LLMC_RETURN_IF_ERROR(tensor.load_parts());
   const auto only_check = [](std::span<const std::byte>) { return Status::ok(); };
-  if (verify) LLMC_RETURN_IF_ERROR(archive.visit_part(name, "bitstream", only_check));
+  if (verify) LLMC_RETURN_IF_ERROR(archive.visit_part(name, part_name::kBitstream, only_check));
   tensor.list_blocks();
   return tensor;
 }
 
-Status TensorDecoder::load_scales() {
-  const ScalesStage& stage = stages_.scales;
-  const uint64_t matrices = record_->matrices;
-  for (uint64_t m = 0; m < matrices; ++m) {
-    MatrixScales scales;
-    scales.spec = stage.spec;
-    scales.asymmetric = stage.asymmetric;
-    scales.rows = record_->rows;
-    scales.cols = record_->cols;
-    if (!stage.tensor_scale.empty()) scales.tensor_scale = stage.tensor_scale[m];
-    if (!stage.row_code.empty()) scales.row_code = stage.row_code[m];
-    if (!stage.col_code.empty()) scales.col_code = stage.col_code[m];
-    if (!stage.group_code.empty()) scales.group_code = stage.group_code[m];
-    scales_.push_back(std::move(scales));
-  }
-  const auto load = [&](const char* part, uint64_t count, auto member) -> Status {
-    using T = typename std::remove_reference_t<decltype(scales_[0].*member)>::value_type;
-    LLMC_ASSIGN_OR_RETURN(const auto parts, MatrixParts<T>::open(*archive_, name_, part, matrices, count));
-    for (uint64_t m = 0; m < matrices; ++m) scales_[m].*member = parts.of(m);
-    return Status::ok();
-  };
-  if (!stage.row_code.empty())
-    LLMC_RETURN_IF_ERROR(load("row_scale", record_->rows, &MatrixScales::row_codes));
-  if (!stage.col_code.empty())
-    LLMC_RETURN_IF_ERROR(load("col_scale", record_->cols, &MatrixScales::col_codes));
-  if (!stage.group_code.empty())
-    LLMC_RETURN_IF_ERROR(
-        load("group_scale", record_->rows * scales_[0].groups(), &MatrixScales::group_codes));
-  if (stage.asymmetric) LLMC_RETURN_IF_ERROR(load("zero", scales_[0].zero_count(), &MatrixScales::zeros));
-  for (const MatrixScales& scales : scales_) {
-    LLMC_RETURN_IF_ERROR(validate(scales));
-    order_.push_back(coding_order(stage.order, scales.col_codes));
-  }
-  return Status::ok();
-}
-
-Status TensorDecoder::load_outliers() {
-  if (record_->outliers == 0) return Status::ok();
-  const uint64_t elements = record_->matrices * record_->rows * record_->cols;
-  const uint64_t width = elements >> 32 != 0 ? 8 : 4;
+Status TensorDecoder::load_parts() {
   const auto dtype = dtype_from_name(record_->dtype);
   if (!dtype) return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record_->dtype);
-  const Dtype stored = dtype_info(*dtype).block_elements > 1 ? Dtype::kF32 : *dtype;
-  const uint64_t count = record_->outliers;
-  const auto expected = checked_mul(count, width + dtype_info(stored).block_bytes);
-  if (count > elements || !expected)
-    return error(ErrorKind::kCorrupt, "{} outliers among {} weights", count, elements);
-  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> content,
-                        archive_->packed_part(name_, "outliers", *expected));
-  if (content.size() != *expected)
-    return error(ErrorKind::kCorrupt, "part 'outliers' has {} bytes, {} expected", content.size(), *expected);
-  if (width == 8) {
-    outliers_.indices = values_at<uint64_t>(content, 0, count);
-  } else {
-    const auto narrow = values_at<uint32_t>(content, 0, count);
-    outliers_.indices.assign(narrow.begin(), narrow.end());
-  }
-  outliers_.values.resize(count);
-  LLMC_RETURN_IF_ERROR(to_f32(stored, std::span(content).subspan(count * width), outliers_.values));
-  return validate(outliers_, elements);
+  const MatrixShape shape{record_->matrices, record_->rows, record_->cols};
+  const PartContent read = [&](const std::string& part, uint64_t max_bytes) {
+    return archive_->packed_part(name_, part, max_bytes);
+  };
+  LLMC_ASSIGN_OR_RETURN(scales_, scales_from_parts(stages_.scales, shape, read));
+  for (const MatrixScales& scales : scales_)
+    order_.push_back(coding_order(stages_.scales.order, scales.col_codes));
+  LLMC_ASSIGN_OR_RETURN(outliers_,
+                        outliers_from_part(record_->outliers, {name_, *dtype, record_->shape}, read));
+  return Status::ok();
 }
 
 // One block per segment where a picture holds whole rows; with several input cuts, one block per matrix.
@@ -163,7 +82,7 @@ void TensorDecoder::list_blocks() {
     segment_begin_.push_back(begin);
     begin += bytes;
   }
-  const bool whole_rows = has_one_input_cut(stages_);
+  const bool whole_rows = stages_.has_whole_rows();
   const uint64_t pictures = stages_.pictures_per_matrix();
   const uint64_t per_segment = stages_.codec.pictures_per_segment;
   uint64_t segment = 0;
@@ -172,12 +91,8 @@ void TensorDecoder::list_blocks() {
       const uint64_t count = whole_rows ? std::min(per_segment, pictures - first) : pictures;
       RowBlock block{m, 0, record_->rows, segment, ceil_div(count, per_segment), {first, count}};
       if (whole_rows) {
-        const auto rect_of = [&](uint64_t i) {
-          return stages_.is_spectral() ? stages_.spectral().layout.picture(i)
-                                       : stages_.spatial().layout.picture(i);
-        };
-        const PictureRect last = rect_of(first + count - 1);
-        block.first_row = rect_of(first).first_row;
+        const PictureRect last = stages_.picture(first + count - 1);
+        block.first_row = stages_.picture(first).first_row;
         block.rows = last.first_row + last.rows - block.first_row;
       }
       segment += block.segments;
@@ -190,7 +105,7 @@ void TensorDecoder::list_blocks() {
 Result<std::vector<std::byte>> TensorDecoder::read_stream(const RowBlock& block) const {
   const auto sizes = std::span(stages_.codec.segment_bytes).subspan(block.first_segment, block.segments);
   std::vector<std::byte> stream(std::reduce(sizes.begin(), sizes.end(), uint64_t{0}));
-  LLMC_RETURN_IF_ERROR(archive_->read_part(name_, "bitstream", segment_begin_[block.first_segment], stream));
+  LLMC_RETURN_IF_ERROR(archive_->read_part(name_, part_name::kBitstream, segment_begin_[block.first_segment], stream));
   return stream;
 }
 

@@ -34,7 +34,7 @@ class TensorDecoder {
   static Result<TensorDecoder> open(const ArchiveReader& archive, const std::string& name, CodecSet& codecs,
                                     bool verify);
   const TensorRecord& record() const { return *record_; }
-  const CodedTensor& stages() const { return stages_; }
+  const TensorRecipe& stages() const { return stages_; }
   const std::string& name() const { return name_; }
   const std::vector<RowBlock>& blocks() const { return blocks_; }
   // What the codec returns for the block, in the order of segments. Corrupt when it fails its checksum.
@@ -43,8 +43,7 @@ class TensorDecoder {
  private:
   friend void decode_blocks(std::span<struct BlockDecoding> blocks);
   TensorDecoder() = default;
-  Status load_scales();
-  Status load_outliers();
+  Status load_parts();
   void list_blocks();
   // The block's segments, one after the other.
   Result<std::vector<std::byte>> read_stream(const RowBlock& block) const;
@@ -58,7 +57,7 @@ class TensorDecoder {
   const ArchiveReader* archive_ = nullptr;
   std::string name_;
   const TensorRecord* record_ = nullptr;
-  CodedTensor stages_;
+  TensorRecipe stages_;
   const Codec* codec_ = nullptr;
   std::vector<MatrixScales> scales_;
   std::vector<std::vector<uint32_t>> order_;

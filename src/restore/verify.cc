@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <chrono>
 
+#include "archive/part_names.h"
 #include "llmcodec/model.h"
 #include "report/tensor_report.h"
 #include "restore/parallel_decode.h"
@@ -63,7 +64,7 @@ class Verification {
     for (const auto& [name, record] : archive_->description().tensors) {
       if (!is_verbatim(record)) continue;
       LLMC_RETURN_IF_ERROR(compare_exact(
-          name, [&](const PieceVisitor& visit) { return archive_->visit_part(name, "data", visit); }));
+          name, [&](const PieceVisitor& visit) { return archive_->visit_part(name, part_name::kData, visit); }));
     }
     for (const auto& [name, record] : archive_->description().exact) {
       LLMC_RETURN_IF_ERROR(

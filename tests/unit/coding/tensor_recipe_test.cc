@@ -38,17 +38,17 @@ TensorRecord spectral() {
 
 TEST(Stages, come_back_as_they_were) {
   for (const TensorRecord& record : {spatial(), spectral()}) {
-    const auto tensor = stages_from_json(record);
+    const auto tensor = recipe_from_record(record);
     ASSERT_OK(tensor);
-    EXPECT_EQ(json(stages_to_json(*tensor)), json(record.stages));
+    EXPECT_EQ(json(recipe_to_json(*tensor)), json(record.stages));
   }
 }
 
 TEST(Stages, numbers_are_binary32_written_shortest) {
-  auto tensor = stages_from_json(spatial());
+  auto tensor = recipe_from_record(spatial());
   ASSERT_OK(tensor);
   EXPECT_EQ(tensor->spatial().affine.step_lsb, 0.1f);
-  EXPECT_NE(stages_to_json(*tensor)[1].dump().find("\"step\":0.1,"), std::string::npos);
+  EXPECT_NE(recipe_to_json(*tensor)[1].dump().find("\"step\":0.1,"), std::string::npos);
 }
 
 // A field left out, or of another type, must never be taken for a default that changes the tensor.
@@ -59,10 +59,10 @@ TEST(Stages, every_field_is_needed_and_typed) {
         if (key == "order" || key == "zero") continue;  // absent: their default
         TensorRecord absent = whole, other = whole;
         absent.stages[s].erase(key);
-        EXPECT_FALSE(stages_from_json(absent).is_ok()) << key << " absent";
+        EXPECT_FALSE(recipe_from_record(absent).is_ok()) << key << " absent";
         if (key == "zero") continue;
         other.stages[s][key] = json::object();
-        EXPECT_FALSE(stages_from_json(other).is_ok()) << key << " of another type";
+        EXPECT_FALSE(recipe_from_record(other).is_ok()) << key << " of another type";
       }
     }
   }
@@ -71,20 +71,20 @@ TEST(Stages, every_field_is_needed_and_typed) {
 TEST(Stages, unknown_ones_are_unsupported) {
   TensorRecord record = spatial();
   record.stages[0]["stage"] = "magic";
-  expect_error(stages_from_json(record), ErrorKind::kUnsupported, "magic");
+  expect_error(recipe_from_record(record), ErrorKind::kUnsupported, "magic");
   record = spatial();
   record.stages[1]["version"] = 2;
-  expect_error(stages_from_json(record), ErrorKind::kUnsupported, "version 2");
+  expect_error(recipe_from_record(record), ErrorKind::kUnsupported, "version 2");
   record = spectral();
   record.stages.insert(record.stages.begin() + 1, json{{"stage", "affine"}});
-  EXPECT_FALSE(stages_from_json(record).is_ok());
+  EXPECT_FALSE(recipe_from_record(record).is_ok());
 }
 
 TEST(Stages, segments_must_add_up_to_the_stream_and_the_pictures) {
   for (const char* segments : {"[20, 11]", "[30]", "[20, 5, 5]", "[]", "[20, -10]", "[4294967296, 10]"}) {
     TensorRecord record = spatial();
     record.stages[3]["segments"] = json::parse(segments);
-    EXPECT_FALSE(stages_from_json(record).is_ok()) << segments;
+    EXPECT_FALSE(recipe_from_record(record).is_ok()) << segments;
   }
 }
 
@@ -94,7 +94,7 @@ TEST(Stages, pictures_must_cover_the_matrix_and_none_lie_outside) {
         R"({"picture": [0, 64]})", R"({"picture": [4294967295, 4294967295], "cuts": [1, 1]})"}) {
     TensorRecord record = spatial();
     record.stages[2].update(json::parse(change));
-    EXPECT_FALSE(stages_from_json(record).is_ok()) << change;
+    EXPECT_FALSE(recipe_from_record(record).is_ok()) << change;
   }
 }
 

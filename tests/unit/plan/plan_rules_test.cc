@@ -7,22 +7,22 @@
 namespace llmcodec {
 namespace {
 
-TensorPlan planned(const std::string& name) {
-  TensorPlan plan;
-  plan.name = name;
-  plan.code = true;
-  return plan;
+TensorDraft drafted(const std::string& name) {
+  TensorDraft draft;
+  draft.name = name;
+  draft.code = true;
+  return draft;
 }
 
 TEST(PlanRules, later_rules_win_and_keep_comes_last) {
   auto rules = PlanRules::parse({"ffn=step_octaves:0.5", "ffn_down=step_octaves:-1", "ffn=layout:spatial"},
                                 {"ffn_up"});
   ASSERT_OK(rules);
-  TensorPlan down = planned("blk.0.ffn_down.weight"), up = planned("blk.0.ffn_up.weight");
+  TensorDraft down = drafted("blk.0.ffn_down.weight"), up = drafted("blk.0.ffn_up.weight");
   ASSERT_OK(rules->apply(&down));
   ASSERT_OK(rules->apply(&up));
   EXPECT_EQ(down.step_octaves, -1);
-  EXPECT_EQ(down.layout, "spatial");
+  EXPECT_EQ(down.layout, Layout::kSpatial);
   EXPECT_TRUE(down.code);
   EXPECT_EQ(up.step_octaves, 0.5);
   EXPECT_FALSE(up.code);
@@ -32,8 +32,8 @@ TEST(PlanRules, later_rules_win_and_keep_comes_last) {
 TEST(PlanRules, a_rule_that_matched_nothing_is_named) {
   auto rules = PlanRules::parse({"no_such=bit_depth:8"}, {});
   ASSERT_OK(rules);
-  TensorPlan plan = planned("a.weight");
-  ASSERT_OK(rules->apply(&plan));
+  TensorDraft draft = drafted("a.weight");
+  ASSERT_OK(rules->apply(&draft));
   expect_error(rules->check_all_matched(), ErrorKind::kInvalidArgument, "no_such");
 }
 
@@ -50,8 +50,8 @@ TEST(PlanRules, values_that_a_key_does_not_take_are_refused) {
         "a=step_octaves:nan", "a=layout:diagonal", "a=action:maybe", "a=asymmetric:1", "a=scales:group:0"}) {
     auto rules = PlanRules::parse({rule}, {});
     ASSERT_OK(rules);
-    TensorPlan plan = planned("a");
-    EXPECT_FALSE(rules->apply(&plan).is_ok()) << rule;
+    TensorDraft draft = drafted("a");
+    EXPECT_FALSE(rules->apply(&draft).is_ok()) << rule;
   }
 }
 

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "compress/input_moments.h"
+
+#include "estimate/moment_estimate.h"
+#include "tensor/matrix_shape.h"
+
+namespace llmcodec {
+namespace {
+
+constexpr std::string_view kNoImportance = "none";
+
+}  // namespace
+
+std::string importance_file(const CompressOptions& options) {
+  return options.importance == kNoImportance ? "" : options.importance;
+}
+
+Result<bool> InputMoments::knows_inputs(const TensorInfo& info) const {
+  if (hessian && hessian->find(info.name)) return true;
+  if (!importance) return false;
+  const auto shape = matrix_shape(info.shape);
+  LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
+                        importance->find(info.name, shape->cols, shape->matrices));
+  return entry.found();
+}
+
+Result<bool> InputMoments::knows_outputs(const TensorInfo& info) const {
+  if (!importance) return false;
+  const auto shape = matrix_shape(info.shape);
+  LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
+                        importance->find_outputs(info.name, shape->rows, shape->matrices));
+  return entry.found();
+}
+
+Result<InputMoments> open_moments(const CompressOptions& options) {
+  InputMoments moments;
+  const std::string file = importance_file(options);
+  if (!file.empty()) {
+    auto importance = Importance::load(file);
+    if (!importance.is_ok()) return std::move(importance).error().in_file(file);
+    moments.importance = std::move(importance).value();
+  }
+  if (!options.hessian.empty()) {
+    auto hessian = MomentFile::open(options.hessian);
+    if (!hessian.is_ok()) return std::move(hessian).error().in_file(options.hessian);
+    moments.hessian = std::move(hessian).value();
+  }
+  moments.given = moments.importance || moments.hessian;
+  return moments;
+}
+
+Result<std::string> estimate_missing(const Model& model, const CompressOptions& options,
+                                     const std::function<Status(uint64_t weights)>& layer_done,
+                                     InputMoments* moments) {
+  if ((moments->importance && moments->importance->has_outputs()) || options.importance == kNoImportance)
+    return std::string();
+  LLMC_ASSIGN_OR_RETURN(MomentEstimate estimate,
+                        estimate_moments(model, options.control.threads, layer_done));
+  if (!estimate.importance)
+    return (moments->given ? "outputs not estimated: " : "inputs not estimated: ") + estimate.why_not;
+  if (moments->given) {
+    if (!moments->importance) moments->importance.emplace();
+    moments->importance->adopt_outputs(std::move(*estimate.importance));
+  } else {
+    moments->importance = std::move(estimate.importance);
+  }
+  moments->estimated = true;
+  return std::string();
+}
+
+}  // namespace llmcodec

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "plan/resolve.h"
+
+#include <algorithm>
+
+#include "quant/portable_math.h"
+#include "quant/tensor_names.h"
+
+namespace llmcodec {
+namespace {
+
+Result<Layout> resolve_layout(const TensorDraft& draft, const CodecInfo& codec) {
+  const bool spectral = codec.name == "vvc";
+  const Layout layout = draft.layout.value_or(spectral ? Layout::kSpectral : Layout::kSpatial);
+  if (layout == Layout::kSpectral && !spectral)
+    return error(ErrorKind::kInvalidArgument, "the spectral layout needs codec vvc, not {}", codec.name);
+  return layout;
+}
+
+// The deepest planes up to 10 bits. Raw samples have no other knob: as deep as the target pays for, one bit
+// left for everything else.
+uint32_t default_depth(const CodecInfo& codec, const Target& target) {
+  const bool sized = target.kind == TargetKind::kBpw && codec.name == "raw";
+  const uint32_t wanted = sized ? static_cast<uint32_t>(std::clamp(target.value, 8.0, 16.0)) : 10;
+  uint32_t found = 0;
+  for (const uint32_t depth : codec.bit_depths) found = depth <= wanted ? depth : found;
+  return found;
+}
+
+Result<uint32_t> resolve_depth(const TensorDraft& draft, const CodecInfo& codec, const Target& target) {
+  const uint32_t depth = draft.bit_depth.value_or(default_depth(codec, target));
+  if (std::ranges::find(codec.bit_depths, depth) == codec.bit_depths.end())
+    return error(ErrorKind::kInvalidArgument, "{} takes planes of {} bits, not {}", codec.name,
+                 fmt::join(codec.bit_depths, ", "), depth);
+  return depth;
+}
+
+// Output heads (and embeddings, often the same tensor) read hidden states of which a few dimensions are
+// hundreds of times as strong as the rest; dual scales take just these for coarse ones. Row scales do not,
+// until the inputs are known. Then most of a head's columns are nearly empty, and at the step of the others
+// it would get a bit less than it is worth (docs/decisions/022-embedding-bits.md).
+void resolve_scales(const TensorDraft& draft, const TensorFacts& facts, bool closed_loop, TensorPlan* plan) {
+  constexpr double kRowExponent = 0.5;                // docs/decisions/021-row-scales.md
+  constexpr double kRowExponentBesideOutputs = 0.25;  // docs/decisions/024-output-moments.md
+  constexpr double kColumnExponent = 0.8, kTokenRank = 0.75;
+  const double known_head_octaves = closed_loop ? -0.75 : -0.8;  // docs/decisions/022, 025
+  const bool vocabulary = is_vocabulary(draft.name);
+  const bool by_rows = vocabulary && !facts.inputs_known;
+  plan->scales = draft.scales.value_or(ScaleSpec{by_rows ? ScaleKind::kRow : ScaleKind::kDual, 0});
+  const double row_exponent = facts.outputs_known ? kRowExponentBesideOutputs : kRowExponent;
+  plan->row_exponent = draft.row_exponent.value_or(by_rows ? 1 : row_exponent);
+  plan->column_exponent = draft.column_exponent.value_or(kColumnExponent);
+  plan->token_rank = draft.token_rank.value_or(vocabulary ? kTokenRank : 0);
+  if (vocabulary && !plan->step_octaves)
+    plan->step_octaves = !draft.scales && facts.inputs_known ? known_head_octaves : 0;
+}
+
+Result<TensorPlan> resolve_tensor(const TensorDraft& draft, const TensorFacts& facts,
+                                  const PlanFacts& model) {
+  TensorPlan plan;
+  plan.name = draft.name;
+  plan.code = draft.code;
+  plan.reason = draft.reason;
+  if (!plan.code) return plan;
+  plan.codec = draft.codec;
+  plan.asymmetric = draft.asymmetric;
+  plan.step_octaves = draft.step_octaves;
+  LLMC_ASSIGN_OR_RETURN(plan.layout, resolve_layout(draft, *facts.codec));
+  LLMC_ASSIGN_OR_RETURN(plan.bit_depth, resolve_depth(draft, *facts.codec, model.target));
+  resolve_scales(draft, facts, model.closed_loop, &plan);
+  return plan;
+}
+
+}  // namespace
+
+Result<Plan> resolve(const std::vector<TensorDraft>& drafts, const PlanFacts& facts) {
+  Plan plan;
+  for (size_t i = 0; i < drafts.size(); ++i) {
+    auto tensor = resolve_tensor(drafts[i], facts.tensors[i], facts);
+    if (!tensor.is_ok()) return std::move(tensor).error().in_tensor(drafts[i].name);
+    plan.tensors.push_back(std::move(tensor).value());
+  }
+  return plan;
+}
+
+// Equal slope of the damage to the model, half-way: its octaves are what the linear theory asks for, at two
+// or three bits half of them is better (docs/decisions/024-output-moments.md). The mean over the weights
+// stays.
+std::vector<double> octaves_by_damage(const Plan& plan, std::span<const TensorCost> costs) {
+  constexpr double kShare = 0.5;
+  const auto asks = [&](size_t i) {
+    return plan.tensors[i].code && !plan.tensors[i].step_octaves && costs[i].damage.value_or(0) > 0;
+  };
+  const auto wanted = [&](size_t i) { return -kShare / 2 * portable_log2(*costs[i].damage); };
+  double sum = 0, weights = 0;
+  for (size_t i = 0; i < costs.size(); ++i) {
+    if (!asks(i)) continue;
+    sum += wanted(i) * costs[i].weights;
+    weights += costs[i].weights;
+  }
+  std::vector<double> octaves;
+  for (size_t i = 0; i < costs.size(); ++i)
+    octaves.push_back(asks(i) ? wanted(i) - sum / weights : plan.tensors[i].step_octaves.value_or(0));
+  return octaves;
+}
+
+}  // namespace llmcodec

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "compress/compress_state.h"
+
+#include "plan/plan_file.h"
+#include "small_model.h"
+
+namespace llmcodec {
+namespace {
+
+TEST(CompressState, fits_what_is_coded_and_describes_the_source) {
+  TempFolder folder;
+  const auto options = small_options(folder);
+  ASSERT_OK(options);
+  const auto state = prepare_small(*options);
+  ASSERT_OK(state);
+  ASSERT_EQ((*state)->tensors.size(), 2u);
+  EXPECT_EQ((*state)->tensors[1].shape, (MatrixShape{2, 64, 80}));
+  EXPECT_EQ((*state)->tensors[1].scales.size(), 2u);
+  EXPECT_FALSE((*state)->plan.tensors[2].code);
+  EXPECT_EQ((*state)->octaves, (std::vector<double>{0, 0, 0})) << "no moments, no damage";
+  ASSERT_EQ((*state)->description.source_files.size(), 1u);
+  EXPECT_EQ((*state)->description.source_files[0].name, "model.safetensors");
+  EXPECT_EQ((*state)->description.command, "test");
+}
+
+TEST(CompressState, the_plan_file_of_a_search_gives_its_settings_back) {
+  TempFolder folder;
+  auto options = small_options(folder);
+  ASSERT_OK(options);
+  const auto state = prepare_small(*options);
+  ASSERT_OK(state);
+  const auto found = find_settings(**state);
+  ASSERT_OK(found);
+  options->plan = folder.file("plan.json");
+  write_bytes(options->plan, plan_to_text((*state)->plan, found->settings));
+  const auto again = prepare_small(*options);
+  ASSERT_OK(again);
+  const auto given = find_settings(**again);
+  ASSERT_OK(given);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(given->settings[i].pictures.step, found->settings[i].pictures.step);
+    EXPECT_EQ(given->settings[i].pictures.outputs_per_block, found->settings[i].pictures.outputs_per_block);
+    EXPECT_EQ(given->settings[i].pictures.layout, Layout::kSpectral);
+  }
+  EXPECT_EQ(resume_key(**again, given->settings), resume_key(**state, found->settings));
+}
+
+TEST(CompressState, the_resume_key_hangs_on_steps_and_options) {
+  TempFolder folder;
+  const auto options = small_options(folder);
+  ASSERT_OK(options);
+  const auto state = prepare_small(*options);
+  ASSERT_OK(state);
+  std::vector<TensorSettings> settings(3);
+  const std::string key = resume_key(**state, settings);
+  EXPECT_EQ(key, resume_key(**state, settings));
+  settings[0].pictures.step = 0.5;
+  EXPECT_NE(key, resume_key(**state, settings));
+}
+
+TEST(CompressState, a_plan_and_rules_at_once_are_refused) {
+  TempFolder folder;
+  auto options = small_options(folder);
+  ASSERT_OK(options);
+  options->plan = folder.file("plan.json");
+  options->keep = {"a"};
+  expect_error(prepare_small(*options), ErrorKind::kInvalidArgument, "edit the given plan");
+}
+
+TEST(CompressState, a_cancelled_call_is_interrupted) {
+  TempFolder folder;
+  auto options = small_options(folder);
+  ASSERT_OK(options);
+  options->control.cancelled = [] { return true; };
+  expect_error(prepare_small(*options), ErrorKind::kInterrupted, "interrupted");
+}
+
+TEST(PhaseProgress, counts_anew_in_every_phase) {
+  std::vector<std::pair<std::string, uint64_t>> heard;
+  Control control;
+  control.progress = [&](const Progress& progress) { heard.push_back({progress.phase, progress.done}); };
+  PhaseProgress progress(control, 100);
+  progress.add("fit", 10, "a");
+  progress.add("fit", 20, "b");
+  progress.add("encode", 5, "a");
+  const std::vector<std::pair<std::string, uint64_t>> expected = {{"fit", 10}, {"fit", 30}, {"encode", 5}};
+  EXPECT_EQ(heard, expected);
+}
+
+}  // namespace
+}  // namespace llmcodec

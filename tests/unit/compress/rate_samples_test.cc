@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "compress/rate_samples.h"
+
+#include "plan/codec_settings.h"
+#include "small_model.h"
+
+namespace llmcodec {
+namespace {
+
+class RateSamplesTest : public testing::Test {
+ protected:
+  void prepare_model(const std::vector<TensorInfo>& tensors) {
+    const auto options = small_options(folder_, tensors);
+    ASSERT_OK(options);
+    auto state = prepare_small(*options);
+    ASSERT_OK(state);
+    state_ = std::move(state).value();
+    fixed_.emplace(state_->content());
+    problem_ = {state_->model.source.get(), &state_->moments, &state_->codecs, &state_->tensors,
+                &state_->octaves,           &*fixed_,         Target{},        &state_->options.control};
+  }
+
+  std::vector<TensorSettings> settings_at(double log2_step) {
+    std::vector<TensorSettings> settings(state_->plan.tensors.size());
+    for (const FittedTensor& tensor : state_->tensors) {
+      const Codec* codec = *state_->codecs.get("vvc");
+      settings[tensor.index].pictures =
+          settings_for({log2_step, 0, {}}, *tensor.plan, tensor.shape.rows, codec->info());
+    }
+    return settings;
+  }
+
+  Result<RateEstimate> evaluate(RateSamples& samples, double log2_step) {
+    std::vector<TensorSettings> settings = settings_at(log2_step);
+    return samples.evaluate(&settings, [](uint64_t) {});
+  }
+
+  TempFolder folder_;
+  std::unique_ptr<CompressState> state_;
+  std::optional<FixedBytes> fixed_;
+  RateProblem problem_;
+};
+
+TEST_F(RateSamplesTest, a_small_model_is_coded_whole) {
+  prepare_model(small_tensors());
+  RateSamples samples(problem_, SampleDensity::kFine);
+  EXPECT_TRUE(samples.is_whole());
+  EXPECT_EQ(samples.weights(), total_weights(state_->tensors));
+  const auto estimate = evaluate(samples, -1);
+  ASSERT_OK(estimate);
+  EXPECT_EQ(estimate->metrics.count(), samples.weights());
+  std::vector<TensorSettings> settings = settings_at(-1);
+  const auto fixed = fixed_->get(settings);
+  ASSERT_OK(fixed);
+  EXPECT_EQ(estimate->bytes,
+            static_cast<double>(*fixed + estimate->tensor_bytes[0] + estimate->tensor_bytes[1]));
+}
+
+TEST_F(RateSamplesTest, an_octave_is_a_bit_and_six_decibels) {
+  prepare_model(small_tensors());
+  RateSamples samples(problem_, SampleDensity::kFine);
+  const auto fine = evaluate(samples, -2), coarse = evaluate(samples, -1);
+  ASSERT_OK(fine);
+  ASSERT_OK(coarse);
+  const double bits = 8 * (fine->bytes - coarse->bytes) / static_cast<double>(samples.weights());
+  EXPECT_NEAR(bits, 1, 0.1);
+  EXPECT_NEAR(fine->metrics.snr_db() - coarse->metrics.snr_db(), 6.02, 0.5);
+}
+
+TEST_F(RateSamplesTest, parts_of_a_large_model_stand_for_all_of_it) {
+  prepare_model({{"blk.0.w", Dtype::kF32, {3000, 1200}},
+                 {"blk.1.w", Dtype::kF32, {3000, 1200}},
+                 {"blk.2.w", Dtype::kF32, {2000, 1200}}});
+  RateSamples fine(problem_, SampleDensity::kFine), coarse(problem_, SampleDensity::kCoarse);
+  EXPECT_FALSE(fine.is_whole());
+  EXPECT_LT(fine.weights(), total_weights(state_->tensors));
+  EXPECT_LT(coarse.weights(), fine.weights());
+  const auto few = evaluate(coarse, -1), many = evaluate(fine, -1);
+  ASSERT_OK(few);
+  ASSERT_OK(many);
+  EXPECT_NEAR(few->bytes / many->bytes, 1, 0.02);
+  EXPECT_NEAR(static_cast<double>(many->tensor_bytes[2]) / static_cast<double>(many->tensor_bytes[0]),
+              2.0 / 3, 0.01)
+      << "tensors that differ by the layer's number cost alike";
+}
+
+}  // namespace
+}  // namespace llmcodec

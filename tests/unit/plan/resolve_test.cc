@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "plan/resolve.h"
+
+#include "../tensor/tensor_test_files.h"
+
+namespace llmcodec {
+namespace {
+
+CodecInfo codec_info(const std::string& name, std::vector<uint32_t> depths = {8, 10, 12, 16}) {
+  CodecInfo info;
+  info.name = name;
+  info.bit_depths = std::move(depths);
+  return info;
+}
+
+TensorDraft coded(const std::string& name) {
+  TensorDraft draft;
+  draft.name = name;
+  draft.code = true;
+  return draft;
+}
+
+// The plan of one tensor.
+Result<TensorPlan> resolved(const TensorDraft& draft, const TensorFacts& facts, PlanFacts model = {}) {
+  model.tensors = {facts};
+  LLMC_ASSIGN_OR_RETURN(const Plan plan, resolve({draft}, model));
+  return plan.tensors[0];
+}
+
+TEST(Resolve, layout_is_spectral_where_the_codec_can) {
+  const CodecInfo vvc = codec_info("vvc"), x265 = codec_info("libx265");
+  EXPECT_EQ(resolved(coded("w"), {&vvc})->layout, Layout::kSpectral);
+  EXPECT_EQ(resolved(coded("w"), {&x265})->layout, Layout::kSpatial);
+  TensorDraft asked = coded("w");
+  asked.layout = Layout::kSpatial;
+  EXPECT_EQ(resolved(asked, {&vvc})->layout, Layout::kSpatial);
+  asked.layout = Layout::kSpectral;
+  expect_error(resolved(asked, {&x265}), ErrorKind::kInvalidArgument, "'w'");
+}
+
+TEST(Resolve, depth_is_the_deepest_up_to_ten_bits_but_raw_follows_the_target) {
+  const CodecInfo deep = codec_info("libx265"), raw = codec_info("raw", {8, 9, 10, 11, 12, 13, 14, 15, 16});
+  EXPECT_EQ(resolved(coded("w"), {&deep})->bit_depth, 10u);
+  PlanFacts nine;
+  nine.target = {TargetKind::kBpw, 9.5};
+  EXPECT_EQ(resolved(coded("w"), {&raw}, nine)->bit_depth, 9u);
+  TensorDraft asked = coded("w");
+  asked.bit_depth = 9;
+  expect_error(resolved(asked, {&deep}), ErrorKind::kInvalidArgument, "not 9");
+}
+
+TEST(Resolve, scales_of_a_matrix_follow_what_is_known) {
+  const CodecInfo vvc = codec_info("vvc");
+  const auto blind = resolved(coded("blk.0.attn_q.weight"), {&vvc});
+  ASSERT_OK(blind);
+  EXPECT_EQ(blind->scales.kind, ScaleKind::kDual);
+  EXPECT_EQ(blind->row_exponent, 0.5);
+  EXPECT_EQ(blind->column_exponent, 0.8);
+  EXPECT_EQ(blind->token_rank, 0);
+  EXPECT_FALSE(blind->step_octaves.has_value()) << "left to what errors cost";
+  EXPECT_EQ(resolved(coded("blk.0.attn_q.weight"), {&vvc, true, true})->row_exponent, 0.25);
+}
+
+TEST(Resolve, embeddings_have_row_scales_until_their_inputs_are_known) {
+  const CodecInfo vvc = codec_info("vvc");
+  const auto blind = resolved(coded("token_embd.weight"), {&vvc});
+  ASSERT_OK(blind);
+  EXPECT_EQ(blind->scales.kind, ScaleKind::kRow);
+  EXPECT_EQ(blind->row_exponent, 1);
+  EXPECT_EQ(blind->token_rank, 0.75);
+  EXPECT_EQ(blind->step_octaves, 0.0);
+  PlanFacts loop;
+  EXPECT_EQ(resolved(coded("token_embd.weight"), {&vvc, true}, loop)->step_octaves, -0.8);
+  loop.closed_loop = true;
+  EXPECT_EQ(resolved(coded("token_embd.weight"), {&vvc, true}, loop)->step_octaves, -0.75);
+  EXPECT_EQ(resolved(coded("token_embd.weight"), {&vvc, true}, loop)->scales.kind, ScaleKind::kDual);
+}
+
+TEST(Resolve, what_was_asked_for_stays) {
+  const CodecInfo vvc = codec_info("vvc");
+  TensorDraft asked = coded("token_embd.weight");
+  asked.scales = ScaleSpec{ScaleKind::kGroup, 64};
+  asked.row_exponent = 0.1;
+  asked.column_exponent = 0.2;
+  asked.token_rank = 0.3;
+  asked.step_octaves = 0.4;
+  asked.asymmetric = true;
+  const auto plan = resolved(asked, {&vvc, true, true});
+  ASSERT_OK(plan);
+  EXPECT_EQ(plan->scales.kind, ScaleKind::kGroup);
+  EXPECT_EQ(plan->row_exponent, 0.1);
+  EXPECT_EQ(plan->column_exponent, 0.2);
+  EXPECT_EQ(plan->token_rank, 0.3);
+  EXPECT_EQ(plan->step_octaves, 0.4);
+  EXPECT_TRUE(plan->asymmetric);
+}
+
+TEST(Resolve, a_kept_tensor_needs_no_codec) {
+  TensorDraft kept = coded("w");
+  kept.code = false;
+  kept.reason = "asked for";
+  const auto plan = resolved(kept, {});
+  ASSERT_OK(plan);
+  EXPECT_FALSE(plan->code);
+  EXPECT_EQ(plan->reason, "asked for");
+}
+
+Plan plan_of(size_t tensors) {
+  Plan plan;
+  plan.tensors.resize(tensors);
+  for (TensorPlan& tensor : plan.tensors) tensor.code = true;
+  return plan;
+}
+
+TEST(OctavesByDamage, costly_tensors_get_finer_steps_and_the_mean_stays) {
+  const std::vector<TensorCost> costs = {{100, 16.0}, {300, 1.0}};
+  const std::vector<double> octaves = octaves_by_damage(plan_of(2), costs);
+  EXPECT_NEAR(octaves[1] - octaves[0], 1, 1e-9) << "a quarter of the logarithm of the damage";
+  EXPECT_NEAR(octaves[0] * 100 + octaves[1] * 300, 0, 1e-9);
+}
+
+TEST(OctavesByDamage, tensors_with_octaves_of_their_own_or_without_damage_stand_aside) {
+  Plan plan = plan_of(4);
+  plan.tensors[0].step_octaves = 0.7;
+  plan.tensors[3].code = false;
+  const std::vector<double> octaves = octaves_by_damage(plan, {{{1, 4.0}, {1, {}}, {1, 2.0}, {1, 8.0}}});
+  EXPECT_EQ(octaves, (std::vector<double>{0.7, 0, 0, 0}));
+}
+
+}  // namespace
+}  // namespace llmcodec
