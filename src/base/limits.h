@@ -11,6 +11,7 @@ inline constexpr uint64_t kMaxGgufStringBytes = 1ull << 30;
 inline constexpr uint64_t kMaxTensors = 1'000'000;
 inline constexpr uint64_t kMaxDimensions = 8;
 inline constexpr uint64_t kMaxJsonBytes = 256ull << 20;     // config, index and plan files
+inline constexpr uint64_t kMaxWholeFileBytes = 1ull << 32;  // streams and importance files, read as a whole
 inline constexpr uint64_t kMaxPictureSamples = 1ull << 27;  // of one picture
 inline constexpr uint64_t kMaxSegmentBytes = 1ull << 31;    // of one coded segment
 // Decoded at once: a segment, or a matrix with input cuts.
