@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The `llmcodec` program: language-model tensors stored as video, and back. docs/cli.md is its manual.
-#include <bit>
 #include <csignal>
 #include <cstdio>
 #include <new>
 
 #include "commands.h"
 #include "exit_code.h"
-#include "interrupt.h"
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -15,9 +13,6 @@
 
 namespace llmcodec::cli {
 namespace {
-
-static_assert(std::endian::native == std::endian::little,
-              "tensors, samples and scales are read in place: little-endian only");
 
 constexpr const char* kDescription =
     "llmcodec: language models stored as video. Tensors become pictures, a video codec makes them small at "
@@ -85,7 +80,6 @@ int main(int argc, char** argv) {
   // A file that grows past the limit of the system is then an error of write(), with a message.
   std::signal(SIGXFSZ, SIG_IGN);
   llmcodec::cli::keep_freed_memory();
-  llmcodec::cli::explain_bus_errors();
   try {
     return llmcodec::cli::run(argc, argv);
   } catch (const std::bad_alloc&) {

@@ -14,6 +14,7 @@ inline constexpr uint64_t kMaxJsonBytes = 256ull << 20;  // config, index and pl
 // Objects and arrays inside each other, of any JSON that is read. What models and this program write has fewer
 // than ten levels; code that walks a value may call itself once per level.
 inline constexpr uint64_t kMaxJsonDepth = 64;
+inline constexpr uint64_t kMaxWholeFileBytes = 1ull << 32;  // streams and importance files, read as a whole
 inline constexpr uint64_t kMaxPictureSamples = 1ull << 27;  // of one picture
 inline constexpr uint64_t kMaxSegmentBytes = 1ull << 31;    // of one coded segment
 // Decoded at once: a segment, or a matrix with input cuts.

@@ -95,7 +95,6 @@ std::vector<std::string> MomentFile::names() const {
 Result<std::vector<float>> MomentFile::read(size_t group) const {
   std::vector<float> values(file_->tensors()[group].elements());
   LLMC_RETURN_IF_ERROR(file_->read_f32(group, 0, values));
-  file_->release(group, 0, values.size());
   for (size_t i = 0; i < values.size(); ++i) {
     if (std::isfinite(values[i])) continue;
     return error(ErrorKind::kInvalidArgument, "second moment [{}, {}] is not finite", i / cols(group),

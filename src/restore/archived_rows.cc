@@ -57,12 +57,11 @@ Status read_coded(const ArchiveReader& archive, CodecSet& codecs, const std::str
 Status read_stored(const ArchiveReader& archive, const TensorInfo& info, RowRange rows, TensorValues* out) {
   if (const auto index = archive.source().find(info.name); index.is_ok())
     return archive.source().read_f32(*index, rows.first * out->cols, out->values);
-  LLMC_ASSIGN_OR_RETURN(const auto bytes, archive.part(info.name, part_name::kData));
-  const auto begin = dtype_bytes(info.dtype, rows.first * out->cols),
-             size = dtype_bytes(info.dtype, out->values.size());
-  if (!begin || !size || *begin > bytes.size() || *size > bytes.size() - *begin)
-    return error(ErrorKind::kCorrupt, "part 'data' has {} bytes", bytes.size());
-  return to_f32(info.dtype, bytes.subspan(*begin, *size), out->values);
+  LLMC_ASSIGN_OR_RETURN(const ByteRange range,
+                        element_bytes(info, rows.first * out->cols, out->values.size()));
+  std::vector<std::byte> bytes(range.size);
+  LLMC_RETURN_IF_ERROR(archive.read_part(info.name, part_name::kData, range.begin, bytes));
+  return to_f32(info.dtype, bytes, out->values);
 }
 
 Result<TensorValues> read(const ArchiveReader& archive, CodecSet& codecs, const std::string& name,

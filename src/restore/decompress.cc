@@ -31,8 +31,7 @@ bool follows_dtype(const TensorInfo& info, const std::string& format) {
 struct Restored {
   TensorInfo info;  // with the dtype it gets
   bool coded = false;
-  std::optional<size_t> exact;  // index in the archive's source
-  std::string verbatim;         // name of the record whose part `data` holds it
+  std::optional<size_t> exact;  // index in the archive's source; neither: its record's part `data` holds it
 };
 
 Result<Dtype> parse_dtype(const std::string& name) {
@@ -44,7 +43,7 @@ Result<Dtype> parse_dtype(const std::string& name) {
 }
 
 Result<std::vector<std::byte>> gguf_header_bytes(const ArchiveReader& archive) {
-  LLMC_ASSIGN_OR_RETURN(const std::span<const std::byte> packed, archive.exact(kGgufHeaderName));
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> packed, archive.exact(kGgufHeaderName));
   auto header = unpack(packed, kMaxGgufStringBytes);
   if (!header.is_ok())
     return std::move(header).error().in_file(archive.files()[0]).in_tensor(kGgufHeaderName);
@@ -116,7 +115,6 @@ class Decompression {
       if (tensor.coded) {
         tensor.info.dtype = dtype_of(*own, true, record.shape);
       } else {
-        tensor.verbatim = name;
         if (format_ != "gguf") tensor.info.dtype = Dtype::kF16;  // safetensors has no block dtypes
       }
       tensors_.push_back(std::move(tensor));
@@ -241,30 +239,21 @@ class Decompression {
 
   Status write_exact(size_t index) {
     const Restored& tensor = tensors_[index];
-    if (tensor.exact) return write_stored(index, archive_->source().tensors()[*tensor.exact].dtype);
-    LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->part(tensor.verbatim, part_name::kData));
-    const TensorRecord& record = archive_->description().tensors.at(tensor.verbatim);
+    const std::string& name = tensor.info.name;
+    const auto writer = [&](Dtype own) -> PieceVisitor {
+      return [this, index, own](std::span<const std::byte> piece) {
+        return own == tensors_[index].info.dtype ? sink_->write(index, piece)
+                                                 : write_converted(index, own, piece);
+      };
+    };
+    if (tensor.exact)
+      return archive_->visit_exact(name, writer(archive_->source().tensors()[*tensor.exact].dtype));
+    const TensorRecord& record = archive_->description().tensors.at(name);
     const Dtype own = *dtype_from_name(record.dtype);
-    if (tensor.info.dtype == own) return sink_->write(index, bytes);
-    if (dtype_bytes(own, tensor.info.elements()) != bytes.size())
-      return error(ErrorKind::kCorrupt, "part 'data' has {} bytes", bytes.size()).in_tensor(tensor.verbatim);
-    return write_converted(index, own, bytes);
-  }
-
-  // In pieces of whole elements that are given back at once: a tensor may be larger than the memory.
-  Status write_stored(size_t index, Dtype own) {
-    constexpr uint64_t kPieceElements = 1 << 21;
-    const size_t stored = *tensors_[index].exact;
-    LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->exact(tensors_[index].info.name));
-    const uint64_t element = dtype_info(own).block_bytes;
-    for (uint64_t first = 0; first * element < bytes.size(); first += kPieceElements) {
-      const uint64_t count = std::min(kPieceElements, bytes.size() / element - first);
-      const auto piece = bytes.subspan(first * element, count * element);
-      LLMC_RETURN_IF_ERROR(own == tensors_[index].info.dtype ? sink_->write(index, piece)
-                                                             : write_converted(index, own, piece));
-      archive_->source().release(stored, first, count);
-    }
-    return Status::ok();
+    const auto data = record.parts.find(part_name::kData);
+    if (data != record.parts.end() && dtype_bytes(own, tensor.info.elements()) != data->second.bytes)
+      return error(ErrorKind::kCorrupt, "part 'data' has {} bytes", data->second.bytes).in_tensor(name);
+    return archive_->visit_part(name, part_name::kData, writer(own));
   }
 
   Status write_converted(size_t index, Dtype own, std::span<const std::byte> bytes) {

@@ -37,20 +37,28 @@ Status write_samples(const TensorDecoder& tensor, const Control& control, Atomic
   return run.run(control.threads);
 }
 
-// The segments as one stream that players take. Most formats may simply follow each other; IVF has a file
-// header (of which bytes 6 and 7 give the length), which only the first segment may keep.
-Status write_stream(std::span<const std::byte> stream, const CodecStage& codec, AtomicFile& out) {
-  if (codec.stream != "ivf") return out.write(stream);
+// What players take of a segment. Most formats may simply follow each other; IVF has a file header (of which bytes 6
+// and 7 give the length), which only the first segment may keep.
+std::span<const std::byte> playable(std::span<const std::byte> segment, const std::string& format,
+                                    bool first) {
+  if (format != "ivf" || first || segment.size() < 8) return segment;
+  const auto header = std::to_integer<size_t>(segment[6]) | std::to_integer<size_t>(segment[7]) << 8;
+  return segment.subspan(std::min(header, segment.size()));
+}
+
+// The segments as one stream.
+Status write_stream(const ArchiveReader& archive, const std::string& tensor, const CodecStage& codec,
+                    AtomicFile& out) {
+  Checksum checksum;
+  std::vector<std::byte> segment;
   for (uint64_t offset = 0; const uint64_t bytes : codec.segment_bytes) {
-    std::span<const std::byte> segment = stream.subspan(offset, bytes);
-    if (offset > 0 && bytes >= 8) {
-      const auto header = std::to_integer<size_t>(segment[6]) | std::to_integer<size_t>(segment[7]) << 8;
-      segment = segment.subspan(std::min<size_t>(header, bytes));
-    }
-    LLMC_RETURN_IF_ERROR(out.write(segment));
+    segment.resize(bytes);
+    LLMC_RETURN_IF_ERROR(archive.read_part(tensor, part_name::kBitstream, offset, segment));
+    checksum.update(segment);
+    LLMC_RETURN_IF_ERROR(out.write(playable(segment, codec.stream, offset == 0)));
     offset += bytes;
   }
-  return Status::ok();
+  return archive.check_part(tensor, part_name::kBitstream, checksum);
 }
 
 Status extract_rows(const ArchiveReader& archive, const ExtractOptions& options) {
@@ -84,9 +92,8 @@ Status extract(const ExtractOptions& options) {
                           TensorDecoder::open(*archive, options.tensor, codecs, true));
     LLMC_RETURN_IF_ERROR(write_samples(tensor, options.control, out));
   } else {
-    LLMC_ASSIGN_OR_RETURN(const auto stream, archive->part(options.tensor, part_name::kBitstream));
     LLMC_ASSIGN_OR_RETURN(const TensorRecipe coded, recipe_from_record(record->second));
-    LLMC_RETURN_IF_ERROR(write_stream(stream, coded.codec, out));
+    LLMC_RETURN_IF_ERROR(write_stream(*archive, options.tensor, coded.codec, out));
   }
   return out.commit();
 }

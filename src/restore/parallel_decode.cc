@@ -101,8 +101,6 @@ class DecodeRun {
   void finish(const TensorDecoder& tensor, const RowBlock& block) {
     done_ += block.rows * tensor.record().cols;
     if (control_.progress) control_.progress({"decode", done_, total_, tensor.name()});
-    const ByteRange used = tensor.stream_range(block);
-    archive_.release_part(tensor.name(), part_name::kBitstream, used.begin, used.size);
   }
 
   const ArchiveReader& archive_;

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "tensor/json_text.h"
 
@@ -171,8 +172,8 @@ SafetensorsMetadata ShardedSource::metadata() const {
   return all;
 }
 
-std::span<const std::byte> ShardedSource::bytes(size_t index) const {
-  return shards_[places_[index].shard]->bytes(places_[index].index);
+Status ShardedSource::read(size_t index, uint64_t first, std::span<std::byte> out) const {
+  return shards_[places_[index].shard]->read(places_[index].index, first, out);
 }
 
 const std::string& ShardedSource::file(size_t index) const {
@@ -181,10 +182,6 @@ const std::string& ShardedSource::file(size_t index) const {
 
 uint64_t ShardedSource::offset(size_t index) const {
   return shards_[places_[index].shard]->offset(places_[index].index);
-}
-
-void ShardedSource::release(size_t index, uint64_t first, uint64_t count) const {
-  shards_[places_[index].shard]->release(places_[index].index, first, count);
 }
 
 }  // namespace llmcodec
