@@ -73,14 +73,17 @@ Result<TensorValues> read(const ArchiveReader& archive, CodecSet& codecs, const 
   LLMC_RETURN_IF_ERROR(check_range(*shape, rows));
   TensorValues out{rows.last - rows.first, shape->cols, {}};
   out.values.resize(out.rows * out.cols);
-  const auto record = archive.description().tensors.find(name);
-  const bool coded = record != archive.description().tensors.end() && !is_verbatim(record->second);
-  LLMC_RETURN_IF_ERROR(coded ? read_coded(archive, codecs, name, rows, &out)
-                             : read_stored(archive, info, rows, &out));
+  LLMC_RETURN_IF_ERROR(is_coded(archive, name) ? read_coded(archive, codecs, name, rows, &out)
+                                               : read_stored(archive, info, rows, &out));
   return out;
 }
 
 }  // namespace
+
+bool is_coded(const ArchiveReader& archive, const std::string& name) {
+  const auto record = archive.description().tensors.find(name);
+  return record != archive.description().tensors.end() && !is_verbatim(record->second);
+}
 
 Result<TensorInfo> archived_tensor(const ArchiveReader& archive, const std::string& name) {
   const auto record = archive.description().tensors.find(name);

@@ -15,6 +15,9 @@ namespace llmcodec {
 // that the archive has not.
 Result<TensorInfo> archived_tensor(const ArchiveReader& archive, const std::string& name);
 
+// False for a tensor stored exactly, and for a name that the archive has not.
+bool is_coded(const ArchiveReader& archive, const std::string& name);
+
 // As read_rows().
 Result<TensorValues> read_archived_rows(const ArchiveReader& archive, CodecSet& codecs,
                                         const std::string& name, RowRange rows);

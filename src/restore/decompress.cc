@@ -30,6 +30,7 @@ bool follows_dtype(const TensorInfo& info, const std::string& format) {
 // One tensor of the restored model and where it is in the archive.
 struct Restored {
   TensorInfo info;  // with the dtype it gets
+  Dtype own = Dtype::kF32;
   bool coded = false;
   std::optional<size_t> exact;  // index in the archive's source; neither: its record's part `data` holds it
 };
@@ -65,7 +66,8 @@ class Decompression {
     LLMC_RETURN_IF_ERROR(write_tensors());
     const auto end = std::chrono::steady_clock::now();
     LLMC_RETURN_IF_ERROR(sink_->finish());
-    if (folder_ && fs::is_directory(options_.input))
+    std::error_code code;
+    if (folder_ && fs::is_directory(options_.input, code))
       LLMC_RETURN_IF_ERROR(carry_over_from_archive(options_.input, options_.output));
     report_.decode_seconds = std::chrono::duration<double>(end - decode_start).count();
     report_.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -111,6 +113,7 @@ class Decompression {
         return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record.dtype).in_tensor(name);
       Restored tensor;
       tensor.info = {name, *own, record.shape};
+      tensor.own = *own;
       tensor.coded = !is_verbatim(record);
       if (tensor.coded) {
         tensor.info.dtype = dtype_of(*own, true, record.shape);
@@ -122,6 +125,7 @@ class Decompression {
     for (size_t index : archive_->exact_tensors()) {
       Restored tensor;
       tensor.info = archive_->source().tensors()[index];
+      tensor.own = tensor.info.dtype;
       tensor.exact = index;
       if (dtype_ && follows_dtype(tensor.info, format_)) tensor.info.dtype = *dtype_;
       tensors_.push_back(std::move(tensor));
@@ -229,39 +233,37 @@ class Decompression {
     return Status::ok();
   }
 
-  // In the dtype that the tensor gets.
+  // Decoded weights in the dtype that the tensor gets. Its own one held them before coding noise came upon
+  // them; one that was asked for may not.
   Result<std::vector<std::byte>> stored(size_t index, std::span<const float> weights) const {
-    const TensorInfo& info = tensors_[index].info;
-    auto bytes = store_weights(info.dtype, weights);
-    if (!bytes.is_ok()) return std::move(bytes).error().in_tensor(info.name);
+    const Restored& tensor = tensors_[index];
+    const bool refuse = !options_.saturate && is_narrower(tensor.info.dtype, restored_dtype(tensor.own));
+    auto bytes = store_weights(tensor.info.dtype, weights, refuse ? PastRange::kRefuse : PastRange::kClip);
+    if (!bytes.is_ok()) return std::move(bytes).error().in_tensor(tensor.info.name);
     return bytes;
   }
 
   Status write_exact(size_t index) {
     const Restored& tensor = tensors_[index];
     const std::string& name = tensor.info.name;
-    const auto writer = [&](Dtype own) -> PieceVisitor {
-      return [this, index, own](std::span<const std::byte> piece) {
-        return own == tensors_[index].info.dtype ? sink_->write(index, piece)
-                                                 : write_converted(index, own, piece);
-      };
+    const PieceVisitor write = [this, index](std::span<const std::byte> piece) {
+      return tensors_[index].own == tensors_[index].info.dtype ? sink_->write(index, piece)
+                                                               : write_converted(index, piece);
     };
-    if (tensor.exact)
-      return archive_->visit_exact(name, writer(archive_->source().tensors()[*tensor.exact].dtype));
+    if (tensor.exact) return archive_->visit_exact(name, write);
     const TensorRecord& record = archive_->description().tensors.at(name);
-    const Dtype own = *dtype_from_name(record.dtype);
     const auto data = record.parts.find(part_name::kData);
-    if (data != record.parts.end() && dtype_bytes(own, tensor.info.elements()) != data->second.bytes)
+    if (data != record.parts.end() && dtype_bytes(tensor.own, tensor.info.elements()) != data->second.bytes)
       return error(ErrorKind::kCorrupt, "part 'data' has {} bytes", data->second.bytes).in_tensor(name);
-    return archive_->visit_part(name, part_name::kData, writer(own));
+    return archive_->visit_part(name, part_name::kData, write);
   }
 
-  Status write_converted(size_t index, Dtype own, std::span<const std::byte> bytes) {
-    const DtypeInfo& info = dtype_info(own);
-    std::vector<float> weights(bytes.size() / info.block_bytes * info.block_elements);
-    LLMC_RETURN_IF_ERROR(to_f32(own, bytes, weights));
-    LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> converted, stored(index, weights));
-    return sink_->write(index, converted);
+  Status write_converted(size_t index, std::span<const std::byte> bytes) {
+    const Restored& tensor = tensors_[index];
+    const auto converted = convert_exact(tensor.own, bytes, tensor.info.dtype,
+                                         options_.saturate ? PastRange::kClip : PastRange::kRefuse);
+    if (!converted.is_ok()) return Error(converted.error()).in_tensor(tensor.info.name);
+    return sink_->write(index, *converted);
   }
 
   DecompressOptions options_;

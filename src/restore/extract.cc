@@ -68,9 +68,13 @@ Status extract_rows(const ArchiveReader& archive, const ExtractOptions& options)
                         read_archived_rows(archive, codecs, options.tensor, *options.rows));
   info.dtype = restored_dtype(info.dtype);
   info.shape = {rows.rows, rows.cols};
-  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, store_weights(info.dtype, rows.values));
+  const auto bytes =
+      is_coded(archive, options.tensor)
+          ? store_weights(info.dtype, rows.values, PastRange::kClip)
+          : convert_exact(Dtype::kF32, std::as_bytes(std::span(rows.values)), info.dtype, PastRange::kRefuse);
+  if (!bytes.is_ok()) return Error(bytes.error()).in_tensor(options.tensor).in_file(options.input);
   LLMC_ASSIGN_OR_RETURN(const auto sink, create_safetensors(options.output, {info}, {}));
-  LLMC_RETURN_IF_ERROR(sink->write(0, bytes));
+  LLMC_RETURN_IF_ERROR(sink->write(0, *bytes));
   return sink->finish();
 }
 
@@ -80,8 +84,7 @@ Status extract(const ExtractOptions& options) {
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(options.input));
   LLMC_RETURN_IF_ERROR(check_output_file(options.output, archive->all_files()));
   if (options.rows) return extract_rows(*archive, options);
-  const auto record = archive->description().tensors.find(options.tensor);
-  if (record == archive->description().tensors.end() || is_verbatim(record->second))
+  if (!is_coded(*archive, options.tensor))
     return error(ErrorKind::kInvalidArgument, "is not a coded tensor of this archive")
         .in_tensor(options.tensor)
         .in_file(options.input);
@@ -92,7 +95,8 @@ Status extract(const ExtractOptions& options) {
                           TensorDecoder::open(*archive, options.tensor, codecs, true));
     LLMC_RETURN_IF_ERROR(write_samples(tensor, options.control, out));
   } else {
-    LLMC_ASSIGN_OR_RETURN(const TensorRecipe coded, recipe_from_record(record->second));
+    LLMC_ASSIGN_OR_RETURN(const TensorRecipe coded,
+                          recipe_from_record(archive->description().tensors.at(options.tensor)));
     LLMC_RETURN_IF_ERROR(write_stream(*archive, options.tensor, coded.codec, out));
   }
   return out.commit();
