@@ -175,6 +175,7 @@ ArchiveContent CompressState::content() {
 }
 
 Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOptions& options) {
+  if (options.target.kind == TargetKind::kStep) LLMC_RETURN_IF_ERROR(check_step(options.target.value));
   auto state = std::make_unique<CompressState>(std::move(model), options);
   // A GGUF header holds the tokenizer, and packing it takes as long as all that is done up to the rate
   // search.

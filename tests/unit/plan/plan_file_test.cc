@@ -52,6 +52,10 @@ TEST(PlanFile, comes_back_with_nothing_left_open) {
 
 TEST(PlanFile, values_out_of_range_name_the_tensor_and_the_key) {
   const std::pair<const char*, json> changes[] = {{"step", 0},
+                                                  {"step", 1e308},
+                                                  {"step", 1e39},
+                                                  {"step", 1e-300},
+                                                  {"quality", 1e308},
                                                   {"step", "fine"},
                                                   {"row_exponent", 1.5},
                                                   {"token_rank", -0.1},
