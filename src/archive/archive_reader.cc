@@ -19,10 +19,11 @@ constexpr char kOwnPrefix[] = "llmcodec.";
 
 // Where the weights of `path` are: the file itself, or what a folder holds.
 std::string weights_path(const std::string& path) {
-  if (!std::filesystem::is_directory(path)) return path;
+  std::error_code code;  // what cannot be looked at cannot be opened either, which says why
+  if (!std::filesystem::is_directory(path, code)) return path;
   const std::filesystem::path folder(path);
   const auto index = folder / kIndexFileName;
-  return (std::filesystem::exists(index) ? index : folder / kSingleFileName).string();
+  return (std::filesystem::exists(index, code) ? index : folder / kSingleFileName).string();
 }
 
 bool is_index(const std::string& path) {

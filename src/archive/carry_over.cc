@@ -79,7 +79,9 @@ Status prepare_output(const Model& model, const std::vector<std::string>& inputs
   }
   const bool folder = layout.shards[0].path != output;
   const fs::path place = folder ? fs::path(output) : fs::path(output).parent_path();
-  if (folder && fs::exists(place) && !fs::is_directory(place))
+  const fs::file_status status =
+      fs::status(place, code);  // of what cannot be looked at: create_directories()
+  if (folder && fs::exists(status) && !fs::is_directory(status))
     return error(ErrorKind::kInvalidArgument, "must be a folder for this input").in_file(output);
   if (folder) {
     fs::create_directories(place, code);

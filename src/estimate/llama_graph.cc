@@ -63,7 +63,8 @@ Result<Heads> heads_of_config(const std::string& path) {
 Result<Heads> heads_of(const Model& model) {
   if (model.gguf != nullptr) return heads_of(*model.gguf);
   const auto config = std::filesystem::path(model.path) / "config.json";
-  if (model.kind != ModelKind::kFolder || !std::filesystem::exists(config)) return Heads{};
+  std::error_code code;  // set where it is there but cannot be looked at: reading it says why
+  if (model.kind != ModelKind::kFolder || (!std::filesystem::exists(config, code) && !code)) return Heads{};
   return heads_of_config(config.string());
 }
 
