@@ -11,7 +11,6 @@
 
 #include "base/byte_source.h"
 #include "base/output_guard.h"
-#include "base/error.h"
 
 namespace llmcodec {
 namespace {
