@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/error.h"
+
 namespace llmcodec::cli {
 namespace {
 

@@ -37,7 +37,7 @@ struct RowRange {
 // dtype. Scales, outliers and what was decoded are checked against their checksums; tensors stored under
 // their own name are not: those are over all of them (verify()). Errors name file and tensor: InvalidArgument
 // for a name that the archive has not, a tensor that is no matrix, an empty range and one that goes past the
-// last row; Corrupt.
+// last row; Unsupported for integers; Corrupt. To read several tensors, open the archive once: archive.h.
 Result<TensorValues> read_rows(const std::string& archive, const std::string& name, RowRange rows);
 
 }  // namespace llmcodec

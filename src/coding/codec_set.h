@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "llmcodec/codec.h"
@@ -13,8 +14,9 @@ namespace llmcodec {
 class CodecSet {
  public:
   explicit CodecSet(CodecEnvironment environment) : environment_(std::move(environment)) {}
-  // Errors as open_codec(). Not thread-safe; the codecs themselves are.
+  // Errors as open_codec(). Thread-safe, as the codecs themselves are.
   Result<const Codec*> get(const std::string& spec) {
+    const std::lock_guard lock(mutex_);
     const auto found = codecs_.find(spec);
     if (found != codecs_.end()) return found->second.get();
     LLMC_ASSIGN_OR_RETURN(std::unique_ptr<Codec> codec, open_codec(spec, environment_));
@@ -23,6 +25,7 @@ class CodecSet {
 
  private:
   CodecEnvironment environment_;
+  std::mutex mutex_;
   std::map<std::string, std::unique_ptr<Codec>> codecs_;
 };
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdlib>
 
+#include "base/error.h"
 #include "base/subprocess.h"
 
 namespace llmcodec {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "random.h"
 #include "vvc/cabac/cabac_encoder.h"
 #include "vvc/picture/reconstruct.h"

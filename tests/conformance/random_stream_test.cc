@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "base/error.h"
 #include "encoded_stream.h"
 #include "judge.h"
 #include "random_stream.h"

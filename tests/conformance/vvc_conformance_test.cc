@@ -8,6 +8,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "vvc/spatial/stream_decoder.h"
 #include "vvc/stream/hash.h"
 

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <thread>
 
+#include "base/error.h"
+
 namespace llmcodec {
 namespace {
 

@@ -6,6 +6,7 @@
 
 #include "../tensor/tensor_test_files.h"
 #include "archive/packing.h"
+#include "base/error.h"
 
 namespace llmcodec {
 namespace {

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "base/error.h"
 #include "random_matrix.h"
 
 namespace llmcodec {

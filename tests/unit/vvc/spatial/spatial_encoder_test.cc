@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <random>
 
+#include "base/error.h"
 #include "every_instruction_set.h"
 #include "foreign_decoder.h"
 #include "vvc/spatial/stream_decoder.h"

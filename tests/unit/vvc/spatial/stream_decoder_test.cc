@@ -5,6 +5,7 @@
 
 #include <random>
 
+#include "base/error.h"
 #include "mutation.h"
 #include "stream_files.h"
 #include "vvc/spatial/spatial_encoder.h"
