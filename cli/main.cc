@@ -4,8 +4,10 @@
 #include <cstdio>
 #include <new>
 
+#include "base/error.h"
 #include "commands.h"
 #include "exit_code.h"
+#include "llmcodec/version.h"
 
 #if defined(__GLIBC__)
 #include <malloc.h>

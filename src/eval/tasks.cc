@@ -6,6 +6,8 @@
 #include <optional>
 #include <vector>
 
+#include "base/error.h"
+
 namespace llmcodec {
 namespace {
 

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "codec/ffmpeg_option_check.h"
 #include "plan/draft.h"
 #include "plane/spectral_layout.h"

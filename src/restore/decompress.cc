@@ -7,6 +7,7 @@
 #include "archive/carry_over.h"
 #include "archive/packing.h"
 #include "archive/part_names.h"
+#include "base/error.h"
 #include "base/limits.h"
 #include "base/output_guard.h"
 #include "llmcodec/model.h"
@@ -203,12 +204,12 @@ class Decompression {
   // The sink takes tensors in order: all coded ones are decoded in one run, so that threads work across
   // tensors, and those stored exactly are written when their turn comes.
   Status write_tensors() {
-    std::vector<std::string> names;
+    std::vector<DecodeTask> tasks;
     std::map<std::string, size_t> index;
     for (size_t i = 0; i < tensors_.size(); ++i) {
       if (!tensors_[i].coded) continue;
-      names.push_back(tensors_[i].info.name);
-      index[names.back()] = i;
+      tasks.push_back({.name = tensors_[i].info.name});
+      index[tasks.back().name] = i;
     }
     const BlockWork store = [&](const TensorDecoder& tensor, uint64_t,
                                 std::span<const float> weights) -> Result<BlockTaker> {
@@ -220,7 +221,7 @@ class Decompression {
         return sink_->write(i, bytes);
       });
     };
-    LLMC_RETURN_IF_ERROR(decode_tensors(*archive_, names, codecs_, options_.control, store));
+    LLMC_RETURN_IF_ERROR(decode_tensors(*archive_, tasks, codecs_, options_.control, store));
     return write_exact_before(tensors_.size());
   }
 
@@ -232,8 +233,9 @@ class Decompression {
   // In the dtype that the tensor gets.
   Result<std::vector<std::byte>> stored(size_t index, std::span<const float> weights) const {
     const TensorInfo& info = tensors_[index].info;
-    auto bytes = store_weights(info.dtype, weights);
-    if (!bytes.is_ok()) return std::move(bytes).error().in_tensor(info.name);
+    std::vector<std::byte> bytes(dtype_bytes(info.dtype, weights.size()).value_or(0));
+    Status status = store_weights(info.dtype, weights, bytes);
+    if (!status.is_ok()) return std::move(status).error().in_tensor(info.name);
     return bytes;
   }
 
@@ -250,9 +252,6 @@ class Decompression {
       return archive_->visit_exact(name, writer(archive_->source().tensors()[*tensor.exact].dtype));
     const TensorRecord& record = archive_->description().tensors.at(name);
     const Dtype own = *dtype_from_name(record.dtype);
-    const auto data = record.parts.find(part_name::kData);
-    if (data != record.parts.end() && dtype_bytes(own, tensor.info.elements()) != data->second.bytes)
-      return error(ErrorKind::kCorrupt, "part 'data' has {} bytes", data->second.bytes).in_tensor(name);
     return archive_->visit_part(name, part_name::kData, writer(own));
   }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/error.h"
 #include "base/wider_vectors.h"
 
 namespace llmcodec {
@@ -36,20 +37,20 @@ Dtype restored_dtype(Dtype own) {
   return dtype_info(own).block_elements > 1 ? Dtype::kF16 : own;
 }
 
-Result<std::vector<std::byte>> store_weights(Dtype dtype, std::span<const float> weights) {
-  const auto size = dtype_bytes(dtype, weights.size());
-  if (!size) return error(ErrorKind::kInternal, "rows do not fill whole blocks");
+Status store_weights(Dtype dtype, std::span<const float> weights, std::span<std::byte> out) {
+  if (dtype_bytes(dtype, weights.size()) != out.size())
+    return error(ErrorKind::kInternal, "{} weights in {} do not fill {} bytes", weights.size(),
+                 dtype_info(dtype).name, out.size());
   const float largest = largest_finite(dtype);
-  std::vector<std::byte> bytes(*size);
   std::array<float, 1024> clipped;  // whole blocks of every dtype; stays in the cache
   for (size_t first = 0; first < weights.size(); first += clipped.size()) {
     const auto piece = weights.subspan(first, std::min(clipped.size(), weights.size() - first));
     clip(piece, largest, clipped);
     const size_t begin = *dtype_bytes(dtype, first), end = *dtype_bytes(dtype, first + piece.size());
-    LLMC_RETURN_IF_ERROR(from_f32(dtype, std::span(clipped).first(piece.size()),
-                                  std::span(bytes).subspan(begin, end - begin)));
+    LLMC_RETURN_IF_ERROR(
+        from_f32(dtype, std::span(clipped).first(piece.size()), out.subspan(begin, end - begin)));
   }
-  return bytes;
+  return Status::ok();
 }
 
 }  // namespace llmcodec

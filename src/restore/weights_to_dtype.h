@@ -3,7 +3,6 @@
 #pragma once
 
 #include <span>
-#include <vector>
 
 #include "llmcodec/status.h"
 #include "tensor/dtype.h"
@@ -14,7 +13,7 @@ namespace llmcodec {
 Dtype restored_dtype(Dtype own);
 
 // Coding noise can push a weight past the range of a narrow type; finite weights stay finite. Internal when
-// the weights do not fill whole blocks of `dtype`.
-Result<std::vector<std::byte>> store_weights(Dtype dtype, std::span<const float> weights);
+// the weights do not fill whole blocks of `dtype`, or `out` has another size than they take.
+Status store_weights(Dtype dtype, std::span<const float> weights, std::span<std::byte> out);
 
 }  // namespace llmcodec

@@ -4,6 +4,8 @@
 #include <array>
 #include <iterator>
 
+#include "base/error.h"
+
 namespace llmcodec {
 namespace {
 

@@ -21,6 +21,8 @@
 #include <span>
 #include <vector>
 
+#include "base/error.h"
+
 namespace llmcodec::vvc {
 
 class BitReader {

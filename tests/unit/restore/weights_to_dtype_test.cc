@@ -11,10 +11,10 @@ namespace {
 
 // Stored and read back.
 std::vector<float> through(Dtype dtype, const std::vector<float>& weights) {
-  const auto bytes = store_weights(dtype, weights);
-  EXPECT_TRUE(bytes.is_ok());
+  std::vector<std::byte> bytes(dtype_bytes(dtype, weights.size()).value());
+  EXPECT_TRUE(store_weights(dtype, weights, bytes).is_ok());
   std::vector<float> back(weights.size());
-  EXPECT_TRUE(to_f32(dtype, *bytes, back).is_ok());
+  EXPECT_TRUE(to_f32(dtype, bytes, back).is_ok());
   return back;
 }
 
@@ -33,7 +33,9 @@ TEST(WeightsToDtype, more_weights_than_one_piece_keep_their_places) {
 
 TEST(WeightsToDtype, rows_that_are_no_whole_blocks_are_our_own_mistake) {
   const std::vector<float> weights(33);
-  expect_error(store_weights(Dtype::kQ8_0, weights), ErrorKind::kInternal, "whole blocks");
+  std::vector<std::byte> bytes(68);
+  expect_error(store_weights(Dtype::kQ8_0, weights, bytes), ErrorKind::kInternal, "33 weights in Q8_0");
+  expect_error(store_weights(Dtype::kF16, weights, bytes), ErrorKind::kInternal, "do not fill 68 bytes");
 }
 
 TEST(WeightsToDtype, blocks_of_gguf_come_back_as_halves) {
