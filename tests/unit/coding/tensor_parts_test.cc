@@ -6,7 +6,6 @@
 
 #include "../quant/memory_row_reader.h"
 #include "../tensor/tensor_test_files.h"
-#include "../quant/memory_row_reader.h"
 #include "archive/packing.h"
 
 namespace llmcodec {
