@@ -9,8 +9,10 @@
 #include <sstream>
 #include <system_error>
 
+#include "base/error.h"
 #include "commands.h"
 #include "exit_code.h"
+#include "llmcodec/version.h"
 
 #if defined(__GLIBC__)
 #include <malloc.h>

@@ -8,6 +8,7 @@
 #include "archive/packing.h"
 #include "archive/part_names.h"
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "tensor/model_source.h"
 #include "tensor/safetensors.h"
 #include "tensor/shards.h"
@@ -34,23 +35,35 @@ bool is_index(const std::string& path) {
 
 Result<std::unique_ptr<ArchiveReader>> ArchiveReader::open(const std::string& path) {
   const std::string weights = weights_path(path);
-  std::unique_ptr<ArchiveReader> reader(new ArchiveReader);
-  std::vector<const SafetensorsFile*> files;
-  if (is_index(weights)) {
-    LLMC_ASSIGN_OR_RETURN(std::unique_ptr<ShardedSource> sharded, ShardedSource::open(weights));
-    for (const auto& shard : sharded->shards()) files.push_back(shard.get());
-    std::error_code ignored;
-    reader->total_bytes_ = std::filesystem::file_size(weights, ignored);
-    reader->all_files_ = {weights};
-    reader->source_ = std::move(sharded);
-  } else {
-    LLMC_ASSIGN_OR_RETURN(std::unique_ptr<SafetensorsFile> file, SafetensorsFile::open(weights));
-    files.push_back(file.get());
-    reader->source_ = std::move(file);
+  if (!is_index(weights)) {
+    LLMC_ASSIGN_OR_RETURN(ByteSourcePtr bytes, open_byte_source(weights));
+    return open(std::move(bytes));
   }
-  LLMC_RETURN_IF_ERROR(reader->load_descriptions(files));
-  LLMC_RETURN_IF_ERROR(reader->match_parts());
+  std::unique_ptr<ArchiveReader> reader(new ArchiveReader);
+  LLMC_ASSIGN_OR_RETURN(std::unique_ptr<ShardedSource> sharded, ShardedSource::open(weights));
+  std::vector<const SafetensorsFile*> files;
+  for (const auto& shard : sharded->shards()) files.push_back(shard.get());
+  std::error_code ignored;
+  reader->total_bytes_ = std::filesystem::file_size(weights, ignored);
+  reader->all_files_ = {weights};
+  reader->source_ = std::move(sharded);
+  LLMC_RETURN_IF_ERROR(reader->load(files));
   return reader;
+}
+
+Result<std::unique_ptr<ArchiveReader>> ArchiveReader::open(ByteSourcePtr bytes) {
+  LLMC_ASSIGN_OR_RETURN(std::unique_ptr<SafetensorsFile> file, SafetensorsFile::open(std::move(bytes)));
+  const SafetensorsFile* const files[] = {file.get()};
+  std::unique_ptr<ArchiveReader> reader(new ArchiveReader);
+  reader->source_ = std::move(file);
+  LLMC_RETURN_IF_ERROR(reader->load(files));
+  return reader;
+}
+
+Status ArchiveReader::load(std::span<const SafetensorsFile* const> files) {
+  LLMC_RETURN_IF_ERROR(load_descriptions(files));
+  all_files_.insert(all_files_.end(), files_.begin(), files_.end());
+  return match_parts();
 }
 
 bool ArchiveReader::is_archive(const std::string& path) {
@@ -118,6 +131,10 @@ Status ArchiveReader::match_parts() {
         return corrupt(place, "has another length than described");
       if (!part_name::is_known(part) || source_->tensors()[place.index].dtype != Dtype::kU8)
         return corrupt(place, "has a name or a dtype that the format does not know");
+      const auto dtype = dtype_from_name(record.dtype);
+      if (part == part_name::kData && dtype &&
+          dtype_bytes(*dtype, TensorInfo{name, *dtype, record.shape}.elements()) != info.bytes)
+        return corrupt(place, "has another length than its tensor");
       described_.insert(full);
     }
   }

@@ -31,6 +31,7 @@ class ArchiveReader {
   // InvalidArgument for a safetensors file that is no archive; Corrupt when the description
   // and the parts disagree.
   static Result<std::unique_ptr<ArchiveReader>> open(const std::string& path);
+  static Result<std::unique_ptr<ArchiveReader>> open(ByteSourcePtr file);  // of one file
   // Whether `path` can be opened as an archive, without reading more than headers.
   static bool is_archive(const std::string& path);
 
@@ -76,6 +77,7 @@ class ArchiveReader {
     std::string tensor;
   };
   ArchiveReader() = default;
+  Status load(std::span<const SafetensorsFile* const> files);
   Status load_descriptions(std::span<const SafetensorsFile* const> files);
   Result<Description> load_description(const SafetensorsFile& file);
   Status match_parts();

@@ -9,6 +9,7 @@
 
 #include "archive/packing.h"
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "tensor/shards.h"
 
 namespace llmcodec {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "archive/description.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/output_guard.h"

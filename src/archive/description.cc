@@ -4,6 +4,7 @@
 #include "archive/checksum.h"
 #include "archive/packing.h"
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "base/limits.h"
 #include "tensor/json_text.h"
 

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/output_guard.h"

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/error.h"
 #include "base/file.h"
 
 namespace llmcodec {

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "base/byte_source.h"
+#include "base/error.h"
 #include "base/output_guard.h"
 
 namespace llmcodec {

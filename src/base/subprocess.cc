@@ -18,6 +18,8 @@
 #include <cstring>
 #include <ctime>
 
+#include "base/error.h"
+
 extern char** environ;
 
 namespace llmcodec {

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "base/limits.h"
 #include "base/subprocess.h"
 #include "codec/ffmpeg_option_check.h"

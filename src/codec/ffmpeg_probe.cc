@@ -9,6 +9,7 @@
 #include <sstream>
 #include <vector>
 
+#include "base/error.h"
 #include "base/subprocess.h"
 
 namespace llmcodec {

@@ -13,6 +13,7 @@
 
 #include "base/byte_source.h"
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/output_guard.h"

@@ -8,6 +8,7 @@
 #include "archive/packing.h"
 #include "archive/part_names.h"
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "tensor/shards.h"
 
 namespace llmcodec {

@@ -8,10 +8,12 @@
 
 #include "archive/checksum.h"
 #include "archive/packing.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/ordered_run.h"
 #include "base/stopwatch.h"
+#include "llmcodec/version.h"
 #include "plan/codec_settings.h"
 #include "plan/draft.h"
 #include "plan/plan_file.h"

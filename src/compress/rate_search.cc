@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
 #include "base/ordered_run.h"
 #include "compress/rate_samples.h"
 #include "plan/codec_settings.h"

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "quant/tensor_names.h"

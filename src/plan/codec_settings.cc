@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
 #include "quant/portable_math.h"
 #include "rate/gaussian_rate.h"
 #include "vvc/spectral/spectral_format.h"

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "codec/ffmpeg_option_check.h"
 #include "plan/codec_settings.h"
 #include "plan/draft.h"

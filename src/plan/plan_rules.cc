@@ -4,6 +4,7 @@
 #include <charconv>
 #include <map>
 
+#include "base/error.h"
 #include "plan/tensor_plan.h"
 
 namespace llmcodec {

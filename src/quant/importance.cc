@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "quant/tensor_names.h"

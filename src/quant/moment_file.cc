@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "quant/tensor_names.h"
 #include "tensor/json_text.h"
 

@@ -7,6 +7,7 @@
 #include "archive/carry_over.h"
 #include "archive/packing.h"
 #include "archive/part_names.h"
+#include "base/error.h"
 #include "base/limits.h"
 #include "base/output_guard.h"
 #include "llmcodec/model.h"
@@ -207,12 +208,12 @@ class Decompression {
   // The sink takes tensors in order: all coded ones are decoded in one run, so that threads work across
   // tensors, and those stored exactly are written when their turn comes.
   Status write_tensors() {
-    std::vector<std::string> names;
+    std::vector<DecodeTask> tasks;
     std::map<std::string, size_t> index;
     for (size_t i = 0; i < tensors_.size(); ++i) {
       if (!tensors_[i].coded) continue;
-      names.push_back(tensors_[i].info.name);
-      index[names.back()] = i;
+      tasks.push_back({.name = tensors_[i].info.name});
+      index[tasks.back().name] = i;
     }
     const BlockWork store = [&](const TensorDecoder& tensor, uint64_t,
                                 std::span<const float> weights) -> Result<BlockTaker> {
@@ -224,7 +225,7 @@ class Decompression {
         return sink_->write(i, bytes);
       });
     };
-    LLMC_RETURN_IF_ERROR(decode_tensors(*archive_, names, codecs_, options_.control, store));
+    LLMC_RETURN_IF_ERROR(decode_tensors(*archive_, tasks, codecs_, options_.control, store));
     return write_exact_before(tensors_.size());
   }
 
@@ -238,8 +239,10 @@ class Decompression {
   Result<std::vector<std::byte>> stored(size_t index, std::span<const float> weights) const {
     const Restored& tensor = tensors_[index];
     const bool refuse = !options_.saturate && is_narrower(tensor.info.dtype, restored_dtype(tensor.own));
-    auto bytes = store_weights(tensor.info.dtype, weights, refuse ? PastRange::kRefuse : PastRange::kClip);
-    if (!bytes.is_ok()) return std::move(bytes).error().in_tensor(tensor.info.name);
+    std::vector<std::byte> bytes(dtype_bytes(tensor.info.dtype, weights.size()).value_or(0));
+    Status status =
+        store_weights(tensor.info.dtype, weights, refuse ? PastRange::kRefuse : PastRange::kClip, bytes);
+    if (!status.is_ok()) return std::move(status).error().in_tensor(tensor.info.name);
     return bytes;
   }
 
@@ -251,19 +254,18 @@ class Decompression {
                                                                : write_converted(index, piece);
     };
     if (tensor.exact) return archive_->visit_exact(name, write);
-    const TensorRecord& record = archive_->description().tensors.at(name);
-    const auto data = record.parts.find(part_name::kData);
-    if (data != record.parts.end() && dtype_bytes(tensor.own, tensor.info.elements()) != data->second.bytes)
-      return error(ErrorKind::kCorrupt, "part 'data' has {} bytes", data->second.bytes).in_tensor(name);
     return archive_->visit_part(name, part_name::kData, write);
   }
 
   Status write_converted(size_t index, std::span<const std::byte> bytes) {
     const Restored& tensor = tensors_[index];
-    const auto converted = convert_exact(tensor.own, bytes, tensor.info.dtype,
-                                         options_.saturate ? PastRange::kClip : PastRange::kRefuse);
-    if (!converted.is_ok()) return Error(converted.error()).in_tensor(tensor.info.name);
-    return sink_->write(index, *converted);
+    const uint64_t elements =
+        bytes.size() / dtype_info(tensor.own).block_bytes * dtype_info(tensor.own).block_elements;
+    std::vector<std::byte> converted(dtype_bytes(tensor.info.dtype, elements).value_or(0));
+    Status status = convert_exact(tensor.own, bytes, tensor.info.dtype,
+                                  options_.saturate ? PastRange::kClip : PastRange::kRefuse, converted);
+    if (!status.is_ok()) return std::move(status).error().in_tensor(tensor.info.name);
+    return sink_->write(index, converted);
   }
 
   DecompressOptions options_;

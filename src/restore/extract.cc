@@ -3,11 +3,12 @@
 #include <span>
 
 #include "archive/part_names.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "base/ordered_run.h"
 #include "base/output_guard.h"
+#include "llmcodec/archive.h"
 #include "llmcodec/model.h"
-#include "restore/archived_rows.h"
 #include "restore/parallel_decode.h"
 #include "restore/weights_to_dtype.h"
 #include "tensor/safetensors.h"
@@ -61,20 +62,22 @@ Status write_stream(const ArchiveReader& archive, const std::string& tensor, con
   return archive.check_part(tensor, part_name::kBitstream, checksum);
 }
 
-Status extract_rows(const ArchiveReader& archive, const ExtractOptions& options) {
-  LLMC_ASSIGN_OR_RETURN(TensorInfo info, archived_tensor(archive, options.tensor));
-  CodecSet codecs = CodecSet::for_decoding(options.control.environment);
-  LLMC_ASSIGN_OR_RETURN(const TensorValues rows,
-                        read_archived_rows(archive, codecs, options.tensor, *options.rows));
-  info.dtype = restored_dtype(info.dtype);
-  info.shape = {rows.rows, rows.cols};
-  const auto bytes =
-      is_coded(archive, options.tensor)
-          ? store_weights(info.dtype, rows.values, PastRange::kClip)
-          : convert_exact(Dtype::kF32, std::as_bytes(std::span(rows.values)), info.dtype, PastRange::kRefuse);
-  if (!bytes.is_ok()) return Error(bytes.error()).in_tensor(options.tensor).in_file(options.input);
-  LLMC_ASSIGN_OR_RETURN(const auto sink, create_safetensors(options.output, {info}, {}));
-  LLMC_RETURN_IF_ERROR(sink->write(0, *bytes));
+// In the dtype that decompress() gives a safetensors file.
+Status extract_rows(const ExtractOptions& options) {
+  LLMC_ASSIGN_OR_RETURN(const Archive archive, Archive::open(options.input, options.control.environment));
+  LLMC_ASSIGN_OR_RETURN(const size_t tensor, archive.find(options.tensor));
+  const ArchivedTensor& info = archive.tensors()[tensor];
+  const auto own = dtype_from_name(info.dtype);
+  const Dtype dtype = own ? restored_dtype(*own) : Dtype::kF32;
+  const RowRange rows = *options.rows;
+  std::vector<std::byte> bytes;
+  if (rows.first < rows.last && rows.last <= info.rows)
+    bytes.resize((rows.last - rows.first) * info.cols * dtype_info(dtype).block_bytes);
+  LLMC_RETURN_IF_ERROR(archive.decode_rows(
+      tensor, rows, bytes, {dtype_info(dtype).name, options.control.threads, options.control.cancelled}));
+  const TensorInfo matrix{info.name, dtype, {rows.last - rows.first, info.cols}};
+  LLMC_ASSIGN_OR_RETURN(const auto sink, create_safetensors(options.output, {matrix}, {}));
+  LLMC_RETURN_IF_ERROR(sink->write(0, bytes));
   return sink->finish();
 }
 
@@ -83,8 +86,9 @@ Status extract_rows(const ArchiveReader& archive, const ExtractOptions& options)
 Status extract(const ExtractOptions& options) {
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(options.input));
   LLMC_RETURN_IF_ERROR(check_output_file(options.output, archive->all_files()));
-  if (options.rows) return extract_rows(*archive, options);
-  if (!is_coded(*archive, options.tensor))
+  if (options.rows) return extract_rows(options);
+  const auto record = archive->description().tensors.find(options.tensor);
+  if (record == archive->description().tensors.end() || is_verbatim(record->second))
     return error(ErrorKind::kInvalidArgument, "is not a coded tensor of this archive")
         .in_tensor(options.tensor)
         .in_file(options.input);

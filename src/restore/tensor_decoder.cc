@@ -7,6 +7,7 @@
 #include "archive/checksum.h"
 #include "archive/part_names.h"
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "base/limits.h"
 #include "coding/tensor_parts.h"
 
@@ -105,7 +106,8 @@ void TensorDecoder::list_blocks() {
 Result<std::vector<std::byte>> TensorDecoder::read_stream(const RowBlock& block) const {
   const auto sizes = std::span(stages_.codec.segment_bytes).subspan(block.first_segment, block.segments);
   std::vector<std::byte> stream(std::reduce(sizes.begin(), sizes.end(), uint64_t{0}));
-  LLMC_RETURN_IF_ERROR(archive_->read_part(name_, part_name::kBitstream, segment_begin_[block.first_segment], stream));
+  LLMC_RETURN_IF_ERROR(
+      archive_->read_part(name_, part_name::kBitstream, segment_begin_[block.first_segment], stream));
   return stream;
 }
 

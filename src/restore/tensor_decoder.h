@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One coded tensor of an archive, decoded by blocks of rows.
 //
-//   LLMC_ASSIGN_OR_RETURN(TensorDecoder tensor, TensorDecoder::open(archive, name, codecs, true));
+// Example (const ArchiveReader& archive, const std::string& name, CodecSet& codecs):
+//
+//   LLMC_ASSIGN_OR_RETURN(const TensorDecoder tensor, TensorDecoder::open(archive, name, codecs, true));
+//   const auto use_weights = [](std::span<const float> weights) {
+//     use(weights);
+//     return Status::ok();
+//   };
 //   std::vector<BlockDecoding> blocks;                             // the more, the faster: up to five times
-//   for (const RowBlock& block : tensor.blocks())
-//     blocks.push_back({&tensor, &block, [&](std::span<const float> weights) { ... }});
-//   decode_blocks(blocks);                                         // then look at each one's status
+//   for (const RowBlock& block : tensor.blocks()) blocks.push_back({&tensor, &block, use_weights});
+//   decode_blocks(blocks);
+//   for (BlockDecoding& block : blocks) LLMC_RETURN_IF_ERROR(std::move(block.status));
 #pragma once
 
 #include <functional>

@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "archive/part_names.h"
+#include "base/error.h"
 #include "llmcodec/model.h"
 #include "report/tensor_report.h"
 #include "restore/parallel_decode.h"
@@ -32,11 +33,11 @@ class Verification {
 
  private:
   Status check_coded() {
-    std::vector<std::string> names;
+    std::vector<DecodeTask> tasks;
     for (const TensorReport& tensor : report_.tensors) {
-      if (tensor.coded) names.push_back(tensor.name);
+      if (tensor.coded) tasks.push_back({.name = tensor.name});
     }
-    return decode_tensors(*archive_, names, codecs_, options_.control,
+    return decode_tensors(*archive_, tasks, codecs_, options_.control,
                           [&](const TensorDecoder& tensor, uint64_t first,
                               std::span<const float> weights) -> Result<BlockTaker> {
                             if (!report_.compared) return BlockTaker([] { return Status::ok(); });
@@ -63,8 +64,9 @@ class Verification {
   Status check_exact() {
     for (const auto& [name, record] : archive_->description().tensors) {
       if (!is_verbatim(record)) continue;
-      LLMC_RETURN_IF_ERROR(compare_exact(
-          name, [&](const PieceVisitor& visit) { return archive_->visit_part(name, part_name::kData, visit); }));
+      LLMC_RETURN_IF_ERROR(compare_exact(name, [&](const PieceVisitor& visit) {
+        return archive_->visit_part(name, part_name::kData, visit);
+      }));
     }
     for (const auto& [name, record] : archive_->description().exact) {
       LLMC_RETURN_IF_ERROR(

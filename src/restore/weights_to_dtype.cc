@@ -6,7 +6,9 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <vector>
 
+#include "base/error.h"
 #include "base/wider_vectors.h"
 
 namespace llmcodec {
@@ -84,37 +86,33 @@ bool is_narrower(Dtype dtype, Dtype own) {
   return largest_finite(dtype) < largest_finite(own);
 }
 
-Result<std::vector<std::byte>> store_weights(Dtype dtype, std::span<const float> weights, PastRange past) {
-  const auto size = dtype_bytes(dtype, weights.size());
-  if (!size) return error(ErrorKind::kInternal, "rows do not fill whole blocks");
+Status store_weights(Dtype dtype, std::span<const float> weights, PastRange past, std::span<std::byte> out) {
+  if (dtype_bytes(dtype, weights.size()) != out.size())
+    return error(ErrorKind::kInternal, "{} weights in {} do not fill {} bytes", weights.size(),
+                 dtype_info(dtype).name, out.size());
   const float largest = largest_float(dtype);
   if (past == PastRange::kRefuse) {
     if (const float found = largest_magnitude(weights); found > largest) return too_large(found, dtype);
   }
-  std::vector<std::byte> bytes(*size);
   std::array<float, 1024> clipped;  // whole blocks of every dtype; stays in the cache
   for (size_t first = 0; first < weights.size(); first += clipped.size()) {
     const auto piece = weights.subspan(first, std::min(clipped.size(), weights.size() - first));
     clip(piece, largest, clipped);
     const size_t begin = *dtype_bytes(dtype, first), end = *dtype_bytes(dtype, first + piece.size());
-    LLMC_RETURN_IF_ERROR(from_f32(dtype, std::span(clipped).first(piece.size()),
-                                  std::span(bytes).subspan(begin, end - begin)));
+    LLMC_RETURN_IF_ERROR(
+        from_f32(dtype, std::span(clipped).first(piece.size()), out.subspan(begin, end - begin)));
   }
-  return bytes;
+  return Status::ok();
 }
 
-Result<std::vector<std::byte>> convert_exact(Dtype own, std::span<const std::byte> bytes, Dtype dtype,
-                                             PastRange past) {
+Status convert_exact(Dtype own, std::span<const std::byte> bytes, Dtype dtype, PastRange past,
+                     std::span<std::byte> out) {
   const DtypeInfo& info = dtype_info(own);
   std::vector<float> weights(bytes.size() / info.block_bytes * info.block_elements);
   LLMC_RETURN_IF_ERROR(to_f32(own, bytes, weights));
   const double largest = clip_exact(own, bytes, dtype, weights);
   if (largest > 0 && past == PastRange::kRefuse) return too_large(largest, dtype);
-  const auto size = dtype_bytes(dtype, weights.size());
-  if (!size) return error(ErrorKind::kInternal, "values do not fill whole blocks");
-  std::vector<std::byte> converted(*size);
-  LLMC_RETURN_IF_ERROR(from_f32(dtype, weights, converted));
-  return converted;
+  return from_f32(dtype, weights, out);
 }
 
 }  // namespace llmcodec

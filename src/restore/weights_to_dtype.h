@@ -3,7 +3,6 @@
 #pragma once
 
 #include <span>
-#include <vector>
 
 #include "llmcodec/status.h"
 #include "tensor/dtype.h"
@@ -22,13 +21,13 @@ enum class PastRange {
   kRefuse,  // InvalidArgument: the weight was that large, and the dtype asked for cannot hold it
 };
 
-// Decoded weights, which were finite before they were coded. Clipped ones are finite, infinite ones too.
-// Internal when the weights do not fill whole blocks of `dtype`.
-Result<std::vector<std::byte>> store_weights(Dtype dtype, std::span<const float> weights, PastRange past);
+// Decoded weights, which were finite before they were coded: those that are infinite are clipped as well. Internal when
+// the weights do not fill whole blocks of `dtype`, or `out` has another size than they take.
+Status store_weights(Dtype dtype, std::span<const float> weights, PastRange past, std::span<std::byte> out);
 
-// A tensor stored exactly, or a piece of it in whole blocks, from its own dtype into another. What is infinite
-// or NaN stays so.
-Result<std::vector<std::byte>> convert_exact(Dtype own, std::span<const std::byte> bytes, Dtype dtype,
-                                             PastRange past);
+// A tensor stored exactly, or a piece of it in whole blocks, from its own dtype into another. What is infinite or NaN
+// stays so.
+Status convert_exact(Dtype own, std::span<const std::byte> bytes, Dtype dtype, PastRange past,
+                     std::span<std::byte> out);
 
 }  // namespace llmcodec

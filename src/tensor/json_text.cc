@@ -7,6 +7,8 @@
 
 #include "base/limits.h"
 
+#include "base/error.h"
+
 namespace llmcodec {
 namespace {
 

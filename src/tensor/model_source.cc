@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <set>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "tensor/shards.h"
 

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "tensor/json_text.h"

@@ -3,6 +3,7 @@
 
 #include "../tensor/tensor_test_files.h"
 #include "archive/archive_writer.h"
+#include "base/error.h"
 
 namespace llmcodec {
 namespace {

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "base/error.h"
 #include "base/file.h"
 
 namespace llmcodec {

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <thread>
 
+#include "base/error.h"
 #include "base/stopwatch.h"
 
 namespace llmcodec {

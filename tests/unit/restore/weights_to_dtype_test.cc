@@ -13,10 +13,10 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Stored and read back.
 std::vector<float> through(Dtype dtype, const std::vector<float>& weights) {
-  const auto bytes = store_weights(dtype, weights, PastRange::kClip);
-  EXPECT_TRUE(bytes.is_ok());
+  std::vector<std::byte> bytes(dtype_bytes(dtype, weights.size()).value());
+  EXPECT_TRUE(store_weights(dtype, weights, PastRange::kClip, bytes).is_ok());
   std::vector<float> back(weights.size());
-  EXPECT_TRUE(to_f32(dtype, *bytes, back).is_ok());
+  EXPECT_TRUE(to_f32(dtype, bytes, back).is_ok());
   return back;
 }
 
@@ -30,18 +30,20 @@ TEST(WeightsToDtype, coding_noise_past_the_range_stays_finite) {
   EXPECT_EQ(through(Dtype::kF8E4M3Fnuz, {kInfinity, 300}), (std::vector<float>{240, 240}));
 }
 
+Status refusing(Dtype dtype, const std::vector<float>& weights) {
+  std::vector<std::byte> bytes(dtype_bytes(dtype, weights.size()).value());
+  return store_weights(dtype, weights, PastRange::kRefuse, bytes);
+}
+
 TEST(WeightsToDtype, weights_that_were_too_large_before_are_refused_where_that_is_asked) {
   const std::vector<float> weights = {1, -1e6f, 70000, 2};
-  expect_error(store_weights(Dtype::kF16, weights, PastRange::kRefuse), ErrorKind::kInvalidArgument,
-               "reach 1000000");
-  expect_error(store_weights(Dtype::kF16, std::vector<float>{kInfinity}, PastRange::kRefuse),
-               ErrorKind::kInvalidArgument, "inf");
-  ASSERT_OK(store_weights(Dtype::kBF16, weights, PastRange::kRefuse));
-  ASSERT_OK(store_weights(Dtype::kF16, std::vector<float>{65504, -65504}, PastRange::kRefuse));
+  expect_error(refusing(Dtype::kF16, weights), ErrorKind::kInvalidArgument, "reach 1000000");
+  expect_error(refusing(Dtype::kF16, {kInfinity}), ErrorKind::kInvalidArgument, "inf");
+  ASSERT_OK(refusing(Dtype::kBF16, weights));
+  ASSERT_OK(refusing(Dtype::kF16, {65504, -65504}));
   const std::vector<float> block(32, 127 * 65504.0f), above(32, 127 * 65600.0f);
-  ASSERT_OK(store_weights(Dtype::kQ8_0, block, PastRange::kRefuse));
-  expect_error(store_weights(Dtype::kQ8_0, above, PastRange::kRefuse), ErrorKind::kInvalidArgument,
-               "Q8_0 ends");
+  ASSERT_OK(refusing(Dtype::kQ8_0, block));
+  expect_error(refusing(Dtype::kQ8_0, above), ErrorKind::kInvalidArgument, "Q8_0 ends");
   EXPECT_EQ(through(Dtype::kQ8_0, above), block);
 }
 
@@ -57,7 +59,8 @@ TEST(WeightsToDtype, what_is_narrower) {
 // Exact values of type T into another dtype, read back.
 template <class T>
 Result<std::vector<float>> converted(Dtype own, const std::vector<T>& values, Dtype dtype, PastRange past) {
-  LLMC_ASSIGN_OR_RETURN(const auto bytes, convert_exact(own, std::as_bytes(std::span(values)), dtype, past));
+  std::vector<std::byte> bytes(dtype_bytes(dtype, values.size()).value());
+  LLMC_RETURN_IF_ERROR(convert_exact(own, std::as_bytes(std::span(values)), dtype, past, bytes));
   std::vector<float> back(values.size());
   LLMC_RETURN_IF_ERROR(to_f32(dtype, bytes, back));
   return back;
@@ -93,7 +96,13 @@ TEST(WeightsToDtype, more_weights_than_one_piece_keep_their_places) {
 
 TEST(WeightsToDtype, rows_that_are_no_whole_blocks_are_our_own_mistake) {
   const std::vector<float> weights(33);
-  expect_error(store_weights(Dtype::kQ8_0, weights, PastRange::kClip), ErrorKind::kInternal, "whole blocks");
+  std::vector<std::byte> bytes(68);
+  for (const PastRange past : {PastRange::kClip, PastRange::kRefuse}) {
+    expect_error(store_weights(Dtype::kQ8_0, weights, past, bytes), ErrorKind::kInternal,
+                 "33 weights in Q8_0");
+    expect_error(store_weights(Dtype::kF16, weights, past, bytes), ErrorKind::kInternal,
+                 "do not fill 68 bytes");
+  }
 }
 
 TEST(WeightsToDtype, blocks_of_gguf_come_back_as_halves) {
