@@ -99,6 +99,19 @@ TEST_F(ArchiveTest, decodes_what_decompress_restores_from_wherever_it_is) {
   }
 }
 
+TEST_F(ArchiveTest, of_several_shards) {
+  CompressOptions sharded = options();
+  sharded.output = folder_.file("sharded");
+  sharded.shard_bytes = 200'000;
+  ASSERT_OK(compress(sharded));
+  for (const std::string& path : {sharded.output, sharded.output + "/model.safetensors.index.json"}) {
+    const auto archive = Archive::open(path);
+    ASSERT_OK(archive);
+    for (const TensorInfo& info : small_model())
+      EXPECT_TRUE(decoded(*archive, info.name) == restored(info.name)) << info.name;
+  }
+}
+
 TEST_F(ArchiveTest, many_threads_use_one_archive) {
   const auto archive = Archive::open(archive_);
   ASSERT_OK(archive);
