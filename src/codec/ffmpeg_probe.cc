@@ -25,6 +25,7 @@ Result<std::string> ask(const std::string& path, std::vector<std::string> argume
   options.arguments = std::move(arguments);
   options.timeout_seconds = 60;
   options.max_output_bytes = 1 << 24;
+  options.sandbox = ffmpeg_sandbox(0);
   LLMC_ASSIGN_OR_RETURN(const ProcessResult result, run_process(options));
   if (result.exit_code != 0) {
     return error(ErrorKind::kUnsupported, "'{}' does not run as ffmpeg does: {}", path,
@@ -152,6 +153,10 @@ Result<const FfmpegProgram*> find_ffmpeg(const CodecEnvironment& environment) {
     LLMC_ASSIGN_OR_RETURN(program, probe(path));
   }
   return static_cast<const FfmpegProgram*>(program.get());
+}
+
+Sandbox ffmpeg_sandbox(uint64_t work_bytes) {
+  return {.readable = {}, .address_space_bytes = (uint64_t{4} << 30) + work_bytes};
 }
 
 std::string summarise_ffmpeg_errors(const std::string& error_text) {
