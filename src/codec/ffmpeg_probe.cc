@@ -19,6 +19,11 @@ constexpr const char* kInstallHint =
     "put it in "
     "PATH or name it in LLMCODEC_FFMPEG";
 
+constexpr const char* kReadableHint =
+    "LLMCODEC_FFMPEG must name the program itself, not a script that starts it, and LD_LIBRARY_PATH its "
+    "libraries "
+    "where they are neither the system's nor in ../lib";
+
 Result<std::string> ask(const std::string& path, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), path);
   ProcessOptions options;
@@ -28,8 +33,8 @@ Result<std::string> ask(const std::string& path, std::vector<std::string> argume
   options.sandbox = ffmpeg_sandbox(0);
   LLMC_ASSIGN_OR_RETURN(const ProcessResult result, run_process(options));
   if (result.exit_code != 0) {
-    return error(ErrorKind::kUnsupported, "'{}' does not run as ffmpeg does: {}", path,
-                 summarise_ffmpeg_errors(result.error_text));
+    return error(ErrorKind::kUnsupported, "'{}' does not run as ffmpeg does (sandbox: {}; {}): {}", path,
+                 sandbox_state(), kReadableHint, summarise_ffmpeg_errors(result.error_text));
   }
   return std::string(reinterpret_cast<const char*>(result.output.data()), result.output.size());
 }

@@ -2,9 +2,12 @@
 #include "base/sandbox.h"
 
 #include <gtest/gtest.h>
+#include <seccomp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -33,7 +36,8 @@ class SandboxTest : public testing::Test {
   void SetUp() override {
     if (sandbox_state() != "landlock+seccomp") GTEST_SKIP() << "no sandbox here: " << sandbox_state();
     std::string pattern = (std::filesystem::path(testing::TempDir()) / "llmcodec-sandbox-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr) << pattern;
+    folder_ = pattern;
     restore_file();
   }
   void TearDown() override {
@@ -114,6 +118,22 @@ TEST_F(SandboxTest, pipes_and_threads_are_left) {
   EXPECT_EQ(probe("thread", "", Sandbox{.address_space_bytes = kMemory}).exit_code, 0);
 }
 
+TEST_F(SandboxTest, libraries_installed_with_a_program_are_read) {
+  for (const char* name : {"bin", "lib", "share"}) std::filesystem::create_directory(folder_ / name);
+  const std::string program = (folder_ / "bin" / "probe").string();
+  std::filesystem::copy_file(LLMCODEC_SANDBOX_PROBE, program);
+  for (const auto& [name, wanted] : {std::pair{"lib", 0}, {"share", EACCES}}) {
+    const std::string path = (folder_ / name / "file").string();
+    std::ofstream(path) << "text";
+    ProcessOptions options;
+    options.arguments = {program, "read", path};
+    options.sandbox = Sandbox{.address_space_bytes = kMemory};
+    const auto result = run_process(options);
+    ASSERT_TRUE(result.is_ok()) << result.error().to_string();
+    EXPECT_EQ(result->exit_code, wanted) << name;
+  }
+}
+
 // The sandbox is gone through by what a script executes.
 TEST_F(SandboxTest, it_holds_for_the_program_that_a_script_executes) {
   const std::string script = (folder_ / "script").string();
@@ -125,6 +145,26 @@ TEST_F(SandboxTest, it_holds_for_the_program_that_a_script_executes) {
   const auto result = run_process(options);
   ASSERT_TRUE(result.is_ok()) << result.error().to_string();
   EXPECT_EQ(result->exit_code, EACCES) << result->error_text;
+}
+
+// As a kernel without Landlock answers. In the child of a death test: a filter cannot be taken off again.
+void run_without_landlock() {
+  scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+  const bool loaded =
+      seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(landlock_create_ruleset), 0) == 0 &&
+      seccomp_load(filter) == 0;
+  const bool told = sandbox_state() == "none: Landlock: Function not implemented";
+  const Sandbox sandbox = {.address_space_bytes = kMemory};
+  // Were it there, this would be refused.
+  const bool runs = probe("inet", "", sandbox).exit_code == 0;
+  const bool limited = probe("memory", "300", sandbox).exit_code == ENOMEM;
+  std::fprintf(stderr, "loaded %d told %d runs %d limited %d\n", loaded, told, runs, limited);
+  std::exit(0);
+}
+
+TEST(SandboxMissing, a_system_without_it_is_told_of_and_has_the_limits) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a fresh process, which has not asked the kernel yet
+  EXPECT_EXIT(run_without_landlock(), testing::ExitedWithCode(0), "loaded 1 told 1 runs 1 limited 1");
 }
 
 }  // namespace
