@@ -74,12 +74,14 @@ json codec_json(const CodecStatus& codec) {
 Status run_codecs(Session& session) {
   const std::vector<CodecStatus> codecs = list_codecs(session.environment());
   if (!session.json()) {
-    session.print(codec_table(codecs));
+    session.print(codec_table(codecs) +
+                  fmt::format("\nSandbox of FFmpeg's processes: {}\n", codec_sandbox()));
     return Status::ok();
   }
   json list = json::array();
   for (const CodecStatus& codec : codecs) list.push_back(codec_json(codec));
-  session.print_json(json{{"codecs", list}}.dump(-1, ' ', false, json::error_handler_t::replace));
+  session.print_json(json{{"codecs", list}, {"sandbox", codec_sandbox()}}.dump(
+      -1, ' ', false, json::error_handler_t::replace));
   return Status::ok();
 }
 

@@ -28,6 +28,7 @@ Status run_verify(Session& session, VerifyOptions options) {
       fmt::format("{}: sound; {} parameters, {}, every checksum agrees; decoded in {}, peak memory {}\n",
                   options.input, grouped(report.parameters), coded_count(report.tensors),
                   short_duration(report.decode_seconds), short_bytes(peak_memory_bytes())));
+  session.print(fmt::format("sandbox of FFmpeg's processes: {}\n", report.sandbox));
   return Status::ok();
 }
 

@@ -101,4 +101,8 @@ struct CodecStatus {
 };
 std::vector<CodecStatus> list_codecs(const CodecEnvironment& environment);
 
+// How FFmpeg's processes are confined on this machine: "landlock+seccomp", or "none: REASON"
+// (docs/security.md).
+std::string codec_sandbox();
+
 }  // namespace llmcodec

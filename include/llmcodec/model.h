@@ -164,6 +164,7 @@ struct VerifyReport {
   uint64_t parameters = 0;
   bool compared = false;
   double relative_mse = 0, snr_db = 0, max_abs_error = 0, cosine = 1, decode_seconds = 0;
+  std::string sandbox;  // codec_sandbox(), of FFmpeg's processes where the archive needs them
   std::vector<TensorReport> tensors;
   std::string to_json() const;
 };

@@ -2,10 +2,12 @@
 #include "base/subprocess.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 
 extern char** environ;
@@ -29,26 +32,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kErrorTextBytes = 16384;
 constexpr size_t kPipeBytes = 1 << 20;
-
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor() { close(); }
-  int get() const { return fd_; }
-  bool is_open() const { return fd_ >= 0; }
-  void close() {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-  }
-
- private:
-  int fd_ = -1;
-};
 
 struct Pipe {
   Descriptor read_end, write_end;
@@ -92,25 +75,37 @@ struct Command {
   std::string path;
   std::vector<std::string> environment_text;
   std::vector<char*> argv, envp;
+  std::optional<PreparedSandbox> sandbox;
 };
 
-bool names_variable(const char* entry, const std::string& name) {
-  return std::strncmp(entry, name.c_str(), name.size()) == 0 && entry[name.size()] == '=';
+// Whether a variable of ours goes to a child. PATH: scripts look for programs there. LD_LIBRARY_PATH: a user who
+// has set it may have a program that does not start without it, and the libraries in it are the user's choice.
+bool is_kept(const std::string& entry, const std::vector<std::string>& more) {
+  const std::string name = entry.substr(0, entry.find('='));
+  if (name == "PATH" || name == "LD_LIBRARY_PATH") return true;
+  return std::any_of(more.begin(), more.end(), [&](const std::string& kept) {
+    return kept.ends_with('*') ? name.starts_with(kept.substr(0, kept.size() - 1)) : name == kept;
+  });
 }
 
-void fill_command(const ProcessOptions& options, Command* command) {
-  for (const std::string& argument : options.arguments)
-    command->argv.push_back(const_cast<char*>(argument.c_str()));
-  command->argv.push_back(nullptr);
-  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
-    const bool replaced = std::any_of(options.environment.begin(), options.environment.end(),
-                                      [&](const auto& pair) { return names_variable(*entry, pair.first); });
-    if (!replaced) command->environment_text.emplace_back(*entry);
+Result<Command> make_command(const ProcessOptions& options) {
+  if (options.arguments.empty()) return error(ErrorKind::kInvalidArgument, "no program to run");
+  Command command{find_program(options.arguments[0]), {"LANG=C"}, {}, {}, {}};
+  if (command.path.empty()) {
+    return error(ErrorKind::kUnsupported, "program '{}' not found or not executable", options.arguments[0]);
   }
-  for (const auto& [name, value] : options.environment)
-    command->environment_text.push_back(name + "=" + value);
-  for (std::string& entry : command->environment_text) command->envp.push_back(entry.data());
-  command->envp.push_back(nullptr);
+  for (const std::string& argument : options.arguments)
+    command.argv.push_back(const_cast<char*>(argument.c_str()));
+  command.argv.push_back(nullptr);
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    if (is_kept(*entry, options.kept_variables)) command.environment_text.emplace_back(*entry);
+  }
+  for (std::string& entry : command.environment_text) command.envp.push_back(entry.data());
+  command.envp.push_back(nullptr);
+  if (options.sandbox) {
+    LLMC_ASSIGN_OR_RETURN(command.sandbox, PreparedSandbox::prepare(*options.sandbox, command.path));
+  }
+  return command;
 }
 
 // A child that writes to a pipe closed by an early exit must not kill us: SIGPIPE is blocked in this thread
@@ -139,6 +134,12 @@ class SigpipeBlock {
   bool was_pending_ = false;
 };
 
+// What a child that could not run its program tells us.
+struct StartFailure {
+  bool in_sandbox = false;
+  int code = 0;  // errno; 0: the program runs
+};
+
 // Runs in the child: async-signal-safe calls only.
 [[noreturn]] void exec_child(const Pipes& pipes, const Command& command, const sigset_t& mask, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -146,11 +147,17 @@ class SigpipeBlock {
   ::dup2(pipes.input.read_end.get(), STDIN_FILENO);
   ::dup2(pipes.output.write_end.get(), STDOUT_FILENO);
   ::dup2(pipes.error.write_end.get(), STDERR_FILENO);
+  // Ours are closed by exec anyway; this takes those that other code in this process has left open. A kernel
+  // without it has no Landlock either, which is told.
+  ::syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
   ::signal(SIGPIPE, SIG_DFL);
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
-  ::execve(command.path.c_str(), command.argv.data(), command.envp.data());
-  const int code = errno;
-  [[maybe_unused]] const ssize_t written = ::write(pipes.exec_failure.write_end.get(), &code, sizeof code);
+  StartFailure failure;
+  failure.in_sandbox = command.sandbox && !command.sandbox->enter();
+  if (!failure.in_sandbox) ::execve(command.path.c_str(), command.argv.data(), command.envp.data());
+  failure.code = errno;
+  [[maybe_unused]] const ssize_t written =
+      ::write(pipes.exec_failure.write_end.get(), &failure, sizeof failure);
   ::_exit(127);
 }
 
@@ -279,14 +286,16 @@ class Exchange {
   std::vector<std::byte> buffer_;
 };
 
-// errno of a failed exec, 0 when the program runs.
-int read_exec_failure(const Pipe& pipe) {
-  int code = 0;
+// Waits until the child's program runs or cannot.
+Status check_start(const Pipe& pipe, const std::string& name) {
+  StartFailure failure;
   ssize_t n = 0;
   do {
-    n = ::read(pipe.read_end.get(), &code, sizeof code);
+    n = ::read(pipe.read_end.get(), &failure, sizeof failure);
   } while (n < 0 && errno == EINTR);
-  return n == static_cast<ssize_t>(sizeof code) ? code : 0;
+  if (n != static_cast<ssize_t>(sizeof failure)) return Status::ok();
+  return error(ErrorKind::kUnsupported, "{} '{}': {}", failure.in_sandbox ? "cannot confine" : "cannot run",
+               name, std::strerror(failure.code));
 }
 
 bool is_program(const std::string& path) {
@@ -303,12 +312,7 @@ Clock::time_point deadline_after(Clock::time_point start, double seconds) {
 }  // namespace
 
 Result<ProcessResult> run_process(const ProcessOptions& options) {
-  if (options.arguments.empty()) return error(ErrorKind::kInvalidArgument, "no program to run");
-  const std::string& name = options.arguments[0];
-  Command command{find_program(name), {}, {}, {}};
-  if (command.path.empty())
-    return error(ErrorKind::kUnsupported, "program '{}' not found or not executable", name);
-  fill_command(options, &command);
+  LLMC_ASSIGN_OR_RETURN(const Command command, make_command(options));
   LLMC_ASSIGN_OR_RETURN(Pipes pipes, make_pipes());
 
   const SigpipeBlock sigpipe;
@@ -316,7 +320,7 @@ Result<ProcessResult> run_process(const ProcessOptions& options) {
   const auto deadline = deadline_after(start, options.timeout_seconds);
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
-  if (pid < 0) return errno_error("cannot start '" + name + "'");
+  if (pid < 0) return errno_error("cannot start '" + options.arguments[0] + "'");
   if (pid == 0) exec_child(pipes, command, sigpipe.previous(), parent);
 
   Child child(pid);
@@ -324,9 +328,7 @@ Result<ProcessResult> run_process(const ProcessOptions& options) {
   pipes.output.write_end.close();
   pipes.error.write_end.close();
   pipes.exec_failure.write_end.close();
-  if (const int code = read_exec_failure(pipes.exec_failure); code != 0) {
-    return error(ErrorKind::kUnsupported, "cannot run '{}': {}", name, std::strerror(code));
-  }
+  LLMC_RETURN_IF_ERROR(check_start(pipes.exec_failure, options.arguments[0]));
 
   ProcessResult result;
   Exchange exchange(&pipes, options, &result);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Runs one program to its end: bytes in on its standard input, bytes out from its standard output, no
-// shell, no temporary file. The child is killed (and reaped) on time-out, on too much output, and
-// when this process dies.
+// shell, no temporary file. The child has no descriptors but these, and is killed (and reaped) on time-out, on
+// too much output, and when this process dies.
 //
 // Example:
 //
@@ -11,11 +11,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "base/sandbox.h"
 #include "llmcodec/status.h"
 
 namespace llmcodec {
@@ -25,7 +26,10 @@ struct ProcessOptions {
   std::span<const std::byte> input = {};   // written to its standard input, then closed
   double timeout_seconds = 3600;           // Limit error when passed
   uint64_t max_output_bytes = 1ull << 32;  // Limit error when passed
-  std::vector<std::pair<std::string, std::string>> environment = {};  // added to ours
+  // Variables of ours that it gets besides PATH and LD_LIBRARY_PATH ("CUDA_*": all that begin so). No others:
+  // environments hold passwords. LANG is C.
+  std::vector<std::string> kept_variables = {};
+  std::optional<Sandbox> sandbox = {};
   // Asked a few times a second; true kills the child and gives an Interrupted error.
   std::function<bool()> cancelled = {};
 };
@@ -38,7 +42,7 @@ struct ProcessResult {
   double wall_seconds = 0;
 };
 
-// Errors: Unsupported when the program does not exist or cannot be run, Limit as above, Io for pipes and
+// Errors: Unsupported when the program does not exist, cannot be run or cannot enter its sandbox, Limit as above, Io for pipes and
 // forks. A non-zero exit code is NOT an error here: the caller knows what it means.
 Result<ProcessResult> run_process(const ProcessOptions& options);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The registry: names to codecs. Our own codecs first; every other name is an encoder of FFmpeg's.
 #include "base/error.h"
+#include "base/sandbox.h"
 #include "codec/ffmpeg_codec.h"
 #include "codec/raw_codec.h"
 #include "codec/vvc_adapter.h"
@@ -32,6 +33,10 @@ std::vector<CodecStatus> list_codecs(const CodecEnvironment& environment) {
   list.push_back({vvc_codec_info(), true, true, {}});
   for (CodecStatus& status : list_ffmpeg_codecs(environment)) list.push_back(std::move(status));
   return list;
+}
+
+std::string codec_sandbox() {
+  return sandbox_state();
 }
 
 }  // namespace llmcodec

@@ -98,6 +98,8 @@ Result<ProcessResult> run_encoder(const EncoderSettings& settings, const FrameLa
   append(&options.arguments, std::move(encoder));
   append(&options.arguments, {"-f", settings.rule.muxer, "pipe:1"});
   options.max_output_bytes = kMaxSegmentBytes;
+  // libaom, the hungriest, takes 100 to 200 bytes for each byte of a frame.
+  options.sandbox = ffmpeg_sandbox(512 * options.input.size());
   return run_process(options);
 }
 
@@ -294,6 +296,7 @@ class FfmpegCodec final : public Codec {
     const uint64_t rows_factor = info_.quality.fixed_rate ? 4 : 1;
     options.max_output_bytes =
         (pictures + 1) * (uint64_t{layout.width} * layout.height * 3 * rows_factor + 1024);
+    options.sandbox = ffmpeg_sandbox(16 * options.max_output_bytes);
     LLMC_ASSIGN_OR_RETURN(ProcessResult result, run_process(options));
     if (result.exit_code != 0) {
       return error(ErrorKind::kCorrupt, "cannot decode {} stream of {} bytes: {}", info_.stream_format,

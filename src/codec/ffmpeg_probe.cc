@@ -22,16 +22,22 @@ constexpr const char* kInstallHint =
 
 constexpr double kMaxAnswerSeconds = 60;  // whatever time encoders and decoders are given
 
+constexpr const char* kReadableHint =
+    "LLMCODEC_FFMPEG must name the program itself, not a script that starts it, and LD_LIBRARY_PATH its "
+    "libraries "
+    "where they are neither the system's nor in ../lib";
+
 Result<std::string> ask(const std::string& path, double timeout_seconds, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), path);
   ProcessOptions options;
   options.arguments = std::move(arguments);
   options.timeout_seconds = std::min(timeout_seconds, kMaxAnswerSeconds);
   options.max_output_bytes = 1 << 24;
+  options.sandbox = ffmpeg_sandbox(0);
   LLMC_ASSIGN_OR_RETURN(const ProcessResult result, run_process(options));
   if (result.exit_code != 0) {
-    return error(ErrorKind::kUnsupported, "'{}' does not run as ffmpeg does: {}", path,
-                 summarise_ffmpeg_errors(result.error_text));
+    return error(ErrorKind::kUnsupported, "'{}' does not run as ffmpeg does (sandbox: {}; {}): {}", path,
+                 sandbox_state(), kReadableHint, summarise_ffmpeg_errors(result.error_text));
   }
   return std::string(reinterpret_cast<const char*>(result.output.data()), result.output.size());
 }
@@ -158,6 +164,10 @@ Result<const FfmpegProgram*> find_ffmpeg(const CodecEnvironment& environment) {
     LLMC_ASSIGN_OR_RETURN(program, probe(path, environment.timeout_seconds));
   }
   return static_cast<const FfmpegProgram*>(program.get());
+}
+
+Sandbox ffmpeg_sandbox(uint64_t work_bytes) {
+  return {.readable = {}, .address_space_bytes = (uint64_t{4} << 30) + work_bytes};
 }
 
 std::string summarise_ffmpeg_errors(const std::string& error_text) {

@@ -8,9 +8,11 @@
 //     return error(ErrorKind::kUnsupported, "{} has no libvvenc", ffmpeg->path);
 #pragma once
 
+#include <cstdint>
 #include <set>
 #include <string>
 
+#include "base/sandbox.h"
 #include "llmcodec/codec.h"
 #include "llmcodec/status.h"
 
@@ -29,6 +31,10 @@ struct FfmpegProgram {
 // a usable form). Limit when it does not answer within environment.timeout_seconds, or a minute. The result
 // lives as long as the process.
 Result<const FfmpegProgram*> find_ffmpeg(const CodecEnvironment& environment);
+
+// Every FFmpeg process runs in this. `work_bytes`: the memory that its pictures should need at most. The program
+// itself reserves 0.6 GB of addresses, and SVT-AV1 1.8 GB for its threads (decision 043).
+Sandbox ffmpeg_sandbox(uint64_t work_bytes);
 
 // The last lines of FFmpeg's error text that say something, joined by "; ", at most about 400 characters.
 std::string summarise_ffmpeg_errors(const std::string& error_text);

@@ -13,6 +13,11 @@
 namespace llmcodec {
 namespace {
 
+// What chooses and tunes a device. Not LLAMA_*: llama.cpp takes any of its options from there, and results would
+// differ from machine to machine.
+const std::vector<std::string> kDeviceVariables = {"HOME",   "GGML_*", "CUDA_*", "NVIDIA_*", "HIP_*",
+                                                   "ROCR_*", "HSA_*",  "VK_*",   "OMP_*"};
+
 std::string text_of(const ProcessResult& result) {
   std::string text(reinterpret_cast<const char*>(result.output.data()), result.output.size());
   if (!text.empty() && text.back() != '\n') text += '\n';
@@ -52,8 +57,9 @@ Result<std::string> find_llama_tool(const std::string& name, const std::string& 
 }
 
 Result<std::string> llama_tool_version(const std::string& program) {
-  LLMC_ASSIGN_OR_RETURN(ProcessResult result,
-                        run_process({.arguments = {program, "--version"}, .timeout_seconds = 60}));
+  LLMC_ASSIGN_OR_RETURN(ProcessResult result, run_process({.arguments = {program, "--version"},
+                                                           .timeout_seconds = 60,
+                                                           .kept_variables = kDeviceVariables}));
   return parse_version(text_of(result));
 }
 
@@ -66,6 +72,7 @@ Result<std::string> run_llama_tool(const std::string& program, std::vector<std::
   }
   LLMC_ASSIGN_OR_RETURN(ProcessResult result, run_process({.arguments = arguments,
                                                            .timeout_seconds = settings.timeout_seconds,
+                                                           .kept_variables = kDeviceVariables,
                                                            .cancelled = settings.cancelled}));
   std::string text = text_of(result);
   if (result.exit_code != 0) {

@@ -141,7 +141,10 @@ std::string InspectReport::to_json() const {
 }
 
 std::string VerifyReport::to_json() const {
-  json value = {{"parameters", parameters}, {"compared", compared}, {"decode_seconds", decode_seconds}};
+  json value = {{"parameters", parameters},
+                {"compared", compared},
+                {"decode_seconds", decode_seconds},
+                {"sandbox", sandbox}};
   if (compared) {
     value["snr_db"] = finite(snr_db);
     value["relative_mse"] = finite(relative_mse);

@@ -19,6 +19,7 @@ class Verification {
   Result<VerifyReport> run() {
     LLMC_ASSIGN_OR_RETURN(archive_, ArchiveReader::open(options_.input));
     report_.compared = !options_.against.empty();
+    report_.sandbox = codec_sandbox();
     if (report_.compared) {
       LLMC_ASSIGN_OR_RETURN(original_, open_model(options_.against));
     }

@@ -28,7 +28,7 @@ class JsonOutput(CliTest):
         self.ok("compress", self.path("moe.safetensors"), "-o", self.out, "--codec", "raw")
         self.has(self.json("decompress", self.out, "-o", self.path("d.safetensors")), "parameters", "bytes", "decode_seconds", "wall_seconds")
         self.has(self.json("verify", self.out, "--against", self.path("moe.safetensors")), "snr_db", "relative_mse", "max_abs_error",
-                 "cosine", "decode_seconds", "tensors")
+                 "cosine", "decode_seconds", "tensors", "sandbox")
         self.has(self.json("inspect", self.out), "parameters", "bytes", "bpw", "bpw_weights", "tensors", "command", "writer")
         self.has(self.json("plan", self.path("moe.safetensors"), "--bpw", "4"), "plan", "predicted_bytes", "predicted_bpw",
                  "predicted_snr_db", "predicted_seconds")
@@ -55,6 +55,14 @@ class JsonOutput(CliTest):
         rows = rows["codecs"] if isinstance(rows, dict) else rows
         names = {row["name"] for row in rows}
         self.assertLessEqual({"raw", "vvc"}, names)
+
+    def test_sandbox_is_named_by_codecs_and_verify(self):
+        state = self.json("codecs")["sandbox"]
+        self.assertRegex(state, r"^(landlock\+seccomp|none: .+)$")
+        self.ok("compress", self.path("moe.safetensors"), "-o", self.out, "--codec", "raw")
+        self.assertEqual(self.json("verify", self.out)["sandbox"], state)
+        for command in (["codecs"], ["verify", self.out]):
+            self.assertIn(state, self.ok(*command).stdout)
 
     def test_bench_of_own_codec(self):
         report = self.json("bench", "--codecs", "vvc", "--bpw", "2.3", "--size", "256x256")

@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
+#include <map>
+#include <sstream>
 #include <thread>
 
 #include "base/error.h"
@@ -95,14 +98,34 @@ TEST(Subprocess, missing_program_is_unsupported) {
   }
 }
 
-TEST(Subprocess, environment_is_added_and_replaced) {
-  ::setenv("LLMC_TEST_KEEP", "kept", 1);
-  ::setenv("LLMC_TEST_REPLACE", "old", 1);
-  ProcessOptions options = shell("echo $LLMC_TEST_KEEP $LLMC_TEST_REPLACE $LLMC_TEST_NEW");
-  options.environment = {{"LLMC_TEST_REPLACE", "new"}, {"LLMC_TEST_NEW", "a b"}};
+TEST(Subprocess, the_environment_is_small) {
+  for (const char* name : {"LLMC_TEST_SECRET", "LLMC_TEST_KEPT", "LLMC_GROUP_A", "LLMC_GROUPS"})
+    ::setenv(name, name, 1);
+  ::setenv("LC_ALL", "C.UTF-8", 1);
+  ProcessOptions options = shell("exec env");
+  options.kept_variables = {"LLMC_TEST_KEPT", "LLMC_GROUP_*"};
   const auto result = run_process(options);
   ASSERT_TRUE(result.is_ok()) << result.error().to_string();
-  EXPECT_EQ(text(result->output), "kept new a b\n");
+  std::istringstream lines(text(result->output));
+  std::map<std::string, std::string> environment;
+  for (std::string line; std::getline(lines, line);)
+    environment[line.substr(0, line.find('='))] = line.substr(line.find('=') + 1);
+  for (const char* of_the_shell : {"PWD", "OLDPWD", "SHLVL", "_", "LD_LIBRARY_PATH"})
+    environment.erase(of_the_shell);
+  const std::map<std::string, std::string> wanted = {{"LANG", "C"},
+                                                     {"LLMC_GROUP_A", "LLMC_GROUP_A"},
+                                                     {"LLMC_TEST_KEPT", "LLMC_TEST_KEPT"},
+                                                     {"PATH", std::getenv("PATH")}};
+  EXPECT_EQ(environment, wanted);
+}
+
+TEST(Subprocess, descriptors_left_open_by_others_are_not_inherited) {
+  const int left_open = ::dup2(1, 77);  // without close-on-exec
+  ASSERT_EQ(left_open, 77);
+  const auto result = run_process(shell("[ -e /proc/self/fd/1 ] && ! [ -e /proc/self/fd/77 ]"));
+  ::close(left_open);
+  ASSERT_TRUE(result.is_ok()) << result.error().to_string();
+  EXPECT_EQ(result->exit_code, 0);
 }
 
 TEST(Subprocess, killed_by_a_signal) {

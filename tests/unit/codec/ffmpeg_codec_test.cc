@@ -3,7 +3,9 @@
 // an encoder is absent.
 #include "codec/ffmpeg_codec.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -11,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/descriptor.h"
 #include "base/subprocess.h"
 #include "codec/ffmpeg_encoders.h"
 #include "codec/ffmpeg_probe.h"
@@ -168,8 +171,16 @@ class FfmpegScript : public testing::Test {
     real_ = (*real)->path;
     std::string pattern = (std::filesystem::path(testing::TempDir()) / "llmcodec-script-XXXXXX").string();
     folder_ = ::mkdtemp(pattern.data());
+    // The sandbox lets the script run what lies in these folders.
+    if (const char* path = std::getenv("LD_LIBRARY_PATH")) library_path_ = path;
+    const std::string real_folder = std::filesystem::path(real_).parent_path().string();
+    ::setenv("LD_LIBRARY_PATH", (folder_.string() + ":" + real_folder).c_str(), 1);
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
+  void TearDown() override {
+    if (real_.empty()) return;
+    std::filesystem::remove_all(folder_);
+    library_path_ ? ::setenv("LD_LIBRARY_PATH", library_path_->c_str(), 1) : ::unsetenv("LD_LIBRARY_PATH");
+  }
   // The path of a script that does `before` and then what FFmpeg does.
   std::string script(const std::string& before) const {
     const std::filesystem::path program = folder_ / "ffmpeg";
@@ -177,26 +188,34 @@ class FfmpegScript : public testing::Test {
     std::filesystem::permissions(program, std::filesystem::perms::owner_all);
     return program.string();
   }
-  std::filesystem::path folder_ = testing::TempDir();
+  std::filesystem::path folder_;
   std::string real_;
+  std::optional<std::string> library_path_;
 };
 
-// As libvvenc does now and then: ends well, gives nothing. `runs` files in the folder are as many such runs.
+// As libvvenc does now and then: ends well, gives nothing. The sandbox lets the script write nothing, so what its
+// next runs do stands in a named pipe, a line for each.
 TEST_F(FfmpegScript, a_run_without_output_is_run_again) {
-  const std::string program =
-      script("for run in '" + folder_.string() +
-             "'/empty*; do\n  [ -e \"$run\" ] && rm \"$run\" && exec cat >/dev/null\ndone");
+  const std::string plan = (folder_ / "plan").string();
+  ASSERT_EQ(::mkfifo(plan.c_str(), 0600), 0);
+  const Descriptor pipe(::open(plan.c_str(), O_RDWR | O_CLOEXEC));
+  const auto next_runs = [&](const std::string& runs) {
+    return ::write(pipe.get(), runs.data(), runs.size()) == static_cast<ssize_t>(runs.size());
+  };
+  const std::string program = script("case \"$*\" in *pipe:0*) read -r run < '" + plan +
+                                     "'\n[ $run = empty ] && exec cat >&2 ;; esac");
+  ASSERT_TRUE(next_runs("full\nfull\n"));  // the trial, and the first
   const auto codec = open_codec("libx264", {.ffmpeg = program});
   ASSERT_TRUE(codec.is_ok()) << codec.error().to_string();
   const PictureFormat format{64, 64, 8};
   const std::vector<Plane> planes = smooth_planes(format, 2);
   const auto wanted = codec.value()->encode(views(planes), format, 20);
   ASSERT_TRUE(wanted.is_ok()) << wanted.error().to_string();
-  for (const char* run : {"empty1", "empty2"}) std::ofstream(folder_ / run) << "";
+  ASSERT_TRUE(next_runs("empty\nempty\nfull\n"));
   const auto again = codec.value()->encode(views(planes), format, 20);
   ASSERT_TRUE(again.is_ok()) << again.error().to_string();
   EXPECT_EQ(*again, *wanted);
-  for (const char* run : {"empty1", "empty2", "empty3"}) std::ofstream(folder_ / run) << "";
+  ASSERT_TRUE(next_runs("empty\nempty\nempty\n"));
   const auto never = codec.value()->encode(views(planes), format, 20);
   ASSERT_FALSE(never.is_ok());
   EXPECT_EQ(never.error().kind, ErrorKind::kUnsupported);
@@ -204,31 +223,44 @@ TEST_F(FfmpegScript, a_run_without_output_is_run_again) {
 
 // What an archive says of its codec: the name counts, the options must not even be seen by FFmpeg.
 TEST_F(FfmpegScript, options_are_not_given_to_the_decoder) {
-  const std::string log = (folder_ / "log").string();
-  const CodecEnvironment environment = {.ffmpeg = script("echo \"$@\" >> '" + log + "'"),
-                                        .decode_only = true};
+  // The script tells its arguments by its error text.
+  const CodecEnvironment environment = {
+      .ffmpeg = script("case \"$*\" in *pipe:0*) echo \"$*\" >&2; exit 1 ;; esac"), .decode_only = true};
   const PictureFormat format{64, 64, 8};
-  const std::vector<Plane> planes = smooth_planes(format, 2);
-  const auto encoder = open_codec("libx264", {});
-  ASSERT_TRUE(encoder.is_ok()) << encoder.error().to_string();
-  const auto stream = encoder.value()->encode(views(planes), format, 20);
-  ASSERT_TRUE(stream.is_ok()) << stream.error().to_string();
-  ASSERT_TRUE(find_ffmpeg(environment).is_ok());
-  std::filesystem::remove(log);
+  const std::vector<std::byte> stream(100);
   for (const char* options : {":y=evil", ":i=evil,map=1:0", ":profile=evil", ":evil", ":evil\\"}) {
     const auto codec = open_codec(std::string("libx264") + options, environment);
     ASSERT_TRUE(codec.is_ok()) << codec.error().to_string();
     EXPECT_EQ(codec.value()->spec(), "libx264");
-    ASSERT_TRUE(decode(*codec.value(), *stream, format, 2).is_ok());
-    EXPECT_FALSE(codec.value()->encode(views(planes), format, 20).is_ok());
+    const auto decoded = decode(*codec.value(), stream, format, 2);
+    ASSERT_FALSE(decoded.is_ok());
+    const std::string& arguments = decoded.error().message;
+    EXPECT_EQ(arguments.find("evil"), std::string::npos) << arguments;
+    EXPECT_NE(arguments.find(" -f h264 -i pipe:0 "), std::string::npos) << arguments;
+    EXPECT_LT(arguments.find(" -protocol_whitelist pipe "), arguments.find(" -i pipe:0 ")) << arguments;
+    EXPECT_FALSE(codec.value()->encode(views(smooth_planes(format, 2)), format, 20).is_ok());
   }
-  std::ifstream lines(log);
-  int runs = 0;
-  for (std::string line; std::getline(lines, line); ++runs) {
-    EXPECT_EQ(line.find("evil"), std::string::npos) << line;
-    EXPECT_LT(line.find(" -protocol_whitelist pipe "), line.find(" -f h264 -i pipe:0 ")) << line;
-  }
-  EXPECT_EQ(runs, 5);
+}
+
+// Of probing, trying, encoding and decoding, each in its turn.
+TEST_F(FfmpegScript, every_process_is_confined) {
+  if (sandbox_state() != "landlock+seccomp") GTEST_SKIP() << "no sandbox here: " << sandbox_state();
+  const std::string touched = (folder_ / "touched").string();
+  const std::string secret = (std::filesystem::path(testing::TempDir()) / "llmcodec-secret").string();
+  std::ofstream(secret) << "secret";
+  // A shell without a sandbox would write the one and read the other.
+  const std::string program = script("[ -z \"$HOME\" ] || exit 5\necho > '" + touched +
+                                     "' && exit 6\nread -r line < '" + secret + "' && exit 7");
+  const auto codec = open_codec("libx264", {.ffmpeg = program});
+  ASSERT_TRUE(codec.is_ok()) << codec.error().to_string();
+  const PictureFormat format{64, 64, 8};
+  const std::vector<Plane> planes = smooth_planes(format, 2);
+  const auto stream = codec.value()->encode(views(planes), format, 20);
+  ASSERT_TRUE(stream.is_ok()) << stream.error().to_string();
+  const auto decoded = decode(*codec.value(), *stream, format, 2);
+  EXPECT_TRUE(decoded.is_ok()) << decoded.error().to_string();
+  EXPECT_FALSE(std::filesystem::exists(touched));
+  std::filesystem::remove(secret);
 }
 
 TEST_F(FfmpegScript, no_option_becomes_another_output) {
