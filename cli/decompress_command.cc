@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "base/error.h"
 #include "commands.h"
 #include "text_format.h"
 
@@ -41,6 +42,8 @@ void add_decompress(CLI::App& app, Session& session) {
   one_of(command->add_option("--dtype", options->dtype,
                              "of the coded tensors; default: each tensor's own, F16 for GGUF blocks"),
          {"f32", "f16", "bf16", "q8_0"});
+  command->add_flag("--saturate", options->saturate,
+                    "clip weights that --dtype cannot hold; default: they are an error");
   one_of(command->add_option("--format", options->format,
                              "default: that of the source; gguf only from GGUF sources"),
          {"safetensors", "gguf"});

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "base/error.h"
 #include "llmcodec/importance.h"
 
 #include "commands.h"

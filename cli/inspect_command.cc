@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "base/error.h"
 #include "commands.h"
 #include "tensor_table.h"
 #include "text_format.h"

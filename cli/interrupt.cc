@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "interrupt.h"
 
-#include <unistd.h>
-
 #include <atomic>
 #include <csignal>
-
-#include "exit_code.h"
 
 namespace llmcodec::cli {
 namespace {
@@ -18,14 +14,6 @@ void set_flag(int) {
   interrupt_flag = true;
 }
 
-// Only what a signal handler may call.
-void end_on_bus_error(int) {
-  constexpr char kMessage[] =
-      "llmcodec: error: an input file became shorter, or could not be read, while it was in use\n";
-  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kMessage, sizeof(kMessage) - 1);
-  ::_exit(exit_code(ErrorKind::kIo));
-}
-
 }  // namespace
 
 void catch_interrupts() {
@@ -35,12 +23,6 @@ void catch_interrupts() {
   action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
   sigemptyset(&action.sa_mask);
   for (const int number : {SIGINT, SIGTERM}) sigaction(number, &action, nullptr);
-}
-
-void explain_bus_errors() {
-  struct sigaction action = {};
-  action.sa_handler = end_on_bus_error;
-  sigaction(SIGBUS, &action, nullptr);
 }
 
 bool interrupted() {

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SIGINT and SIGTERM ask the command at work to stop in good order; a second signal kills the process. SIGBUS
-// is how the system says that a mapped input file became shorter, or its disk went away.
+// SIGINT and SIGTERM ask the command at work to stop in good order; a second signal kills the process.
 #pragma once
 
 namespace llmcodec::cli {
 
 // Installs the handlers; without it signals end the process at once. Call it once, before threads start.
 void catch_interrupts();
-
-// From now on SIGBUS ends the process with one clear line and the exit code of an I/O error.
-void explain_bus_errors();
 
 // True after the first signal; thread-safe. False for ever when catch_interrupts() was not called.
 bool interrupted();

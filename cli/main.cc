@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The `llmcodec` program: language-model tensors stored as video, and back. docs/cli.md is its manual.
-#include <bit>
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <new>
+#include <sstream>
+#include <system_error>
 
+#include "base/error.h"
 #include "commands.h"
 #include "exit_code.h"
-#include "interrupt.h"
+#include "llmcodec/version.h"
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -15,9 +20,6 @@
 
 namespace llmcodec::cli {
 namespace {
-
-static_assert(std::endian::native == std::endian::little,
-              "tensors, samples and scales are read in place: little-endian only");
 
 constexpr const char* kDescription =
     "llmcodec: language models stored as video. Tensors become pictures, a video codec makes them small at "
@@ -38,6 +40,21 @@ void keep_freed_memory() {
   mallopt(M_MMAP_THRESHOLD, 64 << 20);
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
 #endif
+}
+
+// A file that is opened while one of these is closed would take its number, and what is printed would go into
+// that file. Opened for reading only, the stand-in refuses to be written to, as a closed stream does.
+void open_standard_streams() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(descriptor, F_GETFD) >= 0) continue;
+    [[maybe_unused]] const int opened = ::open("/dev/null", O_RDONLY);  // the lowest free number: this one
+  }
+}
+
+// One line, from the handlers of last resort.
+int say(ErrorKind kind, const std::string& message) {
+  std::fputs(("llmcodec: error: " + message + "\n").c_str(), stderr);
+  return exit_code(kind);
 }
 
 void declare(CLI::App& app, Session& session) {
@@ -62,6 +79,13 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& failure, int argc,
                given.empty() ? "" : given.front()->get_name() + " ");
 }
 
+// The exit code.
+int end(Session& session, const Status& status) {
+  if (!status.is_ok()) return session.report(status.error());
+  const Status printed = session.check_printed();
+  return printed.is_ok() ? 0 : session.report(printed.error());
+}
+
 int run(int argc, const char* const* argv) {
   Session session(argc, argv);
   CLI::App app(kDescription, "llmcodec");
@@ -69,13 +93,13 @@ int run(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& failure) {
-    if (failure.get_exit_code() == 0) return app.exit(failure);  // --help, --version
-    return session.report(usage_error(app, failure, argc, argv));
+    if (failure.get_exit_code() != 0) return session.report(usage_error(app, failure, argc, argv));
+    std::ostringstream text;
+    app.exit(failure, text, text);  // --help, --version
+    session.print(text.str());
+    return end(session, Status::ok());
   }
-  const Status status = session.run()();
-  if (!status.is_ok()) return session.report(status.error());
-  if (std::fflush(stdout) != 0) return session.report(errno_error("cannot write the results"));
-  return 0;
+  return end(session, session.run()());
 }
 
 }  // namespace
@@ -84,15 +108,16 @@ int run(int argc, const char* const* argv) {
 int main(int argc, char** argv) {
   // A file that grows past the limit of the system is then an error of write(), with a message.
   std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);  // likewise for a pipe that nobody reads any more
+  llmcodec::cli::open_standard_streams();
   llmcodec::cli::keep_freed_memory();
-  llmcodec::cli::explain_bus_errors();
   try {
     return llmcodec::cli::run(argc, argv);
   } catch (const std::bad_alloc&) {
-    std::fputs("llmcodec: error: out of memory\n", stderr);
-    return llmcodec::cli::exit_code(llmcodec::ErrorKind::kLimit);
+    return llmcodec::cli::say(llmcodec::ErrorKind::kLimit, "out of memory");
+  } catch (const std::system_error& failure) {  // threads, and what is left of std::filesystem
+    return llmcodec::cli::say(llmcodec::ErrorKind::kIo, failure.what());
   } catch (const std::exception& failure) {
-    std::fprintf(stderr, "llmcodec: error: internal: %s\n", failure.what());
-    return llmcodec::cli::exit_code(llmcodec::ErrorKind::kInternal);
+    return llmcodec::cli::say(llmcodec::ErrorKind::kInternal, std::string("internal: ") + failure.what());
   }
 }

@@ -24,6 +24,11 @@ size_t terminal_width() {
   return size.ws_col;
 }
 
+// Where it cannot be written, the stream remembers: Session::check_printed() looks in the end.
+void show(const std::string& text) {
+  std::fputs(text.c_str(), stderr);
+}
+
 }  // namespace
 
 uint64_t peak_memory_bytes() {
@@ -52,10 +57,10 @@ void ProgressLine::update(const Progress& progress) {
     size_t cut = std::min(text.size(), terminal_width_ - 1);
     while (cut > 0 && cut < text.size() && (text[cut] & 0xc0) == 0x80) --cut;
     text.resize(cut);
-    fmt::print(stderr, "\r\x1b[K{}", text);
+    show("\r\x1b[K" + text);
     shown_ = true;
   } else {
-    fmt::print(stderr, "{}\n", text);
+    show(text + "\n");
   }
   std::fflush(stderr);
 }
@@ -63,7 +68,7 @@ void ProgressLine::update(const Progress& progress) {
 void ProgressLine::note(const std::string& text) {
   const std::scoped_lock lock(mutex_);
   erase_line();
-  fmt::print(stderr, "{}\n", text);
+  show(text + "\n");
 }
 
 void ProgressLine::clear() {
@@ -72,7 +77,7 @@ void ProgressLine::clear() {
 }
 
 void ProgressLine::erase_line() {
-  if (shown_) fmt::print(stderr, "\r\x1b[K");
+  if (shown_) show("\r\x1b[K");
   shown_ = false;
 }
 

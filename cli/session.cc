@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/error.h"
 #include "exit_code.h"
 #include "interrupt.h"
 
@@ -77,8 +78,7 @@ void Session::add_shared_options(CLI::App& command, SharedOptions shared) {
   }
   if (shared.timeout) {
     command
-        .add_option("--timeout", environment_.timeout_seconds,
-                    "seconds that one encoder or decoder process may take")
+        .add_option("--timeout", environment_.timeout_seconds, "seconds that one process of ffmpeg may take")
         ->type_name("S")
         ->check(positive_number())
         ->capture_default_str()
@@ -117,7 +117,8 @@ std::string Session::recorded_command() const {
 
 void Session::print(const std::string& text) {
   if (progress_) progress_->clear();
-  fmt::print("{}", text);
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return;
+  if (!print_failure_) print_failure_ = errno_error("cannot write to standard output");
 }
 
 void Session::print_json(const std::string& object) {
@@ -128,7 +129,14 @@ void Session::print_json(const std::string& object) {
 
 void Session::note(const std::string& text) {
   if (progress_) progress_->clear();
-  if (!quiet_) fmt::print(stderr, "{}\n", text);
+  if (!quiet_) std::fputs((text + "\n").c_str(), stderr);
+}
+
+Status Session::check_printed() const {
+  if (print_failure_) return *print_failure_;
+  // stderr has no buffer, and it remembers every failure.
+  if (std::ferror(stderr) != 0) return error(ErrorKind::kIo, "cannot write to standard error");
+  return Status::ok();
 }
 
 int Session::report(const Error& failure) {
@@ -137,8 +145,9 @@ int Session::report(const Error& failure) {
   // A child process that the same signal ended reports it in other words.
   if (interrupted() && shown.kind != ErrorKind::kInterrupted)
     shown = error(ErrorKind::kInterrupted, "interrupted");
-  if (json_) fmt::print("{}\n", dump(error_to_json(shown)));
-  fmt::print(stderr, "llmcodec: error: {}\n", one_line(shown.to_string()));
+  // The exit code tells of the failure even where these texts do not arrive.
+  if (json_) print(dump(error_to_json(shown)) + "\n");
+  std::fputs(fmt::format("llmcodec: error: {}\n", one_line(shown.to_string())).c_str(), stderr);
   return exit_code(shown.kind);
 }
 

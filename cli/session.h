@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,11 +46,15 @@ class Session {
   // What the archive records: the command line without the options that do not change the archive.
   std::string recorded_command() const;
 
-  // Standard output; both end the progress line first. print_json adds "peak_bytes" to a JSON object.
+  // Standard output; both end the progress line first. print_json adds "peak_bytes" to a JSON object. What
+  // could not be written makes check_printed() fail.
   void print(const std::string& text);
   void print_json(const std::string& object);
   // A message on standard error that --quiet leaves out.
   void note(const std::string& text);
+  // At the end of a run: Io error when a text for standard output or standard error did not get there (a full
+  // disk, a closed stream, a pipe that nobody reads any more).
+  Status check_printed() const;
   // "llmcodec: error: ..." in one line, as JSON too where asked for. Returns the exit code.
   int report(const Error& error);
 
@@ -61,6 +66,7 @@ class Session {
   bool json_ = false, quiet_ = false;
   CodecEnvironment environment_;
   std::unique_ptr<ProgressLine> progress_;
+  std::optional<Error> print_failure_;
   std::function<Status()> run_;
 };
 

@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/error.h"
+
 namespace llmcodec::cli {
 bool is_gguf_file(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/error.h"
+
 namespace llmcodec::cli {
 namespace {
 

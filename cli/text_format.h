@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "llmcodec/status.h"
 
 namespace llmcodec::cli {

@@ -2,6 +2,9 @@
 
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+# What the shared library shows is what LLMCODEC_API marks.
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 if(PROJECT_IS_TOP_LEVEL)
   set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
   if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
@@ -19,7 +22,6 @@ add_library(llmcodec_flags INTERFACE)
 # -ffp-contract=off: the same floating-point results on every processor, and so the same bytes.
 target_compile_options(llmcodec_flags INTERFACE -Wall -Wextra -Wshadow -Werror -ffp-contract=off)
 target_include_directories(llmcodec_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
-target_compile_definitions(llmcodec_flags INTERFACE LLMCODEC_VERSION="${PROJECT_VERSION}")
 if(LLMCODEC_SANITIZE)
   target_compile_options(llmcodec_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all
                                                   -fno-omit-frame-pointer)

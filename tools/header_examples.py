@@ -13,7 +13,8 @@ An example is a comment of this form; in parentheses stand the things that it us
 
 Each becomes the body of a function that returns a Status, in the header's own namespace, and the compiler's messages
 name the header and the line. `use()` takes anything and stands for whatever a caller does. Lines `#include "..."` of
-an example move to the top. An ellipsis is an error, as is C++ in a header's comment that is no example.
+an example move to the top. An ellipsis is an error, as is C++ in a header's comment that is no example. Highway's
+"-inl.h" files, which cannot be included alone, are left out.
 """
 import pathlib
 import re
@@ -66,7 +67,8 @@ def function_of(number, example, namespace):
 def main():
     output, folders = pathlib.Path(sys.argv[1]), sys.argv[2:]
     includes, functions, count = [], [], 0
-    for header in sorted(path for folder in folders for path in (ROOT / folder).glob("**/*.h")):
+    headers = (path for folder in folders for path in (ROOT / folder).glob("**/*.h"))
+    for header in sorted(path for path in headers if not path.name.endswith("-inl.h")):
         text = header.read_text(encoding="utf-8")
         for example in list(examples_of(header.relative_to(ROOT), text.splitlines())):
             if not example.code:

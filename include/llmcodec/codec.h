@@ -82,7 +82,7 @@ class Codec {
 
 struct CodecEnvironment {
   std::string ffmpeg;             // path of the ffmpeg program; empty: $LLMCODEC_FFMPEG, then PATH
-  double timeout_seconds = 3600;  // of one encoder or decoder process
+  double timeout_seconds = 3600;  // of one process of the ffmpeg program
   // For specs that come with an archive: their options are not looked at, and no encoder is needed or tried.
   // encode() may then fail; decode() works.
   bool decode_only = false;

@@ -128,6 +128,8 @@ struct DecompressOptions {
   std::string output;
   // "f32", "f16", "bf16", "q8_0"; empty: each tensor's own (F16 for GGUF block types).
   std::string dtype = {};
+  // A weight that `dtype` cannot hold becomes its largest; false: it is an error.
+  bool saturate = false;
   std::string format = {};               // "safetensors", "gguf"; empty: that of the source
   uint64_t shard_bytes = 5'000'000'000;  // of a restored folder, as Hugging Face writes it
   Control control = {};

@@ -40,7 +40,8 @@ struct RowRange {
 // dtype. What was decoded is checked against its checksum, and so are scales and outliers. A tensor that is
 // stored uncoded is not checked, because its checksum covers the whole tensor: use verify() for that. Errors
 // name file and tensor: InvalidArgument for a name that is not in the archive, a tensor that is no matrix,
-// an empty range and one that goes past the last row; Corrupt.
+// an empty range and one that goes past the last row; Unsupported for integers; Corrupt. To read several
+// tensors, open the archive once: archive.h.
 Result<TensorValues> read_rows(const std::string& archive, const std::string& name, RowRange rows);
 
 }  // namespace llmcodec

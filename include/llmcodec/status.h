@@ -4,14 +4,11 @@
 // Example (const std::string& path, Result<std::string> (&read_header)(const std::string& path)):
 //
 //   LLMC_ASSIGN_OR_RETURN(const std::string header, read_header(path));
-//   if (header.size() > 1000)
-//     return error(ErrorKind::kLimit, "header of {} bytes exceeds 1000", header.size()).in_file(path);
+//   if (header.size() > 1000) return Error{ErrorKind::kLimit, "the header is too large", path};
 //
 // Nothing here throws; no function of this project aborts because of its input. Context (file, tensor, byte
 // offset) is added on the way up by the caller that knows it; the innermost context wins.
 #pragma once
-
-#include <fmt/format.h>
 
 #include <cstdint>
 #include <memory>
@@ -39,9 +36,9 @@ const char* error_kind_name(ErrorKind kind);
 struct [[nodiscard]] Error {
   ErrorKind kind = ErrorKind::kInternal;
   std::string message;
-  std::string file;
-  std::string tensor;
-  std::optional<uint64_t> offset;  // bytes from the start of `file`
+  std::string file = {};
+  std::string tensor = {};
+  std::optional<uint64_t> offset = {};  // bytes from the start of `file`
 
   // Each fills its field only when it is still empty, and returns *this for chaining.
   Error&& in_file(std::string path) &&;
@@ -50,14 +47,6 @@ struct [[nodiscard]] Error {
   // "FILE: tensor 'NAME': offset N: message", absent parts left out.
   std::string to_string() const;
 };
-
-template <class... Args>
-Error error(ErrorKind kind, fmt::format_string<Args...> format, Args&&... args) {
-  return Error{kind, fmt::format(format, std::forward<Args>(args)...), {}, {}, {}};
-}
-
-// Io error with the message of `errno` appended; call it before anything else can change errno.
-Error errno_error(const std::string& what);
 
 class [[nodiscard]] Status {
  public:

@@ -8,6 +8,7 @@
 #include "archive/packing.h"
 #include "archive/part_names.h"
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "tensor/model_source.h"
 #include "tensor/safetensors.h"
 #include "tensor/shards.h"
@@ -16,14 +17,14 @@ namespace llmcodec {
 namespace {
 
 constexpr char kOwnPrefix[] = "llmcodec.";
-constexpr uint64_t kPieceBytes = 16 << 20;  // whole elements of every dtype
 
 // Where the weights of `path` are: the file itself, or what a folder holds.
 std::string weights_path(const std::string& path) {
-  if (!std::filesystem::is_directory(path)) return path;
+  std::error_code code;  // what cannot be looked at cannot be opened either, which says why
+  if (!std::filesystem::is_directory(path, code)) return path;
   const std::filesystem::path folder(path);
   const auto index = folder / kIndexFileName;
-  return (std::filesystem::exists(index) ? index : folder / kSingleFileName).string();
+  return (std::filesystem::exists(index, code) ? index : folder / kSingleFileName).string();
 }
 
 bool is_index(const std::string& path) {
@@ -34,23 +35,35 @@ bool is_index(const std::string& path) {
 
 Result<std::unique_ptr<ArchiveReader>> ArchiveReader::open(const std::string& path) {
   const std::string weights = weights_path(path);
-  std::unique_ptr<ArchiveReader> reader(new ArchiveReader);
-  if (is_index(weights)) {
-    LLMC_ASSIGN_OR_RETURN(std::unique_ptr<ShardedSource> sharded, ShardedSource::open(weights));
-    reader->files_ = sharded->shard_paths();
-    reader->source_ = std::move(sharded);
-  } else {
-    LLMC_ASSIGN_OR_RETURN(reader->source_, SafetensorsFile::open(weights));
-    reader->files_ = {weights};
+  if (!is_index(weights)) {
+    LLMC_ASSIGN_OR_RETURN(ByteSourcePtr bytes, open_byte_source(weights));
+    return open(std::move(bytes));
   }
-  reader->all_files_ = reader->files_;
-  if (is_index(weights)) reader->all_files_.push_back(weights);
+  std::unique_ptr<ArchiveReader> reader(new ArchiveReader);
+  LLMC_ASSIGN_OR_RETURN(std::unique_ptr<ShardedSource> sharded, ShardedSource::open(weights));
+  std::vector<const SafetensorsFile*> files;
+  for (const auto& shard : sharded->shards()) files.push_back(shard.get());
   std::error_code ignored;
-  for (const std::string& file : reader->all_files_)
-    reader->total_bytes_ += std::filesystem::file_size(file, ignored);
-  LLMC_RETURN_IF_ERROR(reader->load_descriptions());
-  LLMC_RETURN_IF_ERROR(reader->match_parts());
+  reader->total_bytes_ = std::filesystem::file_size(weights, ignored);
+  reader->all_files_ = {weights};
+  reader->source_ = std::move(sharded);
+  LLMC_RETURN_IF_ERROR(reader->load(files));
   return reader;
+}
+
+Result<std::unique_ptr<ArchiveReader>> ArchiveReader::open(ByteSourcePtr bytes) {
+  LLMC_ASSIGN_OR_RETURN(std::unique_ptr<SafetensorsFile> file, SafetensorsFile::open(std::move(bytes)));
+  const SafetensorsFile* const files[] = {file.get()};
+  std::unique_ptr<ArchiveReader> reader(new ArchiveReader);
+  reader->source_ = std::move(file);
+  LLMC_RETURN_IF_ERROR(reader->load(files));
+  return reader;
+}
+
+Status ArchiveReader::load(std::span<const SafetensorsFile* const> files) {
+  LLMC_RETURN_IF_ERROR(load_descriptions(files));
+  all_files_.insert(all_files_.end(), files_.begin(), files_.end());
+  return match_parts();
 }
 
 bool ArchiveReader::is_archive(const std::string& path) {
@@ -70,7 +83,9 @@ Result<Description> ArchiveReader::load_description(const SafetensorsFile& file)
   for (size_t i = 0; i < file.tensors().size(); ++i) {
     const std::string& name = file.tensors()[i].name;
     if (!name.starts_with(kDescriptionPrefix)) continue;
-    auto description = unpack_description(file.metadata(), file.bytes(i));
+    std::vector<std::byte> packed(file.byte_size(i));
+    LLMC_RETURN_IF_ERROR(file.read(i, 0, packed));
+    auto description = unpack_description(file.metadata(), packed);
     if (!description.is_ok()) return std::move(description).error().in_tensor(name);
     if (name != description_name(description->shard))
       return error(ErrorKind::kCorrupt, "describes shard {}", description->shard).in_tensor(name);
@@ -82,17 +97,18 @@ Result<Description> ArchiveReader::load_description(const SafetensorsFile& file)
 
 // Each shard's JSON describes its own tensors; what is said of the source is the same in all. No shard may be
 // missing: an index that lists fewer would give a smaller model.
-Status ArchiveReader::load_descriptions() {
+Status ArchiveReader::load_descriptions(std::span<const SafetensorsFile* const> files) {
   std::set<uint64_t> shards;
-  for (const std::string& path : files_) {
-    LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<SafetensorsFile> file, SafetensorsFile::open(path));
+  for (const SafetensorsFile* file : files) {
     auto parsed = load_description(*file);
-    if (!parsed.is_ok()) return std::move(parsed).error().in_file(path);
+    if (!parsed.is_ok()) return std::move(parsed).error().in_file(file->path());
     Description& description = parsed.value();
-    if (description.shards != files_.size() || !shards.insert(description.shard).second)
+    if (description.shards != files.size() || !shards.insert(description.shard).second)
       return error(ErrorKind::kCorrupt, "is shard {} of {}, but {} files were found", description.shard + 1,
-                   description.shards, files_.size())
-          .in_file(path);
+                   description.shards, files.size())
+          .in_file(file->path());
+    files_.push_back(file->path());
+    total_bytes_ += file->file_bytes();
     description.tensors.merge(description_.tensors);
     description.exact.merge(description_.exact);
     description_ = std::move(description);
@@ -110,10 +126,15 @@ Status ArchiveReader::match_parts() {
         return error(ErrorKind::kCorrupt, "part '{}' is described but absent", part)
             .in_file(files_[0])
             .in_tensor(name);
-      if (source_->bytes(found->second).size() != align_up(info.bytes, 8))
-        return corrupt_part(name, part, found->second, "has another length than described");
-      if (!part_name::is_known(part) || source_->tensors()[found->second].dtype != Dtype::kU8)
-        return corrupt_part(name, part, found->second, "has a name or a dtype that the format does not know");
+      LLMC_ASSIGN_OR_RETURN(const CheckedBytes place, find_part(name, part));
+      if (source_->byte_size(place.index) != align_up(info.bytes, 8))
+        return corrupt(place, "has another length than described");
+      if (!part_name::is_known(part) || source_->tensors()[place.index].dtype != Dtype::kU8)
+        return corrupt(place, "has a name or a dtype that the format does not know");
+      const auto dtype = dtype_from_name(record.dtype);
+      if (part == part_name::kData && dtype &&
+          dtype_bytes(*dtype, TensorInfo{name, *dtype, record.shape}.elements()) != info.bytes)
+        return corrupt(place, "has another length than its tensor");
       described_.insert(full);
     }
   }
@@ -140,86 +161,100 @@ Status ArchiveReader::match_exact() {
   return Status::ok();
 }
 
-Error ArchiveReader::corrupt_part(const std::string& tensor, const std::string& part, size_t index,
-                                  const char* what) const {
-  return error(ErrorKind::kCorrupt, "part '{}' {}", part, what)
-      .in_file(source_->file(index))
-      .in_tensor(tensor)
-      .at_offset(source_->offset(index));
+Error ArchiveReader::corrupt(const CheckedBytes& place, const std::string& what) const {
+  return error(ErrorKind::kCorrupt, "{}{}", place.what, what)
+      .in_file(source_->file(place.index))
+      .in_tensor(place.tensor)
+      .at_offset(source_->offset(place.index));
 }
 
 uint64_t ArchiveReader::own_bytes(const std::string& name) const {
   const auto found = index_.find(name);
-  return found == index_.end() ? 0 : source_->bytes(found->second).size();
+  return found == index_.end() ? 0 : source_->byte_size(found->second);
 }
 
-std::string ArchiveReader::checksum_of(size_t index, uint64_t bytes) const {
-  const std::span<const std::byte> all = source_->bytes(index).first(bytes);
-  const uint64_t element = dtype_info(source_->tensors()[index].dtype).block_bytes;
-  Checksum checksum;
-  for (uint64_t begin = 0; begin < bytes; begin += kPieceBytes) {
-    const uint64_t size = std::min<uint64_t>(kPieceBytes, bytes - begin);
-    checksum.update(all.subspan(begin, size));
-    if (bytes > kPieceBytes) source_->release(index, begin / element, size / element);
-  }
-  return checksum.hex();
-}
-
-Result<std::span<const std::byte>> ArchiveReader::exact(const std::string& name) const {
+Result<ArchiveReader::CheckedBytes> ArchiveReader::find_exact(const std::string& name) const {
   const auto found = description_.exact.find(name);
   if (found == description_.exact.end())
     return error(ErrorKind::kCorrupt, "is absent").in_file(files_[0]).in_tensor(name);
   const size_t index = index_.at(name);
-  const std::span<const std::byte> bytes = source_->bytes(index);
-  if (checksum_of(index, bytes.size()) != found->second.xxh3_128)
-    return error(ErrorKind::kCorrupt, "fails its checksum")
-        .in_file(source_->file(index))
-        .in_tensor(name)
-        .at_offset(source_->offset(index));
-  return bytes;
+  return CheckedBytes{index, source_->byte_size(index), &found->second.xxh3_128, "", name};
 }
 
-Result<std::span<const std::byte>> ArchiveReader::part(const std::string& tensor, const std::string& part,
-                                                       bool verify) const {
+Result<ArchiveReader::CheckedBytes> ArchiveReader::find_part(const std::string& tensor,
+                                                             const std::string& part) const {
   const auto record = description_.tensors.find(tensor);
   if (record == description_.tensors.end() || !record->second.parts.contains(part))
     return error(ErrorKind::kCorrupt, "part '{}' is needed but absent", part)
         .in_file(files_[0])
         .in_tensor(tensor);
-  const size_t index = index_.at(tensor + "." + part);
   const PartRecord& info = record->second.parts.at(part);
-  const std::span<const std::byte> bytes = source_->bytes(index).first(info.bytes);
-  if (verify && checksum_of(index, info.bytes) != info.xxh3_128)
-    return corrupt_part(tensor, part, index, "fails its checksum");
+  return CheckedBytes{index_.at(tensor + "." + part), info.bytes, &info.xxh3_128,
+                      fmt::format("part '{}' ", part), tensor};
+}
+
+Status ArchiveReader::visit(const CheckedBytes& place, const PieceVisitor& visit) const {
+  Checksum checksum;
+  LLMC_RETURN_IF_ERROR(source_->visit(place.index, place.bytes, [&](std::span<const std::byte> piece) {
+    checksum.update(piece);
+    return visit(piece);
+  }));
+  return check(place, checksum.hex());
+}
+
+Status ArchiveReader::check(const CheckedBytes& place, const std::string& xxh3_128) const {
+  return xxh3_128 == *place.xxh3_128 ? Status::ok() : corrupt(place, "fails its checksum");
+}
+
+Result<std::vector<std::byte>> ArchiveReader::read(const CheckedBytes& place) const {
+  std::vector<std::byte> bytes(place.bytes);
+  LLMC_RETURN_IF_ERROR(source_->read(place.index, 0, bytes));
+  LLMC_RETURN_IF_ERROR(check(place, xxh3_128(bytes)));
   return bytes;
+}
+
+Result<std::vector<std::byte>> ArchiveReader::exact(const std::string& name) const {
+  LLMC_ASSIGN_OR_RETURN(const CheckedBytes place, find_exact(name));
+  return read(place);
+}
+
+Status ArchiveReader::visit_exact(const std::string& name, const PieceVisitor& visitor) const {
+  LLMC_ASSIGN_OR_RETURN(const CheckedBytes place, find_exact(name));
+  return visit(place, visitor);
+}
+
+Result<std::vector<std::byte>> ArchiveReader::part(const std::string& tensor, const std::string& part) const {
+  LLMC_ASSIGN_OR_RETURN(const CheckedBytes place, find_part(tensor, part));
+  return read(place);
+}
+
+Status ArchiveReader::visit_part(const std::string& tensor, const std::string& part,
+                                 const PieceVisitor& visitor) const {
+  LLMC_ASSIGN_OR_RETURN(const CheckedBytes place, find_part(tensor, part));
+  return visit(place, visitor);
+}
+
+Status ArchiveReader::read_part(const std::string& tensor, const std::string& part, uint64_t offset,
+                                std::span<std::byte> out) const {
+  LLMC_ASSIGN_OR_RETURN(const CheckedBytes place, find_part(tensor, part));
+  return source_->read(place.index, offset, out);
+}
+
+Status ArchiveReader::check_part(const std::string& tensor, const std::string& part,
+                                 const Checksum& checksum) const {
+  LLMC_ASSIGN_OR_RETURN(const CheckedBytes place, find_part(tensor, part));
+  return check(place, checksum.hex());
 }
 
 Result<std::vector<std::byte>> ArchiveReader::packed_part(const std::string& tensor, const std::string& name,
                                                           uint64_t max_bytes) const {
-  LLMC_ASSIGN_OR_RETURN(const std::span<const std::byte> packed, part(tensor, name));
+  LLMC_ASSIGN_OR_RETURN(const CheckedBytes place, find_part(tensor, name));
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> packed, read(place));
   auto content = unpack(packed, max_bytes);
-  if (!content.is_ok()) {
-    Error failure = std::move(content).error();
-    failure.message = fmt::format("part '{}' {}", name, failure.message);
-    const size_t index = index_.at(tensor + "." + name);
-    return std::move(failure)
-        .in_file(source_->file(index))
-        .in_tensor(tensor)
-        .at_offset(source_->offset(index));
-  }
-  return content;
-}
-
-void ArchiveReader::release_exact(const std::string& name) const {
-  const size_t index = index_.at(name);
-  source_->release(index, 0, source_->tensors()[index].elements());
-}
-
-void ArchiveReader::release_part(const std::string& tensor, const std::string& part, uint64_t begin,
-                                 uint64_t bytes) const {
-  const size_t index = index_.at(tensor + "." + part);
-  const uint64_t element = dtype_info(source_->tensors()[index].dtype).block_bytes;
-  source_->release(index, begin / element, bytes / element);
+  if (content.is_ok()) return content;
+  Error failure = corrupt(place, content.error().message);
+  failure.kind = content.error().kind;
+  return failure;
 }
 
 }  // namespace llmcodec

@@ -5,8 +5,8 @@
 //
 //   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(path));
 //   for (const auto& [name, record] : archive->description().tensors) {  // coded tensors
-//     LLMC_ASSIGN_OR_RETURN(const auto stream, archive->part(name, "bitstream"));  // checked, not padded
-//     use(record, stream);
+//     LLMC_ASSIGN_OR_RETURN(const auto scales, archive->part(name, "row_scale"));  // checked, not padded
+//     use(record, scales);
 //   }
 //   for (size_t index : archive->exact_tensors())
 //     use(archive->exact(archive->source().tensors()[index].name));
@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "archive/checksum.h"
 #include "archive/description.h"
 #include "tensor/safetensors.h"
 #include "tensor/tensor_source.h"
@@ -30,6 +31,7 @@ class ArchiveReader {
   // InvalidArgument for a safetensors file that is no archive; Corrupt when the description
   // and the parts disagree.
   static Result<std::unique_ptr<ArchiveReader>> open(const std::string& path);
+  static Result<std::unique_ptr<ArchiveReader>> open(ByteSourcePtr file);  // of one file
   // Whether `path` can be opened as an archive, without reading more than headers.
   static bool is_archive(const std::string& path);
 
@@ -39,20 +41,26 @@ class ArchiveReader {
   const std::vector<size_t>& exact_tensors() const { return exact_; }
   // Bytes in the file of the archive's own tensor, padding included; 0 if there is none.
   uint64_t own_bytes(const std::string& name) const;
-  // A tensor stored under its own name, the archive's own included, checked against its checksum. Corrupt if
-  // it is absent or changed. Large ones are read and given back in pieces, so that memory stays bounded.
-  Result<std::span<const std::byte>> exact(const std::string& name) const;
 
-  // True bytes of a part as they are stored. Checked against its checksum when `verify`; Corrupt, with file
-  // and offset, otherwise. Memory as exact().
-  Result<std::span<const std::byte>> part(const std::string& tensor, const std::string& part,
-                                          bool verify = true) const;
+  // A tensor stored under its own name, the archive's own included, checked against its checksum. Corrupt if
+  // it is absent or changed.
+  Result<std::vector<std::byte>> exact(const std::string& name) const;
+  // The same in pieces of kPieceBytes, for tensors that may be larger than the memory. They are handed over
+  // before the checksum is known: what became of them must be thrown away when this returns an error.
+  Status visit_exact(const std::string& name, const PieceVisitor& visit) const;
+
+  // True bytes of a part as they are stored, without padding, checked against its checksum. Corrupt, with file
+  // and offset, when it is absent or changed. visit_part() as visit_exact().
+  Result<std::vector<std::byte>> part(const std::string& tensor, const std::string& part) const;
+  Status visit_part(const std::string& tensor, const std::string& part, const PieceVisitor& visit) const;
+  // Bytes of a part from `offset` on, not checked. The range must be inside the part.
+  Status read_part(const std::string& tensor, const std::string& part, uint64_t offset,
+                   std::span<std::byte> out) const;
+  // For a caller who read all of a part by read_part(): Corrupt when its bytes gave another checksum.
+  Status check_part(const std::string& tensor, const std::string& part, const Checksum& checksum) const;
   // The content of a packed part. Limit when it has more than `max_bytes`.
   Result<std::vector<std::byte>> packed_part(const std::string& tensor, const std::string& part,
                                              uint64_t max_bytes) const;
-  // Gives back the memory of the part's bytes [begin, begin + bytes) once they were used.
-  void release_part(const std::string& tensor, const std::string& part, uint64_t begin, uint64_t bytes) const;
-  void release_exact(const std::string& name) const;
 
   const std::vector<std::string>& files() const { return files_; }
   // files() and the index of shards: what an output must not replace.
@@ -60,15 +68,26 @@ class ArchiveReader {
   uint64_t total_bytes() const { return total_bytes_; }
 
  private:
+  // Bytes of the file that belong together, and what they must give.
+  struct CheckedBytes {
+    size_t index = 0;  // in source()
+    uint64_t bytes = 0;
+    const std::string* xxh3_128 = nullptr;
+    std::string what;  // for errors: "part 'bitstream' ", nothing for a tensor under its own name
+    std::string tensor;
+  };
   ArchiveReader() = default;
-  Status load_descriptions();
+  Status load(std::span<const SafetensorsFile* const> files);
+  Status load_descriptions(std::span<const SafetensorsFile* const> files);
   Result<Description> load_description(const SafetensorsFile& file);
-  // XXH3-128 of the first `bytes` of tensor `index` of the file; memory of large ones is given back.
-  std::string checksum_of(size_t index, uint64_t bytes) const;
   Status match_parts();
   Status match_exact();
-  Error corrupt_part(const std::string& tensor, const std::string& part, size_t index,
-                     const char* what) const;
+  Result<CheckedBytes> find_exact(const std::string& name) const;
+  Result<CheckedBytes> find_part(const std::string& tensor, const std::string& part) const;
+  Status visit(const CheckedBytes& place, const PieceVisitor& visit) const;
+  Result<std::vector<std::byte>> read(const CheckedBytes& place) const;
+  Status check(const CheckedBytes& place, const std::string& xxh3_128) const;
+  Error corrupt(const CheckedBytes& place, const std::string& what) const;
 
   std::unique_ptr<TensorSource> source_;
   std::vector<std::string> files_;

@@ -9,6 +9,7 @@
 
 #include "archive/packing.h"
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "tensor/shards.h"
 
 namespace llmcodec {
@@ -40,10 +41,10 @@ Result<SafetensorsEntry> entry_from_json(const json& value) {
 
 // Checksum of data bytes [begin, end) of a partial file.
 Result<std::string> checksum_of_range(const std::string& path, uint64_t begin, uint64_t end) {
-  LLMC_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
-  if (begin > end || end > file.bytes().size())
+  LLMC_ASSIGN_OR_RETURN(const ByteSourcePtr file, open_byte_source(path));
+  if (begin > end || end > file->size())
     return error(ErrorKind::kIo, "partial file is shorter than recorded").in_file(path);
-  return xxh3_128(file.bytes().subspan(begin, end - begin));
+  return xxh3_128_of_range(*file, begin, end - begin);
 }
 
 }  // namespace

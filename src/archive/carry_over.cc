@@ -5,9 +5,11 @@
 #include <nlohmann/json.hpp>
 
 #include "archive/description.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/output_guard.h"
+#include "tensor/json_text.h"
 
 namespace llmcodec {
 namespace {
@@ -35,7 +37,9 @@ Status copy_one(const fs::path& from, const fs::path& to) {
 // Copies config.json with quantization_config set (or removed); other keys and their order stay.
 Status copy_config(const fs::path& from, const fs::path& to, bool add) {
   LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(from.string(), kMaxJsonBytes));
-  ordered_json config = ordered_json::parse(text, nullptr, false);
+  auto parsed = parse_json_value<ordered_json>(text);
+  if (!parsed.is_ok()) return std::move(parsed).error().in_file(from.string());
+  ordered_json& config = *parsed;
   if (!config.is_object()) return error(ErrorKind::kCorrupt, "is no JSON object").in_file(from.string());
   if (add) {
     if (config.contains(kQuantisation))
@@ -76,7 +80,9 @@ Status prepare_output(const Model& model, const std::vector<std::string>& inputs
   }
   const bool folder = layout.shards[0].path != output;
   const fs::path place = folder ? fs::path(output) : fs::path(output).parent_path();
-  if (folder && fs::exists(place) && !fs::is_directory(place))
+  const fs::file_status status =
+      fs::status(place, code);  // of what cannot be looked at: create_directories()
+  if (folder && fs::exists(status) && !fs::is_directory(status))
     return error(ErrorKind::kInvalidArgument, "must be a folder for this input").in_file(output);
   if (folder) {
     fs::create_directories(place, code);

@@ -4,9 +4,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include <algorithm>
-
-#include "base/file.h"
+#include "base/error.h"
 
 namespace llmcodec {
 namespace {
@@ -44,17 +42,21 @@ std::string xxh3_128(std::span<const std::byte> bytes) {
   return to_hex(XXH3_128bits(bytes.data(), bytes.size()));
 }
 
-Result<std::string> xxh3_128_of_file(const std::string& path) {
-  constexpr uint64_t kPiece = 16ull << 20;
-  LLMC_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
+Result<std::string> xxh3_128_of_range(const ByteSource& source, uint64_t offset, uint64_t size) {
   Checksum checksum;
-  const std::span<const std::byte> bytes = file.bytes();
-  for (uint64_t begin = 0; begin < bytes.size(); begin += kPiece) {
-    const uint64_t size = std::min<uint64_t>(kPiece, bytes.size() - begin);
-    checksum.update(bytes.subspan(begin, size));
-    file.release(begin, size);
-  }
+  const auto read = [&](uint64_t begin, std::span<std::byte> piece) {
+    return source.read_at(offset + begin, piece);
+  };
+  LLMC_RETURN_IF_ERROR(visit_pieces(size, read, [&](std::span<const std::byte> piece) {
+    checksum.update(piece);
+    return Status::ok();
+  }));
   return checksum.hex();
+}
+
+Result<std::string> xxh3_128_of_file(const std::string& path) {
+  LLMC_ASSIGN_OR_RETURN(const ByteSourcePtr file, open_byte_source(path));
+  return xxh3_128_of_range(*file, 0, file->size());
 }
 
 }  // namespace llmcodec

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "base/byte_source.h"
 #include "llmcodec/status.h"
 
 namespace llmcodec {
@@ -27,7 +28,9 @@ class Checksum {
 };
 
 std::string xxh3_128(std::span<const std::byte> bytes);
-// Of a whole file, read in pieces.
+// Of bytes [offset, offset + size), read in pieces.
+Result<std::string> xxh3_128_of_range(const ByteSource& source, uint64_t offset, uint64_t size);
+// Of a whole file.
 Result<std::string> xxh3_128_of_file(const std::string& path);
 
 }  // namespace llmcodec

@@ -4,7 +4,9 @@
 #include "archive/checksum.h"
 #include "archive/packing.h"
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "base/limits.h"
+#include "tensor/json_text.h"
 
 namespace llmcodec {
 namespace {
@@ -186,8 +188,13 @@ std::string to_text(const Description& description) {
 }
 
 Result<Description> parse_description(const std::string& text) {
-  const json root = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (root.is_discarded()) return error(ErrorKind::kCorrupt, "description is not valid JSON");
+  auto parsed = parse_json_value<json>(text);
+  if (!parsed.is_ok()) {
+    Error failure = std::move(parsed).error();
+    failure.message = "description: " + failure.message;
+    return failure;
+  }
+  const json& root = *parsed;
   LLMC_ASSIGN_OR_RETURN(const json* version, member(root, "format_version"));
   if (*version != kFormatVersion)
     return error(ErrorKind::kUnsupported, "archive has format version {}, this program reads {}",

@@ -6,9 +6,11 @@
 
 #include <cerrno>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/output_guard.h"
+#include "tensor/json_text.h"
 
 namespace llmcodec {
 namespace {
@@ -61,13 +63,13 @@ Status Journal::read_back(const std::string& key, std::vector<json>* lines) {
   LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(path_, kMaxJsonBytes));
   size_t begin = 0;
   for (size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
-    json value = json::parse(text.begin() + begin, text.begin() + end, nullptr, false);
-    if (value.is_discarded() || (begin == 0 && !value.contains("key")))
+    auto value = parse_json_value<json>(std::string_view(text).substr(begin, end - begin));
+    if (!value.is_ok() || (begin == 0 && !value->contains("key")))
       return error(ErrorKind::kCorrupt, "is no journal of an interrupted run")
           .in_file(path_)
           .at_offset(begin);
-    if (begin == 0 && value["key"] != key) return other_key(path_);
-    if (begin > 0) lines->push_back(std::move(value));
+    if (begin == 0 && (*value)["key"] != key) return other_key(path_);
+    if (begin > 0) lines->push_back(std::move(value).value());
     begin = end + 1;
     line_ends_.push_back(begin);
   }

@@ -3,6 +3,8 @@
 
 #include <zstd.h>
 
+#include "base/error.h"
+
 namespace llmcodec {
 namespace {
 

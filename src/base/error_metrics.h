@@ -17,6 +17,8 @@
 #include <span>
 #include <vector>
 
+#include "base/error.h"
+
 namespace llmcodec {
 
 class ErrorMetrics {

@@ -2,7 +2,6 @@
 #include "base/file.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,87 +9,31 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "base/byte_source.h"
+#include "base/error.h"
 #include "base/output_guard.h"
 
 namespace llmcodec {
 namespace {
 
-Result<uint64_t> regular_file_size(int fd, const std::string& path) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) return errno_error("cannot read its size").in_file(path);
-  if (!S_ISREG(info.st_mode)) return error(ErrorKind::kIo, "not a regular file").in_file(path);
-  return static_cast<uint64_t>(info.st_size);
-}
-
-Result<uint64_t> open_for_reading(const std::string& path, Descriptor* file) {
-  *file = Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file->is_open()) return errno_error("cannot open").in_file(path);
-  return regular_file_size(file->get(), path);
-}
-
-Status read_all(int fd, const std::string& path, std::span<std::byte> out) {
-  while (!out.empty()) {
-    const ssize_t n = ::read(fd, out.data(), out.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno_error("cannot read").in_file(path);
-    if (n == 0) return error(ErrorKind::kIo, "file became shorter while it was read").in_file(path);
-    out = out.subspan(static_cast<size_t>(n));
-  }
-  return Status::ok();
-}
-
 template <class Buffer>
 Result<Buffer> read_whole(const std::string& path, uint64_t max_bytes) {
-  Descriptor file;
-  LLMC_ASSIGN_OR_RETURN(const uint64_t size, open_for_reading(path, &file));
-  if (size > max_bytes)
-    return error(ErrorKind::kLimit, "file of {} bytes, at most {} are accepted here", size, max_bytes)
+  LLMC_ASSIGN_OR_RETURN(const ByteSourcePtr file, open_byte_source(path));
+  if (file->size() > max_bytes)
+    return error(ErrorKind::kLimit, "file of {} bytes, at most {} are accepted here", file->size(), max_bytes)
         .in_file(path);
-  Buffer buffer(size, typename Buffer::value_type{});
-  LLMC_RETURN_IF_ERROR(read_all(file.get(), path, std::as_writable_bytes(std::span(buffer))));
+  Buffer buffer(file->size(), typename Buffer::value_type{});
+  LLMC_RETURN_IF_ERROR(file->read_at(0, std::as_writable_bytes(std::span(buffer))));
   return buffer;
 }
 
 }  // namespace
 
-Result<MappedFile> MappedFile::open(const std::string& path) {
-  Descriptor file;
-  LLMC_ASSIGN_OR_RETURN(const uint64_t size, open_for_reading(path, &file));
-  MappedFile mapped;
-  mapped.path_ = path;
-  mapped.size_ = size;
-  if (size == 0) return mapped;
-  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
-  if (address == MAP_FAILED) return errno_error("cannot map").in_file(path);
-  mapped.data_ = static_cast<const std::byte*>(address);
-  return mapped;
-}
-
-MappedFile::MappedFile(MappedFile&& other) noexcept {
-  *this = std::move(other);
-}
-
-MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
-  return *this;
-}
-
-MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
-}
-
-void MappedFile::release(uint64_t offset, uint64_t size) const {
-  // Linux maps more than the page that is touched, bytes before the range included: 64 KiB around it,
-  // since 6.18 the whole folio, which has up to 2 MiB. So whole windows are given back, whoever else is
-  // reading in them (his next fault maps them again, and he gives them back in his turn): rounding to 64 KiB
-  // kept 1.2 GB of 16 GB resident that two threads had read in blocks of 512 KiB.
-  constexpr uint64_t kWindow = 2 << 20;
-  const uint64_t begin = std::min<uint64_t>(offset, size_) / kWindow * kWindow;
-  const uint64_t end = std::min<uint64_t>((offset + size + kWindow - 1) / kWindow * kWindow, size_);
-  if (data_ == nullptr || begin >= end) return;
-  ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
+Result<uint64_t> regular_file_size(int descriptor, const std::string& path) {
+  struct stat info {};
+  if (::fstat(descriptor, &info) != 0) return errno_error("cannot read its size").in_file(path);
+  if (!S_ISREG(info.st_mode)) return error(ErrorKind::kIo, "not a regular file").in_file(path);
+  return static_cast<uint64_t>(info.st_size);
 }
 
 Result<std::vector<std::byte>> read_file(const std::string& path, uint64_t max_bytes) {
@@ -99,6 +42,13 @@ Result<std::vector<std::byte>> read_file(const std::string& path, uint64_t max_b
 
 Result<std::string> read_text_file(const std::string& path, uint64_t max_bytes) {
   return read_whole<std::string>(path, max_bytes);
+}
+
+Result<std::string> read_prefix(const std::string& path, uint64_t count) {
+  LLMC_ASSIGN_OR_RETURN(const ByteSourcePtr file, open_byte_source(path));
+  std::string prefix(std::min(count, file->size()), '\0');
+  LLMC_RETURN_IF_ERROR(file->read_at(0, std::as_writable_bytes(std::span(prefix))));
+  return prefix;
 }
 
 Result<AtomicFile> AtomicFile::create(const std::string& path) {

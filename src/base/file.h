@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Files: read-only mappings whose pages can be given back, whole-file reads, and writers that appear under
-// their final name only when complete. Every error names the file.
+// Files: whole-file reads (base/byte_source.h reads by position), and writers that appear under their final
+// name only when complete. Every error names the file.
 //
 // Example (const std::string& from, const std::string& to):
 //
-//   LLMC_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(from));
+//   LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, read_file(from, 1000));
 //   LLMC_ASSIGN_OR_RETURN(AtomicFile out, AtomicFile::create(to));
-//   LLMC_RETURN_IF_ERROR(out.write(file.bytes()));
+//   LLMC_RETURN_IF_ERROR(out.write(bytes));
 //   LLMC_RETURN_IF_ERROR(out.commit());  // fsync, rename over `to`, fsync of the folder
 #pragma once
 
@@ -21,29 +21,14 @@
 
 namespace llmcodec {
 
-class MappedFile {
- public:
-  static Result<MappedFile> open(const std::string& path);
-  MappedFile(MappedFile&& other) noexcept;
-  MappedFile& operator=(MappedFile&& other) noexcept;
-  ~MappedFile();
-
-  const std::string& path() const { return path_; }
-  std::span<const std::byte> bytes() const { return {data_, size_}; }
-  // Tells the system that [offset, offset + size) is not needed for now, so that resident memory stays
-  // bounded by what is in flight; the bytes stay readable (they are read from disk again).
-  void release(uint64_t offset, uint64_t size) const;
-
- private:
-  MappedFile() = default;
-  std::string path_;
-  const std::byte* data_ = nullptr;
-  size_t size_ = 0;
-};
-
 // Reads a file of at most `max_bytes` (more is a Limit error).
 Result<std::vector<std::byte>> read_file(const std::string& path, uint64_t max_bytes);
 Result<std::string> read_text_file(const std::string& path, uint64_t max_bytes);
+// Its first bytes, `count` at most, by which formats are recognised.
+Result<std::string> read_prefix(const std::string& path, uint64_t count);
+
+// Of an open file; Io when it is no regular one.
+Result<uint64_t> regular_file_size(int descriptor, const std::string& path);
 
 // Writes a file beside PATH; commit() moves it to PATH. Destroyed without commit(), it removes what it wrote
 // unless keep_partial() was called (for resuming). All refuse a PATH that check_output_file() refuses.

@@ -10,7 +10,11 @@ inline constexpr uint64_t kMaxSafetensorsHeaderBytes = 100'000'000;  // as the s
 inline constexpr uint64_t kMaxGgufStringBytes = 1ull << 30;
 inline constexpr uint64_t kMaxTensors = 1'000'000;
 inline constexpr uint64_t kMaxDimensions = 8;
-inline constexpr uint64_t kMaxJsonBytes = 256ull << 20;     // config, index and plan files
+inline constexpr uint64_t kMaxJsonBytes = 256ull << 20;  // config, index and plan files
+// Objects and arrays inside each other, of any JSON that is read. What models and this program write has fewer
+// than ten levels; code that walks a value may call itself once per level.
+inline constexpr uint64_t kMaxJsonDepth = 64;
+inline constexpr uint64_t kMaxWholeFileBytes = 1ull << 32;  // streams and importance files, read as a whole
 inline constexpr uint64_t kMaxPictureSamples = 1ull << 27;  // of one picture
 inline constexpr uint64_t kMaxSegmentBytes = 1ull << 31;    // of one coded segment
 // Decoded at once: a segment, or a matrix with input cuts.

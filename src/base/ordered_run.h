@@ -20,6 +20,13 @@
 
 namespace llmcodec {
 
+// TBB's limit belongs to the whole process, so to the program that uses this library: it is looked at (TBB complains on
+// standard error of arenas that are larger), never set. One thread per core, unless the program says otherwise.
+inline unsigned allowed_threads() {
+  using Limits = oneapi::tbb::global_control;
+  return static_cast<unsigned>(std::max<size_t>(1, Limits::active_value(Limits::max_allowed_parallelism)));
+}
+
 inline unsigned thread_count(unsigned asked) {
   return asked != 0 ? asked : std::max(1u, std::thread::hardware_concurrency());
 }
@@ -32,8 +39,8 @@ struct OrderedRun {
 
   Status run(unsigned threads) {
     namespace tbb = oneapi::tbb;
-    threads = thread_count(threads);
-    tbb::global_control workers(tbb::global_control::max_allowed_parallelism, threads);
+    threads = std::min(thread_count(threads), allowed_threads());
+    if (threads == 1) return run_here();
     tbb::task_arena arena(static_cast<int>(threads));
     using Token = std::shared_ptr<Item>;
     const auto source = [this](tbb::flow_control& control) -> Token {
@@ -59,6 +66,16 @@ struct OrderedRun {
   }
 
  private:
+  // On the caller's thread alone: a child of fork() has no others of its parent's.
+  Status run_here() {
+    for (;;) {
+      LLMC_ASSIGN_OR_RETURN(std::optional<Item> item, make());
+      if (!item) return Status::ok();
+      LLMC_RETURN_IF_ERROR(work(*item));
+      LLMC_RETURN_IF_ERROR(take(*item));
+    }
+  }
+
   std::shared_ptr<Item> next() {
     Result<std::optional<Item>> item = make();
     if (!item.is_ok()) note(Status(std::move(item).error()));

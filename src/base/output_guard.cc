@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/output_guard.h"
 
+#include "base/error.h"
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>

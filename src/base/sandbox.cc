@@ -20,6 +20,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/error.h"
+
 namespace llmcodec {
 namespace {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "llmcodec/status.h"
+#include "base/error.h"
 
 #include <cerrno>
 #include <system_error>

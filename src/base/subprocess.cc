@@ -21,6 +21,7 @@
 #include <ctime>
 
 #include "base/descriptor.h"
+#include "base/error.h"
 
 extern char** environ;
 

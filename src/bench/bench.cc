@@ -5,6 +5,7 @@
 #include <cmath>
 #include <random>
 
+#include "base/error.h"
 #include "bench/bench_search.h"
 #include "bench/bench_spectral.h"
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "llmcodec/bench.h"
 
 namespace llmcodec {

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "base/error.h"
 #include "codec/codec_spec.h"
 #include "plane/spectral_layout.h"
 #include "vvc/spectral/spectral_decoder.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The registry: names to codecs. Our own codecs first; every other name is an encoder of FFmpeg's.
+#include "base/error.h"
 #include "base/sandbox.h"
 #include "codec/ffmpeg_codec.h"
 #include "codec/raw_codec.h"

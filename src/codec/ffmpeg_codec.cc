@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "base/limits.h"
 #include "base/subprocess.h"
 #include "codec/ffmpeg_option_check.h"
@@ -158,7 +159,9 @@ std::vector<std::byte> trial_frame(const FrameLayout& layout) {
   return frame;
 }
 
-Result<Trial> try_encoder(const FfmpegProgram& ffmpeg, const EncoderSettings& settings) {
+Result<Trial> try_encoder(const FfmpegProgram& ffmpeg, const EncoderSettings& settings,
+                          double timeout_seconds) {
+  constexpr double kMaxTrialSeconds = 120;  // for one small picture, whatever time encoders are given
   Trial trial;
   const EncoderRule& rule = settings.rule;
   const FrameLayout layout =
@@ -167,7 +170,7 @@ Result<Trial> try_encoder(const FfmpegProgram& ffmpeg, const EncoderSettings& se
   ProcessOptions options;
   options.arguments = common_arguments(ffmpeg, "info");
   options.input = frame;
-  options.timeout_seconds = 120;
+  options.timeout_seconds = std::min(timeout_seconds, kMaxTrialSeconds);
   LLMC_ASSIGN_OR_RETURN(const ProcessResult result,
                         run_encoder(settings, layout, middle_quality(rule.quality), std::move(options)));
   trial.library_version = version_after(rule.version_marker, result.error_text);
@@ -182,7 +185,8 @@ Result<Trial> try_encoder(const FfmpegProgram& ffmpeg, const EncoderSettings& se
   return trial;
 }
 
-Result<Trial> try_encoder_once(const FfmpegProgram& ffmpeg, const EncoderSettings& settings) {
+Result<Trial> try_encoder_once(const FfmpegProgram& ffmpeg, const EncoderSettings& settings,
+                               double timeout_seconds) {
   static std::mutex mutex;
   static std::map<std::pair<std::string, std::string>, Trial> trials;
   const std::pair key(ffmpeg.path, format_codec_spec(settings.full));
@@ -190,7 +194,7 @@ Result<Trial> try_encoder_once(const FfmpegProgram& ffmpeg, const EncoderSetting
     const std::lock_guard lock(mutex);
     if (const auto found = trials.find(key); found != trials.end()) return found->second;
   }
-  LLMC_ASSIGN_OR_RETURN(Trial trial, try_encoder(ffmpeg, settings));
+  LLMC_ASSIGN_OR_RETURN(Trial trial, try_encoder(ffmpeg, settings, timeout_seconds));
   const std::lock_guard lock(mutex);
   return trials.emplace(key, std::move(trial)).first->second;
 }
@@ -361,7 +365,7 @@ Result<std::unique_ptr<Codec>> open_ffmpeg_codec(const std::string& spec,
   if (!has_encoder) return missing_encoder(*ffmpeg, parsed.name);
   LLMC_ASSIGN_OR_RETURN(const auto arguments, encoder_arguments(settings, settings.rule.quality.min, 8));
   LLMC_RETURN_IF_ERROR(check_encoder_arguments(parsed.name, arguments, ffmpeg->program_options));
-  LLMC_ASSIGN_OR_RETURN(Trial trial, try_encoder_once(*ffmpeg, settings));
+  LLMC_ASSIGN_OR_RETURN(Trial trial, try_encoder_once(*ffmpeg, settings, environment.timeout_seconds));
   if (trial.failure) return std::move(*trial.failure);
   return std::unique_ptr<Codec>(
       new FfmpegCodec(*ffmpeg, std::move(settings), environment, trial.library_version));

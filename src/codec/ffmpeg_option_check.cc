@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "codec/codec_spec.h"
 #include "codec/ffmpeg_encoders.h"
 #include "codec/ffmpeg_options.h"

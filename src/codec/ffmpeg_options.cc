@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/error.h"
 #include "codec/frame_format.h"
 
 namespace llmcodec {

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <vector>
 
+#include "base/error.h"
 #include "base/subprocess.h"
 
 namespace llmcodec {
@@ -24,11 +25,13 @@ constexpr const char* kReadableHint =
     "libraries "
     "where they are neither the system's nor in ../lib";
 
-Result<std::string> ask(const std::string& path, std::vector<std::string> arguments) {
+constexpr double kMaxAnswerSeconds = 60;  // whatever time encoders and decoders are given
+
+Result<std::string> ask(const std::string& path, double timeout_seconds, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), path);
   ProcessOptions options;
   options.arguments = std::move(arguments);
-  options.timeout_seconds = 60;
+  options.timeout_seconds = std::min(timeout_seconds, kMaxAnswerSeconds);
   options.max_output_bytes = 1 << 24;
   options.sandbox = ffmpeg_sandbox(0);
   LLMC_ASSIGN_OR_RETURN(const ProcessResult result, run_process(options));
@@ -85,20 +88,23 @@ int libavcodec_version(const std::string& text) {
   return major * 1000 + minor;
 }
 
-Result<std::unique_ptr<FfmpegProgram>> probe(const std::string& path) {
+Result<std::unique_ptr<FfmpegProgram>> probe(const std::string& path, double timeout_seconds) {
   auto program = std::make_unique<FfmpegProgram>();
   program->path = path;
-  LLMC_ASSIGN_OR_RETURN(const std::string version, ask(path, {"-hide_banner", "-version"}));
+  const auto answer = [&](std::vector<std::string> arguments) {
+    return ask(path, timeout_seconds, std::move(arguments));
+  };
+  LLMC_ASSIGN_OR_RETURN(const std::string version, answer({"-hide_banner", "-version"}));
   program->version = version_word(version);
   if (program->version.empty()) return error(ErrorKind::kUnsupported, "'{}' is not ffmpeg", path);
   if (const int libavcodec = libavcodec_version(version); libavcodec < 61'019) {
     return error(ErrorKind::kUnsupported, "'{}' is FFmpeg {}: {}", path, program->version, kInstallHint);
   }
-  LLMC_ASSIGN_OR_RETURN(const std::string encoders, ask(path, {"-hide_banner", "-encoders"}));
+  LLMC_ASSIGN_OR_RETURN(const std::string encoders, answer({"-hide_banner", "-encoders"}));
   program->encoders = listed_names(encoders, "V");
-  LLMC_ASSIGN_OR_RETURN(const std::string codecs, ask(path, {"-hide_banner", "-codecs"}));
+  LLMC_ASSIGN_OR_RETURN(const std::string codecs, answer({"-hide_banner", "-codecs"}));
   program->decoders = listed_names(codecs, "D.V");
-  LLMC_ASSIGN_OR_RETURN(const std::string help, ask(path, {"-hide_banner", "-h", "long"}));
+  LLMC_ASSIGN_OR_RETURN(const std::string help, answer({"-hide_banner", "-h", "long"}));
   program->program_options = listed_options(help);
   // What is not listed could not be told from an encoder's option.
   for (const char* known : {"y", "f", "map", "filter"}) {
@@ -155,7 +161,7 @@ Result<const FfmpegProgram*> find_ffmpeg(const CodecEnvironment& environment) {
   const std::lock_guard lock(mutex);
   std::unique_ptr<FfmpegProgram>& program = programs[path];
   if (program == nullptr) {
-    LLMC_ASSIGN_OR_RETURN(program, probe(path));
+    LLMC_ASSIGN_OR_RETURN(program, probe(path, environment.timeout_seconds));
   }
   return static_cast<const FfmpegProgram*>(program.get());
 }

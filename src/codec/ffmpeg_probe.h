@@ -28,7 +28,8 @@ struct FfmpegProgram {
 
 // Looks at environment.ffmpeg, then $LLMCODEC_FFMPEG, then `ffmpeg` in PATH. Unsupported, with a hint what to
 // install, when there is none, it cannot run, or it is older than 7.1 (without -noauto_conversion_filters in
-// a usable form). The result lives as long as the process.
+// a usable form). Limit when it does not answer within environment.timeout_seconds, or a minute. The result
+// lives as long as the process.
 Result<const FfmpegProgram*> find_ffmpeg(const CodecEnvironment& environment);
 
 // Every FFmpeg process runs in this. `work_bytes`: the memory that its pictures should need at most. The program

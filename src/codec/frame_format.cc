@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "base/limits.h"
 
 namespace llmcodec {

@@ -2,6 +2,7 @@
 #include "codec/raw_codec.h"
 
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "base/limits.h"
 #include "codec/codec_spec.h"
 #include "codec/picture_check.h"

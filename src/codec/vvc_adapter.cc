@@ -4,8 +4,10 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/error.h"
 #include "codec/codec_spec.h"
 #include "codec/picture_check.h"
+#include "llmcodec/version.h"
 #include "vvc/spatial/spatial_encoder.h"
 #include "vvc/spatial/stream_decoder.h"
 

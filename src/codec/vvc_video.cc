@@ -11,8 +11,11 @@
 #include <span>
 #include <vector>
 
+#include "base/byte_source.h"
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/output_guard.h"
 #include "vvc/spatial/spatial_encoder.h"
 #include "vvc/spatial/stream_decoder.h"
@@ -107,10 +110,10 @@ uint64_t squared_error(PlaneView a, PlaneView b) {
   return sum;
 }
 
-// Codes rows of CTUs straight from the mapped file.
+// Codes rows of CTUs straight from the file.
 class FileEncoder {
  public:
-  FileEncoder(const VvcEncodeOptions& options, const MappedFile& file, uint64_t pictures,
+  FileEncoder(const VvcEncodeOptions& options, const ByteSource& file, uint64_t pictures,
               vvc::SpatialEncoder encoder)
       : options_(options), file_(file), pictures_(pictures), encoder_(std::move(encoder)) {}
 
@@ -134,7 +137,9 @@ class FileEncoder {
     const size_t sample_bytes = bytes_per_sample(format);
     samples_.resize(size_t{rows} * format.width);
     const uint64_t offset = (picture * format.samples() + uint64_t{y} * format.width) * sample_bytes;
-    unpack_samples(file_.bytes().subspan(offset, samples_.size() * sample_bytes), sample_bytes, samples_);
+    bytes_.resize(samples_.size() * sample_bytes);
+    LLMC_RETURN_IF_ERROR(file_.read_at(offset, bytes_));
+    unpack_samples(bytes_, sample_bytes, samples_);
     const PlaneView source(samples_.data(), rows, format.width);
     PlaneView decoded;
     const double start = processor_seconds();
@@ -144,14 +149,14 @@ class FileEncoder {
     squared_error_ += squared_error(source, decoded);
     samples_done_ += samples_.size();
     if (options_.control.progress) options_.control.progress(samples_done_, pictures_ * format.samples());
-    file_.release(offset, samples_.size() * sample_bytes);
     return Status::ok();
   }
 
   const VvcEncodeOptions& options_;
-  const MappedFile& file_;
+  const ByteSource& file_;
   uint64_t pictures_;
   vvc::SpatialEncoder encoder_;
+  std::vector<std::byte> bytes_;
   std::vector<uint16_t> samples_;
   uint64_t squared_error_ = 0, samples_done_ = 0;
   double seconds_ = 0;
@@ -259,8 +264,8 @@ class PictureWriter {
 }  // namespace
 
 Result<VvcEncodeReport> vvc_encode(const VvcEncodeOptions& options) {
-  LLMC_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(options.input));
-  LLMC_ASSIGN_OR_RETURN(const uint64_t pictures, count_pictures(options, file.bytes().size()));
+  LLMC_ASSIGN_OR_RETURN(const ByteSourcePtr file, open_byte_source(options.input));
+  LLMC_ASSIGN_OR_RETURN(const uint64_t pictures, count_pictures(options, file->size()));
   LLMC_ASSIGN_OR_RETURN(const vvc::SpatialFormat format, spatial_format(options, pictures));
   LLMC_RETURN_IF_ERROR(check_output_file(options.output, {&options.input, 1}));
   LLMC_ASSIGN_OR_RETURN(TraceFile trace, TraceFile::open(options.trace, {&options.input, 1}));
@@ -269,7 +274,7 @@ Result<VvcEncodeReport> vvc_encode(const VvcEncodeOptions& options) {
   settings.trace = trace.sink();
   LLMC_ASSIGN_OR_RETURN(vvc::SpatialEncoder spatial, vvc::SpatialEncoder::create(format, settings));
   LLMC_ASSIGN_OR_RETURN(AtomicFile out, AtomicFile::create(options.output));
-  FileEncoder encoder(options, file, pictures, std::move(spatial));
+  FileEncoder encoder(options, *file, pictures, std::move(spatial));
   LLMC_RETURN_IF_ERROR(encoder.encode());
   LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> stream, encoder.finish());
   LLMC_RETURN_IF_ERROR(trace.close());
@@ -279,7 +284,7 @@ Result<VvcEncodeReport> vvc_encode(const VvcEncodeOptions& options) {
 }
 
 Result<VvcDecodeReport> vvc_decode(const VvcDecodeOptions& options) {
-  LLMC_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(options.input));
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> stream, read_file(options.input, kMaxWholeFileBytes));
   LLMC_RETURN_IF_ERROR(check_output_file(options.output, {&options.input, 1}));
   LLMC_ASSIGN_OR_RETURN(TraceFile trace, TraceFile::open(options.trace, {&options.input, 1}));
   std::optional<AtomicFile> out;
@@ -288,13 +293,13 @@ Result<VvcDecodeReport> vvc_decode(const VvcDecodeOptions& options) {
   }
   PictureWriter writer(options, std::move(out));
   const double start = processor_seconds();
-  Status status = vvc::decode_each(file.bytes(), {.limits = {}, .check_hash = true, .trace = trace.sink()},
+  Status status = vvc::decode_each(stream, {.limits = {}, .check_hash = true, .trace = trace.sink()},
                                    [&](const vvc::DecodedPicture& picture) { return writer.take(picture); });
   if (!status.is_ok()) return std::move(std::move(status).error()).in_file(options.input);
   const double seconds = processor_seconds() - start - writer.seconds();
   LLMC_RETURN_IF_ERROR(trace.close());
   LLMC_ASSIGN_OR_RETURN(VvcDecodeReport report, writer.finish());
-  report.bytes = file.bytes().size();
+  report.bytes = stream.size();
   report.seconds = seconds;
   return report;
 }

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "llmcodec/codec.h"
@@ -18,8 +19,9 @@ class CodecSet {
     environment.decode_only = true;
     return CodecSet(std::move(environment));
   }
-  // Errors as open_codec(). Not thread-safe; the codecs themselves are.
+  // Errors as open_codec(). Thread-safe, as the codecs themselves are.
   Result<const Codec*> get(const std::string& spec) {
+    const std::lock_guard lock(mutex_);
     const auto found = codecs_.find(spec);
     if (found != codecs_.end()) return found->second.get();
     LLMC_ASSIGN_OR_RETURN(std::unique_ptr<Codec> codec, open_codec(spec, environment_));
@@ -28,6 +30,7 @@ class CodecSet {
 
  private:
   CodecEnvironment environment_;
+  std::mutex mutex_;
   std::map<std::string, std::unique_ptr<Codec>> codecs_;
 };
 

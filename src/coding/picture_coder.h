@@ -2,12 +2,15 @@
 // Pictures of one matrix to bytes and back: scales, layout and codec put together for the two layouts. What
 // encoding returns was decoded again: samples, outliers and errors are those of the decoder.
 //
-//   MatrixContext matrix{.reader = &reader, .scales = &scales, .order = order};
-//   LLMC_ASSIGN_OR_RETURN(CodedPictures coded, encode_pictures(tensor, *codec, matrix, {first, count}));
+// Example (const TensorRecipe& tensor, const Codec& codec, const MatrixContext& matrix, DecodedRows out):
 //
-//   SegmentDecoding segment{&tensor, codec, matrix, {first, count}, coded.stream};
-//   decode_pictures({&segment, 1});                                         // then look at segment.status
-//   restore_weights(segment, {first_row, rows});
+//   const PictureRange range{.first = 0, .count = 1};
+//   LLMC_ASSIGN_OR_RETURN(const CodedPictures coded, encode_pictures(tensor, &codec, matrix, range));
+//
+//   SegmentDecoding segment{&tensor, &codec, matrix, range, coded.stream};
+//   decode_pictures({&segment, 1});
+//   LLMC_RETURN_IF_ERROR(std::move(segment.status));
+//   restore_weights(segment, out);
 #pragma once
 
 #include <cstddef>

@@ -11,8 +11,8 @@
 namespace llmcodec {
 namespace {
 
-// Samples of `count` pictures, one after the other as docs/format.md hashes them (little-endian hosts only,
-// checked in main).
+// Samples of `count` pictures, one after the other as docs/format.md hashes them (little-endian hosts only:
+// base/byte_source.h).
 class Pictures {
  public:
   Pictures(const SpatialStage& stage, uint64_t count, std::vector<std::byte>& samples)

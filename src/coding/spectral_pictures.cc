@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "archive/checksum.h"
+#include "base/error.h"
 #include "base/owned_matrix.h"
 #include "coding/column_order.h"
 #include "vvc/spectral/spectral_decoder.h"

@@ -6,6 +6,7 @@
 #include "archive/packing.h"
 #include "archive/part_names.h"
 #include "base/checked_math.h"
+#include "base/error.h"
 
 namespace llmcodec {
 namespace {

@@ -2,8 +2,11 @@
 // The small parts of a coded tensor, as structs and as the bytes that the archive packs (docs/format.md,
 // section 1): scales with their zeros, and outliers. Both directions stand side by side.
 //
-//   std::vector<Part> parts = scales_to_parts(scales);                    // packed, in writing order
-//   LLMC_ASSIGN_OR_RETURN(scales, scales_from_parts(stage, shape, read)); // validated
+// Example (std::span<const MatrixScales> scales, const MatrixShape& shape, const PartContent& read):
+//
+//   const std::vector<Part> parts = scales_to_parts(scales);  // packed, in writing order
+//   const ScalesStage stage = scales_stage(scales, ColumnOrder::kNone);
+//   LLMC_ASSIGN_OR_RETURN(const auto same, scales_from_parts(stage, shape, read));  // validated
 #pragma once
 
 #include <functional>

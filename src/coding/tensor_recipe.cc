@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "base/limits.h"
 
 namespace llmcodec {

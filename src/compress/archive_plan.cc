@@ -8,6 +8,7 @@
 #include "archive/packing.h"
 #include "archive/part_names.h"
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "tensor/shards.h"
 
 namespace llmcodec {
@@ -109,8 +110,9 @@ Status check_names(const std::vector<HeaderContent>& shards) {
 }
 
 ArchiveLayout name_files(const ArchiveContent& content, size_t shards) {
+  std::error_code code;  // what cannot be looked at cannot be created either, which says why
   const bool folder =
-      content.model->kind == ModelKind::kFolder || shards > 1 || fs::is_directory(content.output);
+      content.model->kind == ModelKind::kFolder || shards > 1 || fs::is_directory(content.output, code);
   const fs::path base = content.output;
   ArchiveLayout layout;
   for (size_t i = 0; i < shards; ++i) {

@@ -5,6 +5,7 @@
 #include "base/output_guard.h"
 #include "base/stopwatch.h"
 #include "compress/archive_plan.h"
+#include "compress/compress_model.h"
 #include "compress/compress_report.h"
 #include "compress/compress_state.h"
 #include "compress/exact_tensors.h"
@@ -91,7 +92,8 @@ Status write_archive(CompressState& state, const std::vector<TensorSettings>& se
 Result<CompressReport> encode(CompressState& state, const std::vector<TensorSettings>& settings) {
   LLMC_ASSIGN_OR_RETURN(ArchivePlan plan, plan_archive(state.content(), settings));
   LLMC_RETURN_IF_ERROR(prepare_output(state.model, inputs_of(state), state.options.output, plan.layout));
-  plan.layout.restart = state.options.restart;
+  const bool resumable = !state.model.weight_files.empty();
+  plan.layout.restart = state.options.restart || !resumable;
   plan.layout.key = resume_key(state, settings);
   LLMC_ASSIGN_OR_RETURN(ArchiveWriter writer, ArchiveWriter::open(plan.layout));
   TensorWriter tensors(*state.model.source, plan.shard_of, writer);
@@ -99,8 +101,9 @@ Result<CompressReport> encode(CompressState& state, const std::vector<TensorSett
   const Stopwatch watch;
   Status status = write_archive(state, settings, plan, writer, tensors);
   if (!status.is_ok()) {
-    // A run that was interrupted is gone on with; one that failed otherwise begins anew.
-    if (status.error().kind == ErrorKind::kInterrupted)
+    // A run that was interrupted is gone on with, if its source is there the next time; one that failed
+    // otherwise begins anew.
+    if (status.error().kind == ErrorKind::kInterrupted && resumable)
       writer.keep_for_resume();
     else
       writer.abandon();
@@ -120,8 +123,12 @@ Result<CompressReport> encode(CompressState& state, const std::vector<TensorSett
 }  // namespace
 
 Result<CompressReport> compress(const CompressOptions& options) {
-  const Stopwatch wall;
   LLMC_ASSIGN_OR_RETURN(Model model, open_model(options.input));
+  return compress(std::move(model), options);
+}
+
+Result<CompressReport> compress(Model model, const CompressOptions& options) {
+  const Stopwatch wall;
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<CompressState> state, prepare(std::move(model), options));
   const Stopwatch search;
   LLMC_ASSIGN_OR_RETURN(const RateFound found, find_settings(*state));

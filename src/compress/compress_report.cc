@@ -2,6 +2,7 @@
 #include "compress/compress_report.h"
 
 #include "archive/archive_reader.h"
+#include "base/error.h"
 #include "plan/plan_file.h"
 #include "report/tensor_report.h"
 

@@ -8,10 +8,12 @@
 
 #include "archive/checksum.h"
 #include "archive/packing.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/ordered_run.h"
 #include "base/stopwatch.h"
+#include "llmcodec/version.h"
 #include "plan/codec_settings.h"
 #include "plan/draft.h"
 #include "plan/plan_file.h"
@@ -175,6 +177,7 @@ ArchiveContent CompressState::content() {
 }
 
 Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOptions& options) {
+  if (options.target.kind == TargetKind::kStep) LLMC_RETURN_IF_ERROR(check_step(options.target.value));
   auto state = std::make_unique<CompressState>(std::move(model), options);
   // A GGUF header holds the tokenizer, and packing it takes as long as all that is done up to the rate
   // search.

@@ -10,17 +10,9 @@
 namespace llmcodec {
 namespace {
 
-// In pieces that are given back at once: a tensor may be larger than the memory.
 Status append_all(const TensorSource& source, size_t index, ArchiveWriter& writer) {
-  constexpr uint64_t kPieceElements = 1 << 21;  // whole blocks of every dtype
-  const TensorInfo& info = source.tensors()[index];
-  for (uint64_t first = 0; first < info.elements(); first += kPieceElements) {
-    const uint64_t count = std::min(kPieceElements, info.elements() - first);
-    LLMC_ASSIGN_OR_RETURN(const ByteRange range, element_bytes(info, first, count));
-    LLMC_RETURN_IF_ERROR(writer.append(source.bytes(index).subspan(range.begin, range.size)));
-    source.release(index, first, count);
-  }
-  return Status::ok();
+  return source.visit(index, source.byte_size(index),
+                      [&](std::span<const std::byte> piece) { return writer.append(piece); });
 }
 
 }  // namespace

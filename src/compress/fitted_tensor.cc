@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "quant/tensor_names.h"
 #include "quant/tensor_row_reader.h"
 #include "quant/token_rank.h"

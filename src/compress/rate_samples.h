@@ -3,8 +3,11 @@
 // coded whole, in the very segments of the archive; of a large one, strips of rows spread evenly over all
 // weights.
 //
+// Example (const RateProblem& problem, std::vector<TensorSettings> settings):
+//
 //   RateSamples samples(problem, SampleDensity::kFine);
-//   LLMC_ASSIGN_OR_RETURN(RateEstimate estimate, samples.evaluate(&settings, progress));
+//   const auto progress = [](uint64_t weights) { use(weights); };
+//   LLMC_ASSIGN_OR_RETURN(const RateEstimate estimate, samples.evaluate(&settings, progress));
 #pragma once
 
 #include <functional>

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
 #include "base/ordered_run.h"
 #include "compress/rate_samples.h"
 #include "plan/codec_settings.h"
@@ -62,7 +63,7 @@ class Search {
  private:
   // The range of steps that every coded tensor's codec takes.
   Result<StepRange> common_range() {
-    StepRange range{-40, 40, true};
+    StepRange range{-kMaxLog2Step, kMaxLog2Step, true};
     for (const FittedTensor& tensor : tensors_) {
       LLMC_ASSIGN_OR_RETURN(const Codec* codec, problem_.codecs->get(tensor.plan->codec));
       const StepRange own = step_range(codec->info(), *tensor.plan);
@@ -90,6 +91,8 @@ class Search {
       settings.octaves = (*problem_.octaves)[tensor.index];
       settings.pictures = settings_for({log2_step, settings.octaves, base_log2_step_}, *tensor.plan,
                                        tensor.shape.rows, codec->info());
+      if (Status status = check_step(settings.pictures.step); !status.is_ok())
+        return std::move(status).error().in_tensor(tensor.plan->name);
     }
     return Status::ok();
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/ordered_run.h"
 #include "base/stopwatch.h"
 #include "quant/tensor_row_reader.h"

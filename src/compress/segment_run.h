@@ -2,10 +2,19 @@
 // Segments of tensors (streams that are decoded alone), coded in groups on all threads: by the rate search
 // for samples, by compress() for the archive.
 //
-//   SegmentRun run{source, &feedback, control};
-//   run.next = [&]() -> Result<std::optional<SegmentTask>> { ... };   // in order
-//   run.take = [&](SegmentTask& task) { ... };                        // in the same order, coded
-//   LLMC_RETURN_IF_ERROR(run.run(weights_in_all));
+// Example (const TensorSource& source, FeedbackCache* cache, std::vector<SegmentTask> tasks, uint64_t total):
+//
+//   const Control control{};
+//   SegmentRun run{source, cache, control};
+//   auto task = tasks.begin();
+//   run.next = [&]() -> Result<std::optional<SegmentTask>> {   // in order
+//     return task == tasks.end() ? std::nullopt : std::optional(*task++);
+//   };
+//   run.take = [](SegmentTask& coded) {                        // in the same order, coded
+//     use(coded.coded.stream);
+//     return Status::ok();
+//   };
+//   LLMC_RETURN_IF_ERROR(run.run(total));
 #pragma once
 
 #include <functional>

@@ -8,9 +8,11 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "quant/tensor_names.h"
+#include "tensor/json_text.h"
 #include "tensor/matrix_shape.h"
 
 namespace llmcodec {
@@ -41,7 +43,9 @@ Heads heads_of(const GgufHeader& header) {
 
 Result<Heads> heads_of_config(const std::string& path) {
   LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(path, kMaxJsonBytes));
-  const auto config = nlohmann::json::parse(text, nullptr, false);
+  auto parsed = parse_json_value<nlohmann::json>(text);
+  if (!parsed.is_ok()) return std::move(parsed).error().in_file(path);
+  const nlohmann::json& config = *parsed;
   if (!config.is_object()) return error(ErrorKind::kCorrupt, "not a JSON object").in_file(path);
   const auto number = [&](const char* key) {
     const auto at = config.find(key);
@@ -60,7 +64,8 @@ Result<Heads> heads_of_config(const std::string& path) {
 Result<Heads> heads_of(const Model& model) {
   if (model.gguf != nullptr) return heads_of(*model.gguf);
   const auto config = std::filesystem::path(model.path) / "config.json";
-  if (model.kind != ModelKind::kFolder || !std::filesystem::exists(config)) return Heads{};
+  std::error_code code;  // set where it is there but cannot be looked at: reading it says why
+  if (model.kind != ModelKind::kFolder || (!std::filesystem::exists(config, code) && !code)) return Heads{};
   return heads_of_config(config.string());
 }
 

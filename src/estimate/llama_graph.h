@@ -3,8 +3,11 @@
 // layers, dense or mixtures of experts (Llama, Mistral, Mixtral, Qwen 2 and 3, SmolLM). Recognised by the
 // model's declared type and by its tensors' names and shapes; anything else is not guessed at.
 //
-//   LLMC_ASSIGN_OR_RETURN(LlamaSearch search, find_llama_graph(model));
-//   if (!search.graph) say(search.why_not);
+// Example (const Model& model):
+//
+//   LLMC_ASSIGN_OR_RETURN(const LlamaSearch search, find_llama_graph(model));
+//   if (!search.graph) return error(ErrorKind::kUnsupported, "{}", search.why_not);
+//   for (const LlamaLayer& layer : search.graph->layers) use(layer.value, layer.output);
 #pragma once
 
 #include <optional>

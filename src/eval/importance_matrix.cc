@@ -2,7 +2,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/output_guard.h"
 #include "base/stopwatch.h"
 #include "eval/llama_runner.h"
@@ -18,7 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxTextBytes = 1ull << 30;
-constexpr uint64_t kMaxMatrixBytes = 1ull << 32;
 
 // Names of the file that llama-imatrix reads: it records them in what it writes.
 constexpr const char* kRandomName = "random-tokens.txt";
@@ -29,10 +30,8 @@ Status check_model(const std::string& path) {
       "convert_hf_to_gguf.py, or use tools/importance/collect_transformers.py on a Hugging Face folder";
   std::error_code code;
   if (fs::is_directory(path, code)) return error(ErrorKind::kUnsupported, "{}", kRemedy).in_file(path);
-  LLMC_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
-  const auto bytes = file.bytes();
-  if (bytes.size() < 4 || std::string_view(reinterpret_cast<const char*>(bytes.data()), 4) != "GGUF")
-    return error(ErrorKind::kUnsupported, "{}", kRemedy).in_file(path);
+  LLMC_ASSIGN_OR_RETURN(const std::string start, read_prefix(path, 4));
+  if (start != "GGUF") return error(ErrorKind::kUnsupported, "{}", kRemedy).in_file(path);
   return Status::ok();
 }
 
@@ -43,10 +42,11 @@ Result<std::string> documents_text(std::string_view lines) {
     const std::string_view line = lines.substr(0, lines.find('\n'));
     lines.remove_prefix(std::min(line.size() + 1, lines.size()));
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object() || !json.contains("text") || !json["text"].is_string())
+    const auto json = parse_json_value<nlohmann::json>(line);
+    if (!json.is_ok()) return error(ErrorKind::kInvalidArgument, "line {}: {}", number, json.error().message);
+    if (!json->is_object() || !json->contains("text") || !(*json)["text"].is_string())
       return error(ErrorKind::kInvalidArgument, "line {} is no JSON object with a string 'text'", number);
-    text += json["text"].get<std::string>() + "\n\n";
+    text += (*json)["text"].get<std::string>() + "\n\n";
   }
   return text;
 }
@@ -107,7 +107,7 @@ Result<Outcome> read_outcome(const std::string& path) {
   }
   if (outcome.entries == 0)
     return error(ErrorKind::kUnsupported, "llama-imatrix wrote a file without any weight's inputs");
-  LLMC_ASSIGN_OR_RETURN(outcome.bytes, read_file(path, kMaxMatrixBytes));
+  LLMC_ASSIGN_OR_RETURN(outcome.bytes, read_file(path, kMaxWholeFileBytes));
   return outcome;
 }
 

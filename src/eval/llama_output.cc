@@ -7,6 +7,8 @@
 #include <cstring>
 #include <optional>
 
+#include "base/error.h"
+
 namespace llmcodec {
 namespace {
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/error.h"
 #include "base/stopwatch.h"
 #include "base/subprocess.h"
 

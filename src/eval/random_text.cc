@@ -6,6 +6,7 @@
 #include <optional>
 #include <random>
 
+#include "base/error.h"
 #include "tensor/json_text.h"
 
 namespace llmcodec {

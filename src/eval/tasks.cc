@@ -6,6 +6,9 @@
 #include <optional>
 #include <vector>
 
+#include "base/error.h"
+#include "tensor/json_text.h"
+
 namespace llmcodec {
 namespace {
 
@@ -27,9 +30,10 @@ Result<std::vector<Line>> parse_lines(std::string_view jsonl) {
     jsonl.remove_prefix(std::min(end + 1, jsonl.size()));
     ++number;
     if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object()) return error(ErrorKind::kInvalidArgument, "line {} is not a JSON object", number);
-    lines.push_back({number, std::move(json)});
+    auto json = parse_json_value<Json>(text);
+    if (!json.is_ok()) return error(ErrorKind::kInvalidArgument, "line {}: {}", number, json.error().message);
+    if (!json->is_object()) return error(ErrorKind::kInvalidArgument, "line {} is not a JSON object", number);
+    lines.push_back({number, std::move(json).value()});
   }
   if (lines.empty()) return error(ErrorKind::kInvalidArgument, "no tasks");
   return lines;

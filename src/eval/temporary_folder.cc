@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/error.h"
+
 namespace llmcodec {
 
 Result<TemporaryFolder> TemporaryFolder::create() {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
 #include "quant/portable_math.h"
 #include "rate/gaussian_rate.h"
 #include "vvc/spectral/spectral_format.h"
@@ -37,6 +38,13 @@ double quality_for(double log2_step, uint32_t bit_depth, const QualityRange& ran
 }
 
 }  // namespace
+
+Status check_step(double step) {
+  const double most = portable_exp2(kMaxLog2Step), least = 1 / most;
+  if (step >= least && step <= most) return Status::ok();
+  return error(ErrorKind::kInvalidArgument, "a quantiser step of {:.4g}: must be from {:.4g} to {:.4g}", step,
+               least, most);
+}
 
 double nominal_step(uint32_t bit_depth) {
   return portable_exp2(nominal_log2_step(bit_depth));

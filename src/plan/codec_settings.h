@@ -7,10 +7,17 @@
 #include <optional>
 
 #include "llmcodec/codec.h"
+#include "llmcodec/status.h"
 #include "plan/tensor_plan.h"
 #include "plane/layout.h"
 
 namespace llmcodec {
+
+// Steps lie within 2^-40 and 2^40: far more than any codec makes use of, and far within the binary32 in which
+// archives carry them.
+inline constexpr double kMaxLog2Step = 40;
+// InvalidArgument for a step outside, NaN included.
+Status check_step(double step);
 
 struct StepRange {
   double min = 0, max = 0;  // log2 step

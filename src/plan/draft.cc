@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "plan/draft.h"
 
+#include "base/error.h"
 #include "plan/plan_rules.h"
 #include "tensor/matrix_shape.h"
 

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "plan/plan_file.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "codec/ffmpeg_option_check.h"
+#include "plan/codec_settings.h"
 #include "plan/draft.h"
 #include "plane/spectral_layout.h"
+#include "tensor/json_text.h"
 
 namespace llmcodec {
 namespace {
 
 using nlohmann::json;
+
+constexpr double kMaxQuality = 1e6;  // of any codec; each has its own range within
 
 json tensor_to_json(const TensorPlan& tensor, const TensorSettings& settings) {
   if (!tensor.code) return {{"name", tensor.name}, {"keep", tensor.reason}};
@@ -92,8 +98,9 @@ Status read_coded(const json& value, Fields& fields, TensorDraft* draft, TensorS
   settings->octaves = *draft->step_octaves;
   PictureSettings& pictures = settings->pictures;
   pictures.step = fields.number("step", 0);
-  if (!(pictures.step > 0)) fields.fail("step");
+  if (!check_step(pictures.step).is_ok()) fields.fail("step");
   pictures.quality = fields.number("quality", 0);
+  if (!(std::abs(pictures.quality) <= kMaxQuality)) fields.fail("quality");
   pictures.outputs_per_block = static_cast<uint32_t>(fields.count("outputs_per_block", kMaxOutputsPerBlock));
   if (draft->layout == Layout::kSpectral && pictures.outputs_per_block == 0) fields.fail("outputs_per_block");
   settings->predicted_bytes = fields.count("predicted_bytes", uint64_t{1} << 50);
@@ -145,7 +152,7 @@ std::string plan_to_text(const Plan& plan, const std::vector<TensorSettings>& se
 }
 
 Result<PlanFile> plan_from_text(const std::string& text, const std::vector<TensorInfo>& tensors) {
-  const json root = json::parse(text, nullptr, false);
+  LLMC_ASSIGN_OR_RETURN(const json root, parse_json_value<json>(text));
   if (!root.is_object() || !root.contains("llmcodec_plan") || !root.contains("tensors") ||
       !root["tensors"].is_array())
     return error(ErrorKind::kCorrupt, "is not a plan ('llmcodec_plan' and 'tensors' expected)");

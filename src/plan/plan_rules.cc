@@ -4,6 +4,7 @@
 #include <charconv>
 #include <map>
 
+#include "base/error.h"
 #include "plan/tensor_plan.h"
 
 namespace llmcodec {
@@ -108,11 +109,12 @@ Status ask_for_scales(const std::string& spec, TensorDraft* tensor) {
 Result<PlanRules::Rule> PlanRules::parse_rule(const std::string& text, const std::string& pattern) {
   Rule rule;
   rule.text = text;
-  try {  // std::regex reports only by exception
-    rule.pattern = std::regex(pattern, std::regex::ECMAScript | std::regex::optimize);
-  } catch (const std::regex_error& e) {
-    return error(ErrorKind::kInvalidArgument, "'{}' is not a regular expression: {}", pattern, e.what());
-  }
+  rule.pattern = std::make_unique<const RE2>(pattern, RE2::Quiet);
+  if (!rule.pattern->ok())
+    return error(
+        ErrorKind::kInvalidArgument,
+        "'{}' is not a regular expression of RE2, which has no look-around and no back-references: {}",
+        pattern, rule.pattern->error());
   return rule;
 }
 
@@ -121,13 +123,13 @@ Result<PlanRules> PlanRules::parse(const std::vector<std::string>& set,
   PlanRules rules;
   for (const std::string& text : set) {
     // The key holds neither '=' nor ':', so the first "=key:" splits the rule; values may hold both.
-    static const std::regex kForm("(.*?)=([a-z_]+):(.*)");
-    std::smatch match;
-    if (!std::regex_match(text, match, kForm))
+    static const RE2 kForm("(.*?)=([a-z_]+):(.*)");
+    std::string pattern, key, value;
+    if (!RE2::FullMatch(text, kForm, &pattern, &key, &value))
       return error(ErrorKind::kInvalidArgument, "--set '{}': expected 'REGEX=key:value'", text);
-    LLMC_ASSIGN_OR_RETURN(Rule rule, parse_rule("--set " + text, match[1]));
-    rule.key = match[2];
-    rule.value = match[3];
+    LLMC_ASSIGN_OR_RETURN(Rule rule, parse_rule("--set " + text, pattern));
+    rule.key = std::move(key);
+    rule.value = std::move(value);
     if (!setters().contains(rule.key))
       return error(ErrorKind::kInvalidArgument, "--set '{}': no key '{}'", text, rule.key);
     rules.rules_.push_back(std::move(rule));
@@ -144,7 +146,7 @@ Result<PlanRules> PlanRules::parse(const std::vector<std::string>& set,
 Result<bool> PlanRules::apply(TensorDraft* tensor) {
   bool forced = false;
   for (Rule& rule : rules_) {
-    if (!std::regex_search(tensor->name, rule.pattern)) continue;
+    if (!RE2::PartialMatch(tensor->name, *rule.pattern)) continue;
     rule.matched = true;
     LLMC_RETURN_IF_ERROR(setters().at(rule.key)(rule.value, tensor));
     if (rule.key == "action") forced = rule.value == "code";

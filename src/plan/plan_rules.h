@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// --set 'REGEX=key:value' and --keep REGEX: rules that change the draft of the tensors whose name the
-// (ECMAScript) expression matches anywhere in. Later rules win; a rule that matched nothing is an error.
+// --set 'REGEX=key:value' and --keep REGEX: rules that change the draft of the tensors in whose name the
+// expression (RE2 syntax) matches anywhere. Later rules win; a rule that matched nothing is an error.
+// Names and expressions may come from strangers: RE2 takes linear time and bounded memory, whatever they are.
 #pragma once
 
-#include <regex>
+#include <re2/re2.h>
+
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,7 +31,7 @@ class PlanRules {
  private:
   struct Rule {
     std::string text;  // as given, for messages
-    std::regex pattern;
+    std::unique_ptr<const RE2> pattern;
     std::string key, value;
     bool matched = false;
   };

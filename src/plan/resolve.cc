@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "quant/portable_math.h"
 #include "quant/tensor_names.h"
 

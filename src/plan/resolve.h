@@ -2,8 +2,10 @@
 // The one place where what was left open is decided. Pure functions: the same draft and facts give the same
 // plan.
 //
+// Example (const std::vector<TensorDraft>& drafts, const PlanFacts& facts):
+//
 //   LLMC_ASSIGN_OR_RETURN(const Plan plan, resolve(drafts, facts));
-//   fit the scales of plan ...
+//   std::vector<TensorCost> costs(plan.tensors.size());        // known once the plan's scales are fitted
 //   const std::vector<double> octaves = octaves_by_damage(plan, costs);
 #pragma once
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "base/wider_vectors.h"
 
 namespace llmcodec {

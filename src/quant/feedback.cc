@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 
+#include "base/error.h"
 #include "quant/portable_math.h"
 #include "quant/subtract_product.h"
 

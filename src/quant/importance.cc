@@ -4,7 +4,9 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/error.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "quant/tensor_names.h"
 #include "tensor/gguf.h"
 
@@ -146,10 +148,10 @@ class DatReader {
 };
 
 Result<FileEntries> load_entries(const std::string& path) {
-  LLMC_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
-  const auto bytes = file.bytes();
-  if (bytes.size() >= 4 && std::memcmp(bytes.data(), "GGUF", 4) == 0) return load_gguf(path);
+  LLMC_ASSIGN_OR_RETURN(const std::string start, read_prefix(path, 4));
+  if (start == "GGUF") return load_gguf(path);
   FileEntries entries;
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, read_file(path, kMaxWholeFileBytes));
   LLMC_ASSIGN_OR_RETURN(entries.inputs, DatReader(bytes).read());
   return entries;
 }

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "quant/tensor_names.h"
+#include "tensor/json_text.h"
 
 namespace llmcodec {
 namespace {
@@ -39,7 +41,7 @@ Result<std::unique_ptr<MomentFile>> MomentFile::open(const std::string& path) {
 }
 
 Status MomentFile::read_members(const std::string& description) {
-  const json root = json::parse(description, nullptr, false);
+  LLMC_ASSIGN_OR_RETURN(const json root, parse_json_value<json>(description));
   if (!root.is_object()) return broken("the description is not a JSON object");
   const auto version = root.find("format_version");
   if (version == root.end() || !version->is_number_unsigned()) return broken("format_version is missing");
@@ -94,7 +96,6 @@ std::vector<std::string> MomentFile::names() const {
 Result<std::vector<float>> MomentFile::read(size_t group) const {
   std::vector<float> values(file_->tensors()[group].elements());
   LLMC_RETURN_IF_ERROR(file_->read_f32(group, 0, values));
-  file_->release(group, 0, values.size());
   for (size_t i = 0; i < values.size(); ++i) {
     if (std::isfinite(values[i])) continue;
     return error(ErrorKind::kInvalidArgument, "second moment [{}, {}] is not finite", i / cols(group),

@@ -12,7 +12,7 @@
 //     use(MatrixView<const float>(h.data(), moments->cols(*group), moments->cols(*group)));
 //   }
 //
-// The file is mapped; one group is in memory at a time. Thread-safe.
+// One group is in memory at a time. Thread-safe.
 #pragma once
 
 #include <cstdint>

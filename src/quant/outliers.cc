@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/error.h"
+
 namespace llmcodec {
 
 Status validate(const OutlierList& outliers, uint64_t matrix_weights) {

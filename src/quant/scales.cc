@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "base/wider_vectors.h"
 #include "quant/half.h"
 #include "quant/portable_math.h"

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/error.h"
 #include "base/finite.h"
 #include "quant/half.h"
 #include "quant/portable_math.h"

@@ -66,7 +66,7 @@ std::vector<TensorReport> describe_tensors(const ArchiveReader& archive) {
                         .dtype = dtype_info(info.dtype).name,
                         .shape = info.shape,
                         .elements = info.elements()};
-    tensor.bytes = archive.source().bytes(index).size();
+    tensor.bytes = archive.source().byte_size(index);
     tensors.push_back(std::move(tensor));
   }
   for (TensorReport& tensor : tensors) {

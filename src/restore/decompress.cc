@@ -7,6 +7,7 @@
 #include "archive/carry_over.h"
 #include "archive/packing.h"
 #include "archive/part_names.h"
+#include "base/error.h"
 #include "base/limits.h"
 #include "base/output_guard.h"
 #include "llmcodec/model.h"
@@ -30,9 +31,9 @@ bool follows_dtype(const TensorInfo& info, const std::string& format) {
 // One tensor of the restored model and where it is in the archive.
 struct Restored {
   TensorInfo info;  // with the dtype it gets
+  Dtype own = Dtype::kF32;
   bool coded = false;
-  std::optional<size_t> exact;  // index in the archive's source
-  std::string verbatim;         // name of the record whose part `data` holds it
+  std::optional<size_t> exact;  // index in the archive's source; neither: its record's part `data` holds it
 };
 
 Result<Dtype> parse_dtype(const std::string& name) {
@@ -44,7 +45,7 @@ Result<Dtype> parse_dtype(const std::string& name) {
 }
 
 Result<std::vector<std::byte>> gguf_header_bytes(const ArchiveReader& archive) {
-  LLMC_ASSIGN_OR_RETURN(const std::span<const std::byte> packed, archive.exact(kGgufHeaderName));
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> packed, archive.exact(kGgufHeaderName));
   auto header = unpack(packed, kMaxGgufStringBytes);
   if (!header.is_ok())
     return std::move(header).error().in_file(archive.files()[0]).in_tensor(kGgufHeaderName);
@@ -66,7 +67,8 @@ class Decompression {
     LLMC_RETURN_IF_ERROR(write_tensors());
     const auto end = std::chrono::steady_clock::now();
     LLMC_RETURN_IF_ERROR(sink_->finish());
-    if (folder_ && fs::is_directory(options_.input))
+    std::error_code code;
+    if (folder_ && fs::is_directory(options_.input, code))
       LLMC_RETURN_IF_ERROR(carry_over_from_archive(options_.input, options_.output));
     report_.decode_seconds = std::chrono::duration<double>(end - decode_start).count();
     report_.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -112,11 +114,11 @@ class Decompression {
         return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record.dtype).in_tensor(name);
       Restored tensor;
       tensor.info = {name, *own, record.shape};
+      tensor.own = *own;
       tensor.coded = !is_verbatim(record);
       if (tensor.coded) {
         tensor.info.dtype = dtype_of(*own, true, record.shape);
       } else {
-        tensor.verbatim = name;
         if (format_ != "gguf") tensor.info.dtype = Dtype::kF16;  // safetensors has no block dtypes
       }
       tensors_.push_back(std::move(tensor));
@@ -124,6 +126,7 @@ class Decompression {
     for (size_t index : archive_->exact_tensors()) {
       Restored tensor;
       tensor.info = archive_->source().tensors()[index];
+      tensor.own = tensor.info.dtype;
       tensor.exact = index;
       if (dtype_ && follows_dtype(tensor.info, format_)) tensor.info.dtype = *dtype_;
       tensors_.push_back(std::move(tensor));
@@ -205,12 +208,12 @@ class Decompression {
   // The sink takes tensors in order: all coded ones are decoded in one run, so that threads work across
   // tensors, and those stored exactly are written when their turn comes.
   Status write_tensors() {
-    std::vector<std::string> names;
+    std::vector<DecodeTask> tasks;
     std::map<std::string, size_t> index;
     for (size_t i = 0; i < tensors_.size(); ++i) {
       if (!tensors_[i].coded) continue;
-      names.push_back(tensors_[i].info.name);
-      index[names.back()] = i;
+      tasks.push_back({.name = tensors_[i].info.name});
+      index[tasks.back().name] = i;
     }
     const BlockWork store = [&](const TensorDecoder& tensor, uint64_t,
                                 std::span<const float> weights) -> Result<BlockTaker> {
@@ -222,7 +225,7 @@ class Decompression {
         return sink_->write(i, bytes);
       });
     };
-    LLMC_RETURN_IF_ERROR(decode_tensors(*archive_, names, codecs_, options_.control, store));
+    LLMC_RETURN_IF_ERROR(decode_tensors(*archive_, tasks, codecs_, options_.control, store));
     return write_exact_before(tensors_.size());
   }
 
@@ -231,47 +234,37 @@ class Decompression {
     return Status::ok();
   }
 
-  // In the dtype that the tensor gets.
+  // Decoded weights in the dtype that the tensor gets. Its own one held them before coding noise came upon
+  // them; one that was asked for may not.
   Result<std::vector<std::byte>> stored(size_t index, std::span<const float> weights) const {
-    const TensorInfo& info = tensors_[index].info;
-    auto bytes = store_weights(info.dtype, weights);
-    if (!bytes.is_ok()) return std::move(bytes).error().in_tensor(info.name);
+    const Restored& tensor = tensors_[index];
+    const bool refuse = !options_.saturate && is_narrower(tensor.info.dtype, restored_dtype(tensor.own));
+    std::vector<std::byte> bytes(dtype_bytes(tensor.info.dtype, weights.size()).value_or(0));
+    Status status =
+        store_weights(tensor.info.dtype, weights, refuse ? PastRange::kRefuse : PastRange::kClip, bytes);
+    if (!status.is_ok()) return std::move(status).error().in_tensor(tensor.info.name);
     return bytes;
   }
 
   Status write_exact(size_t index) {
     const Restored& tensor = tensors_[index];
-    if (tensor.exact) return write_stored(index, archive_->source().tensors()[*tensor.exact].dtype);
-    LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->part(tensor.verbatim, part_name::kData));
-    const TensorRecord& record = archive_->description().tensors.at(tensor.verbatim);
-    const Dtype own = *dtype_from_name(record.dtype);
-    if (tensor.info.dtype == own) return sink_->write(index, bytes);
-    if (dtype_bytes(own, tensor.info.elements()) != bytes.size())
-      return error(ErrorKind::kCorrupt, "part 'data' has {} bytes", bytes.size()).in_tensor(tensor.verbatim);
-    return write_converted(index, own, bytes);
+    const std::string& name = tensor.info.name;
+    const PieceVisitor write = [this, index](std::span<const std::byte> piece) {
+      return tensors_[index].own == tensors_[index].info.dtype ? sink_->write(index, piece)
+                                                               : write_converted(index, piece);
+    };
+    if (tensor.exact) return archive_->visit_exact(name, write);
+    return archive_->visit_part(name, part_name::kData, write);
   }
 
-  // In pieces of whole elements that are given back at once: a tensor may be larger than the memory.
-  Status write_stored(size_t index, Dtype own) {
-    constexpr uint64_t kPieceElements = 1 << 21;
-    const size_t stored = *tensors_[index].exact;
-    LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->exact(tensors_[index].info.name));
-    const uint64_t element = dtype_info(own).block_bytes;
-    for (uint64_t first = 0; first * element < bytes.size(); first += kPieceElements) {
-      const uint64_t count = std::min(kPieceElements, bytes.size() / element - first);
-      const auto piece = bytes.subspan(first * element, count * element);
-      LLMC_RETURN_IF_ERROR(own == tensors_[index].info.dtype ? sink_->write(index, piece)
-                                                             : write_converted(index, own, piece));
-      archive_->source().release(stored, first, count);
-    }
-    return Status::ok();
-  }
-
-  Status write_converted(size_t index, Dtype own, std::span<const std::byte> bytes) {
-    const DtypeInfo& info = dtype_info(own);
-    std::vector<float> weights(bytes.size() / info.block_bytes * info.block_elements);
-    LLMC_RETURN_IF_ERROR(to_f32(own, bytes, weights));
-    LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> converted, stored(index, weights));
+  Status write_converted(size_t index, std::span<const std::byte> bytes) {
+    const Restored& tensor = tensors_[index];
+    const uint64_t elements =
+        bytes.size() / dtype_info(tensor.own).block_bytes * dtype_info(tensor.own).block_elements;
+    std::vector<std::byte> converted(dtype_bytes(tensor.info.dtype, elements).value_or(0));
+    Status status = convert_exact(tensor.own, bytes, tensor.info.dtype,
+                                  options_.saturate ? PastRange::kClip : PastRange::kRefuse, converted);
+    if (!status.is_ok()) return std::move(status).error().in_tensor(tensor.info.name);
     return sink_->write(index, converted);
   }
 

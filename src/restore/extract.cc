@@ -3,11 +3,12 @@
 #include <span>
 
 #include "archive/part_names.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "base/ordered_run.h"
 #include "base/output_guard.h"
+#include "llmcodec/archive.h"
 #include "llmcodec/model.h"
-#include "restore/archived_rows.h"
 #include "restore/parallel_decode.h"
 #include "restore/weights_to_dtype.h"
 #include "tensor/safetensors.h"
@@ -37,31 +38,45 @@ Status write_samples(const TensorDecoder& tensor, const Control& control, Atomic
   return run.run(control.threads);
 }
 
-// The segments as one stream that players take. Most formats may simply follow each other; IVF has a file
-// header (of which bytes 6 and 7 give the length), which only the first segment may keep.
-Status write_stream(std::span<const std::byte> stream, const CodecStage& codec, AtomicFile& out) {
-  if (codec.stream != "ivf") return out.write(stream);
-  for (uint64_t offset = 0; const uint64_t bytes : codec.segment_bytes) {
-    std::span<const std::byte> segment = stream.subspan(offset, bytes);
-    if (offset > 0 && bytes >= 8) {
-      const auto header = std::to_integer<size_t>(segment[6]) | std::to_integer<size_t>(segment[7]) << 8;
-      segment = segment.subspan(std::min<size_t>(header, bytes));
-    }
-    LLMC_RETURN_IF_ERROR(out.write(segment));
-    offset += bytes;
-  }
-  return Status::ok();
+// What players take of a segment. Most formats may simply follow each other; IVF has a file header (of which bytes 6
+// and 7 give the length), which only the first segment may keep.
+std::span<const std::byte> playable(std::span<const std::byte> segment, const std::string& format,
+                                    bool first) {
+  if (format != "ivf" || first || segment.size() < 8) return segment;
+  const auto header = std::to_integer<size_t>(segment[6]) | std::to_integer<size_t>(segment[7]) << 8;
+  return segment.subspan(std::min(header, segment.size()));
 }
 
-Status extract_rows(const ArchiveReader& archive, const ExtractOptions& options) {
-  LLMC_ASSIGN_OR_RETURN(TensorInfo info, archived_tensor(archive, options.tensor));
-  CodecSet codecs = CodecSet::for_decoding(options.control.environment);
-  LLMC_ASSIGN_OR_RETURN(const TensorValues rows,
-                        read_archived_rows(archive, codecs, options.tensor, *options.rows));
-  info.dtype = restored_dtype(info.dtype);
-  info.shape = {rows.rows, rows.cols};
-  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, store_weights(info.dtype, rows.values));
-  LLMC_ASSIGN_OR_RETURN(const auto sink, create_safetensors(options.output, {info}, {}));
+// The segments as one stream.
+Status write_stream(const ArchiveReader& archive, const std::string& tensor, const CodecStage& codec,
+                    AtomicFile& out) {
+  Checksum checksum;
+  std::vector<std::byte> segment;
+  for (uint64_t offset = 0; const uint64_t bytes : codec.segment_bytes) {
+    segment.resize(bytes);
+    LLMC_RETURN_IF_ERROR(archive.read_part(tensor, part_name::kBitstream, offset, segment));
+    checksum.update(segment);
+    LLMC_RETURN_IF_ERROR(out.write(playable(segment, codec.stream, offset == 0)));
+    offset += bytes;
+  }
+  return archive.check_part(tensor, part_name::kBitstream, checksum);
+}
+
+// In the dtype that decompress() gives a safetensors file.
+Status extract_rows(const ExtractOptions& options) {
+  LLMC_ASSIGN_OR_RETURN(const Archive archive, Archive::open(options.input, options.control.environment));
+  LLMC_ASSIGN_OR_RETURN(const size_t tensor, archive.find(options.tensor));
+  const ArchivedTensor& info = archive.tensors()[tensor];
+  const auto own = dtype_from_name(info.dtype);
+  const Dtype dtype = own ? restored_dtype(*own) : Dtype::kF32;
+  const RowRange rows = *options.rows;
+  std::vector<std::byte> bytes;
+  if (rows.first < rows.last && rows.last <= info.rows)
+    bytes.resize((rows.last - rows.first) * info.cols * dtype_info(dtype).block_bytes);
+  LLMC_RETURN_IF_ERROR(archive.decode_rows(
+      tensor, rows, bytes, {dtype_info(dtype).name, options.control.threads, options.control.cancelled}));
+  const TensorInfo matrix{info.name, dtype, {rows.last - rows.first, info.cols}};
+  LLMC_ASSIGN_OR_RETURN(const auto sink, create_safetensors(options.output, {matrix}, {}));
   LLMC_RETURN_IF_ERROR(sink->write(0, bytes));
   return sink->finish();
 }
@@ -71,7 +86,7 @@ Status extract_rows(const ArchiveReader& archive, const ExtractOptions& options)
 Status extract(const ExtractOptions& options) {
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(options.input));
   LLMC_RETURN_IF_ERROR(check_output_file(options.output, archive->all_files()));
-  if (options.rows) return extract_rows(*archive, options);
+  if (options.rows) return extract_rows(options);
   const auto record = archive->description().tensors.find(options.tensor);
   if (record == archive->description().tensors.end() || is_verbatim(record->second))
     return error(ErrorKind::kInvalidArgument, "is not a coded tensor of this archive")
@@ -84,9 +99,9 @@ Status extract(const ExtractOptions& options) {
                           TensorDecoder::open(*archive, options.tensor, codecs, true));
     LLMC_RETURN_IF_ERROR(write_samples(tensor, options.control, out));
   } else {
-    LLMC_ASSIGN_OR_RETURN(const auto stream, archive->part(options.tensor, part_name::kBitstream));
-    LLMC_ASSIGN_OR_RETURN(const TensorRecipe coded, recipe_from_record(record->second));
-    LLMC_RETURN_IF_ERROR(write_stream(stream, coded.codec, out));
+    LLMC_ASSIGN_OR_RETURN(const TensorRecipe coded,
+                          recipe_from_record(archive->description().tensors.at(options.tensor)));
+    LLMC_RETURN_IF_ERROR(write_stream(*archive, options.tensor, coded.codec, out));
   }
   return out.commit();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "restore/parallel_decode.h"
 #include "archive/part_names.h"
+#include "base/error.h"
 
 #include <memory>
 
@@ -21,12 +22,12 @@ struct Group {
 
 class DecodeRun {
  public:
-  DecodeRun(const ArchiveReader& archive, const std::vector<std::string>& names, CodecSet& codecs,
+  DecodeRun(const ArchiveReader& archive, std::span<const DecodeTask> tasks, CodecSet& codecs,
             const Control& control, const BlockWork& work)
-      : archive_(archive), names_(names), codecs_(codecs), control_(control), work_(work) {
-    for (const std::string& name : names) {
-      const TensorRecord& record = archive.description().tensors.at(name);
-      total_ += record.matrices * record.rows * record.cols;
+      : archive_(archive), tasks_(tasks), codecs_(codecs), control_(control), work_(work) {
+    for (const DecodeTask& task : tasks) {
+      const TensorRecord& record = archive.description().tensors.at(task.name);
+      total_ += std::min(record.matrices * record.rows * record.cols, task.last) - task.first;
     }
   }
 
@@ -68,16 +69,32 @@ class DecodeRun {
     return group.blocks.empty() ? std::nullopt : std::optional(std::move(group));
   }
 
-  // Makes `block_` a block of `tensor_`. False after the last one.
+  // Makes `block_` a wanted block of `tensor_`. False after the last one.
   Result<bool> open_next() {
-    if (tensor_ && block_ < tensor_->blocks().size()) return true;
-    if (name_ == names_.size()) return false;
-    const std::string& name = names_[name_++];
-    auto tensor = TensorDecoder::open(archive_, name, codecs_, /*verify=*/true);
-    if (!tensor.is_ok()) return std::move(tensor).error().in_tensor(name);
+    for (;; ++block_) {
+      if (!tensor_ || block_ == tensor_->blocks().size()) {
+        if (task_ == tasks_.size()) return false;
+        LLMC_RETURN_IF_ERROR(open(tasks_[task_++]));
+      }
+      if (is_wanted(tensor_->blocks()[block_], tasks_[task_ - 1])) return true;
+    }
+  }
+
+  Status open(const DecodeTask& task) {
+    auto tensor = TensorDecoder::open(archive_, task.name, codecs_, task.verify);
+    if (!tensor.is_ok()) return std::move(tensor).error().in_tensor(task.name);
     tensor_ = std::make_shared<const TensorDecoder>(std::move(tensor).value());
     block_ = 0;
-    return true;
+    return Status::ok();
+  }
+
+  bool is_wanted(const RowBlock& block, const DecodeTask& task) const {
+    const uint64_t first = first_element(*tensor_, block);
+    return first < task.last && task.first < first + block.rows * tensor_->record().cols;
+  }
+
+  static uint64_t first_element(const TensorDecoder& tensor, const RowBlock& block) {
+    return (block.matrix * tensor.record().rows + block.first_row) * tensor.record().cols;
   }
 
   void decode(Group& group) const {
@@ -86,7 +103,7 @@ class DecodeRun {
     for (size_t i = 0; i < group.blocks.size(); ++i) {
       const TensorDecoder& tensor = *group.tensors[i];
       const RowBlock& block = *group.blocks[i];
-      const uint64_t first = (block.matrix * tensor.record().rows + block.first_row) * tensor.record().cols;
+      const uint64_t first = first_element(tensor, block);
       blocks.push_back({&tensor, &block, [this, &tensor, first, taker = &group.takers[i]](auto weights) {
                           auto made = work_(tensor, first, weights);
                           if (!made.is_ok()) return Status(std::move(made).error());
@@ -101,25 +118,23 @@ class DecodeRun {
   void finish(const TensorDecoder& tensor, const RowBlock& block) {
     done_ += block.rows * tensor.record().cols;
     if (control_.progress) control_.progress({"decode", done_, total_, tensor.name()});
-    const ByteRange used = tensor.stream_range(block);
-    archive_.release_part(tensor.name(), part_name::kBitstream, used.begin, used.size);
   }
 
   const ArchiveReader& archive_;
-  const std::vector<std::string>& names_;
+  std::span<const DecodeTask> tasks_;
   CodecSet& codecs_;
   const Control& control_;
   const BlockWork& work_;
-  size_t name_ = 0, block_ = 0;
+  size_t task_ = 0, block_ = 0;
   std::shared_ptr<const TensorDecoder> tensor_;
   uint64_t done_ = 0, total_ = 0;
 };
 
 }  // namespace
 
-Status decode_tensors(const ArchiveReader& archive, const std::vector<std::string>& names, CodecSet& codecs,
+Status decode_tensors(const ArchiveReader& archive, std::span<const DecodeTask> tasks, CodecSet& codecs,
                       const Control& control, const BlockWork& work) {
-  return DecodeRun(archive, names, codecs, control, work).run();
+  return DecodeRun(archive, tasks, codecs, control, work).run();
 }
 
 }  // namespace llmcodec

@@ -17,9 +17,17 @@ using BlockTaker = std::function<Status()>;
 using BlockWork = std::function<Result<BlockTaker>(const TensorDecoder& tensor, uint64_t first,
                                                    std::span<const float> weights)>;
 
-// All `names` one after the other. Errors name file and tensor; Corrupt for a checksum. Of several errors the
-// first in the order of blocks is returned.
-Status decode_tensors(const ArchiveReader& archive, const std::vector<std::string>& names, CodecSet& codecs,
+// A coded tensor, or the blocks that have some of its elements [first, last).
+struct DecodeTask {
+  std::string name;
+  uint64_t first = 0, last = UINT64_MAX;
+  // The checksum of the whole bitstream as well; those of samples are always looked at.
+  bool verify = true;
+};
+
+// One after the other. Errors name file and tensor; Corrupt for a checksum. Of several errors the first in the
+// order of blocks is returned.
+Status decode_tensors(const ArchiveReader& archive, std::span<const DecodeTask> tasks, CodecSet& codecs,
                       const Control& control, const BlockWork& work);
 
 }  // namespace llmcodec

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "llmcodec/read_tensor.h"
 
+#include "base/error.h"
 #include "tensor/matrix_shape.h"
 #include "tensor/model_source.h"
 

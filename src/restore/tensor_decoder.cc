@@ -2,10 +2,12 @@
 #include "restore/tensor_decoder.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "archive/checksum.h"
 #include "archive/part_names.h"
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "base/limits.h"
 #include "coding/tensor_parts.h"
 
@@ -35,6 +37,7 @@ Status check_block_size(const TensorRecord& record, const TensorRecipe& stages) 
 Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const std::string& name,
                                           CodecSet& codecs, bool verify) {
   TensorDecoder tensor;
+  tensor.archive_ = &archive;
   tensor.name_ = name;
   tensor.record_ = &archive.description().tensors.at(name);
   LLMC_ASSIGN_OR_RETURN(tensor.stages_, recipe_from_record(*tensor.record_));
@@ -51,18 +54,19 @@ Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const st
     tensor.codec_ = *codec;
   }
   LLMC_RETURN_IF_ERROR(check_block_size(*tensor.record_, tensor.stages_));
-  LLMC_RETURN_IF_ERROR(tensor.load_parts(archive));
-  LLMC_ASSIGN_OR_RETURN(tensor.stream_, archive.part(name, part_name::kBitstream, verify));
+  LLMC_RETURN_IF_ERROR(tensor.load_parts());
+  const auto only_check = [](std::span<const std::byte>) { return Status::ok(); };
+  if (verify) LLMC_RETURN_IF_ERROR(archive.visit_part(name, part_name::kBitstream, only_check));
   tensor.list_blocks();
   return tensor;
 }
 
-Status TensorDecoder::load_parts(const ArchiveReader& archive) {
+Status TensorDecoder::load_parts() {
   const auto dtype = dtype_from_name(record_->dtype);
   if (!dtype) return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record_->dtype);
   const MatrixShape shape{record_->matrices, record_->rows, record_->cols};
   const PartContent read = [&](const std::string& part, uint64_t max_bytes) {
-    return archive.packed_part(name_, part, max_bytes);
+    return archive_->packed_part(name_, part, max_bytes);
   };
   LLMC_ASSIGN_OR_RETURN(scales_, scales_from_parts(stages_.scales, shape, read));
   for (const MatrixScales& scales : scales_)
@@ -99,25 +103,25 @@ void TensorDecoder::list_blocks() {
   }
 }
 
-std::span<const std::byte> TensorDecoder::segment(uint64_t index) const {
-  return stream_.subspan(segment_begin_[index], stages_.codec.segment_bytes[index]);
+Result<std::vector<std::byte>> TensorDecoder::read_stream(const RowBlock& block) const {
+  const auto sizes = std::span(stages_.codec.segment_bytes).subspan(block.first_segment, block.segments);
+  std::vector<std::byte> stream(std::reduce(sizes.begin(), sizes.end(), uint64_t{0}));
+  LLMC_RETURN_IF_ERROR(
+      archive_->read_part(name_, part_name::kBitstream, segment_begin_[block.first_segment], stream));
+  return stream;
 }
 
-ByteRange TensorDecoder::stream_range(const RowBlock& block) const {
-  ByteRange range{segment_begin_[block.first_segment], 0};
-  for (uint64_t s = 0; s < block.segments; ++s)
-    range.size += stages_.codec.segment_bytes[block.first_segment + s];
-  return range;
-}
-
-void TensorDecoder::add_segments(const RowBlock& block, std::vector<SegmentDecoding>* segments) const {
+void TensorDecoder::add_segments(const RowBlock& block, std::span<const std::byte> stream,
+                                 std::vector<SegmentDecoding>* segments) const {
   const MatrixContext matrix{nullptr, &scales_[block.matrix], order_[block.matrix], nullptr, 0};
   const uint64_t per_segment = stages_.codec.pictures_per_segment;
   for (uint64_t s = 0; s < block.segments; ++s) {
     const uint64_t first = block.pictures.first + s * per_segment;
     const PictureRange range{first,
                              std::min(per_segment, block.pictures.first + block.pictures.count - first)};
-    segments->push_back({&stages_, codec_, matrix, range, segment(block.first_segment + s)});
+    const auto segment = stream.first(stages_.codec.segment_bytes[block.first_segment + s]);
+    segments->push_back({&stages_, codec_, matrix, range, segment});
+    stream = stream.subspan(segment.size());
   }
 }
 
@@ -144,8 +148,9 @@ void TensorDecoder::restore(const RowBlock& block, std::span<const SegmentDecodi
 }
 
 Result<std::vector<std::byte>> TensorDecoder::decode_samples(const RowBlock& block) const {
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> stream, read_stream(block));
   std::vector<SegmentDecoding> segments;
-  add_segments(block, &segments);
+  add_segments(block, stream, &segments);
   decode_pictures(segments);
   LLMC_RETURN_IF_ERROR(check_segments(block, segments));
   std::vector<std::byte> samples;
@@ -155,12 +160,22 @@ Result<std::vector<std::byte>> TensorDecoder::decode_samples(const RowBlock& blo
 }
 
 void decode_blocks(std::span<BlockDecoding> blocks) {
+  std::vector<std::vector<std::byte>> streams;
   std::vector<SegmentDecoding> segments;
-  for (const BlockDecoding& block : blocks) block.tensor->add_segments(*block.block, &segments);
+  for (BlockDecoding& block : blocks) {
+    auto stream = block.tensor->read_stream(*block.block);
+    if (!stream.is_ok()) {
+      block.status = std::move(stream).error();
+      continue;
+    }
+    streams.push_back(std::move(stream).value());
+    block.tensor->add_segments(*block.block, streams.back(), &segments);
+  }
   decode_pictures(segments);
   std::vector<float> weights;
   std::span<SegmentDecoding> left = segments;
   for (BlockDecoding& block : blocks) {
+    if (!block.status.is_ok()) continue;
     const auto own = left.first(block.block->segments);
     left = left.subspan(own.size());
     block.status = block.tensor->check_segments(*block.block, own);

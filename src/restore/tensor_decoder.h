@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One coded tensor of an archive, decoded by blocks of rows.
 //
-//   LLMC_ASSIGN_OR_RETURN(TensorDecoder tensor, TensorDecoder::open(archive, name, codecs, true));
+// Example (const ArchiveReader& archive, const std::string& name, CodecSet& codecs):
+//
+//   LLMC_ASSIGN_OR_RETURN(const TensorDecoder tensor, TensorDecoder::open(archive, name, codecs, true));
+//   const auto use_weights = [](std::span<const float> weights) {
+//     use(weights);
+//     return Status::ok();
+//   };
 //   std::vector<BlockDecoding> blocks;                             // the more, the faster: up to five times
-//   for (const RowBlock& block : tensor.blocks())
-//     blocks.push_back({&tensor, &block, [&](std::span<const float> weights) { ... }});
-//   decode_blocks(blocks);                                         // then look at each one's status
+//   for (const RowBlock& block : tensor.blocks()) blocks.push_back({&tensor, &block, use_weights});
+//   decode_blocks(blocks);
+//   for (BlockDecoding& block : blocks) LLMC_RETURN_IF_ERROR(std::move(block.status));
 #pragma once
 
 #include <functional>
@@ -29,30 +35,32 @@ struct RowBlock {
 
 class TensorDecoder {
  public:
-  // Reads and checks all parts but the bitstream; that one too when `verify`.
+  // Reads and checks all parts but the bitstream; when `verify`, that one is checked too, in pieces. Its segments are
+  // read when they are decoded, from the archive, which must live as long.
   static Result<TensorDecoder> open(const ArchiveReader& archive, const std::string& name, CodecSet& codecs,
                                     bool verify);
   const TensorRecord& record() const { return *record_; }
   const TensorRecipe& stages() const { return stages_; }
   const std::string& name() const { return name_; }
   const std::vector<RowBlock>& blocks() const { return blocks_; }
-  std::span<const std::byte> segment(uint64_t index) const;
-  // Where the block's segments are in the part `bitstream`.
-  ByteRange stream_range(const RowBlock& block) const;
-
   // What the codec returns for the block, in the order of segments. Corrupt when it fails its checksum.
   Result<std::vector<std::byte>> decode_samples(const RowBlock& block) const;
 
  private:
   friend void decode_blocks(std::span<struct BlockDecoding> blocks);
   TensorDecoder() = default;
-  Status load_parts(const ArchiveReader& archive);
+  Status load_parts();
   void list_blocks();
-  void add_segments(const RowBlock& block, std::vector<SegmentDecoding>* segments) const;
+  // The block's segments, one after the other.
+  Result<std::vector<std::byte>> read_stream(const RowBlock& block) const;
+  // `stream` is the block's, and must live until they are decoded.
+  void add_segments(const RowBlock& block, std::span<const std::byte> stream,
+                    std::vector<SegmentDecoding>* segments) const;
   Status check_segments(const RowBlock& block, std::span<SegmentDecoding> segments) const;
   void restore(const RowBlock& block, std::span<const SegmentDecoding> segments,
                std::vector<float>* weights) const;
 
+  const ArchiveReader* archive_ = nullptr;
   std::string name_;
   const TensorRecord* record_ = nullptr;
   TensorRecipe stages_;
@@ -60,7 +68,6 @@ class TensorDecoder {
   std::vector<MatrixScales> scales_;
   std::vector<std::vector<uint32_t>> order_;
   OutlierList outliers_;  // indices in the tensor
-  std::span<const std::byte> stream_;
   std::vector<uint64_t> segment_begin_;
   std::vector<RowBlock> blocks_;
 };
@@ -78,8 +85,8 @@ struct BlockDecoding {
 // (vvc/residual/lanes/read_32x32_lanes.h, vvc/residual/lanes/read_any_lanes.h).
 inline constexpr uint64_t kDecodeGroupWeights = 16 * kDefaultPictureWeights;
 
-// Each as alone, in order. Corrupt for samples that fail their checksum. Thread-safe; holds the samples of
-// all blocks and the weights of one.
+// Each as alone, in order. Corrupt for samples that fail their checksum. Thread-safe; holds the segments and
+// samples of all blocks and the weights of one.
 void decode_blocks(std::span<BlockDecoding> blocks);
 
 }  // namespace llmcodec

@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "archive/part_names.h"
+#include "base/error.h"
 #include "llmcodec/model.h"
 #include "report/tensor_report.h"
 #include "restore/parallel_decode.h"
@@ -33,11 +34,11 @@ class Verification {
 
  private:
   Status check_coded() {
-    std::vector<std::string> names;
+    std::vector<DecodeTask> tasks;
     for (const TensorReport& tensor : report_.tensors) {
-      if (tensor.coded) names.push_back(tensor.name);
+      if (tensor.coded) tasks.push_back({.name = tensor.name});
     }
-    return decode_tensors(*archive_, names, codecs_, options_.control,
+    return decode_tensors(*archive_, tasks, codecs_, options_.control,
                           [&](const TensorDecoder& tensor, uint64_t first,
                               std::span<const float> weights) -> Result<BlockTaker> {
                             if (!report_.compared) return BlockTaker([] { return Status::ok(); });
@@ -52,7 +53,6 @@ class Verification {
       return error(ErrorKind::kInvalidArgument, "has another shape in the original").in_tensor(name);
     std::vector<float> original(weights.size());
     LLMC_RETURN_IF_ERROR(source.read_f32(index, first, original));
-    source.release(index, first, weights.size());
     ErrorMetrics metrics;
     metrics.add(original, weights);
     return BlockTaker([this, &name, metrics] {
@@ -65,25 +65,40 @@ class Verification {
   Status check_exact() {
     for (const auto& [name, record] : archive_->description().tensors) {
       if (!is_verbatim(record)) continue;
-      LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->part(name, part_name::kData));
-      LLMC_RETURN_IF_ERROR(compare_exact(name, bytes));
+      LLMC_RETURN_IF_ERROR(compare_exact(name, [&](const PieceVisitor& visit) {
+        return archive_->visit_part(name, part_name::kData, visit);
+      }));
     }
     for (const auto& [name, record] : archive_->description().exact) {
-      LLMC_ASSIGN_OR_RETURN(const auto bytes, archive_->exact(name));
-      if (!name.starts_with("llmcodec.")) LLMC_RETURN_IF_ERROR(compare_exact(name, bytes));
-      archive_->release_exact(name);
+      LLMC_RETURN_IF_ERROR(
+          compare_exact(name, [&](const PieceVisitor& visit) { return archive_->visit_exact(name, visit); }));
     }
     return Status::ok();
   }
 
-  Status compare_exact(const std::string& name, std::span<const std::byte> bytes) {
-    if (!report_.compared) return Status::ok();
-    LLMC_ASSIGN_OR_RETURN(const size_t index, original_.source->find(name));
-    if (!std::ranges::equal(bytes, original_.source->bytes(index)))
-      return error(ErrorKind::kCorrupt, "stored exactly, but differs from the original")
-          .in_tensor(name)
-          .in_file(options_.input);
-    return Status::ok();
+  // `each_piece` reads and checks the tensor.
+  Status compare_exact(const std::string& name,
+                       const std::function<Status(const PieceVisitor&)>& each_piece) {
+    if (!report_.compared || name.starts_with("llmcodec."))
+      return each_piece([](std::span<const std::byte>) { return Status::ok(); });
+    const TensorSource& source = *original_.source;
+    LLMC_ASSIGN_OR_RETURN(const size_t index, source.find(name));
+    uint64_t done = 0;
+    bool equal = true;
+    std::vector<std::byte> original;
+    LLMC_RETURN_IF_ERROR(each_piece([&](std::span<const std::byte> piece) -> Status {
+      equal = equal && done + piece.size() <= source.byte_size(index);
+      if (!equal) return Status::ok();  // a wrong checksum is the worse news, and known at the end only
+      original.resize(piece.size());
+      LLMC_RETURN_IF_ERROR(source.read(index, done, original));
+      equal = std::ranges::equal(piece, original);
+      done += piece.size();
+      return Status::ok();
+    }));
+    if (equal && done == source.byte_size(index)) return Status::ok();
+    return error(ErrorKind::kCorrupt, "stored exactly, but differs from the original")
+        .in_tensor(name)
+        .in_file(options_.input);
   }
 
   VerifyReport finish() {

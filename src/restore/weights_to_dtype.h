@@ -3,7 +3,6 @@
 #pragma once
 
 #include <span>
-#include <vector>
 
 #include "llmcodec/status.h"
 #include "tensor/dtype.h"
@@ -13,8 +12,22 @@ namespace llmcodec {
 // The dtype in which a tensor comes back if none is asked for: its own, F16 for GGUF's blocks.
 Dtype restored_dtype(Dtype own);
 
-// Coding noise can push a weight past the range of a narrow type; finite weights stay finite. Internal when
-// the weights do not fill whole blocks of `dtype`.
-Result<std::vector<std::byte>> store_weights(Dtype dtype, std::span<const float> weights);
+// True when `dtype` does not reach as far from zero as `own` does.
+bool is_narrower(Dtype dtype, Dtype own);
+
+// What becomes of a weight past the range of its dtype.
+enum class PastRange {
+  kClip,    // the dtype's largest: for decoded weights, which only coding noise can have pushed there
+  kRefuse,  // InvalidArgument: the weight was that large, and the dtype asked for cannot hold it
+};
+
+// Decoded weights, which were finite before they were coded: those that are infinite are clipped as well. Internal when
+// the weights do not fill whole blocks of `dtype`, or `out` has another size than they take.
+Status store_weights(Dtype dtype, std::span<const float> weights, PastRange past, std::span<std::byte> out);
+
+// A tensor stored exactly, or a piece of it in whole blocks, from its own dtype into another. What is infinite or NaN
+// stays so.
+Status convert_exact(Dtype own, std::span<const std::byte> bytes, Dtype dtype, PastRange past,
+                     std::span<std::byte> out);
 
 }  // namespace llmcodec

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "base/wider_vectors.h"
 #include "tensor/gguf_blocks.h"
 #include "tensor/small_float.h"

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "base/limits.h"
 
 namespace llmcodec {
@@ -75,6 +76,8 @@ class GgufParser {
     header_.bytes_.assign(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(position_));
     return std::move(header_);
   }
+  // After a failed parse(): how many bytes it would have needed to go on; 0 when more would not help.
+  uint64_t needed() const { return needed_; }
 
  private:
   Status parse_all() {
@@ -89,14 +92,15 @@ class GgufParser {
 
   template <class T>
   Result<T> read() {
-    if (bytes_.size() - position_ < sizeof(T)) return error(ErrorKind::kCorrupt, "the header ends too early");
-    const T value = load<T>(bytes_, position_);
-    position_ += sizeof(T);
-    return value;
+    LLMC_RETURN_IF_ERROR(skip(sizeof(T)));
+    return load<T>(bytes_, position_ - sizeof(T));
   }
 
   Status skip(uint64_t count) {
-    if (bytes_.size() - position_ < count) return error(ErrorKind::kCorrupt, "the header ends too early");
+    if (bytes_.size() - position_ < count) {
+      needed_ = checked_add(position_, count).value_or(UINT64_MAX);
+      return error(ErrorKind::kCorrupt, "the header ends too early");
+    }
     position_ += count;
     return Status::ok();
   }
@@ -246,6 +250,7 @@ class GgufParser {
 
   std::span<const std::byte> bytes_;
   uint64_t position_ = 0;
+  uint64_t needed_ = 0;
   uint64_t tensor_count_ = 0;
   uint64_t key_value_count_ = 0;
   std::string tensor_;  // being read, for errors
@@ -255,6 +260,26 @@ class GgufParser {
 
 Result<GgufHeader> GgufHeader::parse(std::span<const std::byte> bytes) {
   return GgufParser(bytes).parse();
+}
+
+Result<GgufHeader> GgufHeader::read(const ByteSource& file) {
+  constexpr uint64_t kFirstBytes = 1 << 20;
+  constexpr uint64_t kGrowth = 4;  // a header that needs n tries was parsed 4/3 times in all
+  std::vector<std::byte> start;
+  for (uint64_t wanted = kFirstBytes;;) {
+    const uint64_t known = start.size();
+    start.resize(std::min(wanted, file.size()));
+    LLMC_RETURN_IF_ERROR(file.read_at(known, std::span(start).subspan(known)));
+    GgufParser parser(start);
+    Result<GgufHeader> header = parser.parse();
+    if (header.is_ok()) return header;
+    if (parser.needed() == 0 || parser.needed() > file.size())
+      return std::move(header).error().in_file(file.name());
+    if (parser.needed() > kMaxGgufStringBytes)
+      return error(ErrorKind::kLimit, "header of more than {} bytes", kMaxGgufStringBytes)
+          .in_file(file.name());
+    wanted = std::max(parser.needed(), std::min(kGrowth * start.size(), kMaxGgufStringBytes));
+  }
 }
 
 std::span<const std::byte> GgufHeader::key_values() const {
@@ -301,33 +326,31 @@ std::optional<int64_t> GgufHeader::find_int(std::string_view key) const {
 }
 
 Result<std::unique_ptr<GgufFile>> GgufFile::open(const std::string& path) {
-  LLMC_ASSIGN_OR_RETURN(MappedFile mapping, MappedFile::open(path));
-  Result<GgufHeader> header = GgufHeader::parse(mapping.bytes());
-  if (!header) return std::move(header).error().in_file(path);
-  const uint64_t size = mapping.bytes().size();
-  const uint64_t start = header->data_start();
-  if (header->data_bytes() > 0 && (size < start || size - start < header->data_bytes()))
+  LLMC_ASSIGN_OR_RETURN(ByteSourcePtr bytes, open_byte_source(path));
+  return open(std::move(bytes));
+}
+
+Result<std::unique_ptr<GgufFile>> GgufFile::open(ByteSourcePtr bytes) {
+  LLMC_ASSIGN_OR_RETURN(GgufHeader header, GgufHeader::read(*bytes));
+  const uint64_t size = bytes->size();
+  const uint64_t start = header.data_start();
+  if (header.data_bytes() > 0 && (size < start || size - start < header.data_bytes()))
     return error(ErrorKind::kCorrupt, "the file has {} bytes, its tensors end at {} + {}", size, start,
-                 header->data_bytes())
-        .in_file(path);
+                 header.data_bytes())
+        .in_file(bytes->name());
   // Padding after the last tensor may be there or not.
-  if (size > start && size - start > align_up(header->data_bytes(), header->alignment()))
-    return error(ErrorKind::kCorrupt, "{} bytes follow the last tensor", size - start - header->data_bytes())
-        .in_file(path);
-  mapping.release(0, start);
-  return std::unique_ptr<GgufFile>(new GgufFile(std::move(mapping), std::move(*header)));
+  if (size > start && size - start > align_up(header.data_bytes(), header.alignment()))
+    return error(ErrorKind::kCorrupt, "{} bytes follow the last tensor", size - start - header.data_bytes())
+        .in_file(bytes->name());
+  return std::unique_ptr<GgufFile>(new GgufFile(std::move(bytes), std::move(header)));
 }
 
-std::span<const std::byte> GgufFile::bytes(size_t index) const {
-  const TensorInfo& info = tensors()[index];
-  const uint64_t size = dtype_bytes(info.dtype, info.elements()).value_or(0);
-  // A zero-size tensor at the end may lie in padding that the file does not have.
-  return size == 0 ? std::span<const std::byte>() : mapping_.bytes().subspan(offset(index), size);
-}
-
-void GgufFile::release(size_t index, uint64_t first, uint64_t count) const {
-  const Result<ByteRange> range = element_bytes(tensors()[index], first, count);
-  if (range) mapping_.release(offset(index) + range->begin, range->size);
+Status GgufFile::read(size_t index, uint64_t first, std::span<std::byte> out) const {
+  if (out.empty())
+    return Status::ok();  // a tensor without elements may lie in padding that the file does not have
+  Status status = bytes_->read_at(offset(index) + first, out);
+  if (!status.is_ok()) return std::move(status).error().in_tensor(tensors()[index].name);
+  return status;
 }
 
 }  // namespace llmcodec

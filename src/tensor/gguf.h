@@ -26,7 +26,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/file.h"
+#include "base/byte_source.h"
 #include "llmcodec/status.h"
 #include "tensor/tensor_source.h"
 
@@ -45,6 +45,9 @@ class GgufHeader {
   // names, tensors that overlap or leave holes, alignment that is no power of two. Unsupported: other
   // versions, big-endian files, tensor types that cannot be read here, models split into several GGUF files.
   static Result<GgufHeader> parse(std::span<const std::byte> bytes);
+  // Of a file whose header's length nobody knows in advance: its start is read in growing pieces. Errors name
+  // the file.
+  static Result<GgufHeader> read(const ByteSource& file);
 
   uint32_t version() const { return version_; }
   uint32_t alignment() const { return alignment_; }  // of tensor data: general.alignment, 32 by default
@@ -84,19 +87,18 @@ class GgufHeader {
 class GgufFile final : public TensorSource {
  public:
   static Result<std::unique_ptr<GgufFile>> open(const std::string& path);
+  static Result<std::unique_ptr<GgufFile>> open(ByteSourcePtr bytes);
 
   const GgufHeader& header() const { return header_; }
 
   const std::vector<TensorInfo>& tensors() const override { return header_.tensors(); }
-  std::span<const std::byte> bytes(size_t index) const override;
-  const std::string& file(size_t) const override { return mapping_.path(); }
+  Status read(size_t index, uint64_t first, std::span<std::byte> out) const override;
+  const std::string& file(size_t) const override { return bytes_->name(); }
   uint64_t offset(size_t index) const override { return header_.data_start() + header_.tensor_offset(index); }
-  void release(size_t index, uint64_t first, uint64_t count) const override;
 
  private:
-  GgufFile(MappedFile mapping, GgufHeader header)
-      : mapping_(std::move(mapping)), header_(std::move(header)) {}
-  MappedFile mapping_;
+  GgufFile(ByteSourcePtr bytes, GgufHeader header) : bytes_(std::move(bytes)), header_(std::move(header)) {}
+  ByteSourcePtr bytes_;
   GgufHeader header_;
 };
 

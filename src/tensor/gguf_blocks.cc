@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/error.h"
 #include "tensor/small_float.h"
 
 namespace llmcodec {

@@ -2,6 +2,7 @@
 // ggml's type numbers.
 #include <array>
 
+#include "base/error.h"
 #include "tensor/gguf.h"
 
 namespace llmcodec {

@@ -3,6 +3,8 @@
 #include <cstring>
 
 #include "base/checked_math.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "tensor/gguf.h"
 #include "tensor/piece_tracker.h"
 

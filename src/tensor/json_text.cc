@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tensor/json_text.h"
 
-#include <array>
 #include <iterator>
+#include <utility>
+#include <vector>
+
+#include "base/limits.h"
+
+#include "base/error.h"
 
 namespace llmcodec {
 namespace {
@@ -23,6 +28,58 @@ size_t utf8_sequence(std::string_view text) {
   const bool too_large = lead == 0xf4 && second >= 0x90;
   return overlong || surrogate || too_large ? 0 : length;
 }
+
+// Builds the value. nlohmann's own parser does so too, but has no limit on nesting: every level costs a heap
+// block each way, and what later walks, prints or copies the value calls itself once per level.
+template <class Json>
+class ValueBuilder final : public JsonHandler {
+ public:
+  Json& root() { return root_; }
+
+  bool start_object(size_t) override { return open(Json::object()); }
+  bool start_array(size_t) override { return open(Json::array()); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool key(std::string& key) override {
+    member_ = &(*open_.back())[std::move(key)];
+    return true;
+  }
+  bool string(std::string& text) override { return put(std::move(text)); }
+  bool number_unsigned(uint64_t value) override { return put(value); }
+  bool number_integer(int64_t value) override { return put(value); }
+  bool number_float(double value, const std::string&) override { return put(value); }
+  bool boolean(bool value) override { return put(value); }
+  bool null() override { return put(nullptr); }
+
+ private:
+  // Where the next value goes.
+  Json& place() {
+    if (open_.empty()) return root_;
+    if (open_.back()->is_object()) return *member_;
+    open_.back()->push_back(nullptr);
+    return open_.back()->back();
+  }
+  bool put(Json value) {
+    place() = std::move(value);
+    return true;
+  }
+  bool open(Json empty) {
+    if (open_.size() == kMaxJsonDepth)
+      return fail(fmt::format("JSON with more than {} levels of nesting", kMaxJsonDepth), ErrorKind::kLimit);
+    Json& value = place();
+    value = std::move(empty);
+    open_.push_back(&value);
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  Json root_;
+  std::vector<Json*> open_;  // objects and arrays not yet ended, the innermost last
+  Json* member_ = nullptr;   // of the innermost object, that its last key names
+};
 
 }  // namespace
 
@@ -71,5 +128,19 @@ Status parse_json(std::string_view text, JsonHandler* handler) {
   if (handler->error_) return std::move(*handler->error_);
   return error(ErrorKind::kCorrupt, "not valid JSON");
 }
+
+template <class Json>
+Result<Json> parse_json_value(std::string_view text) {
+  ValueBuilder<Json> builder;
+  if (Status status = parse_json(text, &builder); !status) {
+    Error failure = std::move(status).error();
+    failure.offset.reset();
+    return failure;
+  }
+  return std::move(builder.root());
+}
+
+template Result<nlohmann::json> parse_json_value<nlohmann::json>(std::string_view text);
+template Result<nlohmann::ordered_json> parse_json_value<nlohmann::ordered_json>(std::string_view text);
 
 }  // namespace llmcodec

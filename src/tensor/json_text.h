@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Small JSON helpers: quoting for the texts written here, and a strict event parser for the texts read.
+// Small JSON helpers: quoting for the texts written here, and parsers for the texts read, which come from
+// strangers: the nesting of what they accept is bounded (base/limits.h).
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -18,7 +19,8 @@ bool is_utf8(std::string_view text);
 void append_json_string(std::string_view text, std::string* out);
 
 // Base of event handlers for parse_json(): everything is an error until a subclass accepts it. A handler
-// returns false after fail(). Nothing throws; the parser keeps no recursion, so nesting costs no stack.
+// returns false after fail(). Nothing throws; the parser keeps no recursion, so nesting costs no stack, but
+// a handler that accepts nested values without bound must count their levels.
 class JsonHandler {
  public:
   virtual ~JsonHandler() = default;
@@ -53,5 +55,11 @@ class JsonHandler {
 // Sends the events of `text`, one JSON value with nothing but white space after it, to the handler. Offsets
 // of errors count from the start of `text`.
 Status parse_json(std::string_view text, JsonHandler* handler);
+
+// The value that `text` holds: `Json` is nlohmann::json, or nlohmann::ordered_json where the order of keys
+// matters. Of keys given twice the last one counts. Limit for more than kMaxJsonDepth levels, found before
+// they are built; Corrupt for what is no JSON. Errors carry no offset, for `text` is often a part of a file.
+template <class Json>
+Result<Json> parse_json_value(std::string_view text);
 
 }  // namespace llmcodec

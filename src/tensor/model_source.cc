@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <filesystem>
 #include <set>
 
+#include "base/error.h"
+#include "base/file.h"
 #include "tensor/shards.h"
 
 namespace llmcodec {
@@ -132,11 +133,8 @@ enum class Content { kGguf, kPickle, kOther };
 
 // By the first bytes; a pickle may be bare or in a zip archive.
 Result<Content> sniff(const std::string& path) {
-  LLMC_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
-  const auto starts = [&](std::string_view magic) {
-    return file.bytes().size() >= magic.size() &&
-           std::memcmp(file.bytes().data(), magic.data(), magic.size()) == 0;
-  };
+  LLMC_ASSIGN_OR_RETURN(const std::string start, read_prefix(path, 4));
+  const auto starts = [&](std::string_view magic) { return start.starts_with(magic); };
   if (starts("GGUF")) return Content::kGguf;
   if (starts("PK\x03\x04") || (starts("\x80") && path.ends_with(".pt")) ||
       (starts("\x80") && path.ends_with(".pth")))

@@ -7,7 +7,7 @@
 //   LLMC_ASSIGN_OR_RETURN(const Model model, open_model(path));
 //   for (const TensorInfo& tensor : model.source->tensors()) use(tensor.name, tensor.shape);
 //
-// Tensors are mapped, not read: memory counts what was touched and not yet given back by source->release().
+// Opening reads headers only; tensors are read when they are asked for.
 #pragma once
 
 #include <memory>

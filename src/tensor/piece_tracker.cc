@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tensor/piece_tracker.h"
 
+#include "base/error.h"
+
 namespace llmcodec {
 
 PieceTracker::PieceTracker(std::span<const TensorInfo> tensors) {

@@ -2,35 +2,51 @@
 #include "tensor/safetensors.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
+#include "base/file.h"
+#include "base/limits.h"
 #include "tensor/piece_tracker.h"
 
 namespace llmcodec {
+namespace {
+
+// The length field and the header behind it; the field alone where that is more than is accepted or there.
+Result<std::vector<std::byte>> read_header_bytes(const ByteSource& bytes) {
+  uint64_t length = 0;
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> field,
+                        read_range(bytes, 0, std::min<uint64_t>(sizeof(length), bytes.size())));
+  std::memcpy(&length, field.data(), field.size());
+  if (length > kMaxSafetensorsHeaderBytes || length + field.size() > bytes.size()) return field;
+  return read_range(bytes, 0, field.size() + length);
+}
+
+}  // namespace
 
 Result<std::unique_ptr<SafetensorsFile>> SafetensorsFile::open(const std::string& path) {
-  LLMC_ASSIGN_OR_RETURN(MappedFile mapping, MappedFile::open(path));
-  Result<SafetensorsHeader> header = parse_safetensors_header(mapping.bytes(), mapping.bytes().size());
-  if (!header) return std::move(header).error().in_file(path);
-  std::unique_ptr<SafetensorsFile> file(new SafetensorsFile(std::move(mapping)));
+  LLMC_ASSIGN_OR_RETURN(ByteSourcePtr bytes, open_byte_source(path));
+  return open(std::move(bytes));
+}
+
+Result<std::unique_ptr<SafetensorsFile>> SafetensorsFile::open(ByteSourcePtr bytes) {
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> start, read_header_bytes(*bytes));
+  Result<SafetensorsHeader> header = parse_safetensors_header(start, bytes->size());
+  if (!header) return std::move(header).error().in_file(bytes->name());
+  std::unique_ptr<SafetensorsFile> file(new SafetensorsFile(std::move(bytes)));
   file->data_start_ = header->data_start;
   file->metadata_ = std::move(header->metadata);
   for (SafetensorsEntry& entry : header->entries) {
     file->begins_.push_back(header->data_start + entry.begin);
     file->tensors_.push_back(std::move(entry.info));
   }
-  file->mapping_.release(0, header->data_start);
   return file;
 }
 
-std::span<const std::byte> SafetensorsFile::bytes(size_t index) const {
-  const uint64_t end = index + 1 < begins_.size() ? begins_[index + 1] : mapping_.bytes().size();
-  return mapping_.bytes().subspan(begins_[index], end - begins_[index]);
-}
-
-void SafetensorsFile::release(size_t index, uint64_t first, uint64_t count) const {
-  const Result<ByteRange> range = element_bytes(tensors_[index], first, count);
-  if (range) mapping_.release(begins_[index] + range->begin, range->size);
+Status SafetensorsFile::read(size_t index, uint64_t first, std::span<std::byte> out) const {
+  Status status = bytes_->read_at(begins_[index] + first, out);
+  if (!status.is_ok()) return std::move(status).error().in_tensor(tensors_[index].name);
+  return status;
 }
 
 namespace {

@@ -14,7 +14,11 @@
 //   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<SafetensorsFile> file, SafetensorsFile::open(from));
 //   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<TensorSink> sink,
 //                         create_safetensors(to, file->tensors(), file->metadata()));
-//   for (size_t i = 0; i < file->tensors().size(); ++i) LLMC_RETURN_IF_ERROR(sink->write(i, file->bytes(i)));
+//   for (size_t i = 0; i < file->tensors().size(); ++i) {
+//     std::vector<std::byte> bytes(file->byte_size(i));
+//     LLMC_RETURN_IF_ERROR(file->read(i, 0, bytes));
+//     LLMC_RETURN_IF_ERROR(sink->write(i, bytes));
+//   }
 //   LLMC_RETURN_IF_ERROR(sink->finish());
 #pragma once
 
@@ -25,7 +29,7 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
+#include "base/byte_source.h"
 #include "llmcodec/status.h"
 #include "tensor/tensor_source.h"
 
@@ -45,8 +49,7 @@ struct SafetensorsHeader {
   uint64_t data_start = 0;  // bytes before the data section: 8 + header length
 };
 
-// Parses the start of a file of `file_bytes` bytes; `bytes` must hold at least the whole header (a mapping of
-// the file does). Errors carry the offset where the JSON breaks and the tensor concerned, not the file.
+// Parses the start of a file of `file_bytes` bytes; `bytes` must hold at least the whole header. Errors carry the offset where the JSON breaks and the tensor concerned, not the file.
 Result<SafetensorsHeader> parse_safetensors_header(std::span<const std::byte> bytes, uint64_t file_bytes);
 
 // Entries for `tensors` one after the other, from offset 0. InvalidArgument: duplicate or reserved name, a
@@ -63,20 +66,21 @@ Result<std::string> safetensors_header(std::span<const SafetensorsEntry> entries
 class SafetensorsFile final : public TensorSource {
  public:
   static Result<std::unique_ptr<SafetensorsFile>> open(const std::string& path);
+  static Result<std::unique_ptr<SafetensorsFile>> open(ByteSourcePtr bytes);
 
   const SafetensorsMetadata& metadata() const { return metadata_; }
-  const std::string& path() const { return mapping_.path(); }
+  const std::string& path() const { return bytes_->name(); }
+  uint64_t file_bytes() const { return bytes_->size(); }
   uint64_t data_start() const { return data_start_; }
 
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
-  std::span<const std::byte> bytes(size_t index) const override;
-  const std::string& file(size_t) const override { return mapping_.path(); }
+  Status read(size_t index, uint64_t first, std::span<std::byte> out) const override;
+  const std::string& file(size_t) const override { return bytes_->name(); }
   uint64_t offset(size_t index) const override { return begins_[index]; }
-  void release(size_t index, uint64_t first, uint64_t count) const override;
 
  private:
-  explicit SafetensorsFile(MappedFile mapping) : mapping_(std::move(mapping)) {}
-  MappedFile mapping_;
+  explicit SafetensorsFile(ByteSourcePtr bytes) : bytes_(std::move(bytes)) {}
+  ByteSourcePtr bytes_;
   std::vector<TensorInfo> tensors_;
   std::vector<uint64_t> begins_;  // from the start of the file
   SafetensorsMetadata metadata_;

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "base/limits.h"
 #include "tensor/json_text.h"
 #include "tensor/safetensors.h"

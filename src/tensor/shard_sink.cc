@@ -6,6 +6,8 @@
 #include <unordered_set>
 
 #include "base/checked_math.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "tensor/json_text.h"
 #include "tensor/shards.h"
 

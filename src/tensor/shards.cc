@@ -7,6 +7,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/error.h"
+#include "base/file.h"
 #include "base/limits.h"
 #include "tensor/json_text.h"
 
@@ -68,13 +70,10 @@ class IndexHandler final : public JsonHandler {
   // Here nothing but the weight map, or a shard's name in it, may stand.
   bool misplaced() const { return level_ == 0 || in_map_ || (level_ == 1 && expecting_map_); }
   bool scalar(const char* what) { return misplaced() ? unexpected(what) : true; }
-  bool enter() {
-    constexpr int kMaxNesting = 64;
-    return ++level_ <= kMaxNesting || fail("nested too deeply", ErrorKind::kLimit);
-  }
+  bool enter() { return ++level_ <= kMaxJsonDepth || fail("nested too deeply", ErrorKind::kLimit); }
 
   WeightMap* weight_map_;
-  int level_ = 0;
+  uint64_t level_ = 0;
   bool expecting_map_ = false;  // the key just read at level 1 was "weight_map"
   bool in_map_ = false;
   bool found_ = false;
@@ -174,8 +173,8 @@ SafetensorsMetadata ShardedSource::metadata() const {
   return all;
 }
 
-std::span<const std::byte> ShardedSource::bytes(size_t index) const {
-  return shards_[places_[index].shard]->bytes(places_[index].index);
+Status ShardedSource::read(size_t index, uint64_t first, std::span<std::byte> out) const {
+  return shards_[places_[index].shard]->read(places_[index].index, first, out);
 }
 
 const std::string& ShardedSource::file(size_t index) const {
@@ -184,10 +183,6 @@ const std::string& ShardedSource::file(size_t index) const {
 
 uint64_t ShardedSource::offset(size_t index) const {
   return shards_[places_[index].shard]->offset(places_[index].index);
-}
-
-void ShardedSource::release(size_t index, uint64_t first, uint64_t count) const {
-  shards_[places_[index].shard]->release(places_[index].index, first, count);
 }
 
 }  // namespace llmcodec

@@ -31,16 +31,16 @@ class ShardedSource final : public TensorSource {
  public:
   static Result<std::unique_ptr<ShardedSource>> open(const std::string& index_path);
 
-  // Paths of the shards, sorted by name: the order of tensors().
+  // Sorted by name: the order of tensors().
+  const std::vector<std::unique_ptr<SafetensorsFile>>& shards() const { return shards_; }
   std::vector<std::string> shard_paths() const;
   // The shards' metadata in one map; where two differ, the first shard's value.
   SafetensorsMetadata metadata() const;
 
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
-  std::span<const std::byte> bytes(size_t index) const override;
+  Status read(size_t index, uint64_t first, std::span<std::byte> out) const override;
   const std::string& file(size_t index) const override;
   uint64_t offset(size_t index) const override;
-  void release(size_t index, uint64_t first, uint64_t count) const override;
 
  private:
   struct Place {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tensor/tensor_source.h"
 
+#include <algorithm>
+
 #include "base/checked_math.h"
+#include "base/error.h"
 
 namespace llmcodec {
 
@@ -17,13 +20,33 @@ Result<size_t> TensorSource::find(std::string_view name) const {
   return error(ErrorKind::kInvalidArgument, "no tensor has this name").in_tensor(std::string(name));
 }
 
-Status TensorSource::read_f32(size_t index, uint64_t first, std::span<float> out) const {
+uint64_t TensorSource::byte_size(size_t index) const {
   const TensorInfo& info = tensors()[index];
-  Result<ByteRange> range = element_bytes(info, first, out.size());
-  if (!range) return std::move(range).error().in_file(file(index));
-  Status status = to_f32(info.dtype, bytes(index).subspan(range->begin, range->size), out);
-  if (!status.is_ok()) return std::move(status).error().in_tensor(info.name).in_file(file(index));
-  return status;
+  return dtype_bytes(info.dtype, info.elements()).value_or(0);
+}
+
+Status TensorSource::visit(size_t index, uint64_t bytes, const PieceVisitor& visit) const {
+  return visit_pieces(
+      bytes, [&](uint64_t begin, std::span<std::byte> piece) { return read(index, begin, piece); }, visit);
+}
+
+Status TensorSource::read_f32(size_t index, uint64_t first, std::span<float> out) const {
+  constexpr uint64_t kPieceElements = 1 << 15;  // whole blocks of every dtype; their bytes stay in the cache
+  const TensorInfo& info = tensors()[index];
+  const Result<ByteRange> range = element_bytes(info, first, out.size());
+  if (!range) return Error(range.error()).in_file(file(index));
+  if (info.dtype == Dtype::kF32) return read(index, range->begin, std::as_writable_bytes(out));
+  std::vector<std::byte> buffer(std::min(range->size, dtype_bytes(info.dtype, kPieceElements).value_or(0)));
+  for (uint64_t begin = range->begin; !out.empty();) {
+    const auto values = out.first(std::min<uint64_t>(out.size(), kPieceElements));
+    const auto piece = std::span(buffer).first(dtype_bytes(info.dtype, values.size()).value_or(0));
+    LLMC_RETURN_IF_ERROR(read(index, begin, piece));
+    Status status = to_f32(info.dtype, piece, values);
+    if (!status.is_ok()) return std::move(status).error().in_tensor(info.name).in_file(file(index));
+    begin += piece.size();
+    out = out.subspan(values.size());
+  }
+  return Status::ok();
 }
 
 Result<ByteRange> element_bytes(const TensorInfo& info, uint64_t first, uint64_t count) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Where tensors come from and go to, whatever the file format. A source is a list of tensors whose bytes are
-// mapped; a sink takes the same list in advance and then the bytes of each tensor in order.
+// read on demand; a sink takes the same list in advance and then the bytes of each tensor in order.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/byte_source.h"
 #include "llmcodec/status.h"
 #include "tensor/dtype.h"
 
@@ -32,21 +33,23 @@ struct ByteRange {
 // InvalidArgument if [first, first + count) is outside the tensor or not whole blocks of its dtype.
 Result<ByteRange> element_bytes(const TensorInfo& info, uint64_t first, uint64_t count);
 
+// Thread-safe.
 class TensorSource {
  public:
   virtual ~TensorSource() = default;
 
   // In the order of their bytes in the file(s); names are unique, sizes fit the files.
   virtual const std::vector<TensorInfo>& tensors() const = 0;
-  // The mapped bytes of tensor `index` (position in tensors()); valid while the source lives.
-  virtual std::span<const std::byte> bytes(size_t index) const = 0;
+  // Fills `out` with bytes of tensor `index` (position in tensors()) from its byte `first` on, which must be
+  // inside the tensor. Io, naming file, tensor and offset, when they cannot be read.
+  virtual Status read(size_t index, uint64_t first, std::span<std::byte> out) const = 0;
   // File that holds the tensor and where, for error messages.
   virtual const std::string& file(size_t index) const = 0;
   virtual uint64_t offset(size_t index) const = 0;
-  // Gives back the memory of elements [first, first + count) once they were used; they can still be read
-  // (again). A range outside the tensor or not of whole blocks is ignored: this is advice.
-  virtual void release(size_t index, uint64_t first, uint64_t count) const = 0;
 
+  uint64_t byte_size(size_t index) const;
+  // The first `bytes` bytes of a tensor in pieces of kPieceBytes (whole blocks): it may be larger than the memory.
+  Status visit(size_t index, uint64_t bytes, const PieceVisitor& visit) const;
   // Position of the tensor called `name`, by a linear search; InvalidArgument if there is none.
   Result<size_t> find(std::string_view name) const;
   // Elements [first, first + out.size()) as float. Block types: `first` and the count must be whole blocks.

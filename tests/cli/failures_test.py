@@ -93,6 +93,68 @@ class Failures(CliTest):
                 self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
                 self.assertEqual(list(mount.iterdir()), [])
 
+    def output_fails(self, *command, stdout=subprocess.DEVNULL, preexec_fn=None):
+        """What is printed does not arrive: the error of the system, not of the program."""
+        process = subprocess.run([cli_support.BINARY, *map(str, command)], stdout=stdout, stderr=subprocess.DEVNULL, preexec_fn=preexec_fn)
+        self.assertEqual(process.returncode, cli_support.EXIT["io"], command)
+
+    def printing_commands(self):
+        archive = self.path("printed.archive")
+        self.ok("compress", self.path("moe.safetensors"), "-o", archive, "--codec", "raw")
+        return (["inspect", archive], ["inspect", archive, "--json"], ["verify", archive, "--json"], ["plan", self.path("conv.safetensors"), "--bpw", "4"],
+                ["codecs", "--json"], ["completion", "bash"], ["--help"], ["compress", "--help"], ["--version"])
+
+    def test_full_standard_output(self):
+        for command in self.printing_commands():
+            with self.subTest(command), open("/dev/full", "wb") as full:
+                self.output_fails(*command, stdout=full)
+
+    def test_standard_output_that_nobody_reads(self):
+        for command in self.printing_commands():
+            with self.subTest(command):
+                reader, writer = os.pipe()
+                os.close(reader)
+                self.output_fails(*command, stdout=writer)
+                os.close(writer)
+
+    def test_closed_standard_streams(self):
+        for command in self.printing_commands():
+            with self.subTest(command):
+                self.output_fails(*command, stdout=None, preexec_fn=lambda: os.close(1))
+        self.output_fails("inspect", self.path("absent"), preexec_fn=lambda: os.close(2))
+        # No file takes the number of a closed stream, and what is printed goes into none.
+        archive = self.path("quiet.archive")
+        self.output_fails("compress", self.path("moe.safetensors"), "-o", archive, "--codec", "raw",
+                          preexec_fn=lambda: [os.close(fd) for fd in (0, 1, 2)])
+        self.ok("verify", archive)
+
+    def test_a_note_that_is_lost(self):
+        raw, stream, decoded = (self.path("note." + kind) for kind in ("raw", "266", "out"))
+        raw.write_bytes(bytes(64 * 64))
+        self.ok("vvc", "encode", raw, "--size", "64x64", "--bit-depth", "8", "--qp", "30", "-o", stream)
+        with open("/dev/full", "wb") as full:
+            process = subprocess.run([cli_support.BINARY, "vvc", "decode", stream, "-o", decoded], stderr=full)
+        self.assertEqual(process.returncode, cli_support.EXIT["io"])
+        self.assertEqual(decoded.stat().st_size, 64 * 64, "what was asked for is there all the same")
+
+    def test_names_longer_than_the_file_system_takes(self):
+        archive, folder_archive = self.path("long.archive"), self.path("long.folder")
+        self.ok("compress", self.path("moe.safetensors"), "-o", archive, "--codec", "raw")
+        self.ok("compress", self.path("folder"), "-o", folder_archive, "--codec", "raw")
+        name = next(t["name"] for t in self.json("inspect", archive)["tensors"] if t["coded"])
+        for long in (self.path("x" * 300), self.path("x" * 250), self.path("x" * 300) / "y", self.path("/".join(["x" * 200] * 30))):
+            for command in (["compress", self.path("moe.safetensors"), "--codec", "raw"], ["compress", self.path("folder"), "--codec", "raw"],
+                            ["decompress", archive], ["decompress", folder_archive], ["extract", archive, name, "--rows", "0:1"],
+                            ["plan", self.path("moe.safetensors"), "--step", "1"]):
+                if len(long.name) < 255 and command[1] in (self.path("folder"), folder_archive):
+                    continue  # a folder of this name can be made
+                with self.subTest(command=command, long=len(str(long))):
+                    self.fails("io", *command, "-o", long, naming="too long")
+            for command in ("inspect", "verify", "compress", "decompress"):
+                output = ["-o", self.out] if command.endswith("compress") else []
+                if len(long.name) > 255:
+                    self.fails("io", command, long, *output, naming="too long")
+
     def test_read_only_file_system(self):
         mount = self.small_file_system("read_only_mount")
         subprocess.run(["mount", "-o", "remount,ro", mount], check=True)

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "base/error.h"
 #include "random.h"
 #include "vvc/spatial/spatial_encoder.h"
 #include "vvc/spectral/spectral_encoder.h"

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "../unit/vvc/foreign_decoder.h"
+#include "base/error.h"
 #include "base/file.h"
 
 namespace llmcodec::vvc {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "../unit/vvc/memory_trace.h"
+#include "base/error.h"
 #include "random.h"
 #include "vvc/cabac/cabac_encoder.h"
 #include "vvc/picture/reconstruct.h"

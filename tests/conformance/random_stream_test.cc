@@ -9,6 +9,7 @@
 
 #include "../unit/vvc/decoded_video.h"
 #include "../unit/vvc/memory_trace.h"
+#include "base/error.h"
 #include "encoded_stream.h"
 #include "judge.h"
 #include "random_stream.h"

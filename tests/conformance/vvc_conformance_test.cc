@@ -9,6 +9,7 @@
 
 #include "../unit/vvc/decoded_video.h"
 #include "../unit/vvc/stream_files.h"
+#include "base/error.h"
 #include "vvc/stream/hash.h"
 
 namespace llmcodec::vvc {

@@ -11,10 +11,10 @@ import header_examples
 
 
 class HeaderExamples(unittest.TestCase):
-    def generate(self, comment):
+    def generate(self, comment, name="a.h"):
         """(exit code, generated file, messages) for one header with this comment."""
         with tempfile.TemporaryDirectory() as folder:
-            header, output = pathlib.Path(folder) / "a.h", pathlib.Path(folder) / "out.cc"
+            header, output = pathlib.Path(folder) / name, pathlib.Path(folder) / "out.cc"
             header.write_text(comment + "#pragma once\nnamespace llmcodec::vvc {\n}\n")
             code = f"import header_examples, pathlib; header_examples.ROOT = pathlib.Path({folder!r}); header_examples.main()"
             done = subprocess.run([sys.executable, "-c", code, str(output), "."], stderr=subprocess.PIPE, text=True,
@@ -33,6 +33,11 @@ class HeaderExamples(unittest.TestCase):
         code, text, _ = self.generate("// Example:\n//   use(1);\n// A list:\n//   x   the first\n")
         self.assertEqual(code, 0)
         self.assertNotIn("the first", text)
+
+    def test_headers_that_cannot_be_included_alone_are_left_out(self):
+        code, _, errors = self.generate("// Example:\n//   use(1);\n", "a-inl.h")
+        self.assertEqual(code, 1)
+        self.assertIn("no examples", errors)
 
     def test_refused(self):
         cases = {"ellipsis": "// Example:\n//   use(1); ...\n", "does not begin": "// Words:\n//   use(1);\n",

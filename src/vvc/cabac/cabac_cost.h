@@ -3,9 +3,11 @@
 // models stay frozen, as the search wants it. The price of a bin is the interval width that the coder will
 // really lose, with its 6-bit probability and the least LPS range, averaged over the ranges it may meet.
 //
-//   CabacCost cost(encoder.contexts());
+// Example (const ContextSet& contexts, const TransformBlock& block, int last):
+//
+//   CabacCost cost(contexts);
 //   residual_coding(cost, block, last);
-//   double bits = static_cast<double>(cost.bits()) / kBit;
+//   const double bits = static_cast<double>(cost.bits()) / kBit;
 #pragma once
 
 #include <cstdint>

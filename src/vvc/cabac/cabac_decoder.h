@@ -6,10 +6,12 @@
 // input: the interval test is value_ against range_ << extra_. Bypass bins are the quotient of the two,
 // sixteen at a time.
 //
+// Example (std::span<const uint8_t> slice_data, int slice_qp):
+//
 //   CabacDecoder decoder(slice_data, initial_contexts(slice_qp));
-//   int coded = decoder.bin(0, ctx::kTuYCodedFlag);          // the value argument is ignored
-//   uint32_t signs = decoder.bypass(0, 3);
-//   bool is_over = decoder.terminate(0) != 0 && decoder.ends_cleanly();
+//   const int coded = decoder.bin(0, ctx::kTuYCodedFlag);    // the value argument is ignored
+//   const uint32_t signs = decoder.bypass(0, 3);
+//   const bool is_over = decoder.terminate(0) != 0 && decoder.ends_cleanly();
 //
 // Safe on any bytes: past the end it reads zeros, and overrun() then stays true. Ask it once per CTU.
 #pragma once

@@ -6,11 +6,13 @@
 // are doubled and one more bit of the code is settled. `low_` keeps the last 9 + `pending_` bits of the code;
 // bits above the low 9 leave as bytes, except that a later carry may still ripple into bytes already written.
 //
+// Example (int slice_qp):
+//
 //   CabacEncoder encoder(initial_contexts(slice_qp));
 //   encoder.bin(1, ctx::kTuYCodedFlag);
 //   encoder.bypass(0b101, 3);                                // three bins, first one first
 //   encoder.terminate(1);                                    // end_of_slice_one_bit
-//   std::vector<uint8_t> bytes = encoder.finish();
+//   const std::vector<uint8_t> bytes = encoder.finish();
 //
 // CabacEncoder, CabacDecoder and CabacCost share one shape ("Bins"), so that one description of the syntax
 // (residual_syntax.h, slice_syntax.h) writes, reads and prices: every method takes the value to be written

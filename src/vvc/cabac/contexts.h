@@ -4,7 +4,9 @@
 // which syntax element: the context of an element is its first index plus the increment ctxInc that
 // clause 9.3.4.2 derives.
 //
-//   ContextSet contexts = initial_contexts(slice_qp);          // at the start of a slice (and of a tile)
+// Example (CabacEncoder& encoder, int slice_qp):
+//
+//   encoder.contexts() = initial_contexts(slice_qp);           // at the start of a slice (and of a tile)
 //   encoder.bin(1, ctx::kTuYCodedFlag);                        // ctxInc 0
 //   encoder.bin(0, ctx::kIntraLumaRefIdx + 1);                 // ctxInc 1
 //

@@ -2,6 +2,8 @@
 // Adds the residual of one block to its prediction, in vectors: scaling, inverse transform and sum.
 // The result is that of Scaler, inverse_dct() and a loop over the samples, bit for bit.
 //
+// Example (const Scaler& scaler, const int32_t* levels, MutablePlaneView samples):
+//
 //   const TransformSize size{.log2_width = 5, .log2_height = 4, .columns = 32, .rows = 16};
 //   const bool is_done = add_block_residual(scaler, {size, 10, levels}, samples);    // else the plain way
 #pragma once

@@ -2,6 +2,8 @@
 // Intra prediction of one luma block from the samples around it: planar, DC and the angular modes, with
 // reference smoothing, position-dependent combination (PDPC), wide angles and multiple reference lines.
 //
+// Example (Plane& picture, const CuMap& cu_map, int picture_width, int bit_depth):
+//
 //   const NeighbourScope scope{.map = &cu_map, .slice = 1, .right_limit = picture_width};
 //   ReferenceSamples refs;
 //   refs.fetch(picture.view(), scope, {.x = 32, .y = 32, .log2_width = 5, .log2_height = 5}, bit_depth);

@@ -2,11 +2,14 @@
 // How a coding tree unit may be split, and what a decoder remembers of coding units
 // for the contexts of later ones.
 //
-//   PartitionConstraints constraints = partition_constraints(sps, picture_header);
-//   AllowedSplits allowed = allowed_splits(constraints, node, {width, height});
+// Example (const Sps& sps, const PictureHeader& picture_header, const CodingNode& node, PictureSize size):
 //
-//   CuMap map(width, height);
-//   const CuInfo* left = map.find(x - 1, y, slice);            // null: no such neighbour
+//   const PartitionConstraints constraints = partition_constraints(sps, picture_header);
+//   const AllowedSplits allowed = allowed_splits(constraints, node, size);
+//
+//   CuMap map(size.width, size.height);
+//   map.fill(node.x, node.y, node.width(), node.height(), {.slice = 1});
+//   const CuInfo* left = map.find(node.x - 1, node.y, 1);      // null: no such neighbour
 #pragma once
 
 #include <cstdint>

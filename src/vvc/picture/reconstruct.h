@@ -2,7 +2,9 @@
 // Reconstruction of one block of a picture: prediction, scaling, inverse transform, sum, clip. Encoder and
 // decoder share it, so that they cannot drift apart.
 //
-//   BlockReconstructor reconstructor(picture.view(), bit_depth);
+// Example (Plane& picture, const NeighbourScope& scope, const int32_t* levels, int last):
+//
+//   BlockReconstructor reconstructor(picture.view(), 10);
 //   reconstructor.predict({.x = 32, .y = 0}, kIntraDc, scope);
 //   reconstructor.add_residual({.x = 32, .y = 0, .levels = levels, .last = last, .qp = 30});
 //

@@ -2,7 +2,10 @@
 // Levels of a 32x32 block to the residual that every decoder adds: scaling and inverse transform in one, for
 // the encoder that checks each block. The same numbers as Scaler and inverse_dct().
 //
-//   Residual32x32 residual_of(scaler, 10);
+// Example (const Scaler& scaler, const int32_t* levels, int last):
+//
+//   const Residual32x32 residual_of(scaler, 10);
+//   alignas(64) int16_t residual[32 * 32];
 //   residual_of(levels, last, residual);      // levels[n] at scan position n
 #pragma once
 

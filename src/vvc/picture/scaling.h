@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Scaling: quantised levels to transform coefficients, with dependent quantisation and flat scaling factors.
 //
-//   Scaler scaler(qp_prime, bit_depth, log2_width, log2_height);   // qp_prime = QpY + 6 * (bit_depth - 8)
-//   int32_t coefficient = scaler(level);
+// Example (int qp, int bit_depth, int32_t level):
+//
+//   const int qp_prime = qp + 6 * (bit_depth - 8);                 // qp: QpY
+//   const Scaler scaler(qp_prime, bit_depth, 5, 5);                // of 32x32 blocks
+//   const int32_t coefficient = scaler(level);
 //
 // A level counts steps of Du = 2^((qp_prime - 9) / 6) samples in the orthonormal
 // domain (levels of quantiser Q0 are even, of Q1 odd or zero).

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The DCT-II of H.266: the exact integer inverse that every decoder computes, and a forward one for encoders.
 //
+// Example (const int32_t* coefficients):
+//
 //   int16_t residual[32 * 32];
 //   inverse_dct(coefficients, {.log2_width = 5, .log2_height = 5, .columns = 8, .rows = 4}, 10, residual);
 //

@@ -8,9 +8,11 @@
 //   bits 5-7    1 for a level that is not zero
 //   bits 8-15   the level, clipped to 51: above, the Rice parameter no longer changes
 //
-//   unsigned sums = template_sum(packed + scan[n].padded);        // packed: kPaddedSize of them
-//   int sig_inc = kTemplateIncrements[sums & 255].sig;
-//   int rice = rice_parameter(static_cast<int>(sums >> 8));
+// Example (const uint16_t* packed, const ScanOrder& scan, int n):
+//
+//   const unsigned sums = template_sum(packed + scan[n].padded);        // packed: kPaddedSize of them
+//   const int sig_inc = kTemplateIncrements[sums & 255].sig;
+//   const int rice = rice_parameter(static_cast<int>(sums >> 8));
 #pragma once
 
 #include <algorithm>

@@ -2,6 +2,8 @@
 // residual_coding() for reading only, in about half the cycles: the same result as the description in
 // residual_syntax.h, which stays the definition (a test compares the two, bin for bin).
 //
+// Example (CabacDecoder& decoder):
+//
 //   int32_t raster[1024] = {}, scanned[1024] = {};
 //   decode_residual(decoder, {.log2_width = 5, .log2_height = 5, .trans_coeff_level = raster});
 //   decode_residual_in_scan_order(decoder, 5, 5, scanned);        // scanned[n] at scan position n

@@ -2,7 +2,10 @@
 // residual_coding() for writing only, in about half the cycles: the same bits as the description in
 // residual_syntax.h, which stays the definition (a test compares the two).
 //
-//   encode_residual_in_scan_order(encoder, 5, 5, levels, last);        // levels[n] at scan position n
+// Example (CabacEncoder& encoder):
+//
+//   const int32_t levels[] = {2, 0, -4};                       // levels[n] at scan position n
+//   encode_residual_in_scan_order(encoder, 5, 5, levels, 2);   // 2: the last level that is not 0
 #pragma once
 
 #include <cstdint>

@@ -14,10 +14,13 @@
 // States 0 and 1 use quantiser Q0 (even multiples of the step), 2 and 3 use Q1 (odd multiples and zero):
 //   TransCoeffLevel = sign * (2 * AbsLevel - (QState > 1)), or 0 for AbsLevel 0
 //
-//   int32_t levels[1024] = {};       // TransCoeffLevel in raster order
-//   TransformBlock block{.log2_width = 5, .log2_height = 5, .trans_coeff_level = levels};
-//   residual_coding(encoder, block, last);                       // `last` is the last level that is not 0
-//   ResidualInfo info = residual_coding(decoder, block, 0);      // levels must be 0 before
+// Example (CabacEncoder& encoder, CabacDecoder& decoder):
+//
+//   int32_t written[1024] = {2}, read[1024] = {};                // TransCoeffLevel in raster order
+//   TransformBlock block{.log2_width = 5, .log2_height = 5, .trans_coeff_level = written};
+//   residual_coding(encoder, block, 0);                          // 0: the last level that is not 0
+//   block.trans_coeff_level = read;                              // levels must be 0 before
+//   const ResidualInfo info = residual_coding(decoder, block, 0);
 #pragma once
 
 #include <algorithm>

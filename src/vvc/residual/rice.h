@@ -7,9 +7,11 @@
 // the suffix grows by a bit with each of them (limited Exp-Golomb). The longest prefix, kMaxRicePrefix ones,
 // has no zero behind it and a suffix of kMaxRiceSuffix bits, 32 bits in all.
 //
-//   rice_code(encoder, value, rice);              // writes it
-//   int value = rice_code(decoder, 0, rice);      // reads it
-//   int bits = rice_length(value, rice);
+// Example (CabacEncoder& encoder, CabacDecoder& decoder, int value, int rice):
+//
+//   rice_code(encoder, value, rice);                    // writes it
+//   const int read = rice_code(decoder, 0, rice);       // reads it
+//   const int bits = rice_length(value, rice);
 #pragma once
 
 #include <algorithm>

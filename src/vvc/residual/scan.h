@@ -2,9 +2,11 @@
 // The order in which the levels of a transform block are coded (H.266 6.5.2): sub-blocks of 4x4 along
 // up-right diagonals, low frequencies first, and the sixteen positions of each sub-block likewise.
 //
+// Example (const int32_t* block, int32_t* scanned):
+//
 //   const ScanOrder& scan = scan_order(5, 5);                        // of a 32x32 block
 //   for (int n = 0; n < scan.count; ++n) scanned[n] = block[scan[n].raster];
-//   int n = scan_position_of(5, 5, 3, 2);                            // of column 3, row 2
+//   const int position = scan_position_of(5, 5, 3, 2);               // of column 3, row 2
 #pragma once
 
 #include <algorithm>

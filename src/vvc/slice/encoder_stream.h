@@ -2,10 +2,12 @@
 // What both encoders do outside slice data: parameter sets, headers and SEI
 // messages, as a stream of NAL units.
 //
+// Example (const Sps& sps, const Pps& pps, const SliceHeader& header, std::span<const uint8_t> slice_data):
+//
 //   LLMC_ASSIGN_OR_RETURN(EncoderStream stream, EncoderStream::start(sps, pps, nullptr));
-//   LLMC_RETURN_IF_ERROR(stream.begin_slice(slice_header));
+//   LLMC_RETURN_IF_ERROR(stream.begin_slice(header));
 //   stream.end_slice(slice_data);
-//   std::vector<std::byte> bytes = stream.take();               // Annex B byte stream
+//   const std::vector<std::byte> bytes = stream.take();         // Annex B byte stream
 #pragma once
 
 #include <cstddef>

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "vvc/cabac/cabac_decoder.h"
 #include "vvc/picture/reconstruct.h"
 #include "vvc/residual/lanes/read_any_lanes.h"

@@ -1,30 +1,36 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Slice data down to the transform unit, described once for writing and reading (H.266 7.3.11).
 //
-//   SliceSyntax syntax(bins, parameters, cu_map, blocks);
+// Example (CabacDecoder& bins, const SliceParameters& parameters, CuMap& map, int ctu_columns):
+//
+//   struct Blocks {
+//     int32_t levels[64 * 64];
+//     Split split(const CodingNode&, const AllowedSplits&) { return Split::kNone; }
+//     void coding_unit(CodingUnit&) {}
+//     void transform_unit(const CodingUnit&, TransformUnit& tu) {
+//       std::ranges::fill(levels, 0);
+//       tu.levels = levels;
+//     }
+//     void finish(const CodingUnit&, const TransformUnit& tu) { use(tu.levels); }
+//     void element(const char*, int) {}
+//   } blocks;
+//   SliceSyntax syntax(bins, parameters, map, blocks);
 //   syntax.start_substream();
-//   for (int x = 0; x < ctu_columns; ++x) syntax.coding_tree_unit(x, ctu_y);
-//
-// In steps, where another reader takes the levels, for instance those of several slices at once:
-//
-//   syntax.begin(ctu_x, ctu_y);
+//   for (int x = 0; x < ctu_columns; ++x) syntax.coding_tree_unit(x, 0);
+//   // In steps, where another reader takes the levels, for instance those of several slices at once:
+//   syntax.begin(0, 1);
 //   while (syntax.next_levels()) syntax.end_levels(decode_residual(bins, syntax.block()));
 //
 // Bins is CabacEncoder, CabacDecoder or CabacCost.
 // Blocks makes the choices when writing and takes them when reading:
 //
-//   Split split(const CodingNode&, const AllowedSplits&);
-//       The split wanted (ignored when reading).
-//   void coding_unit(CodingUnit&);
-//       Before its syntax: sets ref_idx, mode and qp (ignored when reading).
-//   void transform_unit(const CodingUnit&, TransformUnit&);
-//       Before its syntax: sets coded, levels and last; when reading, gives levels that are 0.
-//   void finish(const CodingUnit&, const TransformUnit&);
-//       After its syntax: reconstructs.
-//   void element(const char* name, int value);
-//       Trace; empty when not wanted.
-//   ResidualInfo code_residual(Bins&, const TransformBlock&);
-//       Optional: stands in for residual_coding().
+//   split            the split wanted (ignored when reading)
+//   coding_unit      before its syntax: sets ref_idx, mode and qp (ignored when reading)
+//   transform_unit   before its syntax: sets coded, levels and last; when reading, gives levels that are 0
+//   finish           after its syntax: reconstructs
+//   element          trace; empty when not wanted
+//   code_residual    optional: ResidualInfo code_residual(Bins&, const TransformBlock&) stands in for
+//                    residual_coding()
 //
 // After each CTU look at error(): a reader meets values that no conforming stream has.
 #pragma once

@@ -2,9 +2,12 @@
 // From samples and their prediction to what the trellis takes:
 // coefficients in scan order and 2^-8 of the union step.
 //
+// Example (PlaneView source_block, PlaneView prediction):
+//
 //   BlockCoefficients coefficients(10);
 //   coefficients.set_qp(30);
-//   coefficients.transform(source_block, prediction, out);           // out[n] at scan position n
+//   int32_t out[32 * 32];                                            // out[n] at scan position n
+//   coefficients.transform(source_block, prediction, out);
 //
 // Deterministic: the same on every machine.
 #pragma once

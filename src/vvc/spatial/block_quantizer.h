@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // From source samples to levels: prediction, residual, forward transform and trellis of one luma block.
 //
+// Example (const Plane& source, Plane& picture, const NeighbourScope& scope, const ContextSet& contexts):
+//
 //   BlockQuantizer quantizer(source.view(), picture.view(), {.bit_depth = 10, .lambda = 0.45});
 //   quantizer.set_qp(30);
-//   quantizer.quantize({.x = 0, .y = 0}, scope, encoder.contexts());
-//   std::span<const int32_t> levels = quantizer.levels();            // in scan order
+//   quantizer.quantize({.x = 0, .y = 0}, scope, contexts);
+//   const std::span<const int32_t> levels = quantizer.levels();      // in scan order
 //
 // Views source and picture, which must outlive it. Not thread-safe.
 #pragma once

@@ -13,7 +13,10 @@
 // one shape in the lanes of one BatchTrellis (docs/decisions/034-spatial-batches.md). Then the cheapest tree
 // of each node follows from the leaves up.
 //
+// Example (const Plane& source, const NeighbourScope& scope, const ContextSet& prices):
+//
 //   PartitionSearch search(source.view(), {.bit_depth = 10, .lambda = 0.4});
+//   const SearchNode nodes[] = {{.x = 0, .y = 0, .qp = 30}, {.x = 32, .y = 0, .qp = 30}};
 //   search.run(nodes, scope, prices);
 //   const PartitionChoice& choice = search.choice(0);                // of nodes[0]
 //

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/error.h"
 #include "vvc/cabac/cabac_encoder.h"
 #include "vvc/slice/encoder_stream.h"
 #include "vvc/slice/slice_syntax.h"

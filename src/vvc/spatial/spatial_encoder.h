@@ -3,6 +3,8 @@
 // quantisation), made for noise-like content. It takes CTU row by CTU row and gives every row's
 // reconstruction back at once, so that a caller can correct the rows still to come.
 //
+// Example (PlaneView picture):
+//
 //   const SpatialFormat format{.width = 640, .height = 300, .qp = 30};
 //   LLMC_ASSIGN_OR_RETURN(SpatialEncoder encoder, SpatialEncoder::create(format, {}));
 //   for (uint32_t y = 0; y < format.height; y += kCtuSize) {
@@ -10,11 +12,10 @@
 //     PlaneView decoded;                                               // what decoders will show
 //     LLMC_RETURN_IF_ERROR(encoder.encode_row(rows, &decoded));
 //   }
-//   LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> stream, encoder.finish());
+//   LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> stream, encoder.finish());
 //
-// Or whole pictures at once:
-//
-//   LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> all, encode_spatial(pictures, format, {}));
+//   // Or whole pictures at once:
+//   LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> all, encode_spatial({&picture, 1}, format, {}));
 //
 // How it works. CTUs of 128 are split into 32x32, and those once or twice more or not at all, whichever is
 // cheapest (partition_search.h), with one transform block for each coding unit. Nothing predicts noise, so

@@ -7,10 +7,15 @@
 // one number, as the search's was, so that only the level at position 0 is new; in the first row decoded
 // noise is pasted into it, and the trellis runs again.
 //
+// Example (const Plane& source, Plane& picture, CuMap& map, CabacEncoder& cabac, SliceParameters parameters):
+//
 //   SpatialBlocks blocks(source.view(), picture.view(), map, {.bit_depth = 10});
-//   blocks.start_slice(1, cabac);
+//   SliceSyntax syntax(cabac, parameters, map, blocks);
+//   blocks.start_slice(parameters.slice, cabac);
+//   syntax.start_substream();
+//   const int qps[] = {30, 30};                                      // of each CTU of the row
 //   blocks.start_row(0, qps);
-//   SliceSyntax<CabacEncoder, SpatialBlocks>(cabac, parameters, map, blocks).coding_tree_unit(0, 0);
+//   for (int x = 0; x < 2; ++x) syntax.coding_tree_unit(x, 0);
 //
 // Views source, picture and map, which must outlive it.
 #pragma once

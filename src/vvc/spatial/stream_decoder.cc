@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "vvc/slice/slice_decoder.h"
 #include "vvc/stream/hash.h"
 #include "vvc/stream/header_syntax.h"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Decoder for our subset of H.266: a byte stream in, pictures out.
 //
+// Example (std::span<const std::byte> stream):
+//
 //   uint64_t samples = 0;
 //   LLMC_RETURN_IF_ERROR(decode_each(stream, {}, [&](const DecodedPicture& picture) {
 //     samples += picture.samples.size();

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/error.h"
 #include "vvc/cabac/cabac_decoder.h"
 #include "vvc/residual/lanes/lane_models.h"
 #include "vvc/residual/lanes/read_32x32_lanes.h"

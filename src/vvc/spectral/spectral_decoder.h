@@ -2,12 +2,14 @@
 // Spectral decoder: an ordinary VVC picture in, the weights' indices out (spectral_format.h has the layout).
 // It only parses: no prediction, no transform, no picture.
 //
+// Example (std::span<const std::byte> stream, uint32_t k):
+//
 //   LLMC_ASSIGN_OR_RETURN(SpectralDecoder decoder, SpectralDecoder::open(stream, k));
 //   const SpectralFormat& format = decoder.format();
 //   std::vector<int32_t> indices(format.blocks_y * format.strip_coefficients());
 //   SpectralPicture picture{.decoder = &decoder, .indices = indices};
 //   SpectralDecoder::decode_pictures({&picture, 1});
-//   LLMC_RETURN_IF_ERROR(std::move(picture.status));           // weight = indices[...] * step
+//   LLMC_RETURN_IF_ERROR(std::move(picture.status));           // weight = indices[i] * step
 //
 // The stream holds one picture of one slice, as SpectralEncoder writes it; it must outlive the decoder.
 // Safe on any bytes. Failures: Corrupt (also: coefficients above K, an end in the wrong place), Unsupported

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <numeric>
 
+#include "base/error.h"
 #include "base/finite.h"
 #include "base/wider_vectors.h"
 #include "vvc/cabac/cabac_encoder.h"

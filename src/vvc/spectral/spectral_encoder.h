@@ -2,13 +2,17 @@
 // Spectral encoder: weights in, one ordinary VVC picture out whose transform coefficients are the weights
 // (spectral_format.h has the layout). Strip by strip, so that a caller can correct the strips still to come.
 //
+// Example (const SpectralFormat& format, MatrixView<const float> u):
+//
 //   LLMC_ASSIGN_OR_RETURN(SpectralEncoder encoder, SpectralEncoder::create(format, {}));
+//   std::vector<int32_t> indices(format.strip_coefficients());
 //   for (uint32_t i = 0; i < format.blocks_y; ++i) {
-//     StripEncoding strip{.encoder = &encoder, .coefficients = u, .indices = indices, .outliers = &outliers};
+//     std::vector<uint32_t> outliers;
+//     StripEncoding strip{&encoder, u.row(i), indices, &outliers};
 //     SpectralEncoder::encode_strips({&strip, 1});
 //     LLMC_RETURN_IF_ERROR(std::move(strip.status));
 //   }
-//   LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> stream, encoder.finish());
+//   LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> stream, encoder.finish());
 //
 // How it works. Each block goes through the trellis on its own. Then it is reconstructed as every VVC decoder
 // will, for two reasons. First, block means wander, since a block is predicted from its neighbours' edges:

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
+
 namespace llmcodec::vvc {
 
 Status check(const SpectralFormat& format) {

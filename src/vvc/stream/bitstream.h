@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Bits of a raw byte sequence payload (RBSP: a NAL unit's payload without emulation prevention bytes).
 //
+// Example (std::span<const std::byte> rbsp):
+//
 //   BitReader in(rbsp);
-//   uint32_t id = in.u(4);
-//   uint32_t width = in.ue();
+//   const uint32_t id = in.u(4);
+//   const uint32_t width = in.ue();
 //   if (!in.ok()) return error(ErrorKind::kCorrupt, "header ends early");
 //
 //   BitWriter out;
 //   out.u(4, id);
 //   out.ue(width);
 //   out.u(1, 1);                                             // rbsp_stop_one_bit
-//   std::vector<std::byte> rbsp = out.take();                // zeros fill the last byte
+//   const std::vector<std::byte> written = out.take();       // zeros fill the last byte
 //
 // BitReader views its bytes, which must outlive it. Reading past the end gives zeros and makes ok() false
 // for good, so callers may test once per header. BitWriter owns its bytes. Neither throws.
@@ -20,6 +22,8 @@
 #include <cstdint>
 #include <span>
 #include <vector>
+
+#include "base/error.h"
 
 namespace llmcodec::vvc {
 

@@ -2,7 +2,12 @@
 // Hashes of a decoded picture, as the decoded picture hash SEI message carries them (H.274):
 // MD5, CRC and checksum of one luma component.
 //
-//   PictureHash hash = picture_hash(HashType::kMd5, picture.view(), bit_depth);
+// Example (const Plane& picture, std::span<const std::byte> bytes):
+//
+//   const PictureHash hash = picture_hash(HashType::kMd5, picture.view(), 10);
+//   Md5 md5;
+//   md5.update(bytes);
+//   const std::array<std::byte, 16> digest = md5.finish();
 #pragma once
 
 #include <array>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "vvc/stream/header_coder.h"
 
+#include "base/error.h"
+
 namespace llmcodec::vvc {
 
 int64_t HeaderReader::checked(const char* name, int64_t value, int64_t lo, int64_t hi) {

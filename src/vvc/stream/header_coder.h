@@ -3,12 +3,16 @@
 // fills a struct from bits, HeaderWriter makes bits from a struct. Both check each value's range and report
 // it to a trace.
 //
-//   template <class Coder>
-//   void part_of_sps(Coder& c, Sps& s) {
-//     c.u(LLMC_NAMED(s, sps_log2_ctu_size_minus5), 2, 0, 2);
-//     c.flag(LLMC_NAMED(s, sps_mrl_enabled_flag));
-//     c.fixed("sps_palette_enabled_flag", 1, 0);               // outside our subset
-//   }
+// Example (BitReader& bits, Sps& sps):
+//
+//   const auto part_of_sps = [](auto& coder, auto& s) {
+//     coder.u(LLMC_NAMED(s, sps_log2_ctu_size_minus5), 2, 0, 2);
+//     coder.flag(LLMC_NAMED(s, sps_mrl_enabled_flag));
+//     coder.fixed("sps_palette_enabled_flag", 1, 0);           // outside our subset
+//   };
+//   HeaderReader reader(bits, nullptr);
+//   part_of_sps(reader, sps);                                  // a HeaderWriter likewise
+//   LLMC_RETURN_IF_ERROR(reader.take_status());
 //
 // Errors stick: after the first one reads give the lowest legal value and writes do nothing, so a description
 // needs no test after each element; its loops end because their bounds are range-checked. Look at

@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "vvc/stream/header_coder.h"
 
 namespace llmcodec::vvc {

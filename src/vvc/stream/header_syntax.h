@@ -3,21 +3,23 @@
 // hash. One description per header (sps_syntax.cc, header_syntax.cc) reads it, writes it, traces it and
 // checks its ranges.
 //
-// Reading, up to the slice data:
+// Reading, up to the slice data.
+// Example (const NalUnit& sps, const NalUnit& pps, std::span<const std::byte> slice_rbsp):
 //
 //   ParameterSets sets;
-//   LLMC_ASSIGN_OR_RETURN(sets.sps[0], read_sps(sps_rbsp));
-//   LLMC_ASSIGN_OR_RETURN(sets.pps[0], read_pps(pps_rbsp));
+//   LLMC_ASSIGN_OR_RETURN(sets.sps[0], read_sps(unescape(sps.payload)));
+//   LLMC_ASSIGN_OR_RETURN(sets.pps[0], read_pps(unescape(pps.payload)));
 //   BitReader bits(slice_rbsp);
 //   const SliceContext context{.nal_type = NalType::kIdrNoLp, .sets = &sets};
-//   LLMC_ASSIGN_OR_RETURN(SliceHeader header, read_slice_header(bits, context));
-//   std::span<const std::byte> slice_data = bits.rest();
+//   LLMC_ASSIGN_OR_RETURN(const SliceHeader header, read_slice_header(bits, context));
+//   const std::span<const std::byte> slice_data = bits.rest();
 //
-// Writing; the encoder's settings are the defaults:
+// Writing; the encoder's settings are the defaults.
+// Example:
 //
 //   Sps sps;
 //   sps.sps_pic_width_max_in_luma_samples = sps.sps_pic_height_max_in_luma_samples = 640;
-//   LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> rbsp, write_sps(sps));
+//   LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> rbsp, write_sps(sps));
 //
 // Our subset is Main 10 and Main 10 Still Picture, 4:0:0, intra pictures only, no in-loop filter;
 // docs/vvc-profile.md lists every flag. Names of fields are the syntax elements of H.266 (V3, 09/2023).

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // NAL units and the byte stream format (H.266 Annex B): start codes and emulation prevention, both ways.
 //
-//   LLMC_ASSIGN_OR_RETURN(std::vector<NalUnit> units, split_annexb(stream));
+// Example (std::span<const std::byte> stream):
+//
+//   LLMC_ASSIGN_OR_RETURN(const std::vector<NalUnit> units, split_annexb(stream));
+//   std::vector<std::byte> copy;
 //   for (const NalUnit& unit : units) {
 //     const std::vector<std::byte> rbsp = unescape(unit.payload);      // for BitReader
+//     append_nal(copy, unit.type, rbsp, StartCode::kLong);
 //   }
-//
-//   std::vector<std::byte> stream;
-//   append_nal(stream, NalType::kSps, sps_rbsp, StartCode::kLong);
 //
 // A byte stream is cut without copying: NalUnit::payload views the caller's bytes, which must outlive it.
 #pragma once

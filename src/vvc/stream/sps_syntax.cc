@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked_math.h"
+#include "base/error.h"
 #include "vvc/stream/header_coder.h"
 #include "vvc/stream/header_syntax.h"
 

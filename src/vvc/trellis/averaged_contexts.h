@@ -2,6 +2,8 @@
 // Models for pricing many blocks at once. The slow average of each model is averaged once more over some
 // blocks, so that no single odd block sets the prices of a whole batch.
 //
+// Example (CabacEncoder& encoder, BatchTrellis& batch, const int32_t* levels, int last):
+//
 //   AveragedContexts prices(encoder.contexts());
 //   encode_residual_in_scan_order(encoder, 5, 5, levels, last);
 //   prices.add(encoder.contexts());                            // once for every block written

@@ -2,7 +2,10 @@
 // The prices of trellis_rates.h as trellis_lanes.cc looks them up:
 // sixteen bytes to a table, for byte shuffles.
 //
-//   LaneRates lanes = lane_rates(trellis_rates(contexts, 5, 5));
+// Example (const ContextSet& contexts):
+//
+//   const LaneRates lanes = lane_rates(trellis_rates(contexts, 5, 5));
+//   use(lanes.tu_coded[1]);                                    // the price of tu_y_coded_flag = 1
 #pragma once
 
 #include <cstdint>

@@ -13,9 +13,12 @@
 // All arithmetic is integer: coefficients in 2^-8 of the union step Du, costs in 2^-8 bit; the same input
 // gives the same levels on every machine.
 //
+// Example (const ContextSet& contexts, std::span<const int32_t> coefficients):
+//
 //   Trellis trellis(5, 5, {.lambda = 0.45});
-//   trellis.set_rates(encoder.contexts());                     // once per block, or less often for speed
-//   TrellisResult result = trellis.quantize(coefficients, levels);
+//   trellis.set_rates(contexts);                               // once per block, or less often for speed
+//   std::vector<int32_t> levels(coefficients.size());
+//   const TrellisResult result = trellis.quantize(coefficients, levels);
 //
 // Thread-safety: one Trellis per thread (it owns its working memory, about 50 KB).
 #pragma once

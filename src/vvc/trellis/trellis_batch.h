@@ -2,9 +2,13 @@
 // The trellis for many blocks at once, with the same prices. It finds the levels that Trellis finds for each
 // of them, many times as fast: by vector instructions, one block in each lane (trellis_lanes.h).
 //
+// Example (const ContextSet& contexts, std::span<const int32_t> coefficients, int count):
+//
 //   BatchTrellis batch(5, 5, {.lambda = 0.45});
-//   batch.set_rates(encoder.contexts());
-//   batch.quantize(coefficients, count, levels, results);      // results.size() blocks, one after the other
+//   batch.set_rates(contexts);
+//   std::vector<int32_t> levels(coefficients.size());
+//   TrellisResult results[8];                                  // of 8 blocks, one after the other
+//   batch.quantize(coefficients, count, levels, results);
 //
 // Thread-safety: one BatchTrellis per thread (it owns its working memory, about 0.7 MB).
 #pragma once

@@ -3,13 +3,14 @@
 
 #include "../tensor/tensor_test_files.h"
 #include "archive/archive_reader.h"
+#include "base/error.h"
 
 namespace llmcodec {
 namespace {
 
 TensorRecord record_of(uint64_t elements) {
   TensorRecord record;
-  record.dtype = "F32";
+  record.dtype = "U8";
   record.shape = {elements};
   record.rows = elements;
   record.cols = 1;

@@ -71,6 +71,16 @@ TEST(Description, an_absent_field_is_corrupt) {
   }
 }
 
+TEST(Description, deep_nesting_in_any_field_is_refused) {
+  for (const char* field : {"writer", "source", "tensors", "unknown"}) {
+    json root = json::parse(to_text(example()));
+    root[field] = "HERE";
+    std::string text = root.dump();
+    text.replace(text.find("\"HERE\""), 6, std::string(200'000, '[') + std::string(200'000, ']'));
+    expect_error(parse_description(text), ErrorKind::kLimit, "description: JSON with more than");
+  }
+}
+
 TEST(Description, a_shape_whose_product_overflows_or_differs_is_corrupt) {
   json root = json::parse(to_text(example()));
   root["tensors"]["t"]["matrix"] = {2, 3, 5};

@@ -66,6 +66,17 @@ TEST_F(JournalTest, another_file_is_not_taken_for_a_journal) {
   expect_error(Journal::open(path_, "key", false, &lines), ErrorKind::kCorrupt, "journal");
 }
 
+TEST_F(JournalTest, a_line_that_is_no_entry_or_nested_deeply_is_corrupt) {
+  for (const std::string& line :
+       {std::string("nonsense"), std::string(200'000, '[') + std::string(200'000, ']')}) {
+    write_bytes(path_, whole_ + line + "\n");
+    std::vector<json> lines;
+    const auto journal = Journal::open(path_, "key", false, &lines);
+    expect_error(journal, ErrorKind::kCorrupt, path_);
+    EXPECT_EQ(journal.error().offset, whole_.size());
+  }
+}
+
 TEST_F(JournalTest, an_empty_file_is_a_new_journal_that_can_be_cut) {
   write_bytes(path_, "");
   std::vector<json> lines;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/file.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -37,27 +38,18 @@ std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text));
 }
 
-std::string text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-TEST_F(Files, written_text_is_read_and_mapped) {
+TEST_F(Files, written_text_is_read) {
   ASSERT_TRUE(write_text_file(path("a"), "hello").is_ok());
   EXPECT_EQ(read_text_file(path("a"), 5).value(), "hello");
   EXPECT_EQ(read_file(path("a"), 100).value().size(), 5u);
-  const Result<MappedFile> mapped = MappedFile::open(path("a"));
-  ASSERT_TRUE(mapped.is_ok());
-  EXPECT_EQ(text_of(mapped->bytes()), "hello");
-  EXPECT_EQ(mapped->path(), path("a"));
+  EXPECT_EQ(read_prefix(path("a"), 4).value(), "hell");
+  EXPECT_EQ(read_prefix(path("a"), 9).value(), "hello");
 }
 
 TEST_F(Files, empty_file) {
   ASSERT_TRUE(write_text_file(path("empty"), "").is_ok());
   EXPECT_EQ(read_text_file(path("empty"), 0).value(), "");
-  const Result<MappedFile> mapped = MappedFile::open(path("empty"));
-  ASSERT_TRUE(mapped.is_ok());
-  EXPECT_TRUE(mapped->bytes().empty());
-  mapped->release(0, 10);
+  EXPECT_EQ(read_prefix(path("empty"), 4).value(), "");
 }
 
 TEST_F(Files, too_large_to_read_whole) {
@@ -74,35 +66,7 @@ TEST_F(Files, absent_and_not_a_file) {
     ASSERT_FALSE(read.is_ok()) << name;
     EXPECT_EQ(read.error().kind, ErrorKind::kIo);
     EXPECT_EQ(read.error().file, name);
-    const auto mapped = MappedFile::open(name);
-    ASSERT_FALSE(mapped.is_ok()) << name;
-    EXPECT_EQ(mapped.error().kind, ErrorKind::kIo);
   }
-}
-
-TEST_F(Files, released_bytes_can_be_read_again) {
-  std::string text(300'000, 'x');
-  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 31 / 7);
-  ASSERT_TRUE(write_text_file(path("a"), text).is_ok());
-  const Result<MappedFile> mapped = MappedFile::open(path("a"));
-  ASSERT_TRUE(mapped.is_ok());
-  for (const auto& [offset, size] : {std::pair<uint64_t, uint64_t>{0, 300'000},
-                                     {1, 5},
-                                     {4095, 2},
-                                     {299'999, 1},
-                                     {300'000, 0},
-                                     {250'000, 1'000'000},
-                                     {400'000, 10}}) {
-    mapped->release(offset, size);
-    ASSERT_EQ(text_of(mapped->bytes()), text) << offset;
-  }
-}
-
-TEST_F(Files, mapping_can_be_moved) {
-  ASSERT_TRUE(write_text_file(path("a"), "hello").is_ok());
-  MappedFile first = MappedFile::open(path("a")).value();
-  MappedFile second = std::move(first);
-  EXPECT_EQ(text_of(second.bytes()), "hello");
 }
 
 TEST_F(Files, atomic_file_appears_only_when_committed) {

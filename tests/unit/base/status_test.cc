@@ -8,6 +8,8 @@
 #include <set>
 #include <string>
 
+#include "base/error.h"
+
 namespace llmcodec {
 namespace {
 

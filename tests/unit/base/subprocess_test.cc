@@ -11,6 +11,7 @@
 #include <sstream>
 #include <thread>
 
+#include "base/error.h"
 #include "base/stopwatch.h"
 
 namespace llmcodec {

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -396,6 +397,7 @@ TEST_F(FfmpegTest, encoder_of_an_unknown_name_with_stated_options) {
 }
 
 TEST_F(FfmpegTest, time_limit) {
+  ASSERT_TRUE(open_codec("libx265", {}).is_ok()) << "tried once: the limit below is for what comes after";
   CodecEnvironment environment;
   environment.timeout_seconds = 1e-3;
   const auto codec = open_codec("libx265", environment);
@@ -404,6 +406,31 @@ TEST_F(FfmpegTest, time_limit) {
   const auto stream = codec.value()->encode(views(noise_planes(format, 1)), format, 10);
   ASSERT_FALSE(stream.is_ok());
   EXPECT_EQ(stream.error().kind, ErrorKind::kLimit);
+}
+
+// An executable script of this text, and an environment that names it, with two seconds for every process.
+CodecEnvironment stand_in(const std::string& path, const std::string& script) {
+  std::ofstream(path) << "#!/bin/sh\n" << script;
+  std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+  CodecEnvironment environment;
+  environment.ffmpeg = path;
+  environment.timeout_seconds = 2;
+  return environment;
+}
+
+TEST_F(FfmpegTest, time_limit_of_probe_and_trial) {
+  const std::filesystem::path folder = testing::TempDir() + "llmcodec_" + std::to_string(::getpid());
+  std::filesystem::create_directory(folder);
+  const std::string answers = "case \"$*\" in *-version*|*-encoders*|*-codecs*|*-h*long*) exec '" +
+                              program_->path + "' \"$@\";; esac\n";
+  const auto start = std::chrono::steady_clock::now();
+  for (const std::string& script : {std::string("exec sleep 300\n"), answers + "exec sleep 300\n"}) {
+    const auto codec = open_codec("libx265", stand_in(folder / std::to_string(script.size()), script));
+    ASSERT_FALSE(codec.is_ok());
+    EXPECT_EQ(codec.error().kind, ErrorKind::kLimit) << codec.error().to_string();
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(FfmpegTest, decoding_needs_no_encoder_and_no_trial) {

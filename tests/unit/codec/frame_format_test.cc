@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "base/error.h"
 #include "codec_test_util.h"
 
 namespace llmcodec {

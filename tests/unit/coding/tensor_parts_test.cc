@@ -6,8 +6,8 @@
 
 #include "../quant/memory_row_reader.h"
 #include "../tensor/tensor_test_files.h"
-#include "../quant/memory_row_reader.h"
 #include "archive/packing.h"
+#include "base/error.h"
 
 namespace llmcodec {
 namespace {

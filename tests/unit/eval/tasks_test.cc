@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/error.h"
+
 namespace llmcodec {
 namespace {
 
@@ -58,12 +60,14 @@ TEST(MultipleChoice, subset_is_evenly_spaced_and_repeatable) {
 
 TEST(MultipleChoice, bad_lines_name_their_number) {
   const std::string good = "{\"query\":\"q\",\"choices\":[\"a\",\"b\"],\"gold\":0}\n";
-  for (const char* bad : {"not json", "[1]", "{\"query\":\"q\",\"choices\":[\"a\"],\"gold\":0}",
-                          "{\"query\":1,\"choices\":[\"a\",\"b\"],\"gold\":0}",
-                          "{\"query\":\"q\",\"choices\":[\"a\",\"\"],\"gold\":0}",
-                          "{\"query\":\"q\",\"choices\":[\"a\",\"b\"],\"gold\":2}",
-                          "{\"query\":\"q\",\"choices\":[\"a\",\"b\"],\"gold\":-1}",
-                          "{\"query\":\"q\",\"choices\":[\"a\",\"b\"]}", "{\"query\":\"\xff\"}"}) {
+  const std::string deep = "{\"query\":" + std::string(200'000, '[') + std::string(200'000, ']') + "}";
+  for (const char* bad :
+       {"not json", "[1]", "{\"query\":\"q\",\"choices\":[\"a\"],\"gold\":0}",
+        "{\"query\":1,\"choices\":[\"a\",\"b\"],\"gold\":0}",
+        "{\"query\":\"q\",\"choices\":[\"a\",\"\"],\"gold\":0}",
+        "{\"query\":\"q\",\"choices\":[\"a\",\"b\"],\"gold\":2}",
+        "{\"query\":\"q\",\"choices\":[\"a\",\"b\"],\"gold\":-1}",
+        "{\"query\":\"q\",\"choices\":[\"a\",\"b\"]}", "{\"query\":\"\xff\"}", deep.c_str()}) {
     auto file = multiple_choice_from_jsonl(good + "\n" + bad, 0);
     ASSERT_FALSE(file.is_ok()) << bad;
     EXPECT_EQ(file.error().kind, ErrorKind::kInvalidArgument);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 namespace llmcodec {
 namespace {
@@ -71,6 +72,16 @@ TEST(CodecSettings, spectral_blocks_hold_more_outputs_at_fewer_bits) {
   const PictureSettings coarse = settings_for({1, 0, {}}, plan, 4096, with_qp());
   EXPECT_LT(fine.outputs_per_block, coarse.outputs_per_block);
   EXPECT_NEAR(std::log2(coarse.step), 1, 1e-6);
+}
+
+TEST(CodecSettings, steps_that_archives_cannot_carry_are_refused) {
+  for (const double good : {1e-12, 0.3, 1e12}) EXPECT_TRUE(check_step(good).is_ok()) << good;
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const double bad : {0.0, -1.0, 1e-13, 1e13, 1e-46, 1e39, 1e308, infinity, std::nan("")}) {
+    const Status status = check_step(bad);
+    ASSERT_FALSE(status.is_ok()) << bad;
+    EXPECT_EQ(status.error().kind, ErrorKind::kInvalidArgument);
+  }
 }
 
 TEST(CodecSettings, planes_hold_five_and_a_half_deviations_either_way) {

@@ -52,6 +52,10 @@ TEST(PlanFile, comes_back_with_nothing_left_open) {
 
 TEST(PlanFile, values_out_of_range_name_the_tensor_and_the_key) {
   const std::pair<const char*, json> changes[] = {{"step", 0},
+                                                  {"step", 1e308},
+                                                  {"step", 1e39},
+                                                  {"step", 1e-300},
+                                                  {"quality", 1e308},
                                                   {"step", "fine"},
                                                   {"row_exponent", 1.5},
                                                   {"token_rank", -0.1},
@@ -69,8 +73,10 @@ TEST(PlanFile, values_out_of_range_name_the_tensor_and_the_key) {
 }
 
 TEST(PlanFile, other_texts_versions_and_models_are_refused) {
-  expect_error(plan_from_text("not json", kTensors), ErrorKind::kCorrupt, "is not a plan");
+  expect_error(plan_from_text("not json", kTensors), ErrorKind::kCorrupt, "not valid JSON");
   expect_error(plan_from_text("{}", kTensors), ErrorKind::kCorrupt, "is not a plan");
+  expect_error(plan_from_text(std::string(200'000, '[') + std::string(200'000, ']'), kTensors),
+               ErrorKind::kLimit, "levels");
   json plan = json::parse(some_plan());
   plan["llmcodec_plan"] = 2;
   expect_error(plan_from_text(plan.dump(), kTensors), ErrorKind::kUnsupported, "version 2");

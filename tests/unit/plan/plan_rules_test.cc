@@ -44,6 +44,35 @@ TEST(PlanRules, nonsense_is_refused_with_its_text) {
   expect_error(PlanRules::parse({}, {"["}), ErrorKind::kInvalidArgument, "regular expression");
 }
 
+TEST(PlanRules, names_of_any_length_are_matched_in_linear_time) {
+  // std::regex crashed on the first of these, and would need longer than the universe has for the second.
+  for (const char* pattern : {".*norm.*", "^(x+x+)+y|norm$"}) {
+    auto rules = PlanRules::parse({}, {pattern});
+    ASSERT_OK(rules);
+    TensorDraft named = drafted(std::string(100'000, 'x') + ".norm");
+    TensorDraft other = drafted(std::string(100'000, 'x'));
+    ASSERT_OK(rules->apply(&named));
+    ASSERT_OK(rules->apply(&other));
+    EXPECT_FALSE(named.code) << pattern;
+    EXPECT_TRUE(other.code) << pattern;
+  }
+}
+
+TEST(PlanRules, patterns_that_only_backtracking_could_match_are_refused) {
+  for (const char* pattern : {"(?=a)b", "(?!a)b", "(?<=a)b", R"((a)\1)"})
+    expect_error(PlanRules::parse({}, {pattern}), ErrorKind::kInvalidArgument,
+                 "no look-around and no back-references");
+  EXPECT_FALSE(PlanRules::parse({}, {"((a{100}){100}){100}"}).is_ok()) << "would need too much memory";
+}
+
+TEST(PlanRules, the_first_key_splits_a_rule) {
+  auto rules = PlanRules::parse({"a=b=codec:libx265:preset=medium"}, {});
+  ASSERT_OK(rules);
+  TensorDraft draft = drafted("a=b");
+  ASSERT_OK(rules->apply(&draft));
+  EXPECT_EQ(draft.codec, "libx265:preset=medium");
+}
+
 TEST(PlanRules, values_that_a_key_does_not_take_are_refused) {
   for (const char* rule :
        {"a=bit_depth:7", "a=bit_depth:17", "a=bit_depth:8.5", "a=bit_depth:ten", "a=step_octaves:1e9",

@@ -84,6 +84,9 @@ TEST_F(MomentFileTest, every_broken_description_is_corrupt) {
   EXPECT_EQ(make({}).error().kind, ErrorKind::kCorrupt);
   EXPECT_EQ(make({{"format", "pt"}, {"llmcodec_moments", kGood}}).error().kind, ErrorKind::kCorrupt);
   EXPECT_EQ(make(described(R"({"format_version": 2})")).error().kind, ErrorKind::kUnsupported);
+  const auto deep = make(described(std::string(200'000, '[') + std::string(200'000, ']')));
+  EXPECT_EQ(deep.error().kind, ErrorKind::kLimit);
+  EXPECT_FALSE(deep.error().file.empty());
 }
 
 TEST_F(MomentFileTest, tensors_must_be_square_f32) {

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "base/error.h"
 #include "memory_row_reader.h"
 #include "random_matrix.h"
 

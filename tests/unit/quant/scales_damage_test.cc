@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/error.h"
 #include "memory_row_reader.h"
 #include "quant/half.h"
 #include "quant/scales.h"

@@ -153,7 +153,7 @@ TEST(Dtype, halves_round_as_numpy) {
   ASSERT_GT(values.size(), 1000u);
   std::vector<std::byte> encoded(values.size() * 2);
   ASSERT_OK(from_f32(Dtype::kF16, values, encoded));
-  EXPECT_EQ(std::memcmp(encoded.data(), (*golden)->bytes(output).data(), encoded.size()), 0);
+  EXPECT_TRUE(std::ranges::equal(encoded, as_bytes(tensor_bytes(**golden, output))));
 }
 
 TEST(Dtype, f32_keeps_every_bit_and_f64_rounds) {
@@ -167,6 +167,11 @@ TEST(Dtype, f32_keeps_every_bit_and_f64_rounds) {
   EXPECT_EQ(decode_one(Dtype::kF64, 1.0 + std::ldexp(3, -25)), std::nextafterf(1.0f, 2.0f));
   EXPECT_EQ(decode_one(Dtype::kF64, -1e300), -kInf);
   EXPECT_EQ(encode_one<double>(Dtype::kF64, 0.1f), static_cast<double>(0.1f));
+}
+
+TEST(Dtype, pieces_hold_whole_blocks_of_every_dtype) {
+  for (int i = 0; i < kDtypeCount; ++i)
+    EXPECT_EQ(kPieceBytes % dtype_info(static_cast<Dtype>(i)).block_bytes, 0u) << i;
 }
 
 TEST(Dtype, conversion_needs_no_alignment) {
@@ -229,9 +234,10 @@ TEST_P(Blocks, dequantise_as_ggml_bit_for_bit) {
   const std::string name = dtype_info(GetParam()).name;
   const size_t blocks = (*golden)->find(name + ".blocks").value();
   const size_t expected = (*golden)->find(name + ".values").value();
-  const std::vector<float> values = decode(GetParam(), (*golden)->bytes(blocks));
+  const std::vector<float> values = decode(GetParam(), as_bytes(tensor_bytes(**golden, blocks)));
   ASSERT_EQ(values.size(), (*golden)->tensors()[expected].elements());
-  EXPECT_EQ(std::memcmp(values.data(), (*golden)->bytes(expected).data(), values.size() * 4), 0);
+  EXPECT_TRUE(
+      std::ranges::equal(std::as_bytes(std::span(values)), as_bytes(tensor_bytes(**golden, expected))));
 }
 
 TEST(Q8_0, quantise_as_ggml_ties_and_tiny_scales_included) {
@@ -242,7 +248,7 @@ TEST(Q8_0, quantise_as_ggml_ties_and_tiny_scales_included) {
   ASSERT_OK((*golden)->read_f32(input, 0, values));
   std::vector<std::byte> encoded(*dtype_bytes(Dtype::kQ8_0, values.size()));
   ASSERT_OK(from_f32(Dtype::kQ8_0, values, encoded));
-  EXPECT_EQ(std::memcmp(encoded.data(), (*golden)->bytes(output).data(), encoded.size()), 0);
+  EXPECT_TRUE(std::ranges::equal(encoded, as_bytes(tensor_bytes(**golden, output))));
 }
 
 TEST(Q8_0, refuses_what_it_cannot_hold) {

@@ -38,7 +38,6 @@ Status convert(const GgufFile& source, Dtype dtype, const std::string& path) {
       LLMC_RETURN_IF_ERROR(from_f32(infos[i].dtype, row, bytes));
       LLMC_RETURN_IF_ERROR(sink->write(i, bytes));
     }
-    source.release(i, 0, infos[i].elements());
   }
   return sink->finish();
 }

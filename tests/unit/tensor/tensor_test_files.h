@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "llmcodec/status.h"
+#include "tensor/tensor_source.h"
 
 namespace llmcodec {
 
@@ -62,6 +63,14 @@ inline std::string little_endian(uint64_t value, size_t bytes) {
   std::string text(bytes, '\0');
   std::memcpy(text.data(), &value, bytes);
   return text;
+}
+
+// All bytes of a tensor.
+inline std::string tensor_bytes(const TensorSource& source, size_t index) {
+  std::string bytes(source.byte_size(index), '\0');
+  const Status status = source.read(index, 0, std::as_writable_bytes(std::span(bytes)));
+  EXPECT_TRUE(status.is_ok()) << status.error().to_string();
+  return bytes;
 }
 
 // A safetensors file with this header and `data_bytes` zeros.

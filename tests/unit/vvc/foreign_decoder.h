@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/subprocess.h"
 
 namespace llmcodec::vvc {

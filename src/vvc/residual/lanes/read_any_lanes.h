@@ -2,6 +2,8 @@
 // residual_coding() for reading, blocks of any shapes of several streams at once: one stream in each lane of
 // a vector, sub-block by sub-block. A stream whose block ends goes on with its next block at once.
 //
+// Example (ResidualSource& a, ResidualSource& b, ResidualSource& c, ResidualSource& d):
+//
 //   ResidualSource* sources[] = {&a, &b, &c, &d};        // each stands at a block whose levels are due
 //   decode_all_residuals(sources);                       // all of them are read up to their ends
 //

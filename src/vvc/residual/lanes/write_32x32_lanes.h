@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // residual_coding() for writing, 32x32 blocks of several streams at once: the mirror of read_32x32_lanes.h.
 //
-//   LaneOutput blocks[] = {{.bins = &encoder_a, .levels = levels_a, .last = 12},
-//                          {.bins = &encoder_b, .levels = levels_b, .last = 1023}};
+// Example (CabacEncoder& encoder_a, CabacEncoder& encoder_b):
+//
+//   const int32_t levels_a[] = {2, 0, -4}, levels_b[] = {2};
+//   const LaneOutput blocks[] = {{.bins = &encoder_a, .levels = levels_a, .last = 2},
+//                                {.bins = &encoder_b, .levels = levels_b, .last = 0}};
 //   encode_residuals_in_scan_order(blocks);
 //
 // Every block is of another encoder, which is left as by encode_residual_in_scan_order(). That is what is

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <random>
 
+#include "base/error.h"
 #include "decoded_video.h"
 #include "every_instruction_set.h"
 #include "foreign_decoder.h"

@@ -5,6 +5,7 @@
 
 #include <random>
 
+#include "base/error.h"
 #include "decoded_video.h"
 #include "memory_trace.h"
 #include "mutation.h"

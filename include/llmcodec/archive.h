@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// An open archive, from which tensors are decoded one by one into memory of the caller's, whole or by rows.
+//
+//   LLMC_ASSIGN_OR_RETURN(const Archive archive, Archive::open("SmolLM2.llmc.safetensors"));
+//   LLMC_ASSIGN_OR_RETURN(const size_t tensor, archive.find("blk.0.ffn_up.weight"));
+//   LLMC_ASSIGN_OR_RETURN(const uint64_t bytes, archive.byte_size(tensor, "F16"));
+//   std::vector<std::byte> weights(bytes);
+//   LLMC_RETURN_IF_ERROR(archive.decode(tensor, weights, {.dtype = "F16"}));
+//
+// Opening reads the headers and the description. A call of decode() or decode_rows() reads the bytes that it needs, each
+// once; the archive keeps nothing of them.
+//
+// All methods are const and may be called from any number of threads at once. An archive may be used in a child process
+// after fork(), if no call was at work when it was made and the child asks for one thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "llmcodec/codec.h"
+#include "llmcodec/read_tensor.h"
+#include "llmcodec/status.h"
+
+namespace llmcodec {
+
+struct ArchivedTensor {
+  std::string name;
+  std::string dtype;  // in the model: "BF16", "Q4_K", ...
+  std::string
+      decoded_dtype;  // what decode() gives when none is asked for: its own, F16 for coded GGUF blocks
+  std::vector<uint64_t> shape;  // row-major, outermost first
+  uint64_t elements = 0;
+  uint64_t rows = 0, cols = 0;  // of all its matrices, one below the other; 0 for a tensor that is no matrix
+  bool coded = false;           // false: stored exactly
+  uint64_t stored_bytes = 0;    // in the archive, scales and outliers included
+};
+
+struct DecodeOptions {
+  // "F32", "F16", "BF16", or any other floating-point type of safetensors, to which weights are rounded; finite ones
+  // stay finite. Empty: the tensor's decoded_dtype. Tensors stored exactly, integers too, come back bit for bit in
+  // their own.
+  std::string dtype = {};
+  unsigned threads = 0;                  // 0: one per core; 1: only the caller's
+  std::function<bool()> cancelled = {};  // looked at between pictures; true ends the call with Interrupted
+};
+
+class Archive {
+ public:
+  // Fills `out` with the bytes from `offset` on, which are inside the archive. Called by any thread.
+  using ReadAt = std::function<Status(uint64_t offset, std::span<std::byte> out)>;
+
+  // A file, an index with its shards, or a folder that holds either. `environment`: where to find the codecs of
+  // archives that were made with FFmpeg's encoders. InvalidArgument for a safetensors file that is no archive;
+  // Io, Corrupt, Limit.
+  static Result<Archive> open(const std::string& path, const CodecEnvironment& environment = {});
+  // An archive of one file in memory, which must stay as it is while the archive is open.
+  static Result<Archive> open_memory(std::span<const std::byte> bytes,
+                                     const CodecEnvironment& environment = {});
+  // An archive of one file of `size` bytes, wherever it is.
+  static Result<Archive> open_reader(uint64_t size, ReadAt read, const CodecEnvironment& environment = {});
+  Archive(Archive&&) noexcept;
+  Archive& operator=(Archive&&) noexcept;
+  ~Archive();
+
+  // Sorted by name.
+  const std::vector<ArchivedTensor>& tensors() const;
+  // Position in tensors(); InvalidArgument for a name that the archive has not.
+  Result<size_t> find(std::string_view name) const;
+  // What decode() writes for `dtype` (as in DecodeOptions); Unsupported for a type that it does not give.
+  Result<uint64_t> byte_size(size_t tensor, const std::string& dtype = {}) const;
+
+  // `out` has exactly byte_size() bytes (else InvalidArgument) and needs no alignment; after an error its content is
+  // undefined. What was decoded is checked segment by segment, a tensor stored exactly as a whole: Corrupt, with
+  // file and tensor.
+  Status decode(size_t tensor, std::span<std::byte> out, const DecodeOptions& options = {}) const;
+  // Rows of a matrix, which take byte_size() / rows bytes each: only the pictures that hold them are decoded (where
+  // a row is spread over several pictures: those of its matrix). Rows of a tensor stored exactly are not checked,
+  // since its checksum is over all of it: verify(), or decode() it whole. InvalidArgument for a tensor that is no
+  // matrix, an empty range, and one that goes past the last row.
+  Status decode_rows(size_t tensor, RowRange rows, std::span<std::byte> out,
+                     const DecodeOptions& options = {}) const;
+
+ private:
+  struct Opened;
+  explicit Archive(std::unique_ptr<Opened> opened);
+  std::unique_ptr<Opened> opened_;
+};
+
+}  // namespace llmcodec

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "llmcodec/archive.h"
+
+#include <algorithm>
+#include <map>
+
+#include "archive/archive_reader.h"
+#include "archive/part_names.h"
+#include "base/error.h"
+#include "report/tensor_report.h"
+#include "restore/parallel_decode.h"
+#include "restore/weights_to_dtype.h"
+#include "tensor/matrix_shape.h"
+
+namespace llmcodec {
+namespace {
+
+// Elements [first, first + count) of a tensor, and the bytes that they take in the dtype asked for.
+struct Wanted {
+  const ArchivedTensor* tensor = nullptr;
+  Dtype own = Dtype::kF32, dtype = Dtype::kF32;
+  uint64_t first = 0, count = 0;
+  std::span<std::byte> out;
+
+  bool whole() const { return count == tensor->elements; }
+};
+
+Result<Dtype> dtype_of(const std::string& name) {
+  const auto dtype = dtype_from_name(name);
+  if (!dtype) return error(ErrorKind::kUnsupported, "dtype '{}' is not known", name);
+  return *dtype;
+}
+
+// What is asked for, or what comes back when nothing is.
+Result<Dtype> target_dtype(const ArchivedTensor& tensor, const std::string& asked) {
+  if (asked.empty() || asked == tensor.decoded_dtype) return dtype_of(tensor.decoded_dtype);
+  LLMC_ASSIGN_OR_RETURN(const Dtype own, dtype_of(tensor.dtype));
+  LLMC_ASSIGN_OR_RETURN(const Dtype dtype, dtype_of(asked));
+  const DtypeInfo& info = dtype_info(dtype);
+  if (dtype_info(own).floating && info.floating && info.block_elements == 1) return dtype;
+  return error(ErrorKind::kUnsupported, "{} does not become {}", tensor.dtype, asked);
+}
+
+Result<ArchivedTensor> describe(const TensorReport& report) {
+  LLMC_ASSIGN_OR_RETURN(const Dtype own, dtype_of(report.dtype));
+  ArchivedTensor tensor;
+  tensor.name = report.name;
+  tensor.dtype = report.dtype;
+  tensor.decoded_dtype = report.coded ? dtype_info(restored_dtype(own)).name : report.dtype;
+  tensor.shape = report.shape;
+  tensor.elements = report.elements;
+  if (const auto matrix = matrix_shape(report.shape)) {
+    tensor.rows = matrix->matrices * matrix->rows;
+    tensor.cols = matrix->cols;
+  }
+  tensor.coded = report.coded;
+  tensor.stored_bytes = report.bytes;
+  return tensor;
+}
+
+}  // namespace
+
+struct Archive::Opened {
+  explicit Opened(const CodecEnvironment& environment) : codecs(CodecSet::for_decoding(environment)) {}
+
+  static Result<Archive> open(Result<std::unique_ptr<ArchiveReader>> reader,
+                              const CodecEnvironment& environment) {
+    if (!reader.is_ok()) return std::move(reader).error();
+    auto opened = std::make_unique<Opened>(environment);
+    opened->reader = std::move(reader).value();
+    for (const TensorReport& report : describe_tensors(*opened->reader)) {
+      auto tensor = describe(report);
+      if (!tensor.is_ok()) return opened->named(std::move(tensor).error(), report.name);
+      opened->index.emplace(report.name, opened->tensors.size());
+      opened->tensors.push_back(std::move(tensor).value());
+    }
+    return Archive(std::move(opened));
+  }
+
+  Error named(Error failure, const std::string& tensor) const {
+    return std::move(failure).in_tensor(tensor).in_file(reader->files()[0]);
+  }
+
+  Status decode(size_t position, std::optional<RowRange> rows, std::span<std::byte> out,
+                const DecodeOptions& options) const {
+    if (position >= tensors.size())
+      return error(ErrorKind::kInvalidArgument, "tensor {} of {}", position, tensors.size());
+    const ArchivedTensor& tensor = tensors[position];
+    auto wanted = want(tensor, rows, out, options.dtype);
+    if (!wanted.is_ok()) return named(std::move(wanted).error(), tensor.name);
+    Status status = tensor.coded ? decode_coded(*wanted, options) : read_exact(*wanted, options);
+    if (!status.is_ok()) return named(std::move(status).error(), tensor.name);
+    return status;
+  }
+
+  static Result<Wanted> want(const ArchivedTensor& tensor, std::optional<RowRange> rows,
+                             std::span<std::byte> out, const std::string& dtype) {
+    Wanted wanted{&tensor, {}, {}, 0, tensor.elements, out};
+    LLMC_ASSIGN_OR_RETURN(wanted.own, dtype_of(tensor.dtype));
+    LLMC_ASSIGN_OR_RETURN(wanted.dtype, target_dtype(tensor, dtype));
+    if (rows) {
+      if (tensor.rows == 0) return error(ErrorKind::kInvalidArgument, "is no matrix");
+      if (rows->first >= rows->last || rows->last > tensor.rows)
+        return error(ErrorKind::kInvalidArgument, "rows {}:{} of a tensor of {} rows", rows->first,
+                     rows->last, tensor.rows);
+      wanted.first = rows->first * tensor.cols;
+      wanted.count = (rows->last - rows->first) * tensor.cols;
+    }
+    LLMC_ASSIGN_OR_RETURN(const ByteRange range, element_bytes({tensor.name, wanted.dtype, tensor.shape},
+                                                               wanted.first, wanted.count));
+    if (range.size == out.size()) return wanted;
+    return error(ErrorKind::kInvalidArgument, "a buffer of {} bytes for {} bytes", out.size(), range.size);
+  }
+
+  // The stream's checksum is over all of it; those of its samples are by segment, and checked.
+  Status decode_coded(const Wanted& wanted, const DecodeOptions& options) const {
+    const uint64_t last = wanted.first + wanted.count;
+    const BlockWork store = [&](const TensorDecoder&, uint64_t begin,
+                                std::span<const float> weights) -> Result<BlockTaker> {
+      const uint64_t from = std::max(begin, wanted.first), to = std::min(begin + weights.size(), last);
+      const uint64_t element = dtype_info(wanted.dtype).block_bytes;
+      LLMC_RETURN_IF_ERROR(
+          store_weights(wanted.dtype, weights.subspan(from - begin, to - from), PastRange::kClip,
+                        wanted.out.subspan((from - wanted.first) * element, (to - from) * element)));
+      return BlockTaker([] { return Status::ok(); });
+    };
+    Control control;
+    control.threads = options.threads;
+    control.cancelled = options.cancelled;
+    const DecodeTask task{wanted.tensor->name, wanted.first, last, /*verify=*/false};
+    return decode_tensors(*reader, std::span(&task, 1), codecs, control, store);
+  }
+
+  Status read_exact(const Wanted& wanted, const DecodeOptions& options) const {
+    uint64_t done = 0;
+    const DtypeInfo& own = dtype_info(wanted.own);
+    return each_piece(wanted, [&](std::span<const std::byte> piece) -> Status {
+      if (options.cancelled && options.cancelled()) return error(ErrorKind::kInterrupted, "interrupted");
+      if (wanted.dtype == wanted.own) {
+        std::ranges::copy(piece, wanted.out.begin() + static_cast<ptrdiff_t>(done));
+        done += piece.size();
+        return Status::ok();
+      }
+      const uint64_t elements = piece.size() / own.block_bytes * own.block_elements;
+      const uint64_t bytes = elements * dtype_info(wanted.dtype).block_bytes;
+      LLMC_RETURN_IF_ERROR(
+          convert_exact(wanted.own, piece, wanted.dtype, PastRange::kClip, wanted.out.subspan(done, bytes)));
+      done += bytes;
+      return Status::ok();
+    });
+  }
+
+  // The bytes of a tensor stored exactly: under its own name, or for GGUF's blocks as the part `data`. Checked when
+  // they are all of it.
+  Status each_piece(const Wanted& wanted, const PieceVisitor& visit) const {
+    const std::string& name = wanted.tensor->name;
+    const bool part = reader->description().tensors.contains(name);
+    if (wanted.whole())
+      return part ? reader->visit_part(name, part_name::kData, visit) : reader->visit_exact(name, visit);
+    LLMC_ASSIGN_OR_RETURN(const ByteRange range, element_bytes({name, wanted.own, wanted.tensor->shape},
+                                                               wanted.first, wanted.count));
+    const ReadFunction read = [&](uint64_t begin, std::span<std::byte> piece) -> Status {
+      if (part) return reader->read_part(name, part_name::kData, range.begin + begin, piece);
+      LLMC_ASSIGN_OR_RETURN(const size_t stored, reader->source().find(name));
+      return reader->source().read(stored, range.begin + begin, piece);
+    };
+    return visit_pieces(range.size, read, visit);
+  }
+
+  std::unique_ptr<ArchiveReader> reader;
+  mutable CodecSet codecs;
+  std::vector<ArchivedTensor> tensors;
+  std::map<std::string, size_t, std::less<>> index;
+};
+
+Archive::Archive(std::unique_ptr<Opened> opened) : opened_(std::move(opened)) {}
+Archive::Archive(Archive&&) noexcept = default;
+Archive& Archive::operator=(Archive&&) noexcept = default;
+Archive::~Archive() = default;
+
+Result<Archive> Archive::open(const std::string& path, const CodecEnvironment& environment) {
+  return Opened::open(ArchiveReader::open(path), environment);
+}
+
+Result<Archive> Archive::open_memory(std::span<const std::byte> bytes, const CodecEnvironment& environment) {
+  return Opened::open(ArchiveReader::open(memory_byte_source(bytes, "memory")), environment);
+}
+
+Result<Archive> Archive::open_reader(uint64_t size, ReadAt read, const CodecEnvironment& environment) {
+  return Opened::open(ArchiveReader::open(function_byte_source(size, "reader", std::move(read))),
+                      environment);
+}
+
+const std::vector<ArchivedTensor>& Archive::tensors() const {
+  return opened_->tensors;
+}
+
+Result<size_t> Archive::find(std::string_view name) const {
+  const auto found = opened_->index.find(name);
+  if (found != opened_->index.end()) return found->second;
+  return opened_->named(error(ErrorKind::kInvalidArgument, "is not a tensor of this archive"),
+                        std::string(name));
+}
+
+Result<uint64_t> Archive::byte_size(size_t tensor, const std::string& dtype) const {
+  if (tensor >= tensors().size())
+    return error(ErrorKind::kInvalidArgument, "tensor {} of {}", tensor, tensors().size());
+  const ArchivedTensor& info = tensors()[tensor];
+  auto target = target_dtype(info, dtype);
+  if (!target.is_ok()) return opened_->named(std::move(target).error(), info.name);
+  auto range = element_bytes({info.name, *target, info.shape}, 0, info.elements);
+  if (!range.is_ok()) return opened_->named(std::move(range).error(), info.name);
+  return range->size;
+}
+
+Status Archive::decode(size_t tensor, std::span<std::byte> out, const DecodeOptions& options) const {
+  return opened_->decode(tensor, std::nullopt, out, options);
+}
+
+Status Archive::decode_rows(size_t tensor, RowRange rows, std::span<std::byte> out,
+                            const DecodeOptions& options) const {
+  return opened_->decode(tensor, rows, out, options);
+}
+
+Result<TensorValues> read_rows(const std::string& archive, const std::string& name, RowRange rows) {
+  LLMC_ASSIGN_OR_RETURN(const Archive opened, Archive::open(archive));
+  LLMC_ASSIGN_OR_RETURN(const size_t tensor, opened.find(name));
+  const ArchivedTensor& info = opened.tensors()[tensor];
+  TensorValues values{rows.last - rows.first, info.cols, {}};
+  if (rows.first < rows.last && rows.last <= info.rows) values.values.resize(values.rows * values.cols);
+  const std::span<std::byte> out = std::as_writable_bytes(std::span(values.values));
+  LLMC_RETURN_IF_ERROR(opened.decode_rows(tensor, rows, out, {.dtype = "F32"}));
+  return values;
+}
+
+}  // namespace llmcodec

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Inputs and options made to crash the program, to fill its memory or to pass for sound: each is one clear error."""
+import json
+import resource
+import shutil
+
+import numpy as np
+
+import cli_support
+import safetensors_stream as st
+from cli_support import CliTest
+
+DEEP = "[" * 200_000 + "]" * 200_000
+
+
+def two_gigabytes():
+    resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+
+
+class HostileInput(CliTest):
+    models = ("moe", "folder")
+
+    def setUp(self):
+        self.out = self.path(self.id().rsplit(".", 1)[1] + ".safetensors")
+
+    def model(self, name, **tensors):
+        """A safetensors file of these arrays."""
+        path = self.path(name)
+        dtypes = {"float16": "F16", "float32": "F32", "float64": "F64"}
+        st.write(str(path), [st.Entry(key, dtypes[values.dtype.name], values.shape, values) for key, values in tensors.items()])
+        return path
+
+    # --- patterns
+
+    def test_a_very_long_name_and_a_pattern_that_backtracks(self):
+        long = self.model("long_name.safetensors", **{"x" * 100_000: np.ones((64, 96), np.float32)})
+        for pattern in (".*norm.*", "(x+x+)+y"):
+            self.fails("invalid_argument", "compress", long, "-o", self.out, "--keep", pattern, naming=("matches no tensor", pattern),
+                       timeout=60)
+        self.ok("compress", long, "-o", self.out, "--codec", "raw", "--set", ".*x$=bit_depth:8", timeout=60)
+
+    def test_look_around_and_back_references_are_refused(self):
+        for option in (["--keep", "(?=a)b"], ["--keep", r"(a)\1"], ["--set", "(?!a)b=bit_depth:8"]):
+            self.fails("invalid_argument", "compress", self.path("moe.safetensors"), "-o", self.out, *option,
+                       naming="no look-around and no back-references")
+
+    # --- JSON that is nested deeply
+
+    def test_deep_json_of_a_model_folder(self):
+        for file, content in (("config.json", '{"a":%s}' % DEEP), ("model.safetensors.index.json", '{"metadata":%s}' % DEEP)):
+            with self.subTest(file):
+                folder = self.path("deep." + file)
+                shutil.copytree(self.path("folder"), folder)
+                (folder / file).write_text(content)
+                self.fails("limit", "compress", folder, "-o", self.path("deep_out"), "--codec", "raw", naming=file, preexec_fn=two_gigabytes)
+
+    def test_deep_json_in_an_archive_folder(self):
+        archive = self.path("deep_archive")
+        self.ok("compress", self.path("folder"), "-o", archive, "--codec", "raw")
+        (archive / "config.json").write_text('{"a":%s}' % DEEP)
+        self.fails("limit", "decompress", archive, "-o", self.path("deep_restored"), naming="config.json", preexec_fn=two_gigabytes)
+
+    def test_deep_json_of_a_plan(self):
+        plan = self.path("deep_plan.json")
+        for content in (DEEP, '{"llmcodec_plan":1,"tensors":[%s]}' % DEEP, '{"llmcodec_plan":%s,"tensors":[]}' % DEEP):
+            plan.write_text(content)
+            self.fails("limit", "compress", self.path("moe.safetensors"), "-o", self.out, "--plan", plan, naming=plan.name,
+                       preexec_fn=two_gigabytes)
+
+    # --- steps
+
+    def test_steps_that_an_archive_cannot_carry(self):
+        model = self.path("moe.safetensors")
+        for options in (["--step", "1e308"], ["--step", "1e39"], ["--step", "1e-46"], ["--step", "1", "--set", ".=step_octaves:200"],
+                        ["--bpw", "3", "--set", "q_proj=step_octaves:-500"], ["--bpw", "3", "--codec", "raw", "--set", ".=step_octaves:1e5"]):
+            for command in (["compress", model, "-o", self.out], ["plan", model]):
+                with self.subTest(options=options, command=command[0]):
+                    self.fails("invalid_argument", *command, *options, naming="a quantiser step of")
+                    self.assertFalse(self.out.exists())
+
+    def test_steps_of_a_plan(self):
+        plan = self.path("step_plan.json")
+        self.ok("plan", self.path("moe.safetensors"), "--step", "1", "-o", plan)
+        content = json.loads(plan.read_text())
+        coded = next(tensor for tensor in content["tensors"] if "step" in tensor)
+        for text in ("1e308", "1e39", "1e-300", "0", "-1"):
+            plan.write_text(json.dumps({**content, "tensors": [{**t, "step": "HERE"} if t is coded else t for t in content["tensors"]]})
+                            .replace('"HERE"', text))
+            self.fails("invalid_argument", "compress", self.path("moe.safetensors"), "-o", self.out, "--plan", plan,
+                       naming=(coded["name"], "'step'"))
+            self.assertFalse(self.out.exists())
+
+    def test_the_extreme_steps_make_sound_archives(self):
+        for step in ("1e-12", "1e12"):
+            for layout in (["--layout", "spectral"], ["--layout", "spatial"], ["--codec", "raw"]):
+                with self.subTest(step=step, layout=layout):
+                    self.ok("compress", self.path("moe.safetensors"), "-o", self.out, "--step", step, *layout)
+                    self.ok("verify", self.out)
+
+    # --- values past the range of a dtype
+
+    def restored(self, archive, *options):
+        self.ok("decompress", archive, "-o", self.out, *options)
+        return {name: cli_support.as_floats(*tensor) for name, tensor in cli_support.arrays(self.out).items()}
+
+    def test_weights_that_the_dtype_asked_for_cannot_hold(self):
+        coded = np.random.default_rng(1).standard_normal((64, 96)).astype(np.float32)
+        coded[3, 5] = 1e6
+        for name, model in (("coded", {"w": coded}), ("exact", {"v": np.float32([1, -1e6])})):
+            with self.subTest(name):
+                source, archive = self.model(name + ".large.safetensors", **model), self.path(name + ".large.archive")
+                self.ok("compress", source, "-o", archive, "--codec", "raw")
+                self.out.unlink(missing_ok=True)
+                self.fails("invalid_argument", "decompress", archive, "-o", self.out, "--dtype", "f16",
+                           naming=(f"'{next(iter(model))}'", "reach 1000000", "--saturate"))
+                self.assertFalse(self.out.exists())
+                for dtype, largest in (("f32", 1e6), ("bf16", 999424)):
+                    self.assertEqual(max(np.abs(t).max() for t in self.restored(archive, "--dtype", dtype).values()), largest)
+                self.assertEqual(max(np.abs(t).max() for t in self.restored(archive, "--dtype", "f16", "--saturate").values()), 65504)
+
+    def test_doubles_that_floats_cannot_hold(self):
+        archive = self.path("doubles.archive")
+        self.ok("compress", self.model("doubles.safetensors", v=np.float64([1e300, 1])), "-o", archive, "--codec", "raw")
+        self.ok("decompress", archive, "-o", self.out)
+        self.assertEqual(list(cli_support.arrays(self.out)["v"][1]), [1e300, 1])
+        self.fails("invalid_argument", "decompress", archive, "-o", self.out, "--dtype", "f32", naming=("'v'", "1e+300"))
+        self.assertEqual(self.restored(archive, "--dtype", "f32", "--saturate")["v"][0], np.finfo(np.float32).max)
+
+    def test_noise_at_the_end_of_the_own_dtype_stays_finite(self):
+        noise = np.random.default_rng(2).standard_normal((64, 96))
+        for dtype in (np.float16, np.float32):
+            end = float(np.finfo(dtype).max)
+            source = self.model("end.safetensors", w=np.clip(noise * end / 2, -end, end).astype(dtype))
+            for options in (["--bpw", "4"], ["--step", "1"], ["--codec", "raw"]):
+                with self.subTest(dtype=dtype.__name__, options=options):
+                    self.ok("compress", source, "-o", self.path("end.archive"), *options)
+                    self.assertTrue(np.isfinite(self.restored(self.path("end.archive"))["w"]).all())
+
+
+if __name__ == "__main__":
+    cli_support.main()
