@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // An open archive, from which tensors are decoded one by one into memory of the caller's, whole or by rows.
 //
-//   LLMC_ASSIGN_OR_RETURN(const Archive archive, Archive::open("SmolLM2.llmc.safetensors"));
+// Example (const std::string& path):
+//
+//   LLMC_ASSIGN_OR_RETURN(const Archive archive, Archive::open(path));
 //   LLMC_ASSIGN_OR_RETURN(const size_t tensor, archive.find("blk.0.ffn_up.weight"));
 //   LLMC_ASSIGN_OR_RETURN(const uint64_t bytes, archive.byte_size(tensor, "F16"));
 //   std::vector<std::byte> weights(bytes);

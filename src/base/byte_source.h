@@ -3,8 +3,10 @@
 // mapped: what is read was copied into the reader's buffer, so a file that shrinks or a disk that goes away is an
 // error with its place, in a program and in a library alike, and memory is what the readers hold.
 //
+// Example (const std::string& path):
+//
 //   LLMC_ASSIGN_OR_RETURN(const ByteSourcePtr file, open_byte_source(path));
-//   std::array<std::byte, 8> length;
+//   std::vector<std::byte> length(8);
 //   LLMC_RETURN_IF_ERROR(file->read_at(0, length));
 #pragma once
 

@@ -2,7 +2,9 @@
 // Errors whose message is put together. Apart from llmcodec/status.h, so that no dependency's header reaches those who
 // include ours.
 //
-//   return error(ErrorKind::kLimit, "header of {} bytes, at most {} are accepted", bytes, kMaxBytes).in_file(path);
+// Example (const std::string& path, uint64_t bytes, uint64_t most):
+//
+//   return error(ErrorKind::kLimit, "header of {} bytes, at most {} are accepted", bytes, most).in_file(path);
 #pragma once
 
 #include <fmt/format.h>

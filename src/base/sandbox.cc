@@ -22,6 +22,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/error.h"
+
 namespace llmcodec {
 namespace {
 

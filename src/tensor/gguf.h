@@ -13,7 +13,11 @@
 //   // The header's bytes alone are enough to write the model again.
 //   LLMC_ASSIGN_OR_RETURN(const GgufHeader header, GgufHeader::parse(file->header().bytes()));
 //   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<TensorSink> sink, create_gguf(to, header, tensors));
-//   for (size_t i = 0; i < tensors.size(); ++i) LLMC_RETURN_IF_ERROR(sink->write(i, file->bytes(i)));
+//   for (size_t i = 0; i < tensors.size(); ++i) {
+//     std::vector<std::byte> bytes(file->byte_size(i));
+//     LLMC_RETURN_IF_ERROR(file->read(i, 0, bytes));
+//     LLMC_RETURN_IF_ERROR(sink->write(i, bytes));
+//   }
 //   LLMC_RETURN_IF_ERROR(sink->finish());
 #pragma once
 

@@ -11,7 +11,11 @@
 //   const std::vector<TensorInfo>& tensors = source->tensors();
 //   LLMC_ASSIGN_OR_RETURN(const auto sink,
 //                         create_sharded_safetensors(to, tensors, source->metadata(), 5'000'000'000));
-//   for (size_t i = 0; i < tensors.size(); ++i) LLMC_RETURN_IF_ERROR(sink->write(i, source->bytes(i)));
+//   for (size_t i = 0; i < tensors.size(); ++i) {
+//     std::vector<std::byte> bytes(source->byte_size(i));
+//     LLMC_RETURN_IF_ERROR(source->read(i, 0, bytes));
+//     LLMC_RETURN_IF_ERROR(sink->write(i, bytes));
+//   }
 //   LLMC_RETURN_IF_ERROR(sink->finish());
 #pragma once
 
