@@ -182,8 +182,8 @@ class FfmpegScript : public testing::Test {
     library_path_ ? ::setenv("LD_LIBRARY_PATH", library_path_->c_str(), 1) : ::unsetenv("LD_LIBRARY_PATH");
   }
   // The path of a script that does `before` and then what FFmpeg does.
-  std::string script(const std::string& before) const {
-    const std::filesystem::path program = folder_ / "ffmpeg";
+  std::string script(const std::string& before, const std::string& name = "ffmpeg") const {
+    const std::filesystem::path program = folder_ / name;
     std::ofstream(program) << "#!/bin/sh\n" << before << "\nexec '" << real_ << "' \"$@\"\n";
     std::filesystem::permissions(program, std::filesystem::perms::owner_all);
     return program.string();
@@ -192,6 +192,21 @@ class FfmpegScript : public testing::Test {
   std::string real_;
   std::optional<std::string> library_path_;
 };
+
+TEST_F(FfmpegScript, probe_and_trial_end_at_the_time_limit) {
+  const std::string answers =
+      "case \"$*\" in *-version*|*-encoders*|*-codecs*|*-h*long*) exec '" + real_ + "' \"$@\";; esac\n";
+  CodecEnvironment environment;
+  environment.timeout_seconds = 2;
+  const auto start = std::chrono::steady_clock::now();
+  for (const std::string& before : {std::string("exec sleep 300"), answers + "exec sleep 300"}) {
+    environment.ffmpeg = script(before, "ffmpeg" + std::to_string(before.size()));
+    const auto codec = open_codec("libx265", environment);
+    ASSERT_FALSE(codec.is_ok());
+    EXPECT_EQ(codec.error().kind, ErrorKind::kLimit) << codec.error().to_string();
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
+}
 
 // As libvvenc does now and then: ends well, gives nothing. The sandbox lets the script write nothing, so what its
 // next runs do stands in a named pipe, a line for each.
@@ -406,31 +421,6 @@ TEST_F(FfmpegTest, time_limit) {
   const auto stream = codec.value()->encode(views(noise_planes(format, 1)), format, 10);
   ASSERT_FALSE(stream.is_ok());
   EXPECT_EQ(stream.error().kind, ErrorKind::kLimit);
-}
-
-// An executable script of this text, and an environment that names it, with two seconds for every process.
-CodecEnvironment stand_in(const std::string& path, const std::string& script) {
-  std::ofstream(path) << "#!/bin/sh\n" << script;
-  std::filesystem::permissions(path, std::filesystem::perms::owner_all);
-  CodecEnvironment environment;
-  environment.ffmpeg = path;
-  environment.timeout_seconds = 2;
-  return environment;
-}
-
-TEST_F(FfmpegTest, time_limit_of_probe_and_trial) {
-  const std::filesystem::path folder = testing::TempDir() + "llmcodec_" + std::to_string(::getpid());
-  std::filesystem::create_directory(folder);
-  const std::string answers = "case \"$*\" in *-version*|*-encoders*|*-codecs*|*-h*long*) exec '" +
-                              program_->path + "' \"$@\";; esac\n";
-  const auto start = std::chrono::steady_clock::now();
-  for (const std::string& script : {std::string("exec sleep 300\n"), answers + "exec sleep 300\n"}) {
-    const auto codec = open_codec("libx265", stand_in(folder / std::to_string(script.size()), script));
-    ASSERT_FALSE(codec.is_ok());
-    EXPECT_EQ(codec.error().kind, ErrorKind::kLimit) << codec.error().to_string();
-  }
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
-  std::filesystem::remove_all(folder);
 }
 
 TEST_F(FfmpegTest, decoding_needs_no_encoder_and_no_trial) {
