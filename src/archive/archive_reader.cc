@@ -16,8 +16,6 @@
 namespace llmcodec {
 namespace {
 
-constexpr char kOwnPrefix[] = "llmcodec.";
-
 // Where the weights of `path` are: the file itself, or what a folder holds.
 std::string weights_path(const std::string& path) {
   std::error_code code;  // what cannot be looked at cannot be opened either, which says why
@@ -127,7 +125,8 @@ Status ArchiveReader::match_parts() {
             .in_file(files_[0])
             .in_tensor(name);
       LLMC_ASSIGN_OR_RETURN(const CheckedBytes place, find_part(name, part));
-      if (source_->byte_size(place.index) != align_up(info.bytes, 8))
+      const uint64_t size = source_->byte_size(place.index);
+      if (info.bytes > size || size != align_up(info.bytes, 8))  // near 2^64 the rounding alone would wrap
         return corrupt(place, "has another length than described");
       if (!part_name::is_known(part) || source_->tensors()[place.index].dtype != Dtype::kU8)
         return corrupt(place, "has a name or a dtype that the format does not know");

@@ -22,6 +22,21 @@
 namespace llmcodec {
 namespace {
 
+// Names that an archive gives to tensors of its own would be lost on the way back, or take their place.
+Status check_names(const Model& model) {
+  if (is_archive(model.metadata))
+    return error(ErrorKind::kInvalidArgument, "is an llmcodec archive already; decompress it first")
+        .in_file(model.path);
+  for (const TensorInfo& info : model.source->tensors()) {
+    if (info.name.starts_with(kOwnPrefix))
+      return error(ErrorKind::kInvalidArgument,
+                   "names that begin with '{}' are the archive's own; rename the tensor", kOwnPrefix)
+          .in_tensor(info.name)
+          .in_file(model.path);
+  }
+  return Status::ok();
+}
+
 // What was asked for, by options and rules or by a plan file.
 Result<std::vector<TensorDraft>> read_drafts(CompressState& state) {
   const CompressOptions& options = state.options;
@@ -178,6 +193,7 @@ ArchiveContent CompressState::content() {
 
 Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOptions& options) {
   if (options.target.kind == TargetKind::kStep) LLMC_RETURN_IF_ERROR(check_step(options.target.value));
+  LLMC_RETURN_IF_ERROR(check_names(model));
   auto state = std::make_unique<CompressState>(std::move(model), options);
   // A GGUF header holds the tokenizer, and packing it takes as long as all that is done up to the rate
   // search.

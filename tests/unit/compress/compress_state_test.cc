@@ -67,6 +67,23 @@ TEST(CompressState, a_plan_and_rules_at_once_are_refused) {
   expect_error(prepare_small(*options), ErrorKind::kInvalidArgument, "edit the given plan");
 }
 
+TEST(CompressState, names_of_the_archives_own_tensors_are_refused) {
+  TempFolder folder;
+  const auto options =
+      small_options(folder, {{"a", Dtype::kF32, {96, 64}}, {"llmcodec.description.0", Dtype::kU8, {8}}});
+  ASSERT_OK(options);
+  expect_error(prepare_small(*options), ErrorKind::kInvalidArgument, "llmcodec.description.0");
+}
+
+TEST(CompressState, an_archive_is_not_compressed_again) {
+  TempFolder folder;
+  auto options = small_options(folder);
+  ASSERT_OK(options);
+  ASSERT_OK(compress(*options));
+  options->input = options->output;
+  expect_error(prepare_small(*options), ErrorKind::kInvalidArgument, "decompress it first");
+}
+
 TEST(CompressState, a_cancelled_call_is_interrupted) {
   TempFolder folder;
   auto options = small_options(folder);
