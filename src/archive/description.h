@@ -18,7 +18,7 @@ inline constexpr int kFormatVersion = 2;
 inline constexpr char kFormatKey[] = "format";  // in __metadata__, with this value
 inline constexpr char kFormatName[] = "llmcodec";
 inline constexpr char kChecksumKey[] = "llmcodec_xxh3_128";  // in __metadata__: of the description's text
-inline constexpr char kOwnPrefix[] = "llmcodec.";  // of the tensors that are the archive's own
+inline constexpr char kOwnPrefix[] = "llmcodec.";            // of the tensors that are the archive's own
 inline constexpr char kDescriptionPrefix[] = "llmcodec.description.";  // and the number of the shard
 inline constexpr char kGgufHeaderName[] = "llmcodec.gguf_header";
 
