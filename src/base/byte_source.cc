@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -15,14 +16,13 @@ namespace {
 
 class FileSource final : public ByteSource {
  public:
-  FileSource(int descriptor, uint64_t size, std::string path)
-      : ByteSource(size, std::move(path)), descriptor_(descriptor) {}
-  ~FileSource() override { ::close(descriptor_); }
+  FileSource(Descriptor descriptor, uint64_t size, std::string path)
+      : ByteSource(size, std::move(path)), descriptor_(std::move(descriptor)) {}
 
  private:
   Status read_range(uint64_t offset, std::span<std::byte> out) const override {
     while (!out.empty()) {
-      const ssize_t n = ::pread(descriptor_, out.data(), out.size(), static_cast<off_t>(offset));
+      const ssize_t n = ::pread(descriptor_.get(), out.data(), out.size(), static_cast<off_t>(offset));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return errno_error("cannot read").in_file(name()).at_offset(offset);
       if (n == 0)
@@ -34,7 +34,7 @@ class FileSource final : public ByteSource {
     }
     return Status::ok();
   }
-  int descriptor_;
+  Descriptor descriptor_;
 };
 
 class MemorySource final : public ByteSource {
@@ -80,14 +80,10 @@ Status ByteSource::read_at(uint64_t offset, std::span<std::byte> out) const {
 
 Result<ByteSourcePtr> open_byte_source(const std::string& path) {
   // Without O_NONBLOCK the opening of a pipe waits for its writer.
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) return errno_error("cannot open").in_file(path);
-  Result<uint64_t> size = regular_file_size(descriptor, path);
-  if (!size.is_ok()) {
-    ::close(descriptor);
-    return std::move(size).error();
-  }
-  return ByteSourcePtr(std::make_shared<FileSource>(descriptor, *size, path));
+  Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!descriptor.is_open()) return errno_error("cannot open").in_file(path);
+  LLMC_ASSIGN_OR_RETURN(const uint64_t size, regular_file_size(descriptor.get(), path));
+  return ByteSourcePtr(std::make_shared<FileSource>(std::move(descriptor), size, path));
 }
 
 ByteSourcePtr memory_byte_source(std::span<const std::byte> bytes, std::string name) {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/output_guard.h"
 
-#include "base/error.h"
-
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
 #include <cerrno>
 #include <filesystem>
+
+#include "base/error.h"
 
 namespace llmcodec {
 namespace {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/sandbox.h"
 
-#include "base/error.h"
-
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>

@@ -38,10 +38,9 @@ llmcodec_status open_archive(const llmcodec_control* control, llmcodec_archive**
 
 Result<DecodeOptions> decode_options_of(const llmcodec_decode_options* given) {
   LLMC_ASSIGN_OR_RETURN(const llmcodec_decode_options options, c::options_of(given));
-  DecodeOptions own{.dtype = c::text_or(options.dtype), .threads = options.threads};
-  if (options.cancelled != nullptr)
-    own.cancelled = [cancelled = options.cancelled, user = options.user] { return cancelled(user) != 0; };
-  return own;
+  return DecodeOptions{.dtype = c::text_or(options.dtype),
+                       .threads = options.threads,
+                       .cancelled = c::cancelled_of(options.cancelled, options.user)};
 }
 
 llmcodec_status decode(const llmcodec_archive* archive, size_t tensor, std::optional<RowRange> rows,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <new>
 #include <string>
 
@@ -58,6 +59,23 @@ Result<Options> options_of(const Options* given) {
   }
   std::memcpy(&own, given, std::min(size, sizeof(Options)));
   return own;
+}
+
+// Runs call(), whose report goes out as JSON.
+template <class Call>
+llmcodec_status reported(char** report, llmcodec_error** error, const Call& call) {
+  return guarded(error, [&]() -> Status {
+    if (report != nullptr) *report = nullptr;
+    LLMC_ASSIGN_OR_RETURN(const auto made, call());
+    if (report != nullptr) *report = copy_of(made.to_json());
+    return Status::ok();
+  });
+}
+
+// Empty for NULL.
+inline std::function<bool()> cancelled_of(int (*cancelled)(void* user), void* user) {
+  if (cancelled == nullptr) return {};
+  return [cancelled, user] { return cancelled(user) != 0; };
 }
 
 Result<Control> control_of(const llmcodec_control* given);

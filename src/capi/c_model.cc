@@ -33,17 +33,6 @@ Result<std::vector<std::string>> texts_of(const char* const* texts, size_t count
   return own;
 }
 
-// Runs call(), whose report goes out as JSON.
-template <class Call>
-llmcodec_status reported(char** report, llmcodec_error** error, const Call& call) {
-  return guarded(error, [&]() -> Status {
-    if (report != nullptr) *report = nullptr;
-    LLMC_ASSIGN_OR_RETURN(const auto made, call());
-    if (report != nullptr) *report = copy_of(made.to_json());
-    return Status::ok();
-  });
-}
-
 Result<CompressReport> run_compress(const char* input, const char* output,
                                     const llmcodec_compress_options* given) {
   LLMC_RETURN_IF_ERROR(check_given(input, "input"));
@@ -91,8 +80,7 @@ Result<Control> control_of(const llmcodec_control* given) {
     control.progress = [report = asked.progress, user = asked.user](const Progress& progress) {
       report(user, progress.phase, progress.done, progress.total, progress.tensor.c_str());
     };
-  if (asked.cancelled != nullptr)
-    control.cancelled = [cancelled = asked.cancelled, user = asked.user] { return cancelled(user) != 0; };
+  control.cancelled = cancelled_of(asked.cancelled, asked.user);
   return control;
 }
 

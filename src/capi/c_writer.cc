@@ -98,12 +98,9 @@ llmcodec_status llmcodec_writer_add(llmcodec_writer* writer, const char* name, c
 
 llmcodec_status llmcodec_writer_finish(llmcodec_writer* writer, llmcodec_tensor_read read, void* user,
                                        char** report, llmcodec_error** error) {
-  return c::guarded(error, [&]() -> Status {
+  return c::reported(report, error, [&]() -> Result<llmcodec::CompressReport> {
     LLMC_RETURN_IF_ERROR(c::check_given(writer, "writer"));
-    if (report != nullptr) *report = nullptr;
-    LLMC_ASSIGN_OR_RETURN(const llmcodec::CompressReport made, writer->finish(read, user));
-    if (report != nullptr) *report = c::copy_of(made.to_json());
-    return Status::ok();
+    return writer->finish(read, user);
   });
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 
 #include "archive/archive_reader.h"
@@ -10,6 +9,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/output_guard.h"
+#include "base/stopwatch.h"
 #include "llmcodec/model.h"
 #include "restore/parallel_decode.h"
 #include "restore/weights_to_dtype.h"
@@ -58,20 +58,19 @@ class Decompression {
       : options_(options), codecs_(CodecSet::for_decoding(options.control.environment)) {}
 
   Result<DecompressReport> run() {
-    const auto start = std::chrono::steady_clock::now();
+    const Stopwatch wall;
     LLMC_ASSIGN_OR_RETURN(archive_, ArchiveReader::open(options_.input));
     LLMC_RETURN_IF_ERROR(choose_format());
     LLMC_RETURN_IF_ERROR(list_tensors());
     LLMC_RETURN_IF_ERROR(create_sink());
-    const auto decode_start = std::chrono::steady_clock::now();
+    const Stopwatch decoding;
     LLMC_RETURN_IF_ERROR(write_tensors());
-    const auto end = std::chrono::steady_clock::now();
+    report_.decode_seconds = decoding.seconds();
     LLMC_RETURN_IF_ERROR(sink_->finish());
     std::error_code code;
     if (folder_ && fs::is_directory(options_.input, code))
       LLMC_RETURN_IF_ERROR(carry_over_from_archive(options_.input, options_.output));
-    report_.decode_seconds = std::chrono::duration<double>(end - decode_start).count();
-    report_.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    report_.wall_seconds = wall.seconds();
     return report_;
   }
 

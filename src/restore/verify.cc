@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <chrono>
-
 #include "archive/part_names.h"
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "llmcodec/model.h"
 #include "report/tensor_report.h"
 #include "restore/parallel_decode.h"
@@ -25,9 +24,9 @@ class Verification {
     }
     report_.tensors = describe_tensors(*archive_);
     for (const TensorReport& tensor : report_.tensors) report_.parameters += tensor.elements;
-    const auto start = std::chrono::steady_clock::now();
+    const Stopwatch watch;
     LLMC_RETURN_IF_ERROR(check_coded());
-    report_.decode_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    report_.decode_seconds = watch.seconds();
     LLMC_RETURN_IF_ERROR(check_exact());
     return finish();
   }
@@ -79,7 +78,7 @@ class Verification {
   // `each_piece` reads and checks the tensor.
   Status compare_exact(const std::string& name,
                        const std::function<Status(const PieceVisitor&)>& each_piece) {
-    if (!report_.compared || name.starts_with("llmcodec."))
+    if (!report_.compared || name.starts_with(kOwnPrefix))
       return each_piece([](std::span<const std::byte>) { return Status::ok(); });
     const TensorSource& source = *original_.source;
     LLMC_ASSIGN_OR_RETURN(const size_t index, source.find(name));

@@ -5,14 +5,10 @@
 
 #include <random>
 
+#include "byte_list.h"
+
 namespace llmcodec::vvc {
 namespace {
-
-std::vector<std::byte> bytes(std::initializer_list<int> values) {
-  std::vector<std::byte> out;
-  for (int value : values) out.push_back(static_cast<std::byte>(value));
-  return out;
-}
 
 TEST(Bitstream, round_trip_of_mixed_codes) {
   std::mt19937 random(1);
