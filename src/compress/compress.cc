@@ -11,6 +11,7 @@
 #include "compress/exact_tensors.h"
 #include "compress/tensor_writer.h"
 #include "llmcodec/model.h"
+#include "restore/restored_model.h"
 
 namespace llmcodec {
 namespace {
@@ -89,6 +90,20 @@ Status write_archive(CompressState& state, const std::vector<TensorSettings>& se
   return Status::ok();
 }
 
+// All that decompress() and verify() would refuse before they decode a stream. The streams themselves were decoded
+// when they were coded.
+Status check_written(const ArchiveReader& written, const CompressOptions& options) {
+  CodecSet codecs = CodecSet::for_decoding(options.control.environment);
+  LLMC_ASSIGN_OR_RETURN(const RestoredModel model, RestoredModel::plan(written, {}));
+  LLMC_RETURN_IF_ERROR(model.check_headers(DecompressOptions{}.shard_bytes));
+  for (const RestoredTensor& tensor : model.tensors()) {
+    if (!tensor.coded) continue;
+    auto opened = TensorDecoder::open(written, tensor.info.name, codecs, /*verify=*/false);
+    if (!opened.is_ok()) return std::move(opened).error().in_tensor(tensor.info.name);
+  }
+  return check_carried_files(written.description(), options.output);
+}
+
 Result<CompressReport> encode(CompressState& state, const std::vector<TensorSettings>& settings) {
   LLMC_ASSIGN_OR_RETURN(ArchivePlan plan, plan_archive(state.content(), settings));
   LLMC_RETURN_IF_ERROR(prepare_output(state.model, inputs_of(state), state.options.output, plan.layout));
@@ -110,8 +125,15 @@ Result<CompressReport> encode(CompressState& state, const std::vector<TensorSett
     return std::move(status).error();
   }
   const double encode_seconds = watch.seconds();
-  LLMC_RETURN_IF_ERROR(carry_over_to_archive(state.model, state.options.output));
-  LLMC_RETURN_IF_ERROR(writer.finish(state.description));
+  const Description& description = state.description;
+  status = carry_over_to_archive(state.model, description.carried, state.options.output);
+  if (status.is_ok())
+    status = writer.finish(
+        description, [&](const ArchiveReader& written) { return check_written(written, state.options); });
+  if (!status.is_ok()) {
+    writer.abandon();  // the same would come again
+    return std::move(status).error();
+  }
   const std::string archive =
       plan.layout.index_path.empty() ? plan.layout.shards[0].path : plan.layout.index_path;
   LLMC_ASSIGN_OR_RETURN(CompressReport report, report_archive(state, archive, tensors.measured()));
