@@ -79,7 +79,8 @@ Result<std::vector<TensorDraft>> read_drafts(CompressState& state) {
   return std::move(file->drafts);
 }
 
-Result<PlanFacts> known_facts(CompressState& state, const std::vector<TensorDraft>& drafts) {
+Result<PlanFacts> known_facts(CompressState& state) {
+  const std::vector<TensorDraft>& drafts = state.drafts;
   PlanFacts facts{state.options.target, state.moments.hessian != nullptr,
                   std::vector<TensorFacts>(drafts.size())};
   for (size_t i = 0; i < drafts.size(); ++i) {
@@ -94,42 +95,21 @@ Result<PlanFacts> known_facts(CompressState& state, const std::vector<TensorDraf
   return facts;
 }
 
-Result<Plan> resolved(CompressState& state, const std::vector<TensorDraft>& drafts) {
-  LLMC_ASSIGN_OR_RETURN(const PlanFacts facts, known_facts(state, drafts));
-  return resolve(drafts, facts);
+Result<Plan> resolved(CompressState& state) {
+  LLMC_ASSIGN_OR_RETURN(const PlanFacts facts, known_facts(state));
+  return resolve(state.drafts, facts);
 }
 
 bool uses_inputs(const TensorDraft& draft) {
   return draft.code && (!draft.scales || draft.scales->kind == ScaleKind::kDual);
 }
 
-uint64_t coded_weights(const Model& model, const std::vector<TensorDraft>& drafts) {
+uint64_t coded_weights(const CompressState& state) {
   uint64_t weights = 0;
-  for (size_t i = 0; i < drafts.size(); ++i) {
-    if (drafts[i].code) weights += model.source->tensors()[i].elements();
+  for (size_t i = 0; i < state.drafts.size(); ++i) {
+    if (state.drafts[i].code) weights += state.model.source->tensors()[i].elements();
   }
   return weights;
-}
-
-Status describe_source(CompressState& state) {
-  const Model& model = state.model;
-  Description& description = state.description;
-  description.writer = std::string("llmcodec ") + LLMCODEC_VERSION;
-  description.command =
-      state.options.command.empty() ? "llmcodec compress " + state.options.input : state.options.command;
-  description.source_kind = model_kind_name(model.kind);
-  description.source_metadata = model.metadata;
-  description.source_files.resize(model.weight_files.size());
-  for (const std::string& skipped : model.skipped_files)
-    state.notes.push_back("not carried over: " + skipped);
-  return for_all(state.options.control.threads, model.weight_files.size(), [&](size_t i) -> Status {
-    SourceFileRecord& file = description.source_files[i];
-    file.name = std::filesystem::path(model.weight_files[i]).filename().string();
-    std::error_code code;
-    file.bytes = std::filesystem::file_size(model.weight_files[i], code);
-    LLMC_ASSIGN_OR_RETURN(file.xxh3_128, xxh3_128_of_file(model.weight_files[i]));
-    return Status::ok();
-  });
 }
 
 Status fit_all(CompressState& state, PhaseProgress& progress) {
@@ -153,26 +133,6 @@ Status fit_all(CompressState& state, PhaseProgress& progress) {
   return Status::ok();
 }
 
-// Where the moments that were given do not reach.
-void note_unused_moments(CompressState& state) {
-  const InputMoments& moments = state.moments;
-  if (!moments.given) return;
-  for (const FittedTensor& tensor : state.tensors) {
-    if (tensor.order[0].empty()) state.notes.push_back("no input moments for " + tensor.plan->name);
-  }
-  const bool outputs_given = !moments.estimated && moments.importance && moments.importance->has_outputs();
-  const auto weighed = [](const FittedTensor& tensor) { return tensor.damage.has_value(); };
-  if (outputs_given && std::ranges::none_of(state.tensors, weighed))
-    state.notes.push_back("output moments not used: their names are not spelled as the model's");
-}
-
-std::vector<double> octaves_of(const CompressState& state) {
-  std::vector<TensorCost> costs(state.plan.tensors.size());
-  for (const FittedTensor& tensor : state.tensors)
-    costs[tensor.index] = {static_cast<double>(tensor.shape.weights()), tensor.damage};
-  return octaves_by_damage(state.plan, costs);
-}
-
 // 3 bits per weight, unless every codec is lossless: then the plane step at which (almost) nothing is
 // clipped.
 Result<Target> default_target(CompressState& state) {
@@ -186,17 +146,33 @@ Result<Target> default_target(CompressState& state) {
 }
 
 // A plan file leaves layout and depth to resolve().
-Result<RateFound> given_steps(const CompressState& state, FixedBytes& fixed_bytes) {
-  RateFound found{*state.given_settings, 0, 0, 0};
+std::vector<TensorSettings> settings_of_plan_file(const CompressState& state) {
+  std::vector<TensorSettings> settings = *state.given_settings;
   for (const FittedTensor& tensor : state.tensors) {
-    TensorSettings& settings = found.settings[tensor.index];
-    settings.pictures.layout = tensor.plan->layout;
-    settings.pictures.bit_depth = tensor.plan->bit_depth;
-    found.predicted_bytes += settings.predicted_bytes;
+    settings[tensor.index].pictures.layout = tensor.plan->layout;
+    settings[tensor.index].pictures.bit_depth = tensor.plan->bit_depth;
   }
+  return settings;
+}
+
+Result<RateFound> found_in_plan_file(const CompressState& state, FixedBytes& fixed_bytes) {
+  RateFound found{settings_of_plan_file(state), 0, 0, 0};
+  for (const FittedTensor& tensor : state.tensors)
+    found.predicted_bytes += found.settings[tensor.index].predicted_bytes;
   LLMC_ASSIGN_OR_RETURN(const uint64_t fixed, fixed_bytes.get(found.settings));
   found.predicted_bytes += fixed;
   return found;
+}
+
+RateProblem rate_problem(CompressState& state, FixedBytes* fixed_bytes) {
+  return {.source = state.model.source.get(),
+          .moments = &state.moments,
+          .codecs = &state.codecs,
+          .tensors = &state.tensors,
+          .octaves = &state.octaves,
+          .fixed_bytes = fixed_bytes,
+          .target = state.options.target,
+          .control = &state.options.control};
 }
 
 }  // namespace
@@ -218,11 +194,65 @@ ArchiveContent CompressState::content() {
   return {&model, &tensors, &codecs, &description, gguf_header.size(), options.output, options.shard_bytes};
 }
 
-Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOptions& options) {
+Status describe_source(CompressState& state) {
+  const Model& model = state.model;
+  Description& description = state.description;
+  description.writer = std::string("llmcodec ") + LLMCODEC_VERSION;
+  description.command =
+      state.options.command.empty() ? "llmcodec compress " + state.options.input : state.options.command;
+  description.source_kind = model_kind_name(model.kind);
+  description.source_metadata = model.metadata;
+  description.source_files.resize(model.weight_files.size());
+  for (const std::string& skipped : model.skipped_files)
+    state.notes.push_back("not carried over: " + skipped);
+  return for_all(state.options.control.threads, model.weight_files.size(), [&](size_t i) -> Status {
+    SourceFileRecord& file = description.source_files[i];
+    file.name = std::filesystem::path(model.weight_files[i]).filename().string();
+    std::error_code code;
+    file.bytes = std::filesystem::file_size(model.weight_files[i], code);
+    LLMC_ASSIGN_OR_RETURN(file.xxh3_128, xxh3_128_of_file(model.weight_files[i]));
+    return Status::ok();
+  });
+}
+
+std::vector<std::string> CompressState::inputs() const {
+  std::vector<std::string> files = model.all_files();
+  files.insert(files.end(), {options.plan, options.importance, options.hessian});
+  return files;
+}
+
+std::vector<double> octaves_of(const CompressState& state) {
+  std::vector<TensorCost> costs(state.plan.tensors.size());
+  for (const FittedTensor& tensor : state.tensors)
+    costs[tensor.index] = {static_cast<double>(tensor.shape.weights()), tensor.damage};
+  return octaves_by_damage(state.plan, costs);
+}
+
+void note_unused_moments(CompressState& state) {
+  const InputMoments& moments = state.moments;
+  if (!moments.given) return;
+  for (const FittedTensor& tensor : state.tensors) {
+    if (tensor.order[0].empty()) state.notes.push_back("no input moments for " + tensor.plan->name);
+  }
+  const bool outputs_given = !moments.estimated && moments.importance && moments.importance->has_outputs();
+  const auto weighed = [](const FittedTensor& tensor) { return tensor.damage.has_value(); };
+  if (outputs_given && std::ranges::none_of(state.tensors, weighed))
+    state.notes.push_back("output moments not used: their names are not spelled as the model's");
+}
+
+Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions& options) {
   LLMC_RETURN_IF_ERROR(check_target(options.target));
   LLMC_RETURN_IF_ERROR(check_names(model));
   auto state = std::make_unique<CompressState>(std::move(model), options);
   LLMC_ASSIGN_OR_RETURN(state->description.carried, list_carried_files(state->model));
+  LLMC_ASSIGN_OR_RETURN(state->moments, open_moments(options));
+  LLMC_ASSIGN_OR_RETURN(state->drafts, read_drafts(*state));
+  LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state));
+  return state;
+}
+
+Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOptions& options) {
+  LLMC_ASSIGN_OR_RETURN(std::unique_ptr<CompressState> state, decide(std::move(model), options));
   // A GGUF header holds the tokenizer, and packing it takes as long as all that is done up to the rate
   // search.
   const bool beside = thread_count(options.control.threads) > 1;
@@ -230,12 +260,8 @@ Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOption
                             [gguf = state->model.gguf] {
                               return gguf != nullptr ? pack(gguf->bytes()) : std::vector<std::byte>();
                             });
-  LLMC_ASSIGN_OR_RETURN(state->moments, open_moments(options));
-  LLMC_ASSIGN_OR_RETURN(const std::vector<TensorDraft> drafts, read_drafts(*state));
-  // What no moments can mend is refused before they are estimated.
-  LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state, drafts));
-  PhaseProgress progress(state->options.control, coded_weights(state->model, drafts));
-  if (std::ranges::any_of(drafts, uses_inputs)) {
+  PhaseProgress progress(state->options.control, coded_weights(*state));
+  if (std::ranges::any_of(state->drafts, uses_inputs)) {
     const auto layer_done = [&](uint64_t weights) {
       progress.add("estimate", weights, "");
       return progress.check_cancelled();
@@ -243,7 +269,7 @@ Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOption
     LLMC_ASSIGN_OR_RETURN(const std::string note,
                           estimate_missing(state->model, options, layer_done, &state->moments));
     if (!note.empty()) state->notes.push_back(note);
-    LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state, drafts));
+    LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state));
   }
   LLMC_RETURN_IF_ERROR(describe_source(*state));
   LLMC_RETURN_IF_ERROR(fit_all(*state, progress));
@@ -255,19 +281,22 @@ Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOption
 
 Result<RateFound> find_settings(CompressState& state) {
   FixedBytes fixed_bytes(state.content());
-  if (state.given_settings) return given_steps(state, fixed_bytes);
-  RateProblem problem{.source = state.model.source.get(),
-                      .moments = &state.moments,
-                      .codecs = &state.codecs,
-                      .tensors = &state.tensors,
-                      .octaves = &state.octaves,
-                      .fixed_bytes = &fixed_bytes,
-                      .target = state.options.target,
-                      .control = &state.options.control};
+  if (state.given_settings) return found_in_plan_file(state, fixed_bytes);
+  RateProblem problem = rate_problem(state, &fixed_bytes);
   if (problem.target.kind == TargetKind::kDefault) {
     LLMC_ASSIGN_OR_RETURN(problem.target, default_target(state));
   }
   return find_steps(problem);
+}
+
+Result<std::vector<TensorSettings>> given_settings(CompressState& state) {
+  if (state.given_settings) return settings_of_plan_file(state);
+  if (state.options.target.kind != TargetKind::kStep)
+    return error(ErrorKind::kInvalidArgument,
+                 "steps must be given, by a plan file or as the target: they are searched for in weights "
+                 "that can be read "
+                 "again and again");
+  return settings_at_step(rate_problem(state, nullptr));
 }
 
 std::string resume_key(const CompressState& state, const std::vector<TensorSettings>& settings) {
