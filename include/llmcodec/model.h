@@ -153,7 +153,8 @@ struct InspectReport {
 };
 Result<InspectReport> inspect(const std::string& path);
 
-// Checks all checksums and decodes everything; with `against`, the original model, measures
+// Does all that decompress() does with default options but writing: what it calls sound, decompress() restores.
+// Checks the files carried beside the archive too, where it is given by its folder. With `against`, the original model, measures
 // the error as well.
 struct VerifyOptions {
   std::string input;
@@ -165,6 +166,10 @@ struct VerifyReport {
   bool compared = false;
   double relative_mse = 0, snr_db = 0, max_abs_error = 0, cosine = 1, decode_seconds = 0;
   std::string sandbox;  // codec_sandbox(), of FFmpeg's processes where the archive needs them
+  // Files beside the archive: "none" (it has none), "checked", "not covered" (format version 2 has no checksums of
+  // them), or "not given" (the archive was given by its file, not by its folder).
+  std::string carried_files;
+  uint64_t carried_checked = 0;  // how many agree with their checksums
   std::vector<TensorReport> tensors;
   std::string to_json() const;
 };

@@ -32,6 +32,8 @@ class ArchiveReader {
   // and the parts disagree.
   static Result<std::unique_ptr<ArchiveReader>> open(const std::string& path);
   static Result<std::unique_ptr<ArchiveReader>> open(ByteSourcePtr file);  // of one file
+  // Of all its shards, without the index that names them.
+  static Result<std::unique_ptr<ArchiveReader>> open_shards(std::span<const ByteSourcePtr> files);
   // Whether `path` can be opened as an archive, without reading more than headers.
   static bool is_archive(const std::string& path);
 

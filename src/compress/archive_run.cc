@@ -6,6 +6,7 @@
 #include "archive/carry_over.h"
 #include "compress/compress_report.h"
 #include "compress/exact_tensors.h"
+#include "restore/restored_model.h"
 
 namespace llmcodec {
 namespace {
@@ -55,6 +56,20 @@ class SegmentList {
   std::vector<SegmentTask> tasks_;  // of one matrix
   size_t task_ = 0;
 };
+
+// All that decompress() and verify() would refuse before they decode a stream. The streams themselves were decoded
+// when they were coded.
+Status check_written(const ArchiveReader& written, const CompressOptions& options) {
+  CodecSet codecs = CodecSet::for_decoding(options.control.environment);
+  LLMC_ASSIGN_OR_RETURN(const RestoredModel model, RestoredModel::plan(written, {}));
+  LLMC_RETURN_IF_ERROR(model.check_headers(DecompressOptions{}.shard_bytes));
+  for (const RestoredTensor& tensor : model.tensors()) {
+    if (!tensor.coded) continue;
+    auto opened = TensorDecoder::open(written, tensor.info.name, codecs, /*verify=*/false);
+    if (!opened.is_ok()) return std::move(opened).error().in_tensor(tensor.info.name);
+  }
+  return check_carried_files(written.description(), options.output);
+}
 
 }  // namespace
 
@@ -109,8 +124,11 @@ Status ArchiveRun::write_rest() {
 }
 
 Result<CompressReport> ArchiveRun::finish() {
-  Status status = carry_over_to_archive(state_.model, state_.options.output);
-  if (status.is_ok()) status = writer_.finish(state_.description);
+  const Description& description = state_.description;
+  Status status = carry_over_to_archive(state_.model, description.carried, state_.options.output);
+  if (status.is_ok())
+    status = writer_.finish(
+        description, [&](const ArchiveReader& written) { return check_written(written, state_.options); });
   if (!status.is_ok()) {
     give_up(status.error());
     return std::move(status).error();

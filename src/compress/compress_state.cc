@@ -2,10 +2,12 @@
 #include "compress/compress_state.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <future>
 #include <mutex>
 
+#include "archive/carry_over.h"
 #include "archive/checksum.h"
 #include "archive/packing.h"
 #include "base/error.h"
@@ -35,6 +37,31 @@ Status check_names(const Model& model) {
           .in_file(model.path);
   }
   return Status::ok();
+}
+
+// Limits far from anything that has a use: past them the search would count with infinite numbers.
+Status check_target(const Target& target) {
+  constexpr double kMaxBitsPerWeight = 1000;  // the headers of a tiny model count too
+  constexpr double kMaxDecibels = 1000;       // binary64 reaches 330 dB
+  const double value = target.value;
+  switch (target.kind) {
+    case TargetKind::kDefault:
+      return Status::ok();
+    case TargetKind::kStep:
+      return check_step(value);
+    case TargetKind::kBpw:
+      if (value > 0 && value <= kMaxBitsPerWeight) return Status::ok();
+      return error(ErrorKind::kInvalidArgument, "{:.4g} bits per weight: must be over 0 and at most {}",
+                   value, kMaxBitsPerWeight);
+    case TargetKind::kSnr:
+      if (std::abs(value) <= kMaxDecibels) return Status::ok();
+      return error(ErrorKind::kInvalidArgument, "a signal-to-noise ratio of {:.4g} dB: must be from {} to {}",
+                   value, -kMaxDecibels, kMaxDecibels);
+    case TargetKind::kSize:
+      if (value >= 1 && value <= 0x1p63) return Status::ok();
+      return error(ErrorKind::kInvalidArgument, "a size of {:.4g} bytes: must be from 1 to 2^63", value);
+  }
+  return error(ErrorKind::kInvalidArgument, "a target of a kind that is not known");
 }
 
 // What was asked for, by options and rules or by a plan file.
@@ -214,9 +241,10 @@ void note_unused_moments(CompressState& state) {
 }
 
 Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions& options) {
-  if (options.target.kind == TargetKind::kStep) LLMC_RETURN_IF_ERROR(check_step(options.target.value));
+  LLMC_RETURN_IF_ERROR(check_target(options.target));
   LLMC_RETURN_IF_ERROR(check_names(model));
   auto state = std::make_unique<CompressState>(std::move(model), options);
+  LLMC_ASSIGN_OR_RETURN(state->description.carried, list_carried_files(state->model));
   LLMC_ASSIGN_OR_RETURN(state->moments, open_moments(options));
   LLMC_ASSIGN_OR_RETURN(state->drafts, read_drafts(*state));
   LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state));

@@ -141,10 +141,9 @@ std::string InspectReport::to_json() const {
 }
 
 std::string VerifyReport::to_json() const {
-  json value = {{"parameters", parameters},
-                {"compared", compared},
-                {"decode_seconds", decode_seconds},
-                {"sandbox", sandbox}};
+  json value = {{"parameters", parameters},         {"compared", compared},
+                {"decode_seconds", decode_seconds}, {"sandbox", sandbox},
+                {"carried_files", carried_files},   {"carried_checked", carried_checked}};
   if (compared) {
     value["snr_db"] = finite(snr_db);
     value["relative_mse"] = finite(relative_mse);

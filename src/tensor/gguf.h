@@ -106,6 +106,9 @@ class GgufFile final : public TensorSource {
   GgufHeader header_;
 };
 
+// Whether create_gguf() would take these: its InvalidArgument errors.
+Status check_gguf(const GgufHeader& header, const std::vector<TensorInfo>& tensors);
+
 // A sink that writes a GGUF v3 with the key-values of `header` and `tensors` in their order, which must
 // be the header's (same names and shapes; the dtypes may differ: F32, F16, BF16, F64, I8 to I64 and the
 // block types). InvalidArgument where they are not, or where a row is no multiple of its block. The

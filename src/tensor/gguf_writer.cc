@@ -118,6 +118,12 @@ class GgufSink final : public TensorSink {
 
 }  // namespace
 
+Status check_gguf(const GgufHeader& header, const std::vector<TensorInfo>& tensors) {
+  LLMC_RETURN_IF_ERROR(check_tensors(header, tensors));
+  LLMC_RETURN_IF_ERROR(lay_out(header, tensors));
+  return Status::ok();
+}
+
 Result<std::unique_ptr<TensorSink>> create_gguf(const std::string& path, const GgufHeader& header,
                                                 std::vector<TensorInfo> tensors) {
   if (Status status = check_tensors(header, tensors); !status) return std::move(status).error().in_file(path);
