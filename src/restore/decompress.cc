@@ -21,11 +21,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// True for what --dtype changes among tensors stored exactly: safetensors users want one dtype throughout,
-// while the runners of GGUF files want norms and biases as they are.
-bool follows_dtype(const TensorInfo& info, const std::string& format) {
-  const DtypeInfo& dtype = dtype_info(info.dtype);
-  return format == "safetensors" && dtype.floating && dtype.block_elements == 1;
+// True for what --dtype changes among tensors stored exactly: safetensors users want one dtype throughout, while the
+// runners of GGUF files want norms and biases as they are. F32 stays everywhere: beside narrower weights it was chosen
+// because the tensor needs it (state of Mamba, norms, routers).
+bool follows_dtype(Dtype own, const std::string& format) {
+  return format == "safetensors" && dtype_info(own).floating && own != Dtype::kF32;
 }
 
 // One tensor of the restored model and where it is in the archive.
@@ -97,13 +97,16 @@ class Decompression {
     return Status::ok();
   }
 
-  // The dtype that a tensor gets: coded ones as asked (else their own), exact ones their own.
-  Dtype dtype_of(Dtype own, bool coded, const std::vector<uint64_t>& shape) const {
-    if (coded && dtype_) {
-      const bool fits = *dtype_ != Dtype::kQ8_0 || (!shape.empty() && shape.back() % 32 == 0);
-      return fits ? *dtype_ : Dtype::kF16;
-    }
-    return restored_dtype(own);
+  // The dtype that a coded tensor gets: as asked, else its own.
+  Dtype dtype_of_coded(Dtype own, const std::vector<uint64_t>& shape) const {
+    if (!dtype_) return restored_dtype(own);
+    const bool fits = *dtype_ != Dtype::kQ8_0 || (!shape.empty() && shape.back() % 32 == 0);
+    return fits ? *dtype_ : Dtype::kF16;
+  }
+
+  Dtype dtype_of_exact(Dtype own) const {
+    if (dtype_ && follows_dtype(own, format_)) return *dtype_;
+    return format_ == "gguf" ? own : restored_exact_dtype(own);
   }
 
   Status list_tensors() {
@@ -115,11 +118,7 @@ class Decompression {
       tensor.info = {name, *own, record.shape};
       tensor.own = *own;
       tensor.coded = !is_verbatim(record);
-      if (tensor.coded) {
-        tensor.info.dtype = dtype_of(*own, true, record.shape);
-      } else {
-        if (format_ != "gguf") tensor.info.dtype = Dtype::kF16;  // safetensors has no block dtypes
-      }
+      tensor.info.dtype = tensor.coded ? dtype_of_coded(*own, record.shape) : dtype_of_exact(*own);
       tensors_.push_back(std::move(tensor));
     }
     for (size_t index : archive_->exact_tensors()) {
@@ -127,7 +126,7 @@ class Decompression {
       tensor.info = archive_->source().tensors()[index];
       tensor.own = tensor.info.dtype;
       tensor.exact = index;
-      if (dtype_ && follows_dtype(tensor.info, format_)) tensor.info.dtype = *dtype_;
+      tensor.info.dtype = dtype_of_exact(tensor.own);
       tensors_.push_back(std::move(tensor));
     }
     return format_ == "gguf" ? sort_like_gguf() : sort_by_name();
@@ -234,10 +233,10 @@ class Decompression {
   }
 
   // Decoded weights in the dtype that the tensor gets. Its own one held them before coding noise came upon
-  // them; one that was asked for may not.
+  // them; one that was asked for may not, nor the F16 of GGUF's blocks.
   Result<std::vector<std::byte>> stored(size_t index, std::span<const float> weights) const {
     const Restored& tensor = tensors_[index];
-    const bool refuse = !options_.saturate && is_narrower(tensor.info.dtype, restored_dtype(tensor.own));
+    const bool refuse = !options_.saturate && is_narrower(tensor.info.dtype, tensor.own);
     std::vector<std::byte> bytes(dtype_bytes(tensor.info.dtype, weights.size()).value_or(0));
     Status status =
         store_weights(tensor.info.dtype, weights, refuse ? PastRange::kRefuse : PastRange::kClip, bytes);
