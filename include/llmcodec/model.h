@@ -126,7 +126,9 @@ Result<PlanReport> plan(const CompressOptions& options);
 struct DecompressOptions {
   std::string input;
   std::string output;
-  // "f32", "f16", "bf16", "q8_0"; empty: each tensor's own (F16 for GGUF block types).
+  // Of coded tensors: "f32", "f16", "bf16", "q8_0"; empty: each tensor's own (F16 for GGUF block types). Tensors stored
+  // exactly keep theirs, but for safetensors files: there F32 is kept, other floats follow, and GGUF's blocks become F32 if
+  // nothing is asked for.
   std::string dtype = {};
   // A weight that `dtype` cannot hold becomes its largest; false: it is an error.
   bool saturate = false;

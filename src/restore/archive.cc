@@ -164,7 +164,7 @@ struct Archive::Opened {
       LLMC_ASSIGN_OR_RETURN(const size_t stored, reader->source().find(name));
       return reader->source().read(stored, range.begin + begin, piece);
     };
-    return visit_pieces(range.size, read, visit);
+    return visit_pieces(range.size, dtype_info(wanted.own).block_bytes, read, visit);
   }
 
   std::unique_ptr<ArchiveReader> reader;
