@@ -109,7 +109,7 @@ std::string mutate(const std::string& input, uint32_t seed) {
   Mutator mutator(seed, input.size());
   try {
     return mutate_text(std::move(*text), mutator);
-  } catch (const nlohmann::json::exception&) {  // the first change took away what the second looked for
+  } catch (const std::exception&) {  // the first change took away what the second looked for
     return mutate_bytes(input, seed);
   }
 }
