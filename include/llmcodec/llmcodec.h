@@ -199,6 +199,9 @@ typedef struct llmcodec_compress_options {
   int restart;          /* throw an interrupted run away instead of going on with it */
   const char* command;  /* recorded in the archive */
   const llmcodec_control* control;
+  const char* const*
+      code; /* regular expressions of tensors coded though they are stored exactly by default */
+  size_t code_count;
 } llmcodec_compress_options;
 
 /* `input`: GGUF, safetensors, an index, or a Hugging Face folder. `output`: a file; a folder for folders and shards. */

@@ -203,7 +203,8 @@ Result<ArchiveReader::CheckedBytes> ArchiveReader::find_exact(const std::string&
   if (found == description_.exact.end())
     return error(ErrorKind::kCorrupt, "is absent").in_file(files_[0]).in_tensor(name);
   const size_t index = index_.at(name);
-  return CheckedBytes{index, source_->byte_size(index), &found->second.xxh3_128, "", name};
+  const uint64_t unit = dtype_info(source_->tensors()[index].dtype).block_bytes;
+  return CheckedBytes{index, source_->byte_size(index), unit, &found->second.xxh3_128, "", name};
 }
 
 Result<ArchiveReader::CheckedBytes> ArchiveReader::find_part(const std::string& tensor,
@@ -214,16 +215,19 @@ Result<ArchiveReader::CheckedBytes> ArchiveReader::find_part(const std::string& 
         .in_file(files_[0])
         .in_tensor(tensor);
   const PartRecord& info = record->second.parts.at(part);
-  return CheckedBytes{index_.at(tensor + "." + part), info.bytes, &info.xxh3_128,
+  const auto dtype = dtype_from_name(record->second.dtype);
+  const uint64_t unit = part == part_name::kData && dtype ? dtype_info(*dtype).block_bytes : 1;
+  return CheckedBytes{index_.at(tensor + "." + part),  info.bytes, unit, &info.xxh3_128,
                       fmt::format("part '{}' ", part), tensor};
 }
 
 Status ArchiveReader::visit(const CheckedBytes& place, const PieceVisitor& visit) const {
   Checksum checksum;
-  LLMC_RETURN_IF_ERROR(source_->visit(place.index, place.bytes, [&](std::span<const std::byte> piece) {
-    checksum.update(piece);
-    return visit(piece);
-  }));
+  LLMC_RETURN_IF_ERROR(
+      source_->visit(place.index, place.bytes, place.unit, [&](std::span<const std::byte> piece) {
+        checksum.update(piece);
+        return visit(piece);
+      }));
   return check(place, checksum.hex());
 }
 

@@ -47,7 +47,7 @@ class ArchiveReader {
   // A tensor stored under its own name, the archive's own included, checked against its checksum. Corrupt if
   // it is absent or changed.
   Result<std::vector<std::byte>> exact(const std::string& name) const;
-  // The same in pieces of kPieceBytes, for tensors that may be larger than the memory. They are handed over
+  // The same in pieces of whole blocks of the tensor's dtype, for tensors that may be larger than the memory. They are handed over
   // before the checksum is known: what became of them must be thrown away when this returns an error.
   Status visit_exact(const std::string& name, const PieceVisitor& visit) const;
 
@@ -74,6 +74,7 @@ class ArchiveReader {
   struct CheckedBytes {
     size_t index = 0;  // in source()
     uint64_t bytes = 0;
+    uint64_t unit = 1;  // of the values in them, which pieces do not cut
     const std::string* xxh3_128 = nullptr;
     std::string what;  // for errors: "part 'bitstream' ", nothing for a tensor under its own name
     std::string tensor;

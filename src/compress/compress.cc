@@ -45,6 +45,12 @@ Result<CompressReport> compress(Model model, const CompressOptions& options) {
   return report;
 }
 
+Result<SourceReport> inspect_source(const CompressOptions& options) {
+  LLMC_ASSIGN_OR_RETURN(Model model, open_model(options.input));
+  LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<CompressState> state, decide(std::move(model), options));
+  return report_source(*state);
+}
+
 Result<PlanReport> plan(const CompressOptions& options) {
   LLMC_ASSIGN_OR_RETURN(Model model, open_model(options.input));
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<CompressState> state, prepare(std::move(model), options));

@@ -69,9 +69,9 @@ Result<std::vector<TensorDraft>> read_drafts(CompressState& state) {
   const CompressOptions& options = state.options;
   const std::vector<TensorInfo>& tensors = state.model.source->tensors();
   if (options.plan.empty()) return draft_plan(tensors, options);
-  if (!options.set.empty() || !options.keep.empty())
+  if (!options.set.empty() || !options.code.empty() || !options.keep.empty())
     return error(ErrorKind::kInvalidArgument,
-                 "--set and --keep change a plan that is being made; edit the given plan instead");
+                 "--set, --code and --keep change a plan that is being made; edit the given plan instead");
   LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(options.plan, kMaxJsonBytes));
   auto file = plan_from_text(text, tensors);
   if (!file.is_ok()) return std::move(file).error().in_file(options.plan);
@@ -203,8 +203,6 @@ Status describe_source(CompressState& state) {
   description.source_kind = model_kind_name(model.kind);
   description.source_metadata = model.metadata;
   description.source_files.resize(model.weight_files.size());
-  for (const std::string& skipped : model.skipped_files)
-    state.notes.push_back("not carried over: " + skipped);
   return for_all(state.options.control.threads, model.weight_files.size(), [&](size_t i) -> Status {
     SourceFileRecord& file = description.source_files[i];
     file.name = std::filesystem::path(model.weight_files[i]).filename().string();
@@ -248,6 +246,8 @@ Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions
   LLMC_ASSIGN_OR_RETURN(state->moments, open_moments(options));
   LLMC_ASSIGN_OR_RETURN(state->drafts, read_drafts(*state));
   LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state));
+  for (const std::string& skipped : state->model.skipped_files)
+    state->notes.push_back("not carried over: " + skipped);
   return state;
 }
 

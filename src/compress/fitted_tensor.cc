@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "quant/tensor_names.h"
 #include "quant/tensor_row_reader.h"
 #include "quant/token_rank.h"
+#include "tensor/tensor_role.h"
 
 namespace llmcodec {
 namespace {
@@ -131,7 +131,7 @@ FittedTensor unfitted_tensor(const TensorInfo& info, size_t index, const TensorP
   FittedTensor tensor;
   tensor.index = index;
   tensor.plan = &plan;
-  tensor.shape = *matrix_shape(info.shape);  // the plan was checked against the model
+  tensor.shape = *tensor_matrices(info);  // the plan was checked against the model
   MatrixScales scales;
   scales.spec = plan.scales;
   scales.asymmetric = plan.asymmetric;
@@ -153,7 +153,7 @@ Result<FittedTensor> fit_tensor(const TensorSource& source, size_t index, const 
   FittedTensor tensor;
   tensor.index = index;
   tensor.plan = &plan;
-  tensor.shape = *matrix_shape(info.shape);  // the plan was checked against the model
+  tensor.shape = *tensor_matrices(info);  // the plan was checked against the model
   if (moments.hessian && plan.layout == Layout::kSpectral && plan.scales.kind == ScaleKind::kDual) {
     tensor.hessian_group = moments.hessian->find(info.name);
     if (tensor.hessian_group && moments.hessian->cols(*tensor.hessian_group) != tensor.shape.cols)

@@ -15,11 +15,13 @@
 namespace llmcodec {
 namespace {
 
-// True for what --dtype changes among tensors stored exactly: safetensors users want one dtype throughout,
-// while the runners of GGUF files want norms and biases as they are.
-bool follows_dtype(const TensorInfo& info, bool gguf) {
-  const DtypeInfo& dtype = dtype_info(info.dtype);
-  return !gguf && dtype.floating && dtype.block_elements == 1;
+// The dtype of a tensor stored exactly. Safetensors users want one dtype throughout, while the runners of GGUF files want
+// norms and biases as they are. F32 stays everywhere: beside narrower weights it was chosen because the tensor needs it
+// (state of Mamba, norms, routers).
+Dtype exact_dtype(Dtype own, const std::optional<Dtype>& asked, bool gguf) {
+  if (gguf) return own;
+  const bool follows = asked && dtype_info(own).floating && own != Dtype::kF32;
+  return follows ? *asked : restored_exact_dtype(own);
 }
 
 Result<Dtype> parse_dtype(const std::string& name) {
@@ -95,18 +97,15 @@ Result<RestoredTensor> RestoredModel::coded_tensor(const std::string& name,
         .in_file(archive_->files()[0])
         .in_tensor(name);
   RestoredTensor tensor{{name, *own, record.shape}, *own, !is_verbatim(record), {}};
-  if (tensor.coded) {
-    tensor.info.dtype = coded_dtype(*own, dtype_, record.shape);
-  } else if (choice_.format != "gguf") {
-    tensor.info.dtype = Dtype::kF16;  // safetensors has no block dtypes
-  }
+  tensor.info.dtype = tensor.coded ? coded_dtype(*own, dtype_, record.shape)
+                                   : exact_dtype(*own, dtype_, choice_.format == "gguf");
   return tensor;
 }
 
 RestoredTensor RestoredModel::exact_tensor(size_t index) const {
   RestoredTensor tensor{archive_->source().tensors()[index], {}, false, index};
   tensor.own = tensor.info.dtype;
-  if (dtype_ && follows_dtype(tensor.info, choice_.format == "gguf")) tensor.info.dtype = *dtype_;
+  tensor.info.dtype = exact_dtype(tensor.own, dtype_, choice_.format == "gguf");
   return tensor;
 }
 
@@ -223,10 +222,9 @@ class RestoreWalk {
   }
 
   // Decoded weights in the dtype that the tensor gets. Its own one held them before coding noise came upon
-  // them; one that was asked for may not.
+  // them; one that was asked for may not, nor the F16 of GGUF's blocks.
   Result<std::vector<std::byte>> stored(const RestoredTensor& tensor, std::span<const float> weights) const {
-    const bool refuse =
-        !model_.choice_.saturate && is_narrower(tensor.info.dtype, restored_dtype(tensor.own));
+    const bool refuse = !model_.choice_.saturate && is_narrower(tensor.info.dtype, tensor.own);
     std::vector<std::byte> bytes(dtype_bytes(tensor.info.dtype, weights.size()).value_or(0));
     Status status =
         store_weights(tensor.info.dtype, weights, refuse ? PastRange::kRefuse : PastRange::kClip, bytes);

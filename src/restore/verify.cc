@@ -151,6 +151,10 @@ Result<VerifyReport> verify(const VerifyOptions& options) {
   return Verification(options).run();
 }
 
+bool is_archive(const std::string& path) {
+  return ArchiveReader::is_archive(path);
+}
+
 Result<InspectReport> inspect(const std::string& path) {
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(path));
   InspectReport report;

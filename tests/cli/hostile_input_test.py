@@ -115,7 +115,7 @@ class HostileInput(CliTest):
     def test_weights_that_the_dtype_asked_for_cannot_hold(self):
         coded = np.random.default_rng(1).standard_normal((64, 96)).astype(np.float32)
         coded[3, 5] = 1e6
-        for name, model in (("coded", {"w": coded}), ("exact", {"v": np.float32([1, -1e6])})):
+        for name, model in (("coded", {"w": coded}), ("exact", {"v": np.float64([1, -1e6])})):
             with self.subTest(name):
                 source, archive = self.model(name + ".large.safetensors", **model), self.path(name + ".large.archive")
                 self.ok("compress", source, "-o", archive, "--codec", "raw")
