@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "quant/affine.h"
 #include "quant/portable_math.h"
-#include "quant/tensor_names.h"
+#include "tensor/tensor_role.h"
 
 namespace llmcodec {
 namespace {

@@ -61,7 +61,7 @@ Result<std::vector<std::string>> list_folder(const std::string& folder) {
       if (name == ".git" || name == ".cache") entry.disable_recursion_pending();
       continue;
     }
-    if (entry->is_regular_file(kind_code))
+    if (entry->is_regular_file(kind_code) && !name.starts_with(kOwnFilePrefix))
       files.push_back(entry->path().lexically_relative(folder).generic_string());
   }
   if (code) return failed();

@@ -11,6 +11,7 @@
 #include "archive_text.h"
 #include "base/stopwatch.h"
 #include "json_mutation.h"
+#include "llmcodec/model.h"
 #include "mutator.h"
 
 namespace llmcodec {
@@ -37,7 +38,7 @@ class ArchiveRobustness : public testing::TestWithParam<std::string> {
     for (const std::string& file : archive_.files) whole_.push_back(read_bytes(file));
   }
 
-  // decompress() with `bytes` in place of file `index`.
+  // decompress() with `bytes` in place of file `index`. What it says, verify() says too.
   Result<std::string> restored_with(size_t index, const std::string& bytes) {
     write_bytes(archive_.files[index], bytes);
     reset_largest_allocation();
@@ -46,6 +47,10 @@ class ArchiveRobustness : public testing::TestWithParam<std::string> {
     const double seconds = watch.seconds();
     EXPECT_LT(largest_allocation(), kMostMemory);
     EXPECT_LT(seconds, kMostSeconds);
+    VerifyOptions options;
+    options.input = archive_.archive;
+    options.control.threads = 1;
+    EXPECT_EQ(message_of(verify(options)), message_of(model));
     write_bytes(archive_.files[index], whole_[index]);
     return model;
   }

@@ -148,6 +148,39 @@ TEST_F(ArchiveWriterTest, a_header_without_room_is_our_own_mistake) {
   EXPECT_FALSE(std::filesystem::exists(tight.shards[0].path));
 }
 
+TEST_F(ArchiveWriterTest, what_cannot_be_read_back_gets_no_name) {
+  for (const size_t shards : {1u, 2u}) {
+    auto writer = ArchiveWriter::open(layout(shards));
+    ASSERT_OK(writer);
+    ASSERT_OK(coded(*writer, "a", "coded bytes", 0));
+    // No reader takes a part of this name.
+    ASSERT_OK(writer->begin_tensor("b", shards - 1));
+    ASSERT_OK(writer->begin_part("unknown"));
+    ASSERT_OK(writer->end_part());
+    ASSERT_OK(writer->end_tensor(record_of(0)));
+    expect_error(writer->finish({}), ErrorKind::kInternal, "the archive just written cannot be read back");
+    writer->abandon();
+    EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+  }
+}
+
+TEST_F(ArchiveWriterTest, a_check_sees_the_whole_archive_before_it_has_a_name) {
+  auto writer = ArchiveWriter::open(layout(2));
+  ASSERT_OK(writer);
+  ASSERT_OK(coded(*writer, "a", "coded bytes", 0));
+  ASSERT_OK(exact(*writer, "x", "exact", 1));
+  const Status status = writer->finish({}, [&](const ArchiveReader& written) -> Status {
+    EXPECT_EQ(written.files().size(), 2u);
+    EXPECT_TRUE(written.part("a", "data").is_ok());
+    EXPECT_TRUE(written.exact("x").is_ok());
+    EXPECT_FALSE(std::filesystem::exists(folder_.file("s0.safetensors")));
+    return error(ErrorKind::kLimit, "too much");
+  });
+  expect_error(status, ErrorKind::kLimit, "too much");
+  writer->abandon();
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+}
+
 TEST_F(ArchiveWriterTest, shards_are_written_in_any_order_also_after_a_kill) {
   const auto write = [&](ArchiveWriter& writer, size_t last) {
     for (size_t i = 0; i < last; ++i) {
