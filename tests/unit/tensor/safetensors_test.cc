@@ -182,6 +182,11 @@ TEST(Safetensors, errors_carry_offset_tensor_and_file) {
   expect_error(SafetensorsFile::open(folder.file("absent")), ErrorKind::kIo, "absent");
 }
 
+// Under UBSan: an empty file has no bytes that could be copied.
+TEST(Safetensors, an_empty_file_is_corrupt) {
+  expect_error(SafetensorsFile::open(memory_byte_source({}, "nothing")), ErrorKind::kCorrupt, "nothing");
+}
+
 TEST(Safetensors, opens_from_memory_as_from_a_file) {
   const std::string whole = read_bytes(test_data("tiny.safetensors"));
   const auto file = SafetensorsFile::open(test_data("tiny.safetensors"));
