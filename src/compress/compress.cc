@@ -82,7 +82,8 @@ Status write_archive(CompressState& state, const std::vector<TensorSettings>& se
   };
   LLMC_RETURN_IF_ERROR(run.run(weights));
   if (!state.gguf_header.empty() && !writer.is_done(kGgufHeaderName))
-    LLMC_RETURN_IF_ERROR(writer.write_own(kGgufHeaderName, state.gguf_header, 0));
+    LLMC_RETURN_IF_ERROR(
+        writer.write_own(kGgufHeaderName, state.gguf_header, state.model.gguf->bytes().size(), 0));
   for (const size_t index : plan.exact_order) {
     LLMC_RETURN_IF_ERROR(progress.check_cancelled());
     LLMC_RETURN_IF_ERROR(write_exact_tensor(*state.model.source, index, plan.shard_of[index], writer));

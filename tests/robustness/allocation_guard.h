@@ -12,4 +12,14 @@ inline constexpr size_t kHardAllocationLimit = size_t{4} << 30;
 void reset_largest_allocation();
 size_t largest_allocation();  // since the reset, of any thread
 
+// The most that was allocated at one time since this object was made, above what was then.
+class PeakMemory {
+ public:
+  PeakMemory();
+  size_t bytes() const;
+
+ private:
+  size_t before_;
+};
+
 }  // namespace llmcodec

@@ -59,6 +59,21 @@ std::vector<ArchiveText::Part> ArchiveText::parts() const {
   return parts;
 }
 
+void ArchiveText::replace_own(const std::string& name, std::string bytes) {
+  bytes.resize((bytes.size() + 7) / 8 * 8);
+  const size_t begin = header[name]["data_offsets"][0], end = header[name]["data_offsets"][1];
+  const auto longer = static_cast<std::ptrdiff_t>(bytes.size()) - static_cast<std::ptrdiff_t>(end - begin);
+  data.replace(begin, end - begin, bytes);
+  for (auto& [key, entry] : header.items()) {
+    if (key == "__metadata__") continue;
+    for (auto& offset : entry["data_offsets"]) {
+      if (offset.get<size_t>() >= end) offset = static_cast<size_t>(offset.get<std::ptrdiff_t>() + longer);
+    }
+  }
+  header[name]["shape"] = {bytes.size()};
+  description["exact"][name] = {"U8", {bytes.size()}, checksum_of(bytes)};
+}
+
 std::string ArchiveText::with_part_checksums() const {
   ArchiveText fixed = *this;
   for (const Part& part : parts())
@@ -68,8 +83,11 @@ std::string ArchiveText::with_part_checksums() const {
 }
 
 std::string ArchiveText::with_description_checksum() const {
+  return with_description(description.dump());
+}
+
+std::string ArchiveText::with_description(const std::string& text) const {
   ordered_json fixed = header;
-  const std::string text = description.dump();
   std::vector<std::byte> packed = pack(std::as_bytes(std::span(text)));
   packed.resize(align_up(packed.size(), 8));
   const size_t begin = description_begin();

@@ -21,10 +21,15 @@ struct ArchiveText {
     size_t begin = 0, bytes = 0;
   };
   std::vector<Part> parts() const;
+  // Puts other bytes into a tensor of the archive's own, before the description: they must not be longer than
+  // what the file has from there on.
+  void replace_own(const std::string& name, std::string bytes);
   // The file, the description's checksum of each part and of itself recomputed.
   std::string with_part_checksums() const;
   // The file, only the description's own checksum recomputed.
   std::string with_description_checksum() const;
+  // The same with another text of the description.
+  std::string with_description(const std::string& text) const;
 
  private:
   size_t description_begin() const;
