@@ -10,10 +10,18 @@
 namespace llmcodec {
 namespace {
 
-// An archive of one tensor of rows x cols weights, with a stream of zeros in one segment and outliers of zeros.
-Result<std::unique_ptr<ArchiveReader>> hollow_archive(const std::string& path, uint64_t rows, uint64_t cols,
-                                                      uint32_t width, uint64_t cuts, const char* format,
-                                                      size_t bytes, uint64_t outliers = 0) {
+struct Hollow {
+  uint64_t rows, cols;
+  uint32_t width;  // of a picture, which has all columns
+  uint64_t cuts;
+  const char* format;  // of the stream
+  size_t bytes;        // of the stream, zeros in one segment
+  uint64_t outliers = 0;
+};
+
+// An archive of one tensor that has nothing but zeros in all parts.
+Result<std::unique_ptr<ArchiveReader>> hollow_archive(const std::string& path, const Hollow& hollow) {
+  const auto& [rows, cols, width, cuts, format, bytes, outliers] = hollow;
   TensorRecord record;
   record.dtype = "F32";
   record.shape = {rows, cols};
@@ -51,8 +59,9 @@ Result<std::unique_ptr<ArchiveReader>> hollow_archive(const std::string& path, u
 
 TEST(TensorDecoder, blocks_beyond_all_memory_are_refused_before_they_are_taken) {
   TempFolder folder;
-  const auto archive = hollow_archive(folder.file("a.safetensors"), 1 << 20, 1 << 16, 1 << 11, 1 << 9, "h266",
-                                      (size_t{1} << 36) / kMaxSamplesPerStreamByte);
+  const auto archive = hollow_archive(
+      folder.file("a.safetensors"),
+      {1 << 20, 1 << 16, 1 << 11, 1 << 9, "h266", (size_t{1} << 36) / kMaxSamplesPerStreamByte});
   ASSERT_OK(archive);
   CodecSet codecs({});
   expect_error(TensorDecoder::open(**archive, "w", codecs, true), ErrorKind::kLimit, "at most");
@@ -60,7 +69,7 @@ TEST(TensorDecoder, blocks_beyond_all_memory_are_refused_before_they_are_taken) 
 
 TEST(TensorDecoder, a_stream_that_is_too_short_is_corrupt) {
   TempFolder folder;
-  const auto archive = hollow_archive(folder.file("a.safetensors"), 64, 64, 64, 1, "raw", 64 * 64 - 1);
+  const auto archive = hollow_archive(folder.file("a.safetensors"), {64, 64, 64, 1, "raw", 64 * 64 - 1});
   ASSERT_OK(archive);
   CodecSet codecs({});
   expect_error(TensorDecoder::open(**archive, "w", codecs, true), ErrorKind::kCorrupt, "4096 at least");
@@ -69,8 +78,9 @@ TEST(TensorDecoder, a_stream_that_is_too_short_is_corrupt) {
 TEST(TensorDecoder, outliers_that_unpack_to_far_more_than_the_file_are_refused) {
   TempFolder folder;
   constexpr uint64_t kSide = 1 << 14;
-  const auto archive = hollow_archive(folder.file("a.safetensors"), kSide, kSide, kSide / 2, 2, "h266",
-                                      kSide * kSide / kMaxSamplesPerStreamByte, 1 << 24);
+  const auto archive =
+      hollow_archive(folder.file("a.safetensors"),
+                     {kSide, kSide, kSide / 2, 2, "h266", kSide * kSide / kMaxSamplesPerStreamByte, 1 << 24});
   ASSERT_OK(archive);
   CodecSet codecs({});
   expect_error(TensorDecoder::open(**archive, "w", codecs, true), ErrorKind::kLimit, "unpacks to 134217728");
