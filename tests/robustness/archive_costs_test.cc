@@ -9,6 +9,7 @@
 #include "archive/packing.h"
 #include "archive_cases.h"
 #include "archive_text.h"
+#include "base/checked_math.h"
 #include "base/limits.h"
 #include "llmcodec/model.h"
 #include "tensor/gguf.h"
