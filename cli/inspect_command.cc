@@ -36,8 +36,10 @@ Status run_inspect(Session& session, const std::string& path) {
 }  // namespace
 
 void add_inspect(CLI::App& app, Session& session) {
-  CLI::App* command =
-      session.add_command(app, "inspect", "List what an archive holds, or what compress would do with a model (reads headers only)", kExamples, {});
+  CLI::App* command = session.add_command(
+      app, "inspect",
+      "List what an archive holds, or what compress would do with a model (reads headers only)", kExamples,
+      {});
   auto path = std::make_shared<std::string>();
   command->add_option("IN", *path, "archive, or a model as compress takes it")->type_name("")->required();
   session.on_command(command, [&session, path] { return run_inspect(session, *path); });

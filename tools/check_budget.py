@@ -62,7 +62,7 @@ def functions(lines):
         while first > 0 and code[first - 1].strip() and not re.search(r"[;{}:]\s*$", code[first - 1]) and i - first < 12:
             first -= 1
         head = " ".join(part.strip() for part in code[first:i + 1])
-        if SCOPES.match(head) or "(" not in head or NOT_FUNCTIONS.match(head) or re.search(r"=\s*\{$", head):
+        if SCOPES.match(head) or "(" not in head or NOT_FUNCTIONS.match(head) or re.search(r"(=\s*|\()\{$", head):
             i += 1
             continue
         indent = len(code[first]) - len(code[first].lstrip())

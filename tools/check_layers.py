@@ -22,7 +22,7 @@ ALLOWED = {
     "plan": {"tensor", "quant", "plane", "rate", "vvc", "codec"},  # of vvc its rate table, of codec what plans may ask for
     "estimate": {"tensor", "quant", "plane"},
     "coding": {"tensor", "plane", "quant", "codec", "vvc", "archive"},
-    "report": {"archive", "coding"},
+    "report": {"tensor", "archive", "coding"},
     "compress": {"tensor", "quant", "plane", "rate", "archive", "plan", "estimate", "coding", "report", "restore"},
     "restore": {"tensor", "quant", "plane", "archive", "coding", "report"},
     "bench": {"plane", "vvc", "codec", "plan", "rate"},

@@ -11,8 +11,8 @@
 #include "estimate/noise_vectors.h"
 #include "quant/subtract_product.h"
 #include "quant/tensor_names.h"
-#include "tensor/tensor_role.h"
 #include "quant/tensor_row_reader.h"
+#include "tensor/tensor_role.h"
 
 namespace llmcodec {
 namespace {

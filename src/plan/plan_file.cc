@@ -27,8 +27,9 @@ json tensor_to_json(const TensorPlan& tensor, const TensorSettings& settings) {
                 {"step_octaves", settings.octaves},
                 {"step", settings.pictures.step},
                 {"quality", settings.pictures.quality},
-                {"predicted_bytes", settings.predicted_bytes},
-                {"predicted_snr_db", settings.predicted_snr_db}};
+                {"predicted_bytes", settings.predicted_bytes}};
+  // JSON has no infinity, which a tensor of zeros has.
+  if (std::isfinite(settings.predicted_snr_db)) value["predicted_snr_db"] = settings.predicted_snr_db;
   if (tensor.asymmetric) value["asymmetric"] = true;
   if (tensor.row_exponent != 1) value["row_exponent"] = tensor.row_exponent;
   if (tensor.column_exponent != 1) value["column_exponent"] = tensor.column_exponent;

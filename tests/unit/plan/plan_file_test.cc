@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "plan/plan_file.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "../tensor/tensor_test_files.h"
@@ -48,6 +49,16 @@ TEST(PlanFile, comes_back_with_nothing_left_open) {
   EXPECT_EQ(file->settings[1].pictures.quality, 27);
   EXPECT_FALSE(file->drafts[2].code);
   EXPECT_EQ(file->drafts[2].reason, "no matrix");
+}
+
+TEST(PlanFile, a_tensor_of_zeros_has_an_infinite_prediction_and_comes_back) {
+  Plan plan;
+  plan.tensors.resize(1);
+  plan.tensors[0].name = "a";
+  plan.tensors[0].code = true;
+  std::vector<TensorSettings> settings(1);
+  settings[0] = {0, {Layout::kSpectral, 10, 0.31, 20, 12}, 100, std::numeric_limits<double>::infinity()};
+  ASSERT_OK(plan_from_text(plan_to_text(plan, settings), {kTensors[0]}));
 }
 
 TEST(PlanFile, values_out_of_range_name_the_tensor_and_the_key) {
