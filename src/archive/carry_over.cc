@@ -40,7 +40,7 @@ Result<CarriedFile> read_through(const ByteSource& from, AtomicFile* out) {
   const ReadFunction read = [&](uint64_t offset, std::span<std::byte> piece) {
     return from.read_at(offset, piece);
   };
-  LLMC_RETURN_IF_ERROR(visit_pieces(from.size(), read, [&](std::span<const std::byte> piece) {
+  LLMC_RETURN_IF_ERROR(visit_pieces(from.size(), 1, read, [&](std::span<const std::byte> piece) {
     checksum.update(piece);
     return out != nullptr ? out->write(piece) : Status::ok();
   }));
