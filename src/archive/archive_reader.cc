@@ -98,7 +98,7 @@ Result<Description> ArchiveReader::load_description(const SafetensorsFile& file)
     if (!name.starts_with(kDescriptionPrefix)) continue;
     std::vector<std::byte> packed(file.byte_size(i));
     LLMC_RETURN_IF_ERROR(file.read(i, 0, packed));
-    auto description = unpack_description(file.metadata(), packed);
+    auto description = unpack_description(file.metadata(), packed, file.file_bytes());
     if (!description.is_ok()) return std::move(description).error().in_tensor(name);
     if (name != description_name(description->shard))
       return error(ErrorKind::kCorrupt, "describes shard {}", description->shard).in_tensor(name);
@@ -126,9 +126,13 @@ Status ArchiveReader::load_descriptions(std::span<const SafetensorsFile* const> 
           .in_file(file->path());
     files_.push_back(file->path());
     total_bytes_ += file->file_bytes();
-    description.tensors.merge(description_.tensors);
-    description.exact.merge(description_.exact);
-    description.carried.merge(description_.carried);
+    // Into those found before, so that many shards cost no more than one.
+    description_.tensors.merge(description.tensors);
+    description_.exact.merge(description.exact);
+    description_.carried.merge(description.carried);
+    description.tensors.swap(description_.tensors);
+    description.exact.swap(description_.exact);
+    description.carried.swap(description_.carried);
     description_ = std::move(description);
   }
   return Status::ok();

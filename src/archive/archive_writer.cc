@@ -214,9 +214,11 @@ Status ArchiveWriter::end_exact() {
   return Status::ok();
 }
 
-Status ArchiveWriter::write_own(const std::string& name, std::span<const std::byte> bytes, size_t shard) {
-  std::vector<std::byte> padded(bytes.begin(), bytes.end());
-  padded.resize(align_up(bytes.size(), 8));
+Status ArchiveWriter::write_own(const std::string& name, std::span<const std::byte> packed,
+                                uint64_t content_bytes, size_t shard) {
+  LLMC_RETURN_IF_ERROR(open_shard(shard));
+  std::vector<std::byte> padded(packed.begin(), packed.end());
+  padded.resize(stored_bytes(packed.size(), content_bytes, file().size()));
   LLMC_RETURN_IF_ERROR(begin_exact({name, Dtype::kU8, {padded.size()}}, shard));
   LLMC_RETURN_IF_ERROR(append(padded));
   return end_exact();
@@ -242,8 +244,8 @@ Status ArchiveWriter::complete_shard(size_t shard, const Description& descriptio
   own.shards = shards_.size();
   if (shard > 0) own.carried.clear();
   const std::string text = to_text(own);
-  std::vector<std::byte> packed = pack(std::as_bytes(std::span(text)));
-  packed.resize(align_up(packed.size(), 8));
+  std::vector<std::byte> packed = pack_description(text);
+  packed.resize(stored_bytes(packed.size(), text.size(), shards_[shard].file->size()));
   current_ = shard;
   const uint64_t begin = data_size();
   LLMC_RETURN_IF_ERROR(file().write(packed));

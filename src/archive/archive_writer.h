@@ -67,9 +67,10 @@ class ArchiveWriter {
   // A tensor stored exactly, under its own name: append() between these.
   Status begin_exact(const TensorInfo& info, size_t shard);
   Status end_exact();
-  // A part of the archive itself ("llmcodec.gguf_header"), stored like an exact U8 tensor but
-  // padded to 8 bytes.
-  Status write_own(const std::string& name, std::span<const std::byte> bytes, size_t shard);
+  // A packed part of the archive itself ("llmcodec.gguf_header"), stored like an exact U8 tensor but
+  // padded (packing.h, stored_bytes()).
+  Status write_own(const std::string& name, std::span<const std::byte> packed, uint64_t content_bytes,
+                   size_t shard);
 
   // Writes descriptions (`description` without its tensors) and headers, reads the archive back, lets `check`
   // look at it, moves the files to their names, removes the journal. Internal error when a header does not fit

@@ -71,13 +71,26 @@ Result<ExactRecord> exact_from_json(const json& value) {
   return record;
 }
 
-Status read_exact(const json& root, Description* description) {
-  LLMC_ASSIGN_OR_RETURN(const json* exact, member(root, "exact"));
-  if (!exact->is_object()) return missing("exact");
-  for (const auto& [name, value] : exact->items()) {
-    auto record = exact_from_json(value);
-    if (!record.is_ok()) return std::move(record).error().in_tensor(name);
-    description->exact.emplace(name, std::move(record).value());
+// The members with an entry for every tensor. They are read one by one: as a tree, a description takes thirty
+// times the memory of its text.
+constexpr std::string_view kEntries[] = {"exact", "tensors"};
+
+Status read_entry(const std::string& member, const std::string& name, json value, Description* description) {
+  bool first = false;
+  if (member == "exact") {
+    LLMC_ASSIGN_OR_RETURN(ExactRecord record, exact_from_json(value));
+    first = description->exact.emplace(name, std::move(record)).second;
+  } else {
+    LLMC_ASSIGN_OR_RETURN(TensorRecord record, tensor_record_from_json(std::move(value)));
+    first = description->tensors.emplace(name, std::move(record)).second;
+  }
+  return first ? Status::ok() : Status(error(ErrorKind::kCorrupt, "description has it twice"));
+}
+
+Status check_entries(const json& root) {
+  for (const std::string_view name : kEntries) {
+    LLMC_ASSIGN_OR_RETURN(const json* entries, member(root, name.data()));
+    if (!entries->is_object()) return missing(name.data());
   }
   return Status::ok();
 }
@@ -179,7 +192,7 @@ json to_json(const TensorRecord& record) {
   return object;
 }
 
-Result<TensorRecord> tensor_record_from_json(const json& value) {
+Result<TensorRecord> tensor_record_from_json(json value) {
   TensorRecord record;
   LLMC_ASSIGN_OR_RETURN(record.dtype, string_member(value, "dtype"));
   LLMC_ASSIGN_OR_RETURN(record.shape, sizes_member(value, "shape"));
@@ -190,11 +203,11 @@ Result<TensorRecord> tensor_record_from_json(const json& value) {
   record.rows = matrix[1];
   record.cols = matrix[2];
   LLMC_RETURN_IF_ERROR(check_matrix(record));
-  LLMC_ASSIGN_OR_RETURN(const json* stages, member(value, "stages"));
-  if (!stages->is_array()) return missing("stages");
-  for (const json& stage : *stages) {
+  LLMC_RETURN_IF_ERROR(member(value, "stages"));
+  if (!value["stages"].is_array()) return missing("stages");
+  for (json& stage : value["stages"]) {
     LLMC_RETURN_IF_ERROR(string_member(stage, "stage"));
-    record.stages.push_back(stage);
+    record.stages.push_back(std::move(stage));
   }
   if (value.contains("outliers") && !value["outliers"].is_number_unsigned()) return missing("outliers");
   record.outliers = value.value("outliers", uint64_t{0});
@@ -229,29 +242,30 @@ std::string to_text(const Description& description) {
   return root.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-Result<Description> parse_description(const std::string& text) {
-  auto parsed = parse_json_value<json>(text);
+Result<Description> parse_description(std::string_view text) {
+  Description description;
+  Status entries = Status::ok();  // of all; what the version says comes first
+  auto parsed =
+      parse_json_entries(text, kEntries, [&](const std::string& member, const std::string& name, json value) {
+        if (!entries.is_ok()) return Status::ok();
+        entries = read_entry(member, name, std::move(value), &description);
+        if (!entries.is_ok()) entries = std::move(entries).error().in_tensor(name);
+        return Status::ok();
+      });
   if (!parsed.is_ok()) {
     Error failure = std::move(parsed).error();
     failure.message = "description: " + failure.message;
     return failure;
   }
   const json& root = *parsed;
-  Description description;
   LLMC_ASSIGN_OR_RETURN(description.format_version, read_version(root));
   LLMC_ASSIGN_OR_RETURN(description.writer, string_member(root, "writer"));
   LLMC_ASSIGN_OR_RETURN(description.command, string_member(root, "command"));
   LLMC_RETURN_IF_ERROR(read_source(root, &description));
   LLMC_RETURN_IF_ERROR(read_shard(root, &description));
   LLMC_RETURN_IF_ERROR(read_carried(root, &description));
-  LLMC_RETURN_IF_ERROR(read_exact(root, &description));
-  LLMC_ASSIGN_OR_RETURN(const json* tensors, member(root, "tensors"));
-  if (!tensors->is_object()) return missing("tensors");
-  for (const auto& [name, value] : tensors->items()) {
-    auto record = tensor_record_from_json(value);
-    if (!record.is_ok()) return std::move(record).error().in_tensor(name);
-    description.tensors.emplace(name, std::move(record).value());
-  }
+  LLMC_RETURN_IF_ERROR(check_entries(root));
+  LLMC_RETURN_IF_ERROR(std::move(entries));
   return description;
 }
 
@@ -268,14 +282,21 @@ bool is_archive(const ArchiveMetadata& metadata) {
   return format != metadata.end() && format->second == kFormatName;
 }
 
-Result<Description> unpack_description(const ArchiveMetadata& metadata, std::span<const std::byte> packed) {
+std::vector<std::byte> pack_description(std::string_view text) {
+  constexpr size_t kLarge = 1 << 20;  // some twenty billion weights, or very many tensors
+  return pack(std::as_bytes(std::span(text)), text.size() < kLarge ? kPackSmallest : kPackQuickly);
+}
+
+Result<Description> unpack_description(const ArchiveMetadata& metadata, std::span<const std::byte> packed,
+                                       uint64_t file_bytes) {
   const auto checksum = metadata.find(kChecksumKey);
   if (checksum == metadata.end())
     return error(ErrorKind::kCorrupt, "the description's checksum '{}' is absent", kChecksumKey);
-  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> text, unpack(packed, kMaxJsonBytes));
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> text,
+                        unpack(packed, std::min(kMaxJsonBytes, max_unpacked_bytes(file_bytes))));
   if (checksum->second != xxh3_128(text))
     return error(ErrorKind::kCorrupt, "the description fails its checksum");
-  return parse_description({reinterpret_cast<const char*>(text.data()), text.size()});
+  return parse_description(std::string_view(reinterpret_cast<const char*>(text.data()), text.size()));
 }
 
 }  // namespace llmcodec

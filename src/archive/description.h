@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "llmcodec/status.h"
@@ -80,12 +81,12 @@ struct Description {
 
 nlohmann::json to_json(const TensorRecord& record);
 // Corrupt, naming the field, for anything missing, of the wrong type, or out of range.
-Result<TensorRecord> tensor_record_from_json(const nlohmann::json& json);
+Result<TensorRecord> tensor_record_from_json(nlohmann::json value);
 
 // In the version that is written, whatever the description was read from.
 std::string to_text(const Description& description);
 // Unsupported, with the remedy, for a version that is not read here.
-Result<Description> parse_description(const std::string& text);
+Result<Description> parse_description(std::string_view text);
 
 std::string description_name(uint64_t shard);
 
@@ -93,7 +94,11 @@ using ArchiveMetadata = std::map<std::string, std::string>;  // __metadata__ of 
 // What it says of an archive whose description has this text.
 ArchiveMetadata archive_metadata(const std::string& description);
 bool is_archive(const ArchiveMetadata& metadata);
-// The description from its packed bytes. Corrupt when its checksum is absent or another one.
-Result<Description> unpack_description(const ArchiveMetadata& metadata, std::span<const std::byte> packed);
+// The text as it is stored, before padding. Most of a large one is checksums, of which no effort makes less.
+std::vector<std::byte> pack_description(std::string_view text);
+// The description from its packed bytes, in a file of `file_bytes`. Corrupt when its checksum is absent or another
+// one; Limit when it unpacks to more than such a file can have.
+Result<Description> unpack_description(const ArchiveMetadata& metadata, std::span<const std::byte> packed,
+                                       uint64_t file_bytes);
 
 }  // namespace llmcodec

@@ -3,19 +3,23 @@
 
 #include <zstd.h>
 
+#include "base/checked_math.h"
 #include "base/error.h"
+#include "base/limits.h"
 
 namespace llmcodec {
-namespace {
 
-constexpr int kLevel = 19;
-
-}  // namespace
-
-std::vector<std::byte> pack(std::span<const std::byte> content) {
+std::vector<std::byte> pack(std::span<const std::byte> content, int level) {
   std::vector<std::byte> packed(ZSTD_compressBound(content.size()));
-  packed.resize(ZSTD_compress(packed.data(), packed.size(), content.data(), content.size(), kLevel));
+  packed.resize(ZSTD_compress(packed.data(), packed.size(), content.data(), content.size(), level));
   return packed;
+}
+
+uint64_t stored_bytes(uint64_t packed_bytes, uint64_t content_bytes, uint64_t file_bytes) {
+  uint64_t least = packed_bytes;
+  if (content_bytes > max_unpacked_bytes(file_bytes + packed_bytes))
+    least = ceil_div(content_bytes, kUnpackedBytesPerFileByte) - file_bytes;
+  return align_up(least, 8);
 }
 
 Result<std::vector<std::byte>> unpack(std::span<const std::byte> packed, uint64_t max_bytes) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -11,8 +12,17 @@
 
 namespace llmcodec {
 
+// The smallest frames that zstd makes in reasonable time, which beyond a megabyte grows faster than the content;
+// and a level whose time does not.
+inline constexpr int kPackSmallest = 19, kPackQuickly = 6;
+
 // Deterministic for one version of libzstd. Never fails: memory aside, zstd takes any bytes.
-std::vector<std::byte> pack(std::span<const std::byte> content);
+std::vector<std::byte> pack(std::span<const std::byte> content, int level = kPackSmallest);
+
+// Bytes that the frame must have in the archive, padding included, when its content has `content_bytes` and the
+// file already has `file_bytes` without it: a multiple of 8, and so many that the whole file may unpack to the
+// content (base/limits.h, max_unpacked_bytes()).
+uint64_t stored_bytes(uint64_t packed_bytes, uint64_t content_bytes, uint64_t file_bytes);
 
 // Corrupt when `packed` does not begin with a whole frame that states its size; Limit when that is over
 // `max_bytes`, before any memory is taken.

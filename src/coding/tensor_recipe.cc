@@ -297,6 +297,16 @@ bool TensorRecipe::has_whole_rows() const {
   return (is_spectral() ? spectral().layout.col_cuts : spatial().layout.col_cuts) == 1;
 }
 
+uint64_t TensorRecipe::least_segment_bytes(uint64_t pictures) const {
+  const uint64_t picture_samples = is_spectral() ? spectral().layout.picture_coefficients()
+                                                 : uint64_t{spatial().layout.width} * spatial().layout.height;
+  const auto samples = checked_mul(pictures, picture_samples);
+  if (!samples) return UINT64_MAX;
+  if (codec.stream != "raw") return std::max(pictures, ceil_div(*samples, kMaxSamplesPerStreamByte));
+  const auto bits = checked_mul(*samples, spatial().affine.bit_depth);
+  return bits ? ceil_div(*bits, 8) : UINT64_MAX;
+}
+
 Result<TensorRecipe> make_recipe(uint64_t rows, uint64_t cols, ScalesStage scales,
                                  const PictureSettings& settings, const Codec& codec) {
   const CodecInfo& info = codec.info();
@@ -351,6 +361,24 @@ Status check_block_size(const TensorRecord& record, const TensorRecipe& recipe) 
   return Status::ok();
 }
 
+namespace {
+
+Status check_segment_bytes(const TensorRecipe& tensor) {
+  if (tensor.codec.stream == "raw" && tensor.is_spectral()) return bad("codec", "stream");
+  const uint64_t per_matrix = tensor.segments_per_matrix(), per_segment = tensor.codec.pictures_per_segment;
+  for (size_t s = 0; s < tensor.codec.segment_bytes.size(); ++s) {
+    const uint64_t first = s % per_matrix * per_segment;
+    const uint64_t pictures = std::min(per_segment, tensor.pictures_per_matrix() - first);
+    const uint64_t least = tensor.least_segment_bytes(pictures);
+    if (tensor.codec.segment_bytes[s] < least)
+      return error(ErrorKind::kCorrupt, "segment {} has {} bytes, its {} pictures take {} at least", s,
+                   tensor.codec.segment_bytes[s], pictures, least);
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
 Result<TensorRecipe> recipe_from_record(const TensorRecord& record) {
   const auto dtype = dtype_from_name(record.dtype);
   if (!dtype) return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record.dtype);
@@ -377,6 +405,7 @@ Result<TensorRecipe> recipe_from_record(const TensorRecord& record) {
   if (stream == record.parts.end()) return error(ErrorKind::kCorrupt, "part 'bitstream' is absent");
   LLMC_ASSIGN_OR_RETURN(tensor.codec, codec_from_json(record.stages.back(), record.matrices,
                                                       tensor.pictures_per_matrix(), stream->second.bytes));
+  LLMC_RETURN_IF_ERROR(check_segment_bytes(tensor));
   return tensor;
 }
 

@@ -70,6 +70,9 @@ struct TensorRecipe {
   PictureRect picture(uint64_t index) const;
   // Whether every picture holds whole rows, so that rows can be decoded without the rest of their matrix.
   bool has_whole_rows() const;
+  // The least that a segment of so many pictures can take (docs/format.md, section 2.6); UINT64_MAX where that
+  // overflows. What is less was not made by any codec, and its pictures' memory must not be taken.
+  uint64_t least_segment_bytes(uint64_t pictures) const;
 };
 
 // Weights that are coded at once: the pictures of a spatial segment, or spectral pictures side by side. As

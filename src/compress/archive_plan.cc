@@ -5,10 +5,10 @@
 #include <filesystem>
 #include <set>
 
-#include "archive/packing.h"
 #include "archive/part_names.h"
 #include "base/checked_math.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "tensor/shards.h"
 
 namespace llmcodec {
@@ -226,10 +226,14 @@ Result<ArchivePlan> plan_archive(const ArchiveContent& content, const std::vecto
     if (i > 0) headers[i].description.carried.clear();
     headers[i].add_largest(description_name(i));
     const std::string text = to_text(headers[i].description);
+    if (text.size() > kMaxJsonBytes)
+      return error(ErrorKind::kLimit, "the description would have {} bytes, readers accept {}", text.size(),
+                   kMaxJsonBytes)
+          .in_file(plan.layout.shards[i].path);
     LLMC_ASSIGN_OR_RETURN(const std::string header,
                           safetensors_header(headers[i].entries, archive_metadata(text)));
     plan.layout.shards[i].header_bytes = header.size();
-    plan.overhead_bytes += header.size() + align_up(pack(std::as_bytes(std::span(text))).size(), 8);
+    plan.overhead_bytes += header.size() + align_up(pack_description(text).size(), 8);
   }
   if (shards > 1) plan.overhead_bytes += index_bytes(plan.layout, headers);
   return plan;

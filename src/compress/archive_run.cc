@@ -118,7 +118,7 @@ Status ArchiveRun::store(size_t index) {
 
 Status ArchiveRun::write_rest() {
   if (!state_.gguf_header.empty() && !writer_.is_done(kGgufHeaderName))
-    LLMC_RETURN_IF_ERROR(writer_.write_own(kGgufHeaderName, state_.gguf_header, 0));
+    LLMC_RETURN_IF_ERROR(writer_.write_own(kGgufHeaderName, state_.gguf_header, state_.model.gguf->bytes().size(), 0));
   for (const size_t index : plan_.exact_order) LLMC_RETURN_IF_ERROR(store(index));
   return Status::ok();
 }

@@ -9,6 +9,13 @@
 #include "quant/tensor_row_reader.h"
 
 namespace llmcodec {
+namespace {
+
+// An encoder takes some 700 KB however small its picture is, as much as this many weights on their way. So it is
+// counted: a model of a thousand matrices of 8 x 8 weights would else be one group of a thousand encoders.
+constexpr uint64_t kLeastCounted = 1 << 15;
+
+}  // namespace
 
 uint64_t SegmentTask::weights() const {
   const uint64_t rows =
@@ -48,7 +55,7 @@ Result<std::optional<SegmentRun::Group>> SegmentRun::next_group(uint64_t enough)
   for (uint64_t weights = 0; group.empty() || (weights < enough && group.back().recipe->is_spectral());) {
     LLMC_ASSIGN_OR_RETURN(std::optional<SegmentTask> task, next());
     if (!task) break;
-    weights += task->weights();
+    weights += std::max(task->weights(), kLeastCounted);
     if (task->range.first == 0) weights += feedback_bytes(*task->tensor) / sizeof(float);  // as large itself
     group.push_back(*std::move(task));
   }

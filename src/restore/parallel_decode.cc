@@ -10,6 +10,9 @@
 namespace llmcodec {
 namespace {
 
+// A block takes some 10 KB of memory however small it is: a group has no more than a thousand.
+constexpr uint64_t kLeastCounted = kDecodeGroupWeights / 1024;
+
 // Consecutive blocks of tensors in H.266, of one or of several; or one block of another codec, which gains
 // nothing.
 struct Group {
@@ -64,7 +67,7 @@ class DecodeRun {
       group.tensors.push_back(tensor_);
       const RowBlock& block = tensor_->blocks()[block_++];
       group.blocks.push_back(&block);
-      weights += block.rows * tensor_->record().cols;
+      weights += std::max(block.rows * tensor_->record().cols, kLeastCounted);
     }
     return group.blocks.empty() ? std::nullopt : std::optional(std::move(group));
   }

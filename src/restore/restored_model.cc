@@ -44,7 +44,7 @@ Result<GgufHeader> read_gguf_header(const ArchiveReader& archive) {
     return std::move(failure).in_file(archive.files()[0]).in_tensor(kGgufHeaderName);
   };
   LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> packed, archive.exact(kGgufHeaderName));
-  auto bytes = unpack(packed, kMaxGgufStringBytes);
+  auto bytes = unpack(packed, std::min(kMaxGgufHeaderBytes, max_unpacked_bytes(archive.total_bytes())));
   if (!bytes.is_ok()) return named(std::move(bytes).error());
   auto header = GgufHeader::parse(*bytes);
   if (!header.is_ok()) return named(std::move(header).error());

@@ -3,11 +3,12 @@
 // them into a sink. decompress() walks into files, verify() into a sink that keeps nothing: so there is nothing
 // that one refuses and the other does not meet.
 //
-// Example (const ArchiveReader& archive, CodecSet& codecs, const Control& control):
+// Example (const ArchiveReader& archive, TensorSink& sink, CodecSet& codecs, const Control& control):
 //
 //   LLMC_ASSIGN_OR_RETURN(const RestoredModel model, RestoredModel::plan(archive, {}));
-//   const std::unique_ptr<TensorSink> nowhere = create_null_sink(model.infos());
-//   LLMC_RETURN_IF_ERROR(model.write(*nowhere, codecs, control));
+//   use(model.infos());  // what the sink was made for
+//   LLMC_RETURN_IF_ERROR(model.write(sink, codecs, control));
+//   LLMC_RETURN_IF_ERROR(sink.finish());
 #pragma once
 
 #include <functional>

@@ -8,6 +8,7 @@
 #include "archive/part_names.h"
 #include "base/checked_math.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "coding/tensor_parts.h"
 
 namespace llmcodec {
@@ -44,7 +45,11 @@ Status TensorDecoder::load_parts() {
   if (!dtype) return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record_->dtype);
   const MatrixShape shape{record_->matrices, record_->rows, record_->cols};
   const PartContent read = [&](const std::string& part, uint64_t max_bytes) {
-    return archive_->packed_part(name_, part, max_bytes);
+    // The others are no longer than the tensor, by its shape; how many outliers there are is only said.
+    return archive_->packed_part(name_, part,
+                                 part == part_name::kOutliers
+                                     ? std::min(max_bytes, max_unpacked_bytes(archive_->total_bytes()))
+                                     : max_bytes);
   };
   LLMC_ASSIGN_OR_RETURN(scales_, scales_from_parts(stages_.scales, shape, read));
   for (const MatrixScales& scales : scales_)

@@ -15,6 +15,8 @@ namespace {
 
 constexpr uint32_t kMagic = 0x46554747;  // "GGUF"
 constexpr uint32_t kMaxGgufDimensions = 4;
+constexpr uint64_t kLeastKeyValueBytes = 8 + 4 + 1;  // length of the key, type, a value of one byte
+constexpr uint64_t kLeastInfoBytes = 8 + 4 + 4 + 8;  // length of the name, dimensions, type, offset
 constexpr uint32_t kMaxAlignment = 1u << 20;  // far above any in use; bounds what padding can be asked for
 
 enum ValueType : uint32_t {
@@ -96,20 +98,25 @@ class GgufParser {
     return load<T>(bytes_, position_ - sizeof(T));
   }
 
+  // At least so many bytes must still come. Asked for every count before its first entry is read, so that a
+  // count that cannot be fails at once.
+  Status check_room(uint64_t count) {
+    if (count <= bytes_.size() - position_) return Status::ok();
+    needed_ = checked_add(position_, count).value_or(UINT64_MAX);
+    return error(ErrorKind::kCorrupt, "the header ends too early");
+  }
+
   Status skip(uint64_t count) {
-    if (bytes_.size() - position_ < count) {
-      needed_ = checked_add(position_, count).value_or(UINT64_MAX);
-      return error(ErrorKind::kCorrupt, "the header ends too early");
-    }
+    LLMC_RETURN_IF_ERROR(check_room(count));
     position_ += count;
     return Status::ok();
   }
 
   Result<std::string> string() {
     LLMC_ASSIGN_OR_RETURN(const uint64_t length, read<uint64_t>());
-    if (length > kMaxGgufStringBytes)
+    if (length > kMaxGgufHeaderBytes)
       return error(ErrorKind::kLimit, "string of {} bytes, at most {} are accepted", length,
-                   kMaxGgufStringBytes);
+                   kMaxGgufHeaderBytes);
     const uint64_t begin = position_;
     LLMC_RETURN_IF_ERROR(skip(length));
     return std::string(reinterpret_cast<const char*>(bytes_.data()) + begin, length);
@@ -126,7 +133,9 @@ class GgufParser {
     LLMC_ASSIGN_OR_RETURN(key_value_count_, read<uint64_t>());
     if (tensor_count_ > kMaxTensors)
       return error(ErrorKind::kLimit, "{} tensors, at most {} are accepted", tensor_count_, kMaxTensors);
-    return Status::ok();
+    if (key_value_count_ > kMaxMetadataKeys)
+      return error(ErrorKind::kLimit, "{} keys, at most {} are accepted", key_value_count_, kMaxMetadataKeys);
+    return check_room(tensor_count_ * kLeastInfoBytes + key_value_count_ * kLeastKeyValueBytes);
   }
 
   Status key_value() {
@@ -147,6 +156,7 @@ class GgufParser {
     LLMC_ASSIGN_OR_RETURN(const uint32_t element, read<uint32_t>());
     LLMC_ASSIGN_OR_RETURN(const uint64_t count, read<uint64_t>());
     if (element == kString) {
+      LLMC_RETURN_IF_ERROR(check_room(checked_mul(count, sizeof(uint64_t)).value_or(UINT64_MAX)));
       for (uint64_t i = 0; i < count; ++i) LLMC_RETURN_IF_ERROR(skip_string());
       return Status::ok();
     }
@@ -272,10 +282,10 @@ Result<GgufHeader> GgufHeader::read(const ByteSource& file) {
     if (header.is_ok()) return header;
     if (parser.needed() == 0 || parser.needed() > file.size())
       return std::move(header).error().in_file(file.name());
-    if (parser.needed() > kMaxGgufStringBytes)
-      return error(ErrorKind::kLimit, "header of more than {} bytes", kMaxGgufStringBytes)
+    if (parser.needed() > kMaxGgufHeaderBytes)
+      return error(ErrorKind::kLimit, "header of more than {} bytes", kMaxGgufHeaderBytes)
           .in_file(file.name());
-    wanted = std::max(parser.needed(), std::min(kGrowth * start.size(), kMaxGgufStringBytes));
+    wanted = std::max(parser.needed(), std::min(kGrowth * start.size(), kMaxGgufHeaderBytes));
   }
 }
 

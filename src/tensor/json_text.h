@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Small JSON helpers: quoting for the texts written here, and parsers for the texts read, which come from
-// strangers: the nesting of what they accept is bounded (base/limits.h).
+// strangers: nesting and number of the values that they build are bounded (base/limits.h).
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -43,6 +45,7 @@ class JsonHandler {
  protected:
   // Records the first error (Corrupt unless said otherwise); always false, for `return fail(...)`.
   bool fail(std::string message, ErrorKind kind = ErrorKind::kCorrupt);
+  bool fail(Error error);
   // "unexpected WHAT WHERE", where() given by the subclass.
   bool unexpected(const char* what);
   virtual std::string where() const { return "here"; }
@@ -57,9 +60,20 @@ class JsonHandler {
 Status parse_json(std::string_view text, JsonHandler* handler);
 
 // The value that `text` holds: `Json` is nlohmann::json, or nlohmann::ordered_json where the order of keys
-// matters. Of keys given twice the last one counts. Limit for more than kMaxJsonDepth levels, found before
-// they are built; Corrupt for what is no JSON. Errors carry no offset, for `text` is often a part of a file.
+// matters. Of keys given twice the last one counts. Limit for more than kMaxJsonDepth levels or
+// max_json_values() values, found before they are built; Corrupt for what is no JSON. Errors carry no offset,
+// for `text` is often a part of a file.
 template <class Json>
 Result<Json> parse_json_value(std::string_view text);
+
+// Takes an entry of an object; what it refuses ends the parsing with its error.
+using JsonEntryVisitor =
+    std::function<Status(const std::string& member, const std::string& name, nlohmann::json value)>;
+
+// The same of an object of which some members are objects with very many entries. The entries of the members
+// listed in `split` go to `visit` one by one, in the order of the text, and are not kept: these members come
+// back empty. So the tree never holds more than one of them, and the limit on values is for each.
+Result<nlohmann::json> parse_json_entries(std::string_view text, std::span<const std::string_view> split,
+                                          const JsonEntryVisitor& visit);
 
 }  // namespace llmcodec

@@ -15,9 +15,9 @@ namespace {
 // The length field and the header behind it; the field alone where that is more than is accepted or there.
 Result<std::vector<std::byte>> read_header_bytes(const ByteSource& bytes) {
   uint64_t length = 0;
-  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> field,
-                        read_range(bytes, 0, std::min<uint64_t>(sizeof(length), bytes.size())));
-  std::memcpy(&length, field.data(), field.size());
+  if (bytes.size() < sizeof(length)) return read_range(bytes, 0, bytes.size());
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> field, read_range(bytes, 0, sizeof(length)));
+  std::memcpy(&length, field.data(), sizeof(length));
   if (length > kMaxSafetensorsHeaderBytes || length + field.size() > bytes.size()) return field;
   return read_range(bytes, 0, field.size() + length);
 }

@@ -94,6 +94,7 @@ class HeaderHandler final : public JsonHandler {
     return true;
   }
   bool metadata_key(std::string& key) {
+    if (header_->metadata.size() == kMaxMetadataKeys) return fail("too many keys", ErrorKind::kLimit);
     if (!header_->metadata.emplace(key, "").second) return fail(fmt::format("key '{}' given twice", key));
     metadata_key_ = std::move(key);
     return true;

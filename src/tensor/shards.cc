@@ -45,6 +45,7 @@ class IndexHandler final : public JsonHandler {
   bool key(std::string& key) override {
     if (in_map_) {
       name_ = key;
+      if (weight_map_->size() == kMaxTensors) return fail("too many tensors", ErrorKind::kLimit);
       return weight_map_->emplace(key, "").second || fail("listed twice");
     }
     if (level_ == 1) expecting_map_ = key == "weight_map";

@@ -13,10 +13,11 @@ uint64_t TensorInfo::elements() const {
 }
 
 Result<size_t> TensorSource::find(std::string_view name) const {
-  const std::vector<TensorInfo>& list = tensors();
-  for (size_t i = 0; i < list.size(); ++i) {
-    if (list[i].name == name) return i;
-  }
+  std::call_once(indexed_, [&] {
+    const std::vector<TensorInfo>& list = tensors();
+    for (size_t i = 0; i < list.size(); ++i) index_.emplace(list[i].name, i);
+  });
+  if (const auto found = index_.find(name); found != index_.end()) return found->second;
   return error(ErrorKind::kInvalidArgument, "no tensor has this name").in_tensor(std::string(name));
 }
 

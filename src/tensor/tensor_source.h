@@ -6,9 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/byte_source.h"
@@ -50,10 +52,16 @@ class TensorSource {
   uint64_t byte_size(size_t index) const;
   // The first `bytes` bytes of a tensor in pieces as visit_pieces() makes them: it may be larger than the memory.
   Status visit(size_t index, uint64_t bytes, uint64_t unit, const PieceVisitor& visit) const;
-  // Position of the tensor called `name`, by a linear search; InvalidArgument if there is none.
+  // Position of the tensor called `name`; InvalidArgument if there is none.
   Result<size_t> find(std::string_view name) const;
   // Elements [first, first + out.size()) as float. Block types: `first` and the count must be whole blocks.
   Status read_f32(size_t index, uint64_t first, std::span<float> out) const;
+
+ private:
+  // Made by the first find(): commands that look up all tensors of a model would else take the square of their
+  // number.
+  mutable std::once_flag indexed_;
+  mutable std::unordered_map<std::string_view, size_t> index_;
 };
 
 class TensorSink {

@@ -68,11 +68,11 @@ struct Outcome {
 void run_one(const FuzzTarget& target, const std::string& input, const std::string& what, Outcome* outcome) {
   *fmt::format_to_n(at_work, sizeof at_work - 1, "\n{} ended in {}\n", target.name, what).out = '\0';
   ::alarm(kHangSeconds);
-  const uint64_t before = reset_peak_allocation();
+  const PeakMemory memory;
   const Stopwatch watch;
   const uint64_t declared = target.run(input);
   const double seconds = watch.seconds();
-  const uint64_t taken = peak_allocation() - before;
+  const uint64_t taken = memory.bytes();
   ::alarm(0);
   ++outcome->runs;
   outcome->most_seconds = std::max(outcome->most_seconds, seconds);

@@ -12,8 +12,14 @@ inline constexpr size_t kHardAllocationLimit = size_t{4} << 30;
 void reset_largest_allocation();
 size_t largest_allocation();  // since the reset, of any thread
 
-// Bytes that are held now, and the most that were held at once since.
-size_t reset_peak_allocation();
-size_t peak_allocation();
+// The most that was allocated at one time since this object was made, above what was then.
+class PeakMemory {
+ public:
+  PeakMemory();
+  size_t bytes() const;
+
+ private:
+  size_t before_;
+};
 
 }  // namespace llmcodec

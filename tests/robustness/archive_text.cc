@@ -133,8 +133,11 @@ std::string ArchiveText::with_part_checksums() const {
 }
 
 std::string ArchiveText::with_description_checksum() const {
+  return with_description(description.dump());
+}
+
+std::string ArchiveText::with_description(const std::string& text) const {
   ordered_json fixed = header;
-  const std::string text = description.dump();
   std::vector<std::byte> packed = pack(std::as_bytes(std::span(text)));
   packed.resize(align_up(packed.size(), 8));
   const size_t begin = description_begin();

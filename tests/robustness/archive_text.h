@@ -32,6 +32,8 @@ struct ArchiveText {
   std::string with_part_checksums() const;
   // The file, only the description's own checksum recomputed.
   std::string with_description_checksum() const;
+  // The same with another text of the description.
+  std::string with_description(const std::string& text) const;
 
  private:
   size_t description_begin() const;

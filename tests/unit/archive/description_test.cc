@@ -82,6 +82,18 @@ TEST(Description, deep_nesting_in_any_field_is_refused) {
   }
 }
 
+TEST(Description, a_tensor_described_twice_is_corrupt) {
+  for (const std::string name : {R"("t":)", R"("norm":)"}) {
+    std::string text = to_text(example());
+    const size_t begin = text.find(name);
+    const size_t end = text.find(name == R"("t":)" ? R"(,"writer")" : R"(,"format_version")") - 1;
+    std::string again(1, ',');
+    again.append(text, begin, end - begin);
+    text.insert(end, again);
+    expect_error(parse_description(text), ErrorKind::kCorrupt, "twice");
+  }
+}
+
 TEST(Description, a_shape_whose_product_overflows_or_differs_is_corrupt) {
   json root = json::parse(to_text(example()));
   root["tensors"]["t"]["matrix"] = {2, 3, 5};
@@ -155,12 +167,12 @@ TEST(Description, a_changed_or_missing_checksum_is_corrupt) {
   const auto packed_text = [](const std::string& content) { return pack(std::as_bytes(std::span(content))); };
   auto metadata = archive_metadata(text);
   EXPECT_TRUE(is_archive(metadata));
-  ASSERT_OK(unpack_description(metadata, packed_text(text)));
+  ASSERT_OK(unpack_description(metadata, packed_text(text), 0));
   std::string changed = text;
   changed[20] ^= 1;
-  expect_error(unpack_description(metadata, packed_text(changed)), ErrorKind::kCorrupt, "checksum");
+  expect_error(unpack_description(metadata, packed_text(changed), 0), ErrorKind::kCorrupt, "checksum");
   metadata.erase(kChecksumKey);
-  expect_error(unpack_description(metadata, packed_text(text)), ErrorKind::kCorrupt, kChecksumKey);
+  expect_error(unpack_description(metadata, packed_text(text), 0), ErrorKind::kCorrupt, kChecksumKey);
 }
 
 }  // namespace

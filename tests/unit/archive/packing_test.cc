@@ -2,6 +2,7 @@
 #include "archive/packing.h"
 
 #include "../tensor/tensor_test_files.h"
+#include "base/limits.h"
 
 namespace llmcodec {
 namespace {
@@ -20,6 +21,18 @@ TEST(Packing, damage_truncation_and_bombs_are_errors) {
   EXPECT_EQ(*unpacked, content);
   packed[0] ^= std::byte{1};
   expect_error(unpack(packed, content.size()), ErrorKind::kCorrupt, "zstd");
+}
+
+TEST(Packing, what_is_stored_lets_the_reader_unpack) {
+  EXPECT_EQ(stored_bytes(10, 40, 0), 16u);
+  EXPECT_EQ(stored_bytes(10, kUnpackedBytesOfAnyFile, 0), 16u);
+  for (const uint64_t content : {kUnpackedBytesOfAnyFile + 1, uint64_t{50'000'001}}) {
+    for (const uint64_t file : {uint64_t{0}, uint64_t{80}, uint64_t{500'000}, uint64_t{1} << 40}) {
+      const uint64_t stored = stored_bytes(100, content, file);
+      EXPECT_LE(content, max_unpacked_bytes(file + stored));
+      EXPECT_LE(stored, std::max<uint64_t>(104, content / kUnpackedBytesPerFileByte + 8));
+    }
+  }
 }
 
 }  // namespace

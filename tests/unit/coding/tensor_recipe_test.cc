@@ -2,6 +2,7 @@
 #include "coding/tensor_recipe.h"
 
 #include "../tensor/tensor_test_files.h"
+#include "base/limits.h"
 
 namespace llmcodec {
 namespace {
@@ -15,7 +16,9 @@ TensorRecord record_with(const char* stages) {
   record.rows = 96;
   record.cols = 64;
   for (const json& stage : json::parse(stages)) record.stages.push_back(stage);
-  record.parts["bitstream"] = {30, "00"};
+  uint64_t bytes = 0;
+  for (const json& segment : record.stages.back()["segments"]) bytes += segment.get<uint64_t>();
+  record.parts["bitstream"] = {bytes, "00"};
   return record;
 }
 
@@ -25,7 +28,7 @@ TensorRecord spatial() {
     {"stage": "affine", "step": 0.1, "zero": 512, "bit_depth": 10},
     {"stage": "layout", "kind": "spatial", "picture": [32, 64], "cuts": [3, 1]},
     {"stage": "codec", "name": "raw", "options": "raw", "codec_version": "1", "stream": "raw", "quality": 3.5,
-     "pictures": 2, "segments": [20, 10]}])");
+     "pictures": 2, "segments": [5120, 2560]}])");
 }
 
 TensorRecord spectral() {
@@ -81,11 +84,48 @@ TEST(Stages, unknown_ones_are_unsupported) {
 }
 
 TEST(Stages, segments_must_add_up_to_the_stream_and_the_pictures) {
-  for (const char* segments : {"[20, 11]", "[30]", "[20, 5, 5]", "[]", "[20, -10]", "[4294967296, 10]"}) {
+  for (const char* segments :
+       {"[5120, 2561]", "[7680]", "[5120, 2560, 0]", "[]", "[5120, -2560]", "[4294967296, 2560]"}) {
     TensorRecord record = spatial();
     record.stages[3]["segments"] = json::parse(segments);
     EXPECT_FALSE(recipe_from_record(record).is_ok()) << segments;
   }
+}
+
+TEST(Stages, a_segment_shorter_than_its_codec_can_make_is_corrupt) {
+  TensorRecord raw = spatial();  // pictures of 32 x 64 samples of 10 bits
+  raw.stages[3]["segments"] = {5119u, 2561u};
+  expect_error(recipe_from_record(raw), ErrorKind::kCorrupt,
+               "segment 0 has 5119 bytes, its 2 pictures take 5120");
+
+  static constexpr uint64_t kSide = 1 << 14;  // one picture of a compressed format
+  const auto large = [](uint64_t bytes) {
+    TensorRecord record = spatial();
+    record.shape = {kSide, kSide / 2};
+    record.rows = kSide;
+    record.cols = kSide / 2;
+    record.stages[2].update({{"picture", {kSide, kSide / 2}}, {"cuts", {1u, 1u}}});
+    record.stages[3].update({{"stream", "hevc"}, {"segments", {bytes}}});
+    record.parts["bitstream"].bytes = bytes;
+    return record;
+  };
+  constexpr uint64_t kLeast = kSide * kSide / 2 / kMaxSamplesPerStreamByte;
+  ASSERT_OK(recipe_from_record(large(kLeast)));
+  expect_error(recipe_from_record(large(kLeast - 1)), ErrorKind::kCorrupt, "at least");
+}
+
+// Padding counts: it is decoded as well. Here every picture has one weight in 2^26 samples.
+TEST(Stages, pictures_that_are_mostly_padding_take_bytes_too) {
+  TensorRecord record = spatial();
+  constexpr uint64_t kPictures = 1 << 20;
+  record.shape = {kPictures, 1};
+  record.rows = kPictures;
+  record.cols = 1;
+  record.stages[0] = {{"stage", "scales"}, {"kind", "tensor"}, {"scale", {1.0}}};
+  record.stages[2].update({{"picture", {1u, 1u << 26}}, {"cuts", {kPictures, 1u}}});
+  record.stages[3].update({{"stream", "hevc"}, {"pictures", kPictures}, {"segments", {kPictures}}});
+  record.parts["bitstream"].bytes = kPictures;
+  expect_error(recipe_from_record(record), ErrorKind::kCorrupt, "at least");
 }
 
 TEST(Stages, pictures_must_cover_the_matrix_and_none_lie_outside) {

@@ -4,19 +4,31 @@
 
 #include "../tensor/tensor_test_files.h"
 #include "archive/archive_writer.h"
+#include "archive/packing.h"
+#include "base/limits.h"
 
 namespace llmcodec {
 namespace {
 
-// An archive of one raw tensor of rows x cols weights, with next to no bytes of stream.
-Result<std::unique_ptr<ArchiveReader>> hollow_archive(const std::string& path, uint64_t rows, uint64_t cols,
-                                                      uint32_t width, uint64_t cuts) {
+struct Hollow {
+  uint64_t rows, cols;
+  uint32_t width;  // of a picture, which has all columns
+  uint64_t cuts;
+  const char* format;  // of the stream
+  size_t bytes;        // of the stream, zeros in one segment
+  uint64_t outliers = 0;
+};
+
+// An archive of one tensor that has nothing but zeros in all parts.
+Result<std::unique_ptr<ArchiveReader>> hollow_archive(const std::string& path, const Hollow& hollow) {
+  const auto& [rows, cols, width, cuts, format, bytes, outliers] = hollow;
   TensorRecord record;
   record.dtype = "F32";
   record.shape = {rows, cols};
   record.rows = rows;
   record.cols = cols;
   record.samples = {""};
+  record.outliers = outliers;
   record.stages = {
       {{"stage", "scales"}, {"kind", "tensor"}, {"scale", {1.0}}},
       {{"stage", "affine"}, {"step", 0.5}, {"zero", 128}, {"bit_depth", 8}},
@@ -25,16 +37,21 @@ Result<std::unique_ptr<ArchiveReader>> hollow_archive(const std::string& path, u
        {"name", "raw"},
        {"options", "raw"},
        {"codec_version", ""},
-       {"stream", "raw"},
+       {"stream", format},
        {"quality", 0},
        {"pictures", cuts},
-       {"segments", {8}}}};
+       {"segments", {bytes}}}};
   LLMC_ASSIGN_OR_RETURN(ArchiveWriter writer,
                         ArchiveWriter::open({{{path, 4096}}, "", path + ".journal", "key", false}));
   LLMC_RETURN_IF_ERROR(writer.begin_tensor("w", 0));
   LLMC_RETURN_IF_ERROR(writer.begin_part("bitstream"));
-  LLMC_RETURN_IF_ERROR(writer.append(as_bytes("8 bytes.")));
+  LLMC_RETURN_IF_ERROR(writer.append(std::vector<std::byte>(bytes)));
   LLMC_RETURN_IF_ERROR(writer.end_part());
+  if (outliers > 0) {
+    LLMC_RETURN_IF_ERROR(writer.begin_part("outliers"));
+    LLMC_RETURN_IF_ERROR(writer.append(pack(std::vector<std::byte>(outliers * 8))));
+    LLMC_RETURN_IF_ERROR(writer.end_part());
+  }
   LLMC_RETURN_IF_ERROR(writer.end_tensor(record));
   LLMC_RETURN_IF_ERROR(writer.finish({}));
   return ArchiveReader::open(path);
@@ -42,7 +59,9 @@ Result<std::unique_ptr<ArchiveReader>> hollow_archive(const std::string& path, u
 
 TEST(TensorDecoder, blocks_beyond_all_memory_are_refused_before_they_are_taken) {
   TempFolder folder;
-  const auto archive = hollow_archive(folder.file("a.safetensors"), 1 << 20, 1 << 16, 1 << 11, 1 << 9);
+  const auto archive = hollow_archive(
+      folder.file("a.safetensors"),
+      {1 << 20, 1 << 16, 1 << 11, 1 << 9, "h266", (size_t{1} << 36) / kMaxSamplesPerStreamByte});
   ASSERT_OK(archive);
   CodecSet codecs({});
   expect_error(TensorDecoder::open(**archive, "w", codecs, true), ErrorKind::kLimit, "at most");
@@ -50,12 +69,21 @@ TEST(TensorDecoder, blocks_beyond_all_memory_are_refused_before_they_are_taken) 
 
 TEST(TensorDecoder, a_stream_that_is_too_short_is_corrupt) {
   TempFolder folder;
-  const auto archive = hollow_archive(folder.file("a.safetensors"), 64, 64, 64, 1);
+  const auto archive = hollow_archive(folder.file("a.safetensors"), {64, 64, 64, 1, "raw", 64 * 64 - 1});
   ASSERT_OK(archive);
   CodecSet codecs({});
-  const auto tensor = TensorDecoder::open(**archive, "w", codecs, true);
-  ASSERT_OK(tensor);
-  expect_error(tensor->decode_samples(tensor->blocks()[0]), ErrorKind::kCorrupt, "");
+  expect_error(TensorDecoder::open(**archive, "w", codecs, true), ErrorKind::kCorrupt, "4096 at least");
+}
+
+TEST(TensorDecoder, outliers_that_unpack_to_far_more_than_the_file_are_refused) {
+  TempFolder folder;
+  constexpr uint64_t kSide = 1 << 14;
+  const auto archive =
+      hollow_archive(folder.file("a.safetensors"),
+                     {kSide, kSide, kSide / 2, 2, "h266", kSide * kSide / kMaxSamplesPerStreamByte, 1 << 24});
+  ASSERT_OK(archive);
+  CodecSet codecs({});
+  expect_error(TensorDecoder::open(**archive, "w", codecs, true), ErrorKind::kLimit, "unpacks to 134217728");
 }
 
 }  // namespace

@@ -154,9 +154,10 @@ const BadHeader kBadHeaders[] = {
     {"big_endian", gguf({}, {}, 0x03000000), ErrorKind::kUnsupported, "big-endian"},
     {"too_many_tensors", "GGUF" + u32(3) + u64(kMaxTensors + 1) + u64(0), ErrorKind::kLimit,
      "1000001 tensors"},
-    {"more_keys_than_bytes", "GGUF" + u32(3) + u64(0) + u64(UINT64_MAX), ErrorKind::kCorrupt,
-     "ends too early"},
-    {"key_too_long", gguf({u64(UINT64_MAX)}, {}), ErrorKind::kLimit, "18446744073709551615"},
+    {"more_keys_than_bytes", "GGUF" + u32(3) + u64(0) + u64(2), ErrorKind::kCorrupt, "ends too early"},
+    {"too_many_keys", "GGUF" + u32(3) + u64(0) + u64(UINT64_MAX), ErrorKind::kLimit, "65536"},
+    {"key_too_long", gguf({u64(UINT64_MAX) + std::string(5, '\0')}, {}), ErrorKind::kLimit,
+     "18446744073709551615"},
     {"string_beyond_the_end", gguf({text("k") + u32(8) + u64(UINT64_MAX)}, {}), ErrorKind::kCorrupt,
      "ends too early"},
     {"key_twice", gguf({uint32_key("k", 1), uint32_key("k", 2)}, {}), ErrorKind::kCorrupt,
@@ -425,6 +426,35 @@ TEST(GgufTypes, numbers_lead_to_dtypes_and_back) {
   EXPECT_EQ(dtype_from_ggml_type(8).value(), Dtype::kQ8_0);
   EXPECT_EQ(dtype_from_ggml_type(30).value(), Dtype::kBF16);
   EXPECT_EQ(ggml_type_from_dtype(Dtype::kF8E4M3), std::nullopt);
+}
+
+// However large, a count is known to be too large before its first entry is read.
+TEST(Gguf, counts_beyond_the_bytes_that_are_there) {
+  const std::string list = text("list") + u32(9);
+  const uint64_t huge = uint64_t{1} << 60;
+  expect_error(parse(gguf({list + u32(8) + u64(huge)}, {})), ErrorKind::kCorrupt, "too early");
+  expect_error(parse(gguf({list + u32(0) + u64(huge)}, {})), ErrorKind::kCorrupt, "too early");
+  expect_error(parse(gguf({list + u32(8) + u64(3) + text("") + text("")}, {})), ErrorKind::kCorrupt,
+               "too early");
+  const auto counts = [](uint64_t tensors, uint64_t keys) {
+    return "GGUF" + u32(3) + u64(tensors) + u64(keys);
+  };
+  expect_error(parse(counts(huge, 0)), ErrorKind::kLimit, "tensors");
+  expect_error(parse(counts(0, huge)), ErrorKind::kLimit, "keys");
+  expect_error(parse(counts(1000, 1000) + std::string(1000, '\0')), ErrorKind::kCorrupt,
+               "offset 24: the header");
+  // A file is not read to its end in search of them.
+  uint64_t furthest = 0;
+  const std::string start = gguf({list + u32(8) + u64(huge)}, {});
+  const auto file =
+      function_byte_source(uint64_t{1} << 32, "f", [&](uint64_t from, std::span<std::byte> out) {
+        furthest = std::max(furthest, from + out.size());
+        std::ranges::fill(out, std::byte{0});
+        if (from == 0) std::memcpy(out.data(), start.data(), std::min(out.size(), start.size()));
+        return Status::ok();
+      });
+  expect_error(GgufHeader::read(*file), ErrorKind::kCorrupt, "too early");
+  EXPECT_LE(furthest, 1u << 20);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tensor/json_text.h"
 
+#include <fmt/format.h>
+
 #include "base/limits.h"
 #include "tensor_test_files.h"
 
@@ -47,6 +49,76 @@ TEST(JsonText, nesting_ends_at_the_limit) {
 TEST(JsonText, broken_texts_are_corrupt) {
   for (const char* text : {"", "{", "[1,]", "{\"a\"}", "1 2", "nul", "\"\x80\"", "1e999", "[}"})
     expect_error(parse_json_value<json>(text), ErrorKind::kCorrupt, "not valid JSON");
+}
+
+TEST(JsonValue, the_number_of_values_is_bounded_by_the_text) {
+  for (const std::string value : {"0,", "[],", "{},", "\"\","}) {
+    std::string text = "[";
+    for (size_t i = 0; i < 400'000; ++i) text += value;
+    text.back() = ']';
+    const bool fits = 400'001 <= max_json_values(text.size());
+    const auto parsed = parse_json_value<json>(text);
+    EXPECT_EQ(parsed.is_ok(), fits) << value;
+    if (!fits) expect_error(parsed, ErrorKind::kLimit, "values");
+  }
+  std::string roomy = "[";  // as plans have it
+  for (size_t i = 0; i < 400'000; ++i) roomy += "1234567,";
+  roomy.back() = ']';
+  ASSERT_OK(parse_json_value<json>(roomy));
+}
+
+constexpr std::string_view kSplit[] = {"many", "more"};
+
+TEST(JsonEntries, come_one_by_one_and_are_not_kept) {
+  std::vector<std::string> seen;
+  const auto root = parse_json_entries(
+      R"({"a":{"many":{"x":1}},"many":{"x":[1,{"y":2}],"":{},"z":null},"more":{},"b":[3]})", kSplit,
+      [&](const std::string& member, const std::string& name, const json& value) {
+        seen.push_back(member + "/" + name + "=" + value.dump());
+        return Status::ok();
+      });
+  ASSERT_OK(root);
+  EXPECT_EQ(*root, json::parse(R"({"a":{"many":{"x":1}},"many":{},"more":{},"b":[3]})"));
+  EXPECT_EQ(seen, (std::vector<std::string>{R"(many/x=[1,{"y":2}])", "many/={}", "many/z=null"}));
+}
+
+TEST(JsonEntries, members_that_are_no_objects_are_kept) {
+  const auto fail = [](const std::string&, const std::string&, const json&) {
+    return Status(Error{ErrorKind::kInternal, "called", {}, {}, {}});
+  };
+  for (const char* text : {R"({"many":[{"x":1}],"more":7})", R"([{"many":{"x":1}}])", "3"}) {
+    const auto root = parse_json_entries(text, kSplit, fail);
+    ASSERT_OK(root);
+    EXPECT_EQ(*root, json::parse(text));
+  }
+}
+
+TEST(JsonEntries, the_limit_on_values_is_for_each) {
+  std::string entry = "[";
+  for (size_t i = 0; i < 60'000; ++i) entry += "0,";
+  entry.back() = ']';
+  std::string text = R"({"many":{"a":)" + entry;
+  size_t count = 1;
+  while (count * 60'001 <= max_json_values(text.size() + 1))
+    text += fmt::format(R"(,"{}":{})", count++, entry);
+  text += "}}";
+  size_t entries = 0;
+  ASSERT_OK(parse_json_entries(text, kSplit, [&](const std::string&, const std::string&, const json&) {
+    ++entries;
+    return Status::ok();
+  }));
+  EXPECT_EQ(entries, count);
+}
+
+TEST(JsonEntries, what_is_refused_ends_the_parsing) {
+  int calls = 0;
+  expect_error(parse_json_entries(R"({"many":{"x":1,"y":2}})", kSplit,
+                                  [&](const std::string&, const std::string&, const json&) {
+                                    ++calls;
+                                    return Status(Error{ErrorKind::kUnsupported, "not this", {}, {}, {}});
+                                  }),
+               ErrorKind::kUnsupported, "not this");
+  EXPECT_EQ(calls, 1);
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 
 #include <numeric>
 
+#include <fmt/format.h>
+
 #include "base/limits.h"
 #include "tensor_test_files.h"
 
@@ -182,6 +184,11 @@ TEST(Safetensors, errors_carry_offset_tensor_and_file) {
   expect_error(SafetensorsFile::open(folder.file("absent")), ErrorKind::kIo, "absent");
 }
 
+// Under UBSan: an empty file has no bytes that could be copied.
+TEST(Safetensors, an_empty_file_is_corrupt) {
+  expect_error(SafetensorsFile::open(memory_byte_source({}, "nothing")), ErrorKind::kCorrupt, "nothing");
+}
+
 TEST(Safetensors, opens_from_memory_as_from_a_file) {
   const std::string whole = read_bytes(test_data("tiny.safetensors"));
   const auto file = SafetensorsFile::open(test_data("tiny.safetensors"));
@@ -345,6 +352,42 @@ TEST(Safetensors, no_tensors_at_all) {
   const auto opened = SafetensorsFile::open(folder.file("e.safetensors"));
   ASSERT_OK(opened);
   EXPECT_TRUE((*opened)->tensors().empty());
+}
+
+TEST(Safetensors, too_many_metadata_keys) {
+  const auto with = [](uint64_t keys) {
+    std::string json = "{\"__metadata__\":{";
+    for (uint64_t i = 0; i < keys; ++i) json += fmt::format("{}\"{}\":\"\"", i > 0 ? "," : "", i);
+    return parse_json(json + "}}", 0);
+  };
+  ASSERT_OK(with(kMaxMetadataKeys));
+  expect_error(with(kMaxMetadataKeys + 1), ErrorKind::kLimit, "too many keys");
+}
+
+// Counts how often it is asked for its list: once by every search through it.
+class CountingSource final : public TensorSource {
+ public:
+  explicit CountingSource(std::vector<TensorInfo> tensors) : tensors_(std::move(tensors)) {}
+  const std::vector<TensorInfo>& tensors() const override {
+    ++asked;
+    return tensors_;
+  }
+  Status read(size_t, uint64_t, std::span<std::byte>) const override { return Status::ok(); }
+  const std::string& file(size_t) const override { return tensors_[0].name; }
+  uint64_t offset(size_t) const override { return 0; }
+  mutable int asked = 0;
+
+ private:
+  std::vector<TensorInfo> tensors_;
+};
+
+TEST(TensorSource, finds_all_tensors_with_one_pass_over_the_list) {
+  std::vector<TensorInfo> tensors;
+  for (int i = 0; i < 1000; ++i) tensors.push_back({std::to_string(i), Dtype::kF32, {1}});
+  const CountingSource source(tensors);
+  for (size_t i = 0; i < tensors.size(); ++i) ASSERT_EQ(source.find(tensors[i].name).value(), i);
+  expect_error(source.find("absent"), ErrorKind::kInvalidArgument, "no tensor");
+  EXPECT_EQ(source.asked, 1);
 }
 
 }  // namespace
