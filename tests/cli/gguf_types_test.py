@@ -17,6 +17,7 @@ from make_golden import OTHER_TYPES, SCALES_AT, set_iq1_m_scale  # noqa: E402
 # (number, weights and bytes of a block) by name. Q2_0 is newer than the package.
 TYPES = {kind.name: (kind.value, *gguf.GGML_QUANT_SIZES[kind]) for kind in gguf.GGMLQuantizationType} | {"Q2_0": (42, 64, 18)}
 BLOCK_TYPES = [*SCALES_AT, *OTHER_TYPES]
+NAMES = {kind: f"blk.{i}.ffn_up.weight" for i, kind in enumerate(BLOCK_TYPES)}  # of matrices, which are coded
 ROWS, COLUMNS = 48, 512
 
 
@@ -67,7 +68,7 @@ class GgufTypes(CliTest):
         rng = np.random.default_rng(20)
         cls.blocks = {kind: random_blocks(rng, kind) for kind in BLOCK_TYPES}
         cls.source = cls.folder / "types.gguf"
-        write_gguf(cls.source, {kind: (kind, (ROWS, COLUMNS), blocks.tobytes()) for kind, blocks in cls.blocks.items()}, 15)
+        write_gguf(cls.source, {NAMES[kind]: (kind, (ROWS, COLUMNS), blocks.tobytes()) for kind, blocks in cls.blocks.items()}, 15)
 
     def setUp(self):
         self.out = self.path("out")
@@ -77,7 +78,8 @@ class GgufTypes(CliTest):
         archive, restored = self.path("values.archive"), self.path("values.safetensors")
         self.ok("compress", self.source, "-o", archive, "--keep", ".")
         self.ok("decompress", archive, "-o", restored, "--format", "safetensors")
-        return arrays(restored)
+        tensors = arrays(restored)
+        return {kind: tensors[name] for kind, name in NAMES.items()}
 
     def test_kept_blocks_come_back(self):
         archive, restored = self.path("kept.archive"), self.path("kept.gguf")
@@ -87,7 +89,6 @@ class GgufTypes(CliTest):
             self.ok("decompress", archive, "-o", restored, *options)
             self.assertEqual(restored.read_bytes(), self.source.read_bytes())
         values = self.values()
-        self.assertEqual(set(values), set(BLOCK_TYPES))
         for kind, (dtype, restored_values) in values.items():
             self.assertEqual(dtype, "F32")
             if kind not in ("Q1_0", "Q2_0"):  # the package cannot decode these; unit tests compare them with ggml
@@ -107,16 +108,17 @@ class GgufTypes(CliTest):
     def test_a_code_is_as_good_as_that_of_the_f32_twin(self):
         values = self.values()
         twin = self.path("twin.gguf")
-        write_gguf(twin, {kind: ("F32", (ROWS, COLUMNS), values[kind][1].tobytes()) for kind in BLOCK_TYPES}, 0)
+        write_gguf(twin, {NAMES[kind]: ("F32", (ROWS, COLUMNS), values[kind][1].tobytes()) for kind in BLOCK_TYPES}, 0)
         snr = {}
         for source, dtype in ((self.source, "F16"), (twin, "F32")):
             archive, restored = self.path(source.stem + ".coded"), self.path(source.stem + ".coded.gguf")
-            self.ok("compress", source, "-o", archive, "--bpw", "3")
+            self.ok("compress", source, "-o", archive, "--step", "0.5")
             self.ok("decompress", archive, "-o", restored)
             self.assertEqual(file_type(restored), {"F16": 1, "F32": 0}[dtype])
-            for tensor in GGUFReader(restored).tensors:
-                self.assertEqual(tensor.tensor_type.name, dtype)
-                snr[dtype, tensor.name] = snr_db(values[tensor.name][1], tensor.data)
+            tensors = {tensor.name: tensor for tensor in GGUFReader(restored).tensors}
+            for kind, name in NAMES.items():
+                self.assertEqual(tensors[name].tensor_type.name, dtype)
+                snr[dtype, kind] = snr_db(values[kind][1], tensors[name].data)
         for kind in BLOCK_TYPES:
             self.assertGreater(snr["F32", kind], 5)
             self.assertAlmostEqual(snr["F16", kind], snr["F32", kind], delta=0.1, msg=kind)
@@ -133,11 +135,12 @@ class GgufTypes(CliTest):
 
     def test_types_that_cannot_be_read(self):
         data = self.source.read_bytes()
-        at = data.index(b"Q4_0") + 4 + 4 + 16  # the name, the dimensions, then the type
+        name = NAMES["Q4_0"]
+        at = data.index(name.encode()) + len(name) + 4 + 16  # the name, the dimensions, then the type
         for number, cause in ((9, "Q8_1"), (36, "I2_S of bitnet.cpp"), (99, "newer than this program")):
             bad = self.path(f"type{number}.gguf")
             bad.write_bytes(data[:at] + struct.pack("<I", number) + data[at + 4:])
-            self.fails("unsupported", "compress", bad, "-o", self.out, "--keep", ".", naming=("'Q4_0'", f"type {number}", cause))
+            self.fails("unsupported", "compress", bad, "-o", self.out, "--keep", ".", naming=(name, f"type {number}", cause))
 
     def test_what_was_kept_in_f32_stays_so(self):
         # llama.cpp, for one, ends when the state of a Mamba (ssm_a) is not F32.
@@ -146,7 +149,7 @@ class GgufTypes(CliTest):
         shapes = {"blk.0.ssm_in.weight": ("F16", (128, 64)), "blk.0.ssm_a": ("F32", (512, 16)), "blk.0.attn_norm.weight": ("F32", (64,))}
         write_gguf(source, {name: (kind, shape, rng.standard_normal(shape).astype({"F16": "f2", "F32": "f4"}[kind]).tobytes())
                             for name, (kind, shape) in shapes.items()}, 1)
-        self.ok("compress", source, "-o", archive, "--codec", "raw", "--keep", "ssm_a")
+        self.ok("compress", source, "-o", archive, "--codec", "raw")
         for dtype in ("f16", "bf16", "q8_0"):
             self.ok("decompress", archive, "-o", restored, "--dtype", dtype)
             self.assertEqual([t.tensor_type.name for t in GGUFReader(restored).tensors], [dtype.upper(), "F32", "F32"])

@@ -2,6 +2,7 @@
 // Weights of a dtype into floats, block types of GGUF above all: the first byte chooses the dtype, the rest is its
 // elements. What comes out and is finite can be quantised to Q8_0, and that read again.
 #include <cmath>
+#include <vector>
 
 #include "fuzz_target.h"
 #include "tensor/dtype.h"
@@ -9,9 +10,17 @@
 namespace llmcodec {
 namespace {
 
-constexpr Dtype kDtypes[] = {Dtype::kQ4_0, Dtype::kQ4_1, Dtype::kQ5_0,   Dtype::kQ5_1,  Dtype::kQ8_0,
-                             Dtype::kQ4_K, Dtype::kQ5_K, Dtype::kQ6_K,   Dtype::kF16,   Dtype::kBF16,
-                             Dtype::kF32,  Dtype::kF64,  Dtype::kF8E4M3, Dtype::kF8E5M2};
+const std::vector<Dtype>& dtypes() {
+  static const std::vector<Dtype> kFloating = [] {
+    std::vector<Dtype> floating;
+    for (int i = 0; i < kDtypeCount; ++i) {
+      if (dtype_info(static_cast<Dtype>(i)).floating) floating.push_back(static_cast<Dtype>(i));
+    }
+    return floating;
+  }();
+  return kFloating;
+}
+
 constexpr size_t kLargest = 4096;  // elements
 
 void quantise(std::vector<float> values) {
@@ -26,7 +35,7 @@ void quantise(std::vector<float> values) {
 
 uint64_t run(std::string_view input) {
   if (input.empty()) return 0;
-  const Dtype dtype = kDtypes[static_cast<uint8_t>(input[0]) % std::size(kDtypes)];
+  const Dtype dtype = dtypes()[static_cast<uint8_t>(input[0]) % dtypes().size()];
   size_t count = 0;
   for (size_t more = 256; more <= kLargest && *dtype_bytes(dtype, more) <= input.size() - 1; more += 256)
     count = more;
@@ -39,8 +48,8 @@ uint64_t run(std::string_view input) {
 
 std::vector<std::string> seeds() {
   std::vector<std::string> seeds;
-  for (size_t i = 0; i < std::size(kDtypes); ++i) {
-    std::string seed(1 + *dtype_bytes(kDtypes[i], 256), '\0');
+  for (size_t i = 0; i < dtypes().size(); ++i) {
+    std::string seed(1 + *dtype_bytes(dtypes()[i], 256), '\0');
     for (size_t k = 1; k < seed.size(); ++k) seed[k] = static_cast<char>(k * 37 % 251);
     seed[0] = static_cast<char>(i);
     seeds.push_back(std::move(seed));
