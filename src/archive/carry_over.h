@@ -3,20 +3,25 @@
 // quantization_config put into config.json and taken out again.
 #pragma once
 
+#include "archive/archive_reader.h"
 #include "archive/archive_writer.h"
 #include "llmcodec/status.h"
+#include "tensor/model_folder.h"
 #include "tensor/model_source.h"
 
 namespace llmcodec {
 
-// Makes the output folder where one is needed. InvalidArgument when the output is the model's folder, when
-// check_output_file() refuses a file that will be written (`inputs`: what must not be replaced), and when a
-// folder is needed where there is a file.
-Status prepare_output(const Model& model, const std::vector<std::string>& inputs, const std::string& output,
-                      const ArchiveLayout& layout);
-// From the model's folder to the archive's; nothing for other kinds of model.
-Status carry_over_to_archive(const Model& model, const std::string& output);
+// InvalidArgument when the output is the model's folder, when check_output_file() refuses a file that will be written
+// (`inputs`: what must not be replaced), and when a folder is needed where there is a file.
+Status check_output(const Model& model, const std::vector<std::string>& inputs, const std::string& output,
+                    const ArchiveLayout& layout);
+// What an output must not replace: the archive's files and, in a folder of a model, those that stand beside them.
+// `input`: as the archive was named.
+std::vector<std::string> files_of(const ArchiveReader& archive, const std::string& input);
+
+// From the model's folder to the archive's, whose commit() they wait for; nothing for other kinds of model.
+Status carry_over_to_archive(const Model& model, ModelFolder& output);
 // From the archive's folder to the restored one: everything but weights.
-Status carry_over_from_archive(const std::string& archive_folder, const std::string& output);
+Status carry_over_from_archive(const std::string& archive_folder, ModelFolder& output);
 
 }  // namespace llmcodec

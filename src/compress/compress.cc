@@ -91,15 +91,21 @@ Status write_archive(CompressState& state, const std::vector<TensorSettings>& se
 
 Result<CompressReport> encode(CompressState& state, const std::vector<TensorSettings>& settings) {
   LLMC_ASSIGN_OR_RETURN(ArchivePlan plan, plan_archive(state.content(), settings));
-  LLMC_RETURN_IF_ERROR(prepare_output(state.model, inputs_of(state), state.options.output, plan.layout));
+  LLMC_RETURN_IF_ERROR(check_output(state.model, inputs_of(state), state.options.output, plan.layout));
   const bool resumable = !state.model.weight_files.empty();
   plan.layout.restart = state.options.restart || !resumable;
   plan.layout.key = resume_key(state, settings);
   LLMC_ASSIGN_OR_RETURN(ArchiveWriter writer, ArchiveWriter::open(plan.layout));
+  const bool resumed = writer.is_resumed();
+  if (!writer.dropped().empty())
+    state.notes.push_back("some of an interrupted run is coded again: " + writer.dropped());
   TensorWriter tensors(*state.model.source, plan.shard_of, writer);
-  const bool resumed = !writer.memos().empty();
   const Stopwatch watch;
   Status status = write_archive(state, settings, plan, writer, tensors);
+  const double encode_seconds = watch.seconds();
+  if (status.is_ok() && !plan.layout.folder.empty())
+    status = carry_over_to_archive(state.model, writer.folder());
+  if (status.is_ok()) status = writer.finish(state.description);
   if (!status.is_ok()) {
     // A run that was interrupted is gone on with, if its source is there the next time; one that failed
     // otherwise begins anew.
@@ -109,9 +115,6 @@ Result<CompressReport> encode(CompressState& state, const std::vector<TensorSett
       writer.abandon();
     return std::move(status).error();
   }
-  const double encode_seconds = watch.seconds();
-  LLMC_RETURN_IF_ERROR(carry_over_to_archive(state.model, state.options.output));
-  LLMC_RETURN_IF_ERROR(writer.finish(state.description));
   const std::string archive =
       plan.layout.index_path.empty() ? plan.layout.shards[0].path : plan.layout.index_path;
   LLMC_ASSIGN_OR_RETURN(CompressReport report, report_archive(state, archive, tensors.measured()));

@@ -66,10 +66,10 @@ class Decompression {
     const Stopwatch decoding;
     LLMC_RETURN_IF_ERROR(write_tensors());
     report_.decode_seconds = decoding.seconds();
-    LLMC_RETURN_IF_ERROR(sink_->finish());
     std::error_code code;
     if (folder_ && fs::is_directory(options_.input, code))
-      LLMC_RETURN_IF_ERROR(carry_over_from_archive(options_.input, options_.output));
+      LLMC_RETURN_IF_ERROR(carry_over_from_archive(options_.input, *output_folder_));
+    LLMC_RETURN_IF_ERROR(sink_->finish());
     report_.wall_seconds = wall.seconds();
     return report_;
   }
@@ -171,7 +171,7 @@ class Decompression {
       report_.bytes += *dtype_bytes(tensor.info.dtype, tensor.info.elements());
     }
     if (folder_) return create_folder_sink(infos);
-    LLMC_RETURN_IF_ERROR(check_output_file(options_.output, archive_->all_files()));
+    LLMC_RETURN_IF_ERROR(check_output_file(options_.output, files_of(*archive_, options_.input)));
     if (format_ == "gguf") {
       LLMC_ASSIGN_OR_RETURN(sink_, create_gguf(options_.output, *header_, infos));
     } else {
@@ -182,20 +182,15 @@ class Decompression {
 
   Status create_folder_sink(const std::vector<TensorInfo>& infos) {
     LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards, plan_shards(infos, options_.shard_bytes));
+    const std::vector<std::string> inputs = files_of(*archive_, options_.input);
     std::vector<std::string> names = {kIndexFileName};
     for (const Shard& shard : shards) names.push_back(shard.file_name);
     for (const std::string& name : names)
-      LLMC_RETURN_IF_ERROR(
-          check_output_file((fs::path(options_.output) / name).string(), archive_->all_files()));
-    std::error_code code;
-    fs::create_directories(options_.output, code);
-    if (code)
-      return error(ErrorKind::kIo, "cannot create the folder: {}", code.message()).in_file(options_.output);
-    // Every file appears whole, but files of two runs would make no model.
-    LLMC_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(options_.output));
-    folder_lock_.emplace(std::move(lock));
+      LLMC_RETURN_IF_ERROR(check_output_file((fs::path(options_.output) / name).string(), inputs));
+    LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(options_.output));
+    output_folder_.emplace(std::move(folder));
     LLMC_ASSIGN_OR_RETURN(
-        sink_, create_sharded_safetensors(options_.output, infos, metadata(), options_.shard_bytes));
+        sink_, create_sharded_safetensors(*output_folder_, infos, metadata(), options_.shard_bytes));
     return Status::ok();
   }
 
@@ -275,8 +270,8 @@ class Decompression {
   std::optional<Dtype> dtype_;
   std::optional<GgufHeader> header_;
   std::vector<Restored> tensors_;
-  size_t next_ = 0;  // to be written
-  std::optional<FolderLock> folder_lock_;
+  size_t next_ = 0;                           // to be written
+  std::optional<ModelFolder> output_folder_;  // before the sink, which uses it
   std::unique_ptr<TensorSink> sink_;
   DecompressReport report_;
 };
