@@ -79,7 +79,7 @@ Status check_output(const Model& model, const std::vector<std::string>& inputs, 
   return Status::ok();
 }
 
-std::vector<std::string> files_of(const ArchiveReader& archive, const std::string& input) {
+Result<std::vector<std::string>> files_of(const ArchiveReader& archive, const std::string& input) {
   std::vector<std::string> files = archive.all_files();
   std::error_code code;
   fs::path folder = input;
@@ -88,7 +88,8 @@ std::vector<std::string> files_of(const ArchiveReader& archive, const std::strin
     folder = folder.has_parent_path() ? folder.parent_path() : ".";
   }
   const auto model = open_model(folder.string());
-  if (!model.is_ok()) return files;  // what was opened as an archive is all there is
+  if (!model.is_ok() && model.error().kind == ErrorKind::kIo) return model.error();
+  if (!model.is_ok()) return files;  // no folder of a model: what was opened as an archive is all there is
   for (std::string& file : model->all_files()) files.push_back(std::move(file));
   return files;
 }

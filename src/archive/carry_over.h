@@ -16,8 +16,8 @@ namespace llmcodec {
 Status check_output(const Model& model, const std::vector<std::string>& inputs, const std::string& output,
                     const ArchiveLayout& layout);
 // What an output must not replace: the archive's files and, in a folder of a model, those that stand beside them.
-// `input`: as the archive was named.
-std::vector<std::string> files_of(const ArchiveReader& archive, const std::string& input);
+// `input`: as the archive was named. Io when the folder cannot be looked at.
+Result<std::vector<std::string>> files_of(const ArchiveReader& archive, const std::string& input);
 
 // From the model's folder to the archive's, whose commit() they wait for; nothing for other kinds of model.
 Status carry_over_to_archive(const Model& model, ModelFolder& output);

@@ -171,7 +171,8 @@ class Decompression {
       report_.bytes += *dtype_bytes(tensor.info.dtype, tensor.info.elements());
     }
     if (folder_) return create_folder_sink(infos);
-    LLMC_RETURN_IF_ERROR(check_output_file(options_.output, files_of(*archive_, options_.input)));
+    LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> inputs, files_of(*archive_, options_.input));
+    LLMC_RETURN_IF_ERROR(check_output_file(options_.output, inputs));
     if (format_ == "gguf") {
       LLMC_ASSIGN_OR_RETURN(sink_, create_gguf(options_.output, *header_, infos));
     } else {
@@ -182,7 +183,7 @@ class Decompression {
 
   Status create_folder_sink(const std::vector<TensorInfo>& infos) {
     LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards, plan_shards(infos, options_.shard_bytes));
-    const std::vector<std::string> inputs = files_of(*archive_, options_.input);
+    LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> inputs, files_of(*archive_, options_.input));
     std::vector<std::string> names = {kIndexFileName};
     for (const Shard& shard : shards) names.push_back(shard.file_name);
     for (const std::string& name : names)

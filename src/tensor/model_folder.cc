@@ -109,16 +109,21 @@ Status check_no_other_weights(const fs::path& folder) {
   return Status::ok();
 }
 
+Result<std::vector<std::string>> new_names(const fs::path& list) {
+  LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(list.string(), kMaxJsonBytes));
+  std::vector<std::string> names;
+  for (size_t begin = 0, end; (end = text.find('\0', begin)) != std::string::npos; begin = end + 1)
+    names.push_back(text.substr(begin, end - begin));
+  return names;
+}
+
 // Entries go first and come back last.
 Status put_back(const fs::path& folder) {
   const fs::path replaced = folder / kReplaced;
   if (is_there(replaced / kNewNames)) {
-    LLMC_ASSIGN_OR_RETURN(const std::string text,
-                          read_text_file((replaced / kNewNames).string(), kMaxJsonBytes));
-    for (size_t begin = 0, end; (end = text.find('\0', begin)) != std::string::npos; begin = end + 1) {
-      const fs::path added = folder / text.substr(begin, end - begin);
-      if (is_there(added)) LLMC_RETURN_IF_ERROR(remove_tree(added));
-    }
+    LLMC_ASSIGN_OR_RETURN(std::vector<std::string> added, new_names(replaced / kNewNames));
+    std::ranges::stable_partition(added, is_entry);
+    for (const std::string& name : added) LLMC_RETURN_IF_ERROR(remove_tree(folder / name));
     LLMC_RETURN_IF_ERROR(sync_folder(folder.string()));
     LLMC_RETURN_IF_ERROR(remove_tree(replaced / kNewNames));
   }
