@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "commands.h"
 #include "compress_options.h"
+#include "source_summary.h"
 #include "tensor_table.h"
 #include "text_format.h"
 
@@ -31,6 +32,8 @@ Status run_compress(Session& session, const CompressArguments& arguments) {
   CompressOptions options = resolved(arguments);
   options.command = session.recorded_command();
   options.control = session.control();
+  if (arguments.dry_run) return show_source(session, options);
+  if (options.output.empty()) return error(ErrorKind::kInvalidArgument, "-o OUT is required");
   LLMC_ASSIGN_OR_RETURN(const CompressReport report, compress(options));
   for (const std::string& note : report.notes) session.note("note: " + note);
   if (session.json()) {
@@ -51,8 +54,9 @@ void add_compress(CLI::App& app, Session& session) {
   command
       ->add_option("-o,--output", arguments->options.output,
                    "archive: a file; a folder for folders and shards")
-      ->type_name("OUT")
-      ->required();
+      ->type_name("OUT");
+  command->add_flag("--dry-run", arguments->dry_run,
+                    "only list the tensors: which would be coded, which stored exactly, and why");
   command->add_flag("--restart", arguments->options.restart,
                     "throw an interrupted run away instead of going on with it");
   session.on_command(command, [&session, arguments] { return run_compress(session, *arguments); });

@@ -65,6 +65,10 @@ void add_rules(CLI::App& command, CompressOptions& options) {
                                 "setting of the tensors whose name matches (docs/plan.md); repeatable"))
       ->type_name("REGEX=key:value")
       ->group(kGroup);
+  repeatable(command.add_option("--code", options.code,
+                                "tensors to be coded though they are stored exactly by default; repeatable"))
+      ->type_name("REGEX")
+      ->group(kGroup);
   repeatable(command.add_option("--keep", options.keep, "tensors to be stored exactly; repeatable"))
       ->type_name("REGEX")
       ->group(kGroup);

@@ -13,6 +13,7 @@ struct CompressArguments {
   // At most one is given.
   std::optional<double> bpw, snr, step;
   std::optional<uint64_t> size;
+  bool dry_run = false;  // of compress
 };
 
 // Declares IN and the options; `arguments` must live until the command has run.

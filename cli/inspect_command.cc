@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/error.h"
 #include "commands.h"
+#include "source_summary.h"
 #include "tensor_table.h"
 #include "text_format.h"
 
@@ -9,9 +10,15 @@ namespace {
 
 constexpr const char* kExamples =
     "  llmcodec inspect SmolLM2.llmcodec.safetensors\n"
+    "  llmcodec inspect SmolLM2.gguf\n"
     "  llmcodec inspect SmolLM2.llmcodec.safetensors --json | jq '.tensors[] | select(.coded) | .name'";
 
 Status run_inspect(Session& session, const std::string& path) {
+  if (!is_archive(path)) {
+    CompressOptions options;
+    options.input = path;
+    return show_source(session, options);
+  }
   LLMC_ASSIGN_OR_RETURN(const InspectReport report, inspect(path));
   if (session.json()) {
     session.print_json(report.to_json());
@@ -30,9 +37,9 @@ Status run_inspect(Session& session, const std::string& path) {
 
 void add_inspect(CLI::App& app, Session& session) {
   CLI::App* command =
-      session.add_command(app, "inspect", "List what an archive holds (reads headers only)", kExamples, {});
+      session.add_command(app, "inspect", "List what an archive holds, or what compress would do with a model (reads headers only)", kExamples, {});
   auto path = std::make_shared<std::string>();
-  command->add_option("IN", *path, "archive")->type_name("")->required();
+  command->add_option("IN", *path, "archive, or a model as compress takes it")->type_name("")->required();
   session.on_command(command, [&session, path] { return run_inspect(session, *path); });
 }
 

@@ -26,7 +26,7 @@ Status run_plan(Session& session, const CompressArguments& arguments) {
     session.print_json(value.dump());
     return Status::ok();
   }
-  session.print(tensor_table(report.tensors, {.snr = true}));
+  session.print(tensor_table(report.tensors, {.role = true, .snr = true}));
   session.print(fmt::format(
       "\npredicted: {} bytes, {:.3f} bpw, SNR {} dB, {} to compress; {} parameters, {}\n",
       grouped(report.predicted_bytes), report.predicted_bpw, decimals(report.predicted_snr_db, 2),

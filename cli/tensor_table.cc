@@ -31,6 +31,7 @@ std::string printable(std::string text) {
 std::string tensor_table(const std::vector<TensorReport>& tensors, const TensorColumns& columns) {
   std::vector<TextTable::Column> titles = {
       {"tensor"}, {"dtype"}, {"shape", Align::kRight}, {"bytes", Align::kRight}, {"bpw", Align::kRight}};
+  if (columns.role) titles.push_back({"role"});
   if (columns.snr) titles.push_back({"SNR dB", Align::kRight});
   if (columns.errors) {
     titles.push_back({"max error", Align::kRight});
@@ -43,6 +44,7 @@ std::string tensor_table(const std::vector<TensorReport>& tensors, const TensorC
     std::vector<std::string> cells = {printable(tensor.name), tensor.dtype, shape_text(tensor.shape),
                                       grouped(tensor.bytes), decimals(tensor.bpw, 3)};
     const auto add = [&](const std::string& text) { cells.push_back(tensor.coded ? text : ""); };
+    if (columns.role) cells.push_back(tensor.role);
     if (columns.snr) add(decimals(tensor.snr_db, 2));
     if (columns.errors) {
       add(fmt::format("{:.3g}", tensor.max_abs_error));

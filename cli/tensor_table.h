@@ -11,6 +11,7 @@ namespace llmcodec::cli {
 
 // Columns beyond name, dtype, shape, bytes and bits per weight.
 struct TensorColumns {
+  bool role = false;
   bool snr = false;
   bool errors = false;  // largest error and cosine
   bool outliers = false;

@@ -11,6 +11,17 @@ constexpr const char* kExamples =
     "  llmcodec verify SmolLM2.llmcodec.safetensors\n"
     "  llmcodec verify SmolLM2.llmcodec.safetensors --against SmolLM2.gguf";
 
+// What is said of the files beside the archive; nothing where there are none.
+std::string carried_files_line(const VerifyReport& report) {
+  if (report.carried_files == "checked")
+    return fmt::format("{} carried files agree with their checksums\n", report.carried_checked);
+  if (report.carried_files == "not covered")
+    return "carried files not covered: an archive of format version 2 has no checksums of them\n";
+  if (report.carried_files == "not given")
+    return "carried files not looked at: name the archive's folder to have them checked\n";
+  return "";
+}
+
 Status run_verify(Session& session, VerifyOptions options) {
   options.control = session.control();
   LLMC_ASSIGN_OR_RETURN(const VerifyReport report, verify(options));
@@ -28,6 +39,7 @@ Status run_verify(Session& session, VerifyOptions options) {
       fmt::format("{}: sound; {} parameters, {}, every checksum agrees; decoded in {}, peak memory {}\n",
                   options.input, grouped(report.parameters), coded_count(report.tensors),
                   short_duration(report.decode_seconds), short_bytes(peak_memory_bytes())));
+  session.print(carried_files_line(report));
   session.print(fmt::format("sandbox of FFmpeg's processes: {}\n", report.sandbox));
   return Status::ok();
 }

@@ -23,9 +23,9 @@ add_library(llmcodec_flags INTERFACE)
 target_compile_options(llmcodec_flags INTERFACE -Wall -Wextra -Wshadow -Werror -ffp-contract=off)
 target_include_directories(llmcodec_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 if(LLMCODEC_SANITIZE)
-  target_compile_options(llmcodec_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all
+  target_compile_options(llmcodec_flags INTERFACE -fsanitize=${LLMCODEC_SANITIZE} -fno-sanitize-recover=all
                                                   -fno-omit-frame-pointer)
-  target_link_options(llmcodec_flags INTERFACE -fsanitize=address,undefined)
+  target_link_options(llmcodec_flags INTERFACE -fsanitize=${LLMCODEC_SANITIZE})
 endif()
 if(LLMCODEC_BUILD_FUZZERS)
   target_compile_options(llmcodec_flags INTERFACE -fsanitize=fuzzer-no-link)

@@ -23,7 +23,7 @@ ALLOWED = {
     "estimate": {"tensor", "quant", "plane"},
     "coding": {"tensor", "plane", "quant", "codec", "vvc", "archive"},
     "report": {"archive", "coding"},
-    "compress": {"tensor", "quant", "plane", "rate", "archive", "plan", "estimate", "coding", "report"},
+    "compress": {"tensor", "quant", "plane", "rate", "archive", "plan", "estimate", "coding", "report", "restore"},
     "restore": {"tensor", "quant", "plane", "archive", "coding", "report"},
     "bench": {"plane", "vvc", "codec", "plan", "rate"},
     "capi": {"tensor", "compress"},

@@ -12,6 +12,7 @@ import argparse
 import glob
 import json
 import os
+import re
 import subprocess
 
 import numpy as np
@@ -266,13 +267,25 @@ def decode_tensor(name, info, tensors):
     return "F32", x.reshape(info["shape"])
 
 
+def check_carried(folder, carried):
+    """The files beside the archive are those that its description lists (4): plain names, no links, the right lengths."""
+    for name, (size, _) in carried.items():
+        parts = name.split("/")
+        assert not {"", ".", ".."} & set(parts) and not any(c < " " or c in "\\\x7f" for c in name), f"{name!r}: not a plain name"
+        assert not re.fullmatch(r"model[.-].*\.safetensors(\.index\.json)?", name) and not parts[-1].startswith(".llmcodec-"), f"{name}: taken"
+        assert not any(os.path.islink(os.path.join(folder, *parts[:i + 1])) for i in range(len(parts))), f"{name}: a link"
+        assert os.path.getsize(os.path.join(folder, name)) == size, f"{name}: not the {size} bytes that are listed"
+
+
 def decode(archive, only=None):
-    """Yields (name, dtype, array) of every tensor of the model."""
+    """Yields (name, dtype, array) of every tensor of the model, after a look at the files beside it."""
     paths = sorted(glob.glob(os.path.join(archive, "*.safetensors"))) if os.path.isdir(archive) else [archive]
     for path in paths:
         tensors, metadata = read_safetensors(path)
         description = read_description(tensors, metadata)
-        assert description["format_version"] == 2
+        assert description["format_version"] in (2, 3)
+        if os.path.isdir(archive) and description["format_version"] >= 3:
+            check_carried(archive, description.get("carried", {}))
         coded = description["tensors"]
         parts = {f"{name}.{suffix}" for name, info in coded.items() for suffix in info["parts"]}
         for name, (dtype, values) in tensors.items():

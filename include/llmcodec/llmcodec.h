@@ -199,6 +199,9 @@ typedef struct llmcodec_compress_options {
   int restart;          /* throw an interrupted run away instead of going on with it */
   const char* command;  /* recorded in the archive */
   const llmcodec_control* control;
+  const char* const*
+      code; /* regular expressions of tensors coded though they are stored exactly by default */
+  size_t code_count;
 } llmcodec_compress_options;
 
 /* `input`: GGUF, safetensors, an index, or a Hugging Face folder. `output`: a file; a folder for folders and shards. */
@@ -232,23 +235,39 @@ LLMCODEC_API void llmcodec_string_free(char* text); /* NULL is nothing */
 
 /* ---- writing an archive of tensors that are in no file ---- */
 
+/* All tensors are announced first. Then either llmcodec_writer_finish() reads them through a function of the caller's, as
+ * often as it needs, or the caller pushes their bytes, each once, where all steps are given. */
+
 typedef struct llmcodec_writer llmcodec_writer;
 
-/* Nothing is written before llmcodec_writer_finish(). `options` is copied; the functions of its control are called until
- * llmcodec_writer_close(), its `restart` is not looked at. */
+/* Nothing is written before llmcodec_writer_push() or llmcodec_writer_finish(). `options` is copied; the functions of its
+ * control are called until llmcodec_writer_close(), its `restart` is not looked at. */
 LLMCODEC_API llmcodec_status llmcodec_writer_open(const char* output,
                                                   const llmcodec_compress_options* options,
                                                   llmcodec_writer** writer, llmcodec_error** error);
 /* Announces a tensor: a dtype of safetensors ("F32", "BF16", "I64", ...), its shape, outermost first (0 dimensions: a
- * scalar). LLMCODEC_INVALID_ARGUMENT for a name that was added before. */
+ * scalar). LLMCODEC_INVALID_ARGUMENT for a name that was added before, and after the first push. */
 LLMCODEC_API llmcodec_status llmcodec_writer_add(llmcodec_writer* writer, const char* name, const char* dtype,
                                                  const uint64_t* shape, size_t dimensions,
                                                  llmcodec_error** error);
+/* An entry of the safetensors metadata that the restored file will have, such as "format": "pt". Before anything is given;
+ * LLMCODEC_INVALID_ARGUMENT for a key that was added before. */
+LLMCODEC_API llmcodec_status llmcodec_writer_add_metadata(llmcodec_writer* writer, const char* key,
+                                                          const char* value, llmcodec_error** error);
 /* Fills `out` with `size` bytes of a tensor (its number in the order of llmcodec_writer_add()) from `offset` on. It must
  * give the same bytes for the same range each time: weights are read for their scales and for the rate before they are
  * coded. 0 for success; anything else becomes LLMCODEC_IO with that number. Called by several threads at a time. */
 typedef int (*llmcodec_tensor_read)(void* user, size_t tensor, uint64_t offset, void* out, size_t size);
-/* Codes all tensors and writes the archive. Once; the writer can then only be closed. */
+/* The next `size` bytes of a tensor (its number as above). Tensors are pushed in the order of llmcodec_writer_add(), each in
+ * as many pieces as the caller likes and complete before the next; one without elements needs no call. The call that
+ * completes a tensor codes and writes it, and the writer then keeps nothing of it, but for tensors that are stored
+ * exactly and have no multiple of 8 bytes. Only with LLMCODEC_TARGET_STEP or a plan, because every other target is searched
+ * for in weights that can be read again (LLMCODEC_INVALID_ARGUMENT). What layers' inputs and outputs are like is taken
+ * from `importance` and `hessian` alone. After an error nothing is left, and the writer can only be closed. */
+LLMCODEC_API llmcodec_status llmcodec_writer_push(llmcodec_writer* writer, size_t tensor, const void* bytes,
+                                                  size_t size, llmcodec_error** error);
+/* Codes all tensors and writes the archive; after pushing, `read` is NULL and everything must have been pushed. Once; the
+ * writer can then only be closed. */
 LLMCODEC_API llmcodec_status llmcodec_writer_finish(llmcodec_writer* writer, llmcodec_tensor_read read,
                                                     void* user, char** report, llmcodec_error** error);
 /* NULL is nothing. */

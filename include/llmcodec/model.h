@@ -71,7 +71,8 @@ struct CompressOptions {
   bool asymmetric = false;
   uint32_t bit_depth = 0;         // of the planes; 0: the deepest up to 10 that the codec takes
   std::vector<std::string> set;   // 'REGEX=key:value', in order; keys: docs/plan.md
-  std::vector<std::string> keep;  // REGEX of tensors stored exactly
+  std::vector<std::string> code;  // REGEX of tensors coded though they are stored exactly by default
+  std::vector<std::string> keep;  // REGEX of tensors stored exactly, whatever else matches
   std::string plan;               // a plan written by plan(), used as it is; empty: make one
   // llama.cpp imatrix file; empty: estimated from the weights where the model's family is known; "none": no
   // estimate. What a file does not know about outputs is estimated as well.
@@ -88,6 +89,7 @@ struct TensorReport {
   std::string dtype;
   std::vector<uint64_t> shape;
   uint64_t elements = 0;
+  const char* role = "";  // what it does in the model (docs/tensors.md)
   bool coded = false;
   std::string reason = {};  // why it is stored exactly; empty for coded tensors
   uint64_t bytes = 0;       // in the archive, scales and outliers included, headers not
@@ -123,10 +125,24 @@ struct PlanReport {
 };
 Result<PlanReport> plan(const CompressOptions& options);
 
+// What names, shapes and headers say of compress() with these options: what would be coded, what kept, and why. No
+// weight is read; what compress() refuses for these reasons is refused here.
+struct SourceReport {
+  std::string source_kind;                        // "gguf", "safetensors", "sharded" or "folder"
+  uint64_t parameters = 0, coded_parameters = 0;  // numbers in all tensors; in those that would be coded
+  uint64_t bytes = 0, kept_bytes = 0;             // of all tensors; of those that would be stored exactly
+  std::vector<std::string> notes;                 // as of CompressReport
+  std::vector<TensorReport> tensors;  // in the order of the source; bytes and bpw are the source's
+  std::string to_json() const;
+};
+Result<SourceReport> inspect_source(const CompressOptions& options);
+
 struct DecompressOptions {
   std::string input;
   std::string output;
-  // "f32", "f16", "bf16", "q8_0"; empty: each tensor's own (F16 for GGUF block types).
+  // Of coded tensors: "f32", "f16", "bf16", "q8_0"; empty: each tensor's own (F16 for GGUF block types). Tensors stored
+  // exactly keep theirs, but for safetensors files: there F32 is kept, other floats follow, and GGUF's blocks become F32 if
+  // nothing is asked for.
   std::string dtype = {};
   // A weight that `dtype` cannot hold becomes its largest; false: it is an error.
   bool saturate = false;
@@ -143,7 +159,10 @@ struct DecompressReport {
 };
 Result<DecompressReport> decompress(const DecompressOptions& options);
 
-// Headers only.
+// Whether the file, index or folder says that it is an archive of this program; false also when it cannot be read.
+bool is_archive(const std::string& path);
+
+// Of an archive. Headers only.
 struct InspectReport {
   uint64_t parameters = 0, bytes = 0, carried_bytes = 0;
   double bpw = 0, bpw_weights = 0;
@@ -153,7 +172,8 @@ struct InspectReport {
 };
 Result<InspectReport> inspect(const std::string& path);
 
-// Checks all checksums and decodes everything; with `against`, the original model, measures
+// Does all that decompress() does with default options but writing: what it calls sound, decompress() restores.
+// Checks the files carried beside the archive too, where it is given by its folder. With `against`, the original model, measures
 // the error as well.
 struct VerifyOptions {
   std::string input;
@@ -165,6 +185,10 @@ struct VerifyReport {
   bool compared = false;
   double relative_mse = 0, snr_db = 0, max_abs_error = 0, cosine = 1, decode_seconds = 0;
   std::string sandbox;  // codec_sandbox(), of FFmpeg's processes where the archive needs them
+  // Files beside the archive: "none" (it has none), "checked", "not covered" (format version 2 has no checksums of
+  // them), or "not given" (the archive was given by its file, not by its folder).
+  std::string carried_files;
+  uint64_t carried_checked = 0;  // how many agree with their checksums
   std::vector<TensorReport> tensors;
   std::string to_json() const;
 };

@@ -60,6 +60,21 @@ Result<std::unique_ptr<ArchiveReader>> ArchiveReader::open(ByteSourcePtr bytes) 
   return reader;
 }
 
+Result<std::unique_ptr<ArchiveReader>> ArchiveReader::open_shards(std::span<const ByteSourcePtr> files) {
+  if (files.size() == 1) return open(files[0]);
+  std::vector<std::unique_ptr<SafetensorsFile>> shards;
+  std::vector<const SafetensorsFile*> borrowed;
+  for (const ByteSourcePtr& file : files) {
+    LLMC_ASSIGN_OR_RETURN(std::unique_ptr<SafetensorsFile> shard, SafetensorsFile::open(file));
+    borrowed.push_back(shard.get());
+    shards.push_back(std::move(shard));
+  }
+  std::unique_ptr<ArchiveReader> reader(new ArchiveReader);
+  LLMC_ASSIGN_OR_RETURN(reader->source_, ShardedSource::join(std::move(shards)));
+  LLMC_RETURN_IF_ERROR(reader->load(borrowed));
+  return reader;
+}
+
 Status ArchiveReader::load(std::span<const SafetensorsFile* const> files) {
   LLMC_RETURN_IF_ERROR(load_descriptions(files));
   all_files_.insert(all_files_.end(), files_.begin(), files_.end());
@@ -96,7 +111,8 @@ Result<Description> ArchiveReader::load_description(const SafetensorsFile& file)
 }
 
 // Each shard's JSON describes its own tensors; what is said of the source is the same in all. No shard may be
-// missing: an index that lists fewer would give a smaller model.
+// missing: an index that lists fewer would give a smaller model. None may be of another run: each is sound by
+// itself, and together they would be a model that nobody has made.
 Status ArchiveReader::load_descriptions(std::span<const SafetensorsFile* const> files) {
   std::set<uint64_t> shards;
   for (const SafetensorsFile* file : files) {
@@ -107,10 +123,14 @@ Status ArchiveReader::load_descriptions(std::span<const SafetensorsFile* const> 
       return error(ErrorKind::kCorrupt, "is shard {} of {}, but {} files were found", description.shard + 1,
                    description.shards, files.size())
           .in_file(file->path());
+    if (!files_.empty() && !description.is_of_same_archive(description_))
+      return error(ErrorKind::kCorrupt, "belongs to another archive than {}", files_[0])
+          .in_file(file->path());
     files_.push_back(file->path());
     total_bytes_ += file->file_bytes();
     description.tensors.merge(description_.tensors);
     description.exact.merge(description_.exact);
+    description.carried.merge(description_.carried);
     description_ = std::move(description);
   }
   return Status::ok();
@@ -153,7 +173,13 @@ Status ArchiveReader::match_exact() {
       return error(ErrorKind::kCorrupt, "is not what the description says, or not in it")
           .in_file(source_->file(i))
           .in_tensor(info.name);
-    if (!info.name.starts_with(kOwnPrefix)) exact_.push_back(i);
+    if (!info.name.starts_with(kOwnPrefix)) {
+      exact_.push_back(i);
+    } else if (info.name != kGgufHeaderName) {  // what has no meaning would be lost without a word
+      return error(ErrorKind::kCorrupt, "is none of the tensors that the format has of its own")
+          .in_file(source_->file(i))
+          .in_tensor(info.name);
+    }
   }
   for (const auto& [name, record] : description_.exact) {
     if (!index_.contains(name) || described_.contains(name))
@@ -179,7 +205,8 @@ Result<ArchiveReader::CheckedBytes> ArchiveReader::find_exact(const std::string&
   if (found == description_.exact.end())
     return error(ErrorKind::kCorrupt, "is absent").in_file(files_[0]).in_tensor(name);
   const size_t index = index_.at(name);
-  return CheckedBytes{index, source_->byte_size(index), &found->second.xxh3_128, "", name};
+  const uint64_t unit = dtype_info(source_->tensors()[index].dtype).block_bytes;
+  return CheckedBytes{index, source_->byte_size(index), unit, &found->second.xxh3_128, "", name};
 }
 
 Result<ArchiveReader::CheckedBytes> ArchiveReader::find_part(const std::string& tensor,
@@ -190,16 +217,19 @@ Result<ArchiveReader::CheckedBytes> ArchiveReader::find_part(const std::string& 
         .in_file(files_[0])
         .in_tensor(tensor);
   const PartRecord& info = record->second.parts.at(part);
-  return CheckedBytes{index_.at(tensor + "." + part), info.bytes, &info.xxh3_128,
+  const auto dtype = dtype_from_name(record->second.dtype);
+  const uint64_t unit = part == part_name::kData && dtype ? dtype_info(*dtype).block_bytes : 1;
+  return CheckedBytes{index_.at(tensor + "." + part),  info.bytes, unit, &info.xxh3_128,
                       fmt::format("part '{}' ", part), tensor};
 }
 
 Status ArchiveReader::visit(const CheckedBytes& place, const PieceVisitor& visit) const {
   Checksum checksum;
-  LLMC_RETURN_IF_ERROR(source_->visit(place.index, place.bytes, [&](std::span<const std::byte> piece) {
-    checksum.update(piece);
-    return visit(piece);
-  }));
+  LLMC_RETURN_IF_ERROR(
+      source_->visit(place.index, place.bytes, place.unit, [&](std::span<const std::byte> piece) {
+        checksum.update(piece);
+        return visit(piece);
+      }));
   return check(place, checksum.hex());
 }
 

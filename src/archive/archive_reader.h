@@ -32,6 +32,8 @@ class ArchiveReader {
   // and the parts disagree.
   static Result<std::unique_ptr<ArchiveReader>> open(const std::string& path);
   static Result<std::unique_ptr<ArchiveReader>> open(ByteSourcePtr file);  // of one file
+  // Of all its shards, without the index that names them.
+  static Result<std::unique_ptr<ArchiveReader>> open_shards(std::span<const ByteSourcePtr> files);
   // Whether `path` can be opened as an archive, without reading more than headers.
   static bool is_archive(const std::string& path);
 
@@ -45,7 +47,7 @@ class ArchiveReader {
   // A tensor stored under its own name, the archive's own included, checked against its checksum. Corrupt if
   // it is absent or changed.
   Result<std::vector<std::byte>> exact(const std::string& name) const;
-  // The same in pieces of kPieceBytes, for tensors that may be larger than the memory. They are handed over
+  // The same in pieces of whole blocks of the tensor's dtype, for tensors that may be larger than the memory. They are handed over
   // before the checksum is known: what became of them must be thrown away when this returns an error.
   Status visit_exact(const std::string& name, const PieceVisitor& visit) const;
 
@@ -72,6 +74,7 @@ class ArchiveReader {
   struct CheckedBytes {
     size_t index = 0;  // in source()
     uint64_t bytes = 0;
+    uint64_t unit = 1;  // of the values in them, which pieces do not cut
     const std::string* xxh3_128 = nullptr;
     std::string what;  // for errors: "part 'bitstream' ", nothing for a tensor under its own name
     std::string tensor;

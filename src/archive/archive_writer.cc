@@ -7,6 +7,7 @@
 #include <array>
 #include <filesystem>
 
+#include "archive/archive_reader.h"
 #include "archive/packing.h"
 #include "base/byte_source.h"
 #include "base/checked_math.h"
@@ -57,10 +58,13 @@ Status ArchiveWriter::replay() {
   const bool ours = journal_->existed() || layout_.restart;
   const size_t opened = std::max<size_t>(opened_, 1);
   if (good == 0 && ours && folder_) folder_->discard_partials();
+  // A shard may have been begun without any tensor in the journal.
+  for (size_t i = 0; ours && i < shards_.size(); ++i) {
+    if (shards_[i].entries.empty()) ::unlink(AtomicFile::partial_path(layout_.shards[i].path).c_str());
+  }
   for (opened_ = 0; opened_ < opened; ++opened_) {
     const ArchiveShard& shard = layout_.shards[opened_];
     if (shards_[opened_].entries.empty()) {
-      if (ours) ::unlink(AtomicFile::partial_path(shard.path).c_str());
       LLMC_RETURN_IF_ERROR(create_shard(opened_));
       continue;
     }
@@ -193,6 +197,7 @@ Status ArchiveWriter::complete_shard(size_t shard, const Description& descriptio
   own.exact = shards_[shard].exact;
   own.shard = shard;
   own.shards = shards_.size();
+  if (shard > 0) own.carried.clear();
   const std::string text = to_text(own);
   std::vector<std::byte> packed = pack(std::as_bytes(std::span(text)));
   packed.resize(align_up(packed.size(), 8));
@@ -207,8 +212,37 @@ Status ArchiveWriter::complete_shard(size_t shard, const Description& descriptio
   return shards_[shard].file->write_at(0, std::as_bytes(std::span(*header)));
 }
 
-Status ArchiveWriter::finish(const Description& description) {
+std::string ArchiveWriter::archive_id() const {
+  Checksum checksum;
+  const auto add = [&](const std::string& text) { checksum.update(std::as_bytes(std::span(text))); };
+  for (const OpenShard& shard : shards_) {
+    for (const auto& [name, record] : shard.records) add(name + to_json(record).dump());
+    for (const auto& [name, record] : shard.exact) add(name + record.xxh3_128);
+  }
+  return checksum.hex();
+}
+
+// What is on its way to the final names, as any reader will find it there.
+Status ArchiveWriter::read_back(const Check& check) const {
+  std::vector<ByteSourcePtr> files;
+  for (const OpenShard& shard : shards_) {
+    LLMC_ASSIGN_OR_RETURN(ByteSourcePtr file, open_byte_source(shard.file->partial()));
+    files.push_back(std::move(file));
+  }
+  const auto archive = ArchiveReader::open_shards(files);
+  Status status = archive.is_ok() ? Status::ok() : Status(archive.error());
+  if (status.is_ok() && check) status = check(**archive);
+  if (status.is_ok()) return status;
+  Error failure = std::move(status).error();
+  failure.message = "the archive just written cannot be read back, and is removed: " + failure.message;
+  if (failure.kind == ErrorKind::kCorrupt) failure.kind = ErrorKind::kInternal;
+  return failure;
+}
+
+Status ArchiveWriter::finish(const Description& content, const Check& check) {
   LLMC_RETURN_IF_ERROR(open_shard(shards_.size() - 1));
+  Description description = content;
+  if (shards_.size() > 1) description.archive_id = archive_id();
   std::vector<TensorInfo> infos;
   std::vector<Shard> shards;
   for (size_t i = 0; i < shards_.size(); ++i) {
@@ -218,12 +252,11 @@ Status ArchiveWriter::finish(const Description& description) {
     for (const SafetensorsEntry& entry : shards_[i].entries) infos.push_back(entry.info);
     shards.push_back(std::move(shard));
   }
+  LLMC_RETURN_IF_ERROR(read_back(check));
   if (!layout_.index_path.empty())
     LLMC_RETURN_IF_ERROR(folder_->write_text(kIndexFileName, safetensors_index(infos, shards)));
   LLMC_RETURN_IF_ERROR(commit());
   journal_->remove();
-  folder_.reset();
-  file_lock_.reset();
   return Status::ok();
 }
 
@@ -242,6 +275,8 @@ void ArchiveWriter::keep_for_resume() {
 void ArchiveWriter::abandon() {
   shards_.clear();
   journal_->remove();
+  folder_.reset();
+  file_lock_.reset();
 }
 
 uint64_t ArchiveWriter::total_bytes() const {

@@ -17,6 +17,7 @@
 //   LLMC_RETURN_IF_ERROR(writer.finish(description));
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -32,6 +33,8 @@
 #include "tensor/safetensors.h"
 
 namespace llmcodec {
+
+class ArchiveReader;
 
 struct ArchiveShard {
   std::string path;           // final name
@@ -49,6 +52,7 @@ struct ArchiveLayout {
   std::map<std::string, PlannedTensor> tensors = {};
 };
 
+// Others are kept from the output as long as the writer lives: also while the finished archive is read for a report.
 class ArchiveWriter {
  public:
   // Resumes where a journal with the same key stands, starts anew otherwise. InvalidArgument while another
@@ -78,9 +82,11 @@ class ArchiveWriter {
   // padded to 8 bytes.
   Status write_own(const std::string& name, std::span<const std::byte> bytes, size_t shard);
 
-  // Writes descriptions (`description` without its tensors) and headers, moves the files to their names,
-  // removes the journal. Internal error when a header does not fit its reserved size.
-  Status finish(const Description& description);
+  // Writes descriptions (`description` without its tensors) and headers, reads the archive back, lets `check`
+  // look at it, moves the files to their names, removes the journal. Internal error when a header does not fit
+  // its reserved size and when the reader finds something corrupt; to be followed by abandon() then.
+  using Check = std::function<Status(const ArchiveReader& written)>;
+  Status finish(const Description& description, const Check& check = {});
   // Keeps what is written for a later run; to be called before giving up because of a signal.
   void keep_for_resume();
   // Removes all that is written and the journal: after a failure that a later run would only meet again. The
@@ -111,6 +117,9 @@ class ArchiveWriter {
   }
   // Its own description as its last tensor, then the header.
   Status complete_shard(size_t shard, const Description& description);
+  // Of everything that the shards hold: two runs that differ in a byte have another.
+  std::string archive_id() const;
+  Status read_back(const Check& check) const;
 
   ArchiveLayout layout_;
   // Before the shards, so that they go after them: they keep others away until the partial files are gone. A

@@ -3,8 +3,10 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
-#include "archive/description.h"
+#include "archive/carried_name.h"
+#include "archive/checksum.h"
 #include "base/byte_source.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -21,42 +23,136 @@ using nlohmann::ordered_json;
 constexpr char kConfigName[] = "config.json";
 constexpr char kQuantisation[] = "quantization_config";
 
-Status copy_one(const fs::path& from, ModelFolder& to, const std::string& name) {
-  LLMC_ASSIGN_OR_RETURN(AtomicFile copy, to.create(name));
-  LLMC_ASSIGN_OR_RETURN(const ByteSourcePtr source, open_byte_source((from / name).string()));
-  LLMC_RETURN_IF_ERROR(visit_pieces(
-      source->size(), [&](uint64_t offset, std::span<std::byte> out) { return source->read_at(offset, out); },
-      [&](std::span<const std::byte> piece) { return copy.write(piece); }));
-  return to.add(std::move(copy));
+// The file as it is, and copied to `out` where there is one.
+Result<CarriedFile> read_through(const ByteSource& from, AtomicFile* out) {
+  Checksum checksum;
+  const ReadFunction read = [&](uint64_t offset, std::span<std::byte> piece) {
+    return from.read_at(offset, piece);
+  };
+  LLMC_RETURN_IF_ERROR(visit_pieces(from.size(), 1, read, [&](std::span<const std::byte> piece) {
+    checksum.update(piece);
+    return out != nullptr ? out->write(piece) : Status::ok();
+  }));
+  return CarriedFile{from.size(), checksum.hex()};
 }
 
-// Copies config.json with quantization_config set (or removed); other keys and their order stay.
-Status copy_config(const fs::path& from, ModelFolder& to, bool add) {
-  LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(from.string(), kMaxJsonBytes));
+CarriedFile described(const std::string& text) {
+  return {text.size(), xxh3_128(std::as_bytes(std::span(text)))};
+}
+
+Result<ordered_json> parse_config(const std::string& text, const std::string& path) {
   auto parsed = parse_json_value<ordered_json>(text);
-  if (!parsed.is_ok()) return std::move(parsed).error().in_file(from.string());
-  ordered_json& config = *parsed;
-  if (!config.is_object()) return error(ErrorKind::kCorrupt, "is no JSON object").in_file(from.string());
-  if (add) {
-    if (config.contains(kQuantisation))
-      return error(ErrorKind::kUnsupported, "the model is quantised already ('{}' is present)", kQuantisation)
-          .in_file(from.string());
-    config[kQuantisation] = {{"quant_method", "llmcodec"}, {"format_version", kFormatVersion}};
-  } else {
-    config.erase(kQuantisation);
-  }
-  return to.write_text(kConfigName,
-                       config.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  if (!parsed.is_ok()) return std::move(parsed).error().in_file(path);
+  if (!parsed->is_object()) return error(ErrorKind::kCorrupt, "is no JSON object").in_file(path);
+  return parsed;
 }
 
-Status carry(const fs::path& from, ModelFolder& to, const std::vector<std::string>& files, bool to_archive) {
-  for (const std::string& file : files) {
-    if (file == kConfigName) {
-      LLMC_RETURN_IF_ERROR(copy_config(from / file, to, to_archive));
-    } else {
-      LLMC_RETURN_IF_ERROR(copy_one(from, to, file));
-    }
+std::string config_text(const ordered_json& config) {
+  return config.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+// config.json as it lies in the archive's folder: other keys and their order stay.
+Result<std::string> archive_config(const std::string& path) {
+  LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(path, kMaxJsonBytes));
+  LLMC_ASSIGN_OR_RETURN(ordered_json config, parse_config(text, path));
+  if (config.contains(kQuantisation))
+    return error(ErrorKind::kUnsupported, "the model is quantised already ('{}' is present)", kQuantisation)
+        .in_file(path);
+  config[kQuantisation] = {{"quant_method", "llmcodec"}, {"format_version", kFormatVersion}};
+  return config_text(config);
+}
+
+// The file `name` on its way to the archive's folder; `out` may be none.
+Result<CarriedFile> file_for_archive(const fs::path& path, const std::string& name, AtomicFile* out) {
+  if (name == kConfigName) {
+    LLMC_ASSIGN_OR_RETURN(const std::string text, archive_config(path.string()));
+    if (out != nullptr) LLMC_RETURN_IF_ERROR(out->write(std::as_bytes(std::span(text))));
+    return described(text);
   }
+  LLMC_ASSIGN_OR_RETURN(const ByteSourcePtr file, open_byte_source(path.string()));
+  return read_through(*file, out);
+}
+
+// Neither the file nor a folder on the way to it may be a link.
+Status check_no_link(const fs::path& folder, const std::string& name) {
+  fs::path path = folder;
+  for (const fs::path& component : fs::path(name)) {
+    path /= component;
+    std::error_code code;
+    const fs::file_status status = fs::symlink_status(path, code);
+    if (fs::is_symlink(status))
+      return error(ErrorKind::kUnsupported,
+                   "is a link, and links in the folder of an archive are not followed, for they could lead "
+                   "to any "
+                   "of your files; if you trust this one, copy the folder with its links resolved (cp -rL, "
+                   "or hf "
+                   "download with --local-dir)")
+          .in_file(path.string());
+    if (!fs::exists(status))
+      return error(ErrorKind::kIo, "is missing; it belongs to the archive").in_file(path.string());
+  }
+  return Status::ok();
+}
+
+Status check_listed(const CarriedFile& found, const CarriedFile& listed, const std::string& path) {
+  if (found.bytes != listed.bytes)
+    return error(ErrorKind::kCorrupt, "has {} bytes, the archive says {}", found.bytes, listed.bytes)
+        .in_file(path);
+  if (found.xxh3_128 != listed.xxh3_128)
+    return error(ErrorKind::kCorrupt, "fails its checksum in the archive").in_file(path);
+  return Status::ok();
+}
+
+// The files of an archive's folder on their way out.
+class RestoredFiles {
+ public:
+  // Without `output` they are looked at only.
+  RestoredFiles(fs::path folder, ModelFolder* output) : folder_(std::move(folder)), output_(output) {}
+
+  // `listed` is none in version 2.
+  Status restore(const std::string& name, const CarriedFile* listed) const {
+    LLMC_RETURN_IF_ERROR(check_no_link(folder_, name));
+    const std::string from = (folder_ / name).string();
+    LLMC_ASSIGN_OR_RETURN(const ByteSourcePtr file, open_byte_source(from));
+    if (listed != nullptr && file->size() != listed->bytes)
+      return check_listed({file->size(), ""}, *listed, from);
+    std::optional<AtomicFile> out;
+    if (output_ != nullptr) {
+      LLMC_ASSIGN_OR_RETURN(out, output_->create(name));
+    }
+    LLMC_RETURN_IF_ERROR(name == kConfigName ? restore_config(*file, listed, out ? &*out : nullptr)
+                                             : copy(*file, listed, out ? &*out : nullptr));
+    return out ? output_->add(std::move(*out)) : Status::ok();
+  }
+
+ private:
+  static Status copy(const ByteSource& file, const CarriedFile* listed, AtomicFile* out) {
+    LLMC_ASSIGN_OR_RETURN(const CarriedFile found, read_through(file, out));
+    return listed != nullptr ? check_listed(found, *listed, file.name()) : Status::ok();
+  }
+
+  // The checksum is that of the file as it lies there.
+  static Status restore_config(const ByteSource& file, const CarriedFile* listed, AtomicFile* out) {
+    LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(file.name(), kMaxJsonBytes));
+    if (listed != nullptr) LLMC_RETURN_IF_ERROR(check_listed(described(text), *listed, file.name()));
+    LLMC_ASSIGN_OR_RETURN(ordered_json config, parse_config(text, file.name()));
+    config.erase(kQuantisation);
+    const std::string restored = config_text(config);
+    return out != nullptr ? out->write(std::as_bytes(std::span(restored))) : Status::ok();
+  }
+
+  fs::path folder_;
+  ModelFolder* output_;
+};
+
+Status restore_all(const Description& description, const std::string& folder, ModelFolder* output) {
+  const RestoredFiles files(folder, output);
+  if (description.format_version < 3) {
+    LLMC_ASSIGN_OR_RETURN(const Model archive, open_model(folder));
+    for (const std::string& name : archive.other_files) LLMC_RETURN_IF_ERROR(files.restore(name, nullptr));
+    return Status::ok();
+  }
+  for (const auto& [name, listed] : description.carried) LLMC_RETURN_IF_ERROR(files.restore(name, &listed));
   return Status::ok();
 }
 
@@ -94,14 +190,38 @@ Result<std::vector<std::string>> files_of(const ArchiveReader& archive, const st
   return files;
 }
 
-Status carry_over_to_archive(const Model& model, ModelFolder& output) {
-  if (model.kind != ModelKind::kFolder) return Status::ok();
-  return carry(model.path, output, model.other_files, true);
+Result<CarriedFiles> list_carried_files(const Model& model) {
+  CarriedFiles listed;
+  if (model.kind != ModelKind::kFolder) return listed;
+  for (const std::string& name : model.other_files) {
+    if (Status status = check_carried_name(name); !status.is_ok())
+      return std::move(status).error().in_file(model.path);
+    LLMC_ASSIGN_OR_RETURN(listed[name], file_for_archive(fs::path(model.path) / name, name, nullptr));
+  }
+  return listed;
 }
 
-Status carry_over_from_archive(const std::string& archive_folder, ModelFolder& output) {
-  LLMC_ASSIGN_OR_RETURN(const Model archive, open_model(archive_folder));
-  return carry(archive_folder, output, archive.other_files, false);
+Status carry_over_to_archive(const Model& model, const CarriedFiles& listed, ModelFolder& output) {
+  for (const auto& [name, described_as] : listed) {
+    const fs::path from = fs::path(model.path) / name;
+    LLMC_ASSIGN_OR_RETURN(AtomicFile out, output.create(name));
+    LLMC_ASSIGN_OR_RETURN(const CarriedFile found, file_for_archive(from, name, &out));
+    if (found != described_as)
+      return error(ErrorKind::kIo,
+                   "the file was changed while the model was compressed; run the command again")
+          .in_file(from.string());
+    LLMC_RETURN_IF_ERROR(output.add(std::move(out)));
+  }
+  return Status::ok();
+}
+
+Status check_carried_files(const Description& description, const std::string& archive_folder) {
+  return restore_all(description, archive_folder, nullptr);
+}
+
+Status carry_over_from_archive(const Description& description, const std::string& archive_folder,
+                               ModelFolder& output) {
+  return restore_all(description, archive_folder, &output);
 }
 
 }  // namespace llmcodec

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The files of a Hugging Face folder that are not weights: copied beside the archive and back, with
-// quantization_config put into config.json and taken out again.
+// The files of a Hugging Face folder that are not weights: copied beside the archive, which lists them with
+// their checksums, and back, with quantization_config put into config.json and taken out again.
+//
+// Links: in the folder of a model, which is the user's own, they are followed (a Hugging Face cache is made of
+// them). In the folder of an archive, which may be a stranger's, they are refused: they could lead to any file
+// of the reader's.
 #pragma once
 
 #include "archive/archive_reader.h"
 #include "archive/archive_writer.h"
+#include "archive/description.h"
 #include "llmcodec/status.h"
 #include "tensor/model_folder.h"
 #include "tensor/model_source.h"
@@ -19,9 +24,22 @@ Status check_output(const Model& model, const std::vector<std::string>& inputs, 
 // `input`: as the archive was named. Io when the folder cannot be looked at.
 Result<std::vector<std::string>> files_of(const ArchiveReader& archive, const std::string& input);
 
-// From the model's folder to the archive's, whose commit() they wait for; nothing for other kinds of model.
-Status carry_over_to_archive(const Model& model, ModelFolder& output);
-// From the archive's folder to the restored one: everything but weights.
-Status carry_over_from_archive(const std::string& archive_folder, ModelFolder& output);
+// The files of the model's folder as they will lie beside the archive; none for other kinds of model. Reads
+// them all. InvalidArgument for a name that check_carried_name() refuses, Unsupported for a model that is
+// quantised already.
+Result<CarriedFiles> list_carried_files(const Model& model);
+// From the model's folder to the archive's, whose commit() they wait for. Io when a file is no longer what `listed`
+// says.
+Status carry_over_to_archive(const Model& model, const CarriedFiles& listed, ModelFolder& output);
+
+// What is said of the files of an archive that was given by its folder: each must be there and as described,
+// config.json JSON that can be changed. Io for a missing file, Corrupt for another length or checksum,
+// Unsupported for a link; the error names the file. Of version 2, which lists none, what lies there is looked
+// at.
+Status check_carried_files(const Description& description, const std::string& archive_folder);
+// The same, and copies them to the restored folder: what the description lists and nothing else (version 2:
+// what lies there, weights left out).
+Status carry_over_from_archive(const Description& description, const std::string& archive_folder,
+                               ModelFolder& output);
 
 }  // namespace llmcodec

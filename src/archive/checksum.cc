@@ -47,7 +47,7 @@ Result<std::string> xxh3_128_of_range(const ByteSource& source, uint64_t offset,
   const auto read = [&](uint64_t begin, std::span<std::byte> piece) {
     return source.read_at(offset + begin, piece);
   };
-  LLMC_RETURN_IF_ERROR(visit_pieces(size, read, [&](std::span<const std::byte> piece) {
+  LLMC_RETURN_IF_ERROR(visit_pieces(size, 1, read, [&](std::span<const std::byte> piece) {
     checksum.update(piece);
     return Status::ok();
   }));

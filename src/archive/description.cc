@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "archive/description.h"
 
+#include "archive/carried_name.h"
 #include "archive/checksum.h"
 #include "archive/packing.h"
 #include "base/checked_math.h"
@@ -86,6 +87,39 @@ Status read_shard(const json& root, Description* description) {
   if (shard.size() != 2 || shard[0] >= shard[1]) return missing("shard");
   description->shard = shard[0];
   description->shards = shard[1];
+  if (description->format_version < 3 || shard[1] == 1) return Status::ok();
+  LLMC_ASSIGN_OR_RETURN(description->archive_id, string_member(root, "archive"));
+  return Status::ok();
+}
+
+// Before it a program must know how to read the rest.
+Result<int> read_version(const json& root) {
+  LLMC_ASSIGN_OR_RETURN(const json* version, member(root, "format_version"));
+  if (!version->is_number_unsigned() || *version == 0) return missing("format_version");
+  const auto number = version->get<uint64_t>();
+  if (number >= kOldestFormatVersion && number <= kFormatVersion) return static_cast<int>(number);
+  if (number > kFormatVersion)
+    return error(ErrorKind::kUnsupported,
+                 "the archive has format version {}, and this program reads {} and {}: use a newer llmcodec",
+                 number, kOldestFormatVersion, kFormatVersion);
+  return error(
+      ErrorKind::kUnsupported,
+      "the archive has format version 1, which only development builds of llmcodec 0.1.0 from before "
+      "28 November 2026 read (git checkout dbce799~1): decompress it with one of those and compress "
+      "the model again");
+}
+
+Status read_carried(const json& root, Description* description) {
+  const auto carried = root.find("carried");
+  if (description->format_version < 3 || carried == root.end()) return Status::ok();
+  if (!carried->is_object() || description->shard != 0) return missing("carried");
+  for (const auto& [name, value] : carried->items()) {
+    auto record = part_from_json(value);
+    if (!record.is_ok()) return missing("carried");
+    if (Status status = check_carried_name(name); !status.is_ok())
+      return error(ErrorKind::kCorrupt, "description: {}", status.error().message);
+    description->carried[name] = {record->bytes, record->xxh3_128};
+  }
   return Status::ok();
 }
 
@@ -125,6 +159,12 @@ Status read_source(const json& root, Description* description) {
 }
 
 }  // namespace
+
+bool Description::is_of_same_archive(const Description& other) const {
+  return format_version == other.format_version && archive_id == other.archive_id && shards == other.shards &&
+         writer == other.writer && command == other.command && source_kind == other.source_kind &&
+         source_files == other.source_files && source_metadata == other.source_metadata;
+}
 
 json to_json(const TensorRecord& record) {
   json parts = json::object();
@@ -177,13 +217,15 @@ std::string to_text(const Description& description) {
   json exact = json::object();
   for (const auto& [name, record] : description.exact)
     exact[name] = {record.dtype, record.shape, record.xxh3_128};
-  const json root = {{"format_version", kFormatVersion},
-                     {"writer", description.writer},
-                     {"command", description.command},
-                     {"source", source},
-                     {"shard", {description.shard, description.shards}},
-                     {"exact", exact},
-                     {"tensors", tensors}};
+  json root = {{"format_version", kFormatVersion},
+               {"writer", description.writer},
+               {"command", description.command},
+               {"source", source},
+               {"shard", {description.shard, description.shards}},
+               {"exact", exact},
+               {"tensors", tensors}};
+  if (!description.archive_id.empty()) root["archive"] = description.archive_id;
+  for (const auto& [name, file] : description.carried) root["carried"][name] = {file.bytes, file.xxh3_128};
   return root.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -195,15 +237,13 @@ Result<Description> parse_description(const std::string& text) {
     return failure;
   }
   const json& root = *parsed;
-  LLMC_ASSIGN_OR_RETURN(const json* version, member(root, "format_version"));
-  if (*version != kFormatVersion)
-    return error(ErrorKind::kUnsupported, "archive has format version {}, this program reads {}",
-                 version->dump(), kFormatVersion);
   Description description;
+  LLMC_ASSIGN_OR_RETURN(description.format_version, read_version(root));
   LLMC_ASSIGN_OR_RETURN(description.writer, string_member(root, "writer"));
   LLMC_ASSIGN_OR_RETURN(description.command, string_member(root, "command"));
   LLMC_RETURN_IF_ERROR(read_source(root, &description));
   LLMC_RETURN_IF_ERROR(read_shard(root, &description));
+  LLMC_RETURN_IF_ERROR(read_carried(root, &description));
   LLMC_RETURN_IF_ERROR(read_exact(root, &description));
   LLMC_ASSIGN_OR_RETURN(const json* tensors, member(root, "tensors"));
   if (!tensors->is_object()) return missing("tensors");

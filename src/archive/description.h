@@ -14,7 +14,8 @@
 
 namespace llmcodec {
 
-inline constexpr int kFormatVersion = 2;
+inline constexpr int kFormatVersion = 3;        // which is written
+inline constexpr int kOldestFormatVersion = 2;  // from which on archives are read
 inline constexpr char kFormatKey[] = "format";  // in __metadata__, with this value
 inline constexpr char kFormatName[] = "llmcodec";
 inline constexpr char kChecksumKey[] = "llmcodec_xxh3_128";  // in __metadata__: of the description's text
@@ -48,9 +49,19 @@ struct SourceFileRecord {
   std::string name;
   uint64_t bytes = 0;
   std::string xxh3_128;
+  bool operator==(const SourceFileRecord&) const = default;
 };
 
+// A file that lies beside the archive, as it lies there.
+struct CarriedFile {
+  uint64_t bytes = 0;
+  std::string xxh3_128;
+  bool operator==(const CarriedFile&) const = default;
+};
+using CarriedFiles = std::map<std::string, CarriedFile>;  // by name (archive/carried_name.h)
+
 struct Description {
+  int format_version = kFormatVersion;
   std::string writer;
   std::string command;
   std::string source_kind;
@@ -58,14 +69,22 @@ struct Description {
   std::map<std::string, std::string> source_metadata;  // __metadata__ of a safetensors source
   std::map<std::string, TensorRecord> tensors;
   std::map<std::string, ExactRecord> exact;  // the archive's own ("llmcodec.*") included
+  CarriedFiles carried;                      // of shard 0; version 2 lists none
   uint64_t shard = 0, shards = 1;            // which of how many files this one is
+  // The same in all shards of an archive and in no shard of another one; empty for one file and in version 2.
+  std::string archive_id;
+
+  // Whether `other` says the same of everything that the shards of one archive share.
+  bool is_of_same_archive(const Description& other) const;
 };
 
 nlohmann::json to_json(const TensorRecord& record);
 // Corrupt, naming the field, for anything missing, of the wrong type, or out of range.
 Result<TensorRecord> tensor_record_from_json(const nlohmann::json& json);
 
+// In the version that is written, whatever the description was read from.
 std::string to_text(const Description& description);
+// Unsupported, with the remedy, for a version that is not read here.
 Result<Description> parse_description(const std::string& text);
 
 std::string description_name(uint64_t shard);

@@ -101,10 +101,11 @@ Result<std::vector<std::byte>> read_range(const ByteSource& source, uint64_t off
   return bytes;
 }
 
-Status visit_pieces(uint64_t size, const ReadFunction& read, const PieceVisitor& visit) {
-  std::vector<std::byte> buffer(std::min(size, kPieceBytes));
-  for (uint64_t begin = 0; begin < size; begin += kPieceBytes) {
-    const auto piece = std::span(buffer).first(std::min(kPieceBytes, size - begin));
+Status visit_pieces(uint64_t size, uint64_t unit, const ReadFunction& read, const PieceVisitor& visit) {
+  const uint64_t piece_bytes = kPieceBytes - kPieceBytes % unit;
+  std::vector<std::byte> buffer(std::min(size, piece_bytes));
+  for (uint64_t begin = 0; begin < size; begin += piece_bytes) {
+    const auto piece = std::span(buffer).first(std::min(piece_bytes, size - begin));
     LLMC_RETURN_IF_ERROR(read(begin, piece));
     LLMC_RETURN_IF_ERROR(visit(piece));
   }

@@ -62,11 +62,11 @@ ByteSourcePtr function_byte_source(uint64_t size, std::string name, ReadFunction
 
 Result<std::vector<std::byte>> read_range(const ByteSource& source, uint64_t offset, uint64_t size);
 
-// About 1 MB, which caches hold; whole blocks of every dtype (tensor/dtype.h), so that pieces of a tensor can be
-// converted alone.
-inline constexpr uint64_t kPieceBytes = 942'480;
+// What caches hold.
+inline constexpr uint64_t kPieceBytes = 1 << 20;
 using PieceVisitor = std::function<Status(std::span<const std::byte> piece)>;
-// Reads [0, size) in pieces of kPieceBytes, the last one shorter; each is gone when `visit` returns.
-Status visit_pieces(uint64_t size, const ReadFunction& read, const PieceVisitor& visit);
+// Reads [0, size) in pieces of up to kPieceBytes, all but the last multiples of `unit` bytes: blocks that can be
+// converted alone. A piece is gone when `visit` returns.
+Status visit_pieces(uint64_t size, uint64_t unit, const ReadFunction& read, const PieceVisitor& visit);
 
 }  // namespace llmcodec

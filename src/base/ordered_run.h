@@ -11,10 +11,10 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "llmcodec/status.h"
 
@@ -31,6 +31,17 @@ inline unsigned thread_count(unsigned asked) {
   return asked != 0 ? asked : std::max(1u, std::thread::hardware_concurrency());
 }
 
+// What a thread did before give() comes before what another does after take(). TBB sees to that itself, but its library
+// is not compiled for ThreadSanitizer, which knows only what it sees here.
+class HandOver {
+ public:
+  void take() const { static_cast<void>(turns_.load(std::memory_order_acquire)); }
+  void give() { turns_.fetch_add(1, std::memory_order_release); }
+
+ private:
+  std::atomic<unsigned> turns_ = 0;
+};
+
 template <class Item>
 struct OrderedRun {
   std::function<Result<std::optional<Item>>()> make;  // serial, in order; nullopt: no more
@@ -42,25 +53,42 @@ struct OrderedRun {
     threads = std::min(thread_count(threads), allowed_threads());
     if (threads == 1) return run_here();
     tbb::task_arena arena(static_cast<int>(threads));
-    using Token = std::shared_ptr<Item>;
-    const auto source = [this](tbb::flow_control& control) -> Token {
-      Token token = failed_ ? nullptr : next();
-      if (token == nullptr) control.stop();
-      return token;
+    // Items in flight, which leave in the order in which they came: each finds its place empty.
+    std::vector<Slot> slots(threads + 2);
+    size_t made = 0;
+    started_.give();
+    const auto source = [&](tbb::flow_control& control) -> Slot* {
+      started_.take();
+      Slot* slot = &slots[made++ % slots.size()];
+      slot->turn.take();
+      if (!failed_) slot->item = next();
+      if (!slot->item) control.stop();
+      slot->turn.give();
+      started_.give();
+      return slot;
     };
-    const auto middle = [this](Token token) {
-      if (!failed_) note(work(*token));
-      return token;
+    const auto middle = [this](Slot* slot) {
+      slot->turn.take();
+      if (!failed_) note(work(*slot->item));
+      slot->turn.give();
+      return slot;
     };
-    const auto sink = [this](Token token) {
-      if (!failed_) note(take(*token));
+    const auto sink = [this](Slot* slot) {
+      slot->turn.take();
+      taken_.take();
+      if (!failed_) note(take(*slot->item));
+      slot->item.reset();
+      slot->turn.give();
+      taken_.give();
     };
     arena.execute([&] {
-      tbb::parallel_pipeline(threads + 2,
-                             tbb::make_filter<void, Token>(tbb::filter_mode::serial_in_order, source) &
-                                 tbb::make_filter<Token, Token>(tbb::filter_mode::parallel, middle) &
-                                 tbb::make_filter<Token, void>(tbb::filter_mode::serial_in_order, sink));
+      tbb::parallel_pipeline(slots.size(),
+                             tbb::make_filter<void, Slot*>(tbb::filter_mode::serial_in_order, source) &
+                                 tbb::make_filter<Slot*, Slot*>(tbb::filter_mode::parallel, middle) &
+                                 tbb::make_filter<Slot*, void>(tbb::filter_mode::serial_in_order, sink));
     });
+    started_.take();
+    taken_.take();
     if (first_error_) return std::move(*first_error_);
     return Status::ok();
   }
@@ -76,11 +104,16 @@ struct OrderedRun {
     }
   }
 
-  std::shared_ptr<Item> next() {
+  struct Slot {
+    std::optional<Item> item;
+    HandOver turn;
+  };
+
+  std::optional<Item> next() {
     Result<std::optional<Item>> item = make();
-    if (!item.is_ok()) note(Status(std::move(item).error()));
-    if (!item.is_ok() || !item.value().has_value()) return nullptr;
-    return std::make_shared<Item>(std::move(*item.value()));
+    if (item.is_ok()) return std::move(item).value();
+    note(Status(std::move(item).error()));
+    return std::nullopt;
   }
   void note(Status status) {
     if (status.is_ok()) return;
@@ -88,6 +121,7 @@ struct OrderedRun {
     if (!first_error_) first_error_ = std::move(status).error();
     failed_ = true;
   }
+  HandOver started_, taken_;  // of what is serial
   std::atomic<bool> failed_ = false;
   std::mutex mutex_;
   std::optional<Error> first_error_;

@@ -4,6 +4,8 @@
 
 #include "capi/c_error.h"
 #include "compress/compress_model.h"
+#include "compress/pushed_tensors.h"
+#include "tensor/json_text.h"
 #include "tensor/safetensors.h"
 
 namespace llmcodec::c {
@@ -44,9 +46,18 @@ struct llmcodec_writer {
   llmcodec::CompressOptions options;
   std::vector<llmcodec::TensorInfo> tensors;
   std::unordered_set<std::string> names;
+  llmcodec::SafetensorsMetadata metadata;
+  std::unique_ptr<llmcodec::PushedTensors> pushed;  // from the first push on
   bool finished = false;
 
+  Status check_nothing_given() const {
+    if (!pushed && !finished) return Status::ok();
+    return error(ErrorKind::kInvalidArgument,
+                 "tensors and metadata are announced before any tensor is given");
+  }
+
   Status add(const char* name, const char* dtype_name, const uint64_t* shape, size_t dimensions) {
+    LLMC_RETURN_IF_ERROR(check_nothing_given());
     LLMC_RETURN_IF_ERROR(c::check_given(name, "name"));
     LLMC_RETURN_IF_ERROR(c::check_given(dtype_name, "dtype"));
     if (dimensions > 0) LLMC_RETURN_IF_ERROR(c::check_given(shape, "shape"));
@@ -62,11 +73,37 @@ struct llmcodec_writer {
     return Status::ok();
   }
 
+  Status add_metadata(const char* key, const char* value) {
+    LLMC_RETURN_IF_ERROR(check_nothing_given());
+    LLMC_RETURN_IF_ERROR(c::check_given(key, "key"));
+    LLMC_RETURN_IF_ERROR(c::check_given(value, "value"));
+    for (const char* text : {key, value}) {
+      if (!llmcodec::is_utf8(text)) return error(ErrorKind::kInvalidArgument, "metadata is not valid UTF-8");
+    }
+    if (!metadata.emplace(key, value).second)
+      return error(ErrorKind::kInvalidArgument, "metadata '{}' was added before", key);
+    return Status::ok();
+  }
+
+  Status push(size_t tensor, const void* bytes, size_t size) {
+    if (size > 0) LLMC_RETURN_IF_ERROR(c::check_given(bytes, "bytes"));
+    if (finished) return error(ErrorKind::kInvalidArgument, "the writer has finished already");
+    if (!pushed) {
+      LLMC_ASSIGN_OR_RETURN(pushed, llmcodec::PushedTensors::open(tensors, metadata, options));
+    }
+    return pushed->push(tensor, {static_cast<const std::byte*>(bytes), size});
+  }
+
   Result<llmcodec::CompressReport> finish(llmcodec_tensor_read read, void* user) {
-    if (read == nullptr) return error(ErrorKind::kInvalidArgument, "read is NULL");
+    if (!pushed && read == nullptr)
+      return error(ErrorKind::kInvalidArgument, "read is NULL, and nothing was pushed");
+    if (pushed && read != nullptr)
+      return error(ErrorKind::kInvalidArgument, "tensors were pushed, and would be read as well");
     if (std::exchange(finished, true))
       return error(ErrorKind::kInvalidArgument, "the writer has finished already");
+    if (pushed) return pushed->finish();
     llmcodec::Model model;
+    model.metadata = std::move(metadata);
     model.source = std::make_unique<c::CallerTensors>(std::move(tensors), read, user);
     return llmcodec::compress(std::move(model), options);
   }
@@ -93,6 +130,22 @@ llmcodec_status llmcodec_writer_add(llmcodec_writer* writer, const char* name, c
   return c::guarded(error, [&]() -> Status {
     LLMC_RETURN_IF_ERROR(c::check_given(writer, "writer"));
     return writer->add(name, dtype, shape, dimensions);
+  });
+}
+
+llmcodec_status llmcodec_writer_add_metadata(llmcodec_writer* writer, const char* key, const char* value,
+                                             llmcodec_error** error) {
+  return c::guarded(error, [&]() -> Status {
+    LLMC_RETURN_IF_ERROR(c::check_given(writer, "writer"));
+    return writer->add_metadata(key, value);
+  });
+}
+
+llmcodec_status llmcodec_writer_push(llmcodec_writer* writer, size_t tensor, const void* bytes, size_t size,
+                                     llmcodec_error** error) {
+  return c::guarded(error, [&]() -> Status {
+    LLMC_RETURN_IF_ERROR(c::check_given(writer, "writer"));
+    return writer->push(tensor, bytes, size);
   });
 }
 

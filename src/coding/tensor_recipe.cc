@@ -335,7 +335,27 @@ std::vector<json> recipe_to_json(const TensorRecipe& tensor) {
   return stages;
 }
 
+Status check_block_size(const TensorRecord& record, const TensorRecipe& recipe) {
+  uint64_t rows = record.rows;
+  if (recipe.has_whole_rows()) {
+    const uint64_t picture_rows =
+        recipe.is_spectral() ? recipe.picture(0).rows : recipe.spatial().layout.width;
+    const uint64_t pictures =
+        std::min<uint64_t>(recipe.codec.pictures_per_segment, recipe.pictures_per_matrix());
+    rows = std::min(rows, checked_mul(picture_rows, pictures).value_or(rows));
+  }
+  const auto weights = checked_mul(rows, record.cols);
+  if (!weights || *weights > kMaxBlockWeights)
+    return error(ErrorKind::kLimit, "blocks of {} x {} weights, at most {} are decoded at once", rows,
+                 record.cols, kMaxBlockWeights);
+  return Status::ok();
+}
+
 Result<TensorRecipe> recipe_from_record(const TensorRecord& record) {
+  const auto dtype = dtype_from_name(record.dtype);
+  if (!dtype) return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record.dtype);
+  if (!dtype_info(*dtype).floating)
+    return error(ErrorKind::kCorrupt, "is coded, but {} is no dtype of weights", record.dtype);
   std::vector<std::string> names;
   for (const json& stage : record.stages) {
     LLMC_RETURN_IF_ERROR(check_known(stage));

@@ -83,8 +83,13 @@ Result<TensorRecipe> make_recipe(uint64_t rows, uint64_t cols, ScalesStage scale
                                  const PictureSettings& settings, const Codec& codec);
 
 std::vector<nlohmann::json> recipe_to_json(const TensorRecipe& recipe);
-// Corrupt for a missing or impossible value, Unsupported for a stage, version or kind that is not known.
+// Corrupt for a missing or impossible value (a dtype that holds no weights is one), Unsupported for a stage,
+// version or kind that is not known.
 Result<TensorRecipe> recipe_from_record(const TensorRecord& record);
+
+// Limit for a recipe by which more than kMaxBlockWeights weights would be decoded at once. That memory is taken
+// before a byte of the stream is looked at, so sizes that no writer makes must fail here.
+Status check_block_size(const TensorRecord& record, const TensorRecipe& recipe);
 
 // What the description says of a coded tensor; parts, samples and outliers are still to be filled in.
 TensorRecord coded_record(const TensorInfo& info, const MatrixShape& shape, const TensorRecipe& recipe);

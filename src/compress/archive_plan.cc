@@ -64,6 +64,8 @@ Status add_coded(const ArchiveContent& content, const FittedTensor& tensor, cons
   const TensorInfo& info = content.model->source->tensors()[tensor.index];
   LLMC_ASSIGN_OR_RETURN(const TensorRecipe recipe, likely_recipe(content, tensor, settings));
   TensorRecord record = coded_record(info, tensor.shape, recipe);
+  if (Status status = check_block_size(record, recipe); !status.is_ok())
+    return std::move(status).error().in_tensor(info.name);
   for (uint64_t i = 0; i < recipe.codec.segment_bytes.size(); ++i)
     record.samples.push_back(any_checksum(fmt::format("{} {}", info.name, i)));
   std::vector<std::string> parts = {part_name::kBitstream};
@@ -233,6 +235,8 @@ Result<ArchivePlan> plan_archive(const ArchiveContent& content, const std::vecto
   for (size_t i = 0; i < shards; ++i) {
     headers[i].description.shard = i;
     headers[i].description.shards = shards;
+    if (shards > 1) headers[i].description.archive_id = any_checksum("archive");
+    if (i > 0) headers[i].description.carried.clear();
     headers[i].add_largest(description_name(i));
     const std::string text = to_text(headers[i].description);
     LLMC_ASSIGN_OR_RETURN(const std::string header,

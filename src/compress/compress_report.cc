@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "plan/plan_file.h"
 #include "report/tensor_report.h"
+#include "tensor/tensor_role.h"
 
 namespace llmcodec {
 namespace {
@@ -26,6 +27,26 @@ std::string larger_than_source(const std::vector<TensorReport>& tensors) {
   return fmt::format(
       "{} coded tensors, the first {}, take {} bytes; --keep stores them exactly in the source's {}", count,
       first, coded_bytes, source_bytes);
+}
+
+// Tensor `i` as the plan has it; its bytes are the source's.
+TensorReport planned_tensor(const CompressState& state, size_t i) {
+  const TensorPlan& tensor = state.plan.tensors[i];
+  const TensorInfo& info = state.model.source->tensors()[i];
+  return {.name = tensor.name,
+          .dtype = dtype_info(info.dtype).name,
+          .shape = info.shape,
+          .elements = info.elements(),
+          .role = role_name(tensor_role(info)),
+          .coded = tensor.code,
+          .reason = tensor.reason,
+          .bytes = *dtype_bytes(info.dtype, info.elements())};
+}
+
+double bits_per_element(const TensorReport& tensor) {
+  return tensor.elements == 0
+             ? 0
+             : 8.0 * static_cast<double>(tensor.bytes) / static_cast<double>(tensor.elements);
 }
 
 }  // namespace
@@ -61,6 +82,24 @@ Result<CompressReport> report_archive(const CompressState& state, const std::str
   return report;
 }
 
+SourceReport report_source(const CompressState& state) {
+  SourceReport report;
+  report.source_kind = model_kind_name(state.model.kind);
+  report.notes = state.notes;
+  for (size_t i = 0; i < state.plan.tensors.size(); ++i) {
+    TensorReport entry = planned_tensor(state, i);
+    entry.bpw = bits_per_element(entry);
+    report.parameters += entry.elements;
+    report.bytes += entry.bytes;
+    if (entry.coded)
+      report.coded_parameters += entry.elements;
+    else
+      report.kept_bytes += entry.bytes;
+    report.tensors.push_back(std::move(entry));
+  }
+  return report;
+}
+
 PlanReport report_plan(const CompressState& state, const RateFound& found) {
   PlanReport report;
   report.plan = plan_to_text(state.plan, found.settings);
@@ -68,18 +107,9 @@ PlanReport report_plan(const CompressState& state, const RateFound& found) {
   report.predicted_snr_db = found.predicted_snr_db;
   report.predicted_seconds = found.predicted_seconds;
   for (size_t i = 0; i < state.plan.tensors.size(); ++i) {
-    const TensorPlan& tensor = state.plan.tensors[i];
-    const TensorInfo& info = state.model.source->tensors()[i];
-    TensorReport entry{.name = tensor.name,
-                       .dtype = dtype_info(info.dtype).name,
-                       .shape = info.shape,
-                       .elements = info.elements(),
-                       .coded = tensor.code,
-                       .reason = tensor.reason};
-    entry.bytes = tensor.code ? found.settings[i].predicted_bytes : *dtype_bytes(info.dtype, info.elements());
-    entry.bpw = entry.elements == 0
-                    ? 0
-                    : 8.0 * static_cast<double>(entry.bytes) / static_cast<double>(entry.elements);
+    TensorReport entry = planned_tensor(state, i);
+    if (entry.coded) entry.bytes = found.settings[i].predicted_bytes;
+    entry.bpw = bits_per_element(entry);
     entry.snr_db = found.settings[i].predicted_snr_db;
     report.parameters += entry.elements;
     report.tensors.push_back(std::move(entry));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What compress() and plan() say of their work.
+// What compress(), plan() and inspect_source() say of their work.
 #pragma once
 
 #include <map>
@@ -14,6 +14,7 @@ namespace llmcodec {
 // archive back, which must be readable.
 Result<CompressReport> report_archive(const CompressState& state, const std::string& archive,
                                       const std::map<std::string, ErrorMetrics>& measured);
+SourceReport report_source(const CompressState& state);
 PlanReport report_plan(const CompressState& state, const RateFound& found);
 
 }  // namespace llmcodec

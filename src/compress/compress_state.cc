@@ -2,10 +2,12 @@
 #include "compress/compress_state.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <future>
 #include <mutex>
 
+#include "archive/carry_over.h"
 #include "archive/checksum.h"
 #include "archive/packing.h"
 #include "base/error.h"
@@ -37,14 +39,39 @@ Status check_names(const Model& model) {
   return Status::ok();
 }
 
+// Limits far from anything that has a use: past them the search would count with infinite numbers.
+Status check_target(const Target& target) {
+  constexpr double kMaxBitsPerWeight = 1000;  // the headers of a tiny model count too
+  constexpr double kMaxDecibels = 1000;       // binary64 reaches 330 dB
+  const double value = target.value;
+  switch (target.kind) {
+    case TargetKind::kDefault:
+      return Status::ok();
+    case TargetKind::kStep:
+      return check_step(value);
+    case TargetKind::kBpw:
+      if (value > 0 && value <= kMaxBitsPerWeight) return Status::ok();
+      return error(ErrorKind::kInvalidArgument, "{:.4g} bits per weight: must be over 0 and at most {}",
+                   value, kMaxBitsPerWeight);
+    case TargetKind::kSnr:
+      if (std::abs(value) <= kMaxDecibels) return Status::ok();
+      return error(ErrorKind::kInvalidArgument, "a signal-to-noise ratio of {:.4g} dB: must be from {} to {}",
+                   value, -kMaxDecibels, kMaxDecibels);
+    case TargetKind::kSize:
+      if (value >= 1 && value <= 0x1p63) return Status::ok();
+      return error(ErrorKind::kInvalidArgument, "a size of {:.4g} bytes: must be from 1 to 2^63", value);
+  }
+  return error(ErrorKind::kInvalidArgument, "a target of a kind that is not known");
+}
+
 // What was asked for, by options and rules or by a plan file.
 Result<std::vector<TensorDraft>> read_drafts(CompressState& state) {
   const CompressOptions& options = state.options;
   const std::vector<TensorInfo>& tensors = state.model.source->tensors();
   if (options.plan.empty()) return draft_plan(tensors, options);
-  if (!options.set.empty() || !options.keep.empty())
+  if (!options.set.empty() || !options.code.empty() || !options.keep.empty())
     return error(ErrorKind::kInvalidArgument,
-                 "--set and --keep change a plan that is being made; edit the given plan instead");
+                 "--set, --code and --keep change a plan that is being made; edit the given plan instead");
   LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(options.plan, kMaxJsonBytes));
   auto file = plan_from_text(text, tensors);
   if (!file.is_ok()) return std::move(file).error().in_file(options.plan);
@@ -52,7 +79,8 @@ Result<std::vector<TensorDraft>> read_drafts(CompressState& state) {
   return std::move(file->drafts);
 }
 
-Result<PlanFacts> known_facts(CompressState& state, const std::vector<TensorDraft>& drafts) {
+Result<PlanFacts> known_facts(CompressState& state) {
+  const std::vector<TensorDraft>& drafts = state.drafts;
   PlanFacts facts{state.options.target, state.moments.hessian != nullptr,
                   std::vector<TensorFacts>(drafts.size())};
   for (size_t i = 0; i < drafts.size(); ++i) {
@@ -67,42 +95,21 @@ Result<PlanFacts> known_facts(CompressState& state, const std::vector<TensorDraf
   return facts;
 }
 
-Result<Plan> resolved(CompressState& state, const std::vector<TensorDraft>& drafts) {
-  LLMC_ASSIGN_OR_RETURN(const PlanFacts facts, known_facts(state, drafts));
-  return resolve(drafts, facts);
+Result<Plan> resolved(CompressState& state) {
+  LLMC_ASSIGN_OR_RETURN(const PlanFacts facts, known_facts(state));
+  return resolve(state.drafts, facts);
 }
 
 bool uses_inputs(const TensorDraft& draft) {
   return draft.code && (!draft.scales || draft.scales->kind == ScaleKind::kDual);
 }
 
-uint64_t coded_weights(const Model& model, const std::vector<TensorDraft>& drafts) {
+uint64_t coded_weights(const CompressState& state) {
   uint64_t weights = 0;
-  for (size_t i = 0; i < drafts.size(); ++i) {
-    if (drafts[i].code) weights += model.source->tensors()[i].elements();
+  for (size_t i = 0; i < state.drafts.size(); ++i) {
+    if (state.drafts[i].code) weights += state.model.source->tensors()[i].elements();
   }
   return weights;
-}
-
-Status describe_source(CompressState& state) {
-  const Model& model = state.model;
-  Description& description = state.description;
-  description.writer = std::string("llmcodec ") + LLMCODEC_VERSION;
-  description.command =
-      state.options.command.empty() ? "llmcodec compress " + state.options.input : state.options.command;
-  description.source_kind = model_kind_name(model.kind);
-  description.source_metadata = model.metadata;
-  description.source_files.resize(model.weight_files.size());
-  for (const std::string& skipped : model.skipped_files)
-    state.notes.push_back("not carried over: " + skipped);
-  return for_all(state.options.control.threads, model.weight_files.size(), [&](size_t i) -> Status {
-    SourceFileRecord& file = description.source_files[i];
-    file.name = std::filesystem::path(model.weight_files[i]).filename().string();
-    std::error_code code;
-    file.bytes = std::filesystem::file_size(model.weight_files[i], code);
-    LLMC_ASSIGN_OR_RETURN(file.xxh3_128, xxh3_128_of_file(model.weight_files[i]));
-    return Status::ok();
-  });
 }
 
 Status fit_all(CompressState& state, PhaseProgress& progress) {
@@ -126,26 +133,6 @@ Status fit_all(CompressState& state, PhaseProgress& progress) {
   return Status::ok();
 }
 
-// Where the moments that were given do not reach.
-void note_unused_moments(CompressState& state) {
-  const InputMoments& moments = state.moments;
-  if (!moments.given) return;
-  for (const FittedTensor& tensor : state.tensors) {
-    if (tensor.order[0].empty()) state.notes.push_back("no input moments for " + tensor.plan->name);
-  }
-  const bool outputs_given = !moments.estimated && moments.importance && moments.importance->has_outputs();
-  const auto weighed = [](const FittedTensor& tensor) { return tensor.damage.has_value(); };
-  if (outputs_given && std::ranges::none_of(state.tensors, weighed))
-    state.notes.push_back("output moments not used: their names are not spelled as the model's");
-}
-
-std::vector<double> octaves_of(const CompressState& state) {
-  std::vector<TensorCost> costs(state.plan.tensors.size());
-  for (const FittedTensor& tensor : state.tensors)
-    costs[tensor.index] = {static_cast<double>(tensor.shape.weights()), tensor.damage};
-  return octaves_by_damage(state.plan, costs);
-}
-
 // 3 bits per weight, unless every codec is lossless: then the plane step at which (almost) nothing is
 // clipped.
 Result<Target> default_target(CompressState& state) {
@@ -159,17 +146,33 @@ Result<Target> default_target(CompressState& state) {
 }
 
 // A plan file leaves layout and depth to resolve().
-Result<RateFound> given_steps(const CompressState& state, FixedBytes& fixed_bytes) {
-  RateFound found{*state.given_settings, 0, 0, 0};
+std::vector<TensorSettings> settings_of_plan_file(const CompressState& state) {
+  std::vector<TensorSettings> settings = *state.given_settings;
   for (const FittedTensor& tensor : state.tensors) {
-    TensorSettings& settings = found.settings[tensor.index];
-    settings.pictures.layout = tensor.plan->layout;
-    settings.pictures.bit_depth = tensor.plan->bit_depth;
-    found.predicted_bytes += settings.predicted_bytes;
+    settings[tensor.index].pictures.layout = tensor.plan->layout;
+    settings[tensor.index].pictures.bit_depth = tensor.plan->bit_depth;
   }
+  return settings;
+}
+
+Result<RateFound> found_in_plan_file(const CompressState& state, FixedBytes& fixed_bytes) {
+  RateFound found{settings_of_plan_file(state), 0, 0, 0};
+  for (const FittedTensor& tensor : state.tensors)
+    found.predicted_bytes += found.settings[tensor.index].predicted_bytes;
   LLMC_ASSIGN_OR_RETURN(const uint64_t fixed, fixed_bytes.get(found.settings));
   found.predicted_bytes += fixed;
   return found;
+}
+
+RateProblem rate_problem(CompressState& state, FixedBytes* fixed_bytes) {
+  return {.source = state.model.source.get(),
+          .moments = &state.moments,
+          .codecs = &state.codecs,
+          .tensors = &state.tensors,
+          .octaves = &state.octaves,
+          .fixed_bytes = fixed_bytes,
+          .target = state.options.target,
+          .control = &state.options.control};
 }
 
 }  // namespace
@@ -191,10 +194,65 @@ ArchiveContent CompressState::content() {
   return {&model, &tensors, &codecs, &description, gguf_header.size(), options.output, options.shard_bytes};
 }
 
-Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOptions& options) {
-  if (options.target.kind == TargetKind::kStep) LLMC_RETURN_IF_ERROR(check_step(options.target.value));
+Status describe_source(CompressState& state) {
+  const Model& model = state.model;
+  Description& description = state.description;
+  description.writer = std::string("llmcodec ") + LLMCODEC_VERSION;
+  description.command =
+      state.options.command.empty() ? "llmcodec compress " + state.options.input : state.options.command;
+  description.source_kind = model_kind_name(model.kind);
+  description.source_metadata = model.metadata;
+  description.source_files.resize(model.weight_files.size());
+  return for_all(state.options.control.threads, model.weight_files.size(), [&](size_t i) -> Status {
+    SourceFileRecord& file = description.source_files[i];
+    file.name = std::filesystem::path(model.weight_files[i]).filename().string();
+    std::error_code code;
+    file.bytes = std::filesystem::file_size(model.weight_files[i], code);
+    LLMC_ASSIGN_OR_RETURN(file.xxh3_128, xxh3_128_of_file(model.weight_files[i]));
+    return Status::ok();
+  });
+}
+
+std::vector<std::string> CompressState::inputs() const {
+  std::vector<std::string> files = model.all_files();
+  files.insert(files.end(), {options.plan, options.importance, options.hessian});
+  return files;
+}
+
+std::vector<double> octaves_of(const CompressState& state) {
+  std::vector<TensorCost> costs(state.plan.tensors.size());
+  for (const FittedTensor& tensor : state.tensors)
+    costs[tensor.index] = {static_cast<double>(tensor.shape.weights()), tensor.damage};
+  return octaves_by_damage(state.plan, costs);
+}
+
+void note_unused_moments(CompressState& state) {
+  const InputMoments& moments = state.moments;
+  if (!moments.given) return;
+  for (const FittedTensor& tensor : state.tensors) {
+    if (tensor.order[0].empty()) state.notes.push_back("no input moments for " + tensor.plan->name);
+  }
+  const bool outputs_given = !moments.estimated && moments.importance && moments.importance->has_outputs();
+  const auto weighed = [](const FittedTensor& tensor) { return tensor.damage.has_value(); };
+  if (outputs_given && std::ranges::none_of(state.tensors, weighed))
+    state.notes.push_back("output moments not used: their names are not spelled as the model's");
+}
+
+Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions& options) {
+  LLMC_RETURN_IF_ERROR(check_target(options.target));
   LLMC_RETURN_IF_ERROR(check_names(model));
   auto state = std::make_unique<CompressState>(std::move(model), options);
+  LLMC_ASSIGN_OR_RETURN(state->description.carried, list_carried_files(state->model));
+  LLMC_ASSIGN_OR_RETURN(state->moments, open_moments(options));
+  LLMC_ASSIGN_OR_RETURN(state->drafts, read_drafts(*state));
+  LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state));
+  for (const std::string& skipped : state->model.skipped_files)
+    state->notes.push_back("not carried over: " + skipped);
+  return state;
+}
+
+Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOptions& options) {
+  LLMC_ASSIGN_OR_RETURN(std::unique_ptr<CompressState> state, decide(std::move(model), options));
   // A GGUF header holds the tokenizer, and packing it takes as long as all that is done up to the rate
   // search.
   const bool beside = thread_count(options.control.threads) > 1;
@@ -202,12 +260,8 @@ Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOption
                             [gguf = state->model.gguf] {
                               return gguf != nullptr ? pack(gguf->bytes()) : std::vector<std::byte>();
                             });
-  LLMC_ASSIGN_OR_RETURN(state->moments, open_moments(options));
-  LLMC_ASSIGN_OR_RETURN(const std::vector<TensorDraft> drafts, read_drafts(*state));
-  // What no moments can mend is refused before they are estimated.
-  LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state, drafts));
-  PhaseProgress progress(state->options.control, coded_weights(state->model, drafts));
-  if (std::ranges::any_of(drafts, uses_inputs)) {
+  PhaseProgress progress(state->options.control, coded_weights(*state));
+  if (std::ranges::any_of(state->drafts, uses_inputs)) {
     const auto layer_done = [&](uint64_t weights) {
       progress.add("estimate", weights, "");
       return progress.check_cancelled();
@@ -215,7 +269,7 @@ Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOption
     LLMC_ASSIGN_OR_RETURN(const std::string note,
                           estimate_missing(state->model, options, layer_done, &state->moments));
     if (!note.empty()) state->notes.push_back(note);
-    LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state, drafts));
+    LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state));
   }
   LLMC_RETURN_IF_ERROR(describe_source(*state));
   LLMC_RETURN_IF_ERROR(fit_all(*state, progress));
@@ -227,19 +281,22 @@ Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOption
 
 Result<RateFound> find_settings(CompressState& state) {
   FixedBytes fixed_bytes(state.content());
-  if (state.given_settings) return given_steps(state, fixed_bytes);
-  RateProblem problem{.source = state.model.source.get(),
-                      .moments = &state.moments,
-                      .codecs = &state.codecs,
-                      .tensors = &state.tensors,
-                      .octaves = &state.octaves,
-                      .fixed_bytes = &fixed_bytes,
-                      .target = state.options.target,
-                      .control = &state.options.control};
+  if (state.given_settings) return found_in_plan_file(state, fixed_bytes);
+  RateProblem problem = rate_problem(state, &fixed_bytes);
   if (problem.target.kind == TargetKind::kDefault) {
     LLMC_ASSIGN_OR_RETURN(problem.target, default_target(state));
   }
   return find_steps(problem);
+}
+
+Result<std::vector<TensorSettings>> given_settings(CompressState& state) {
+  if (state.given_settings) return settings_of_plan_file(state);
+  if (state.options.target.kind != TargetKind::kStep)
+    return error(ErrorKind::kInvalidArgument,
+                 "steps must be given, by a plan file or as the target: they are searched for in weights "
+                 "that can be read "
+                 "again and again");
+  return settings_at_step(rate_problem(state, nullptr));
 }
 
 std::string resume_key(const CompressState& state, const std::vector<TensorSettings>& settings) {

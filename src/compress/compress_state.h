@@ -35,6 +35,7 @@ struct CompressState {
   CodecSet codecs;
   Model model;
   InputMoments moments;
+  std::vector<TensorDraft> drafts;  // what was asked for
   Plan plan;
   std::optional<std::vector<TensorSettings>> given_settings;  // of a plan file, which is used as it is
   std::vector<FittedTensor> tensors;                          // those to be coded, in source order
@@ -45,13 +46,29 @@ struct CompressState {
   double fit_seconds = 0;
 
   ArchiveContent content();
+  std::vector<std::string> inputs() const;  // files that no output may replace
 };
 
-// Opens and checks everything, makes or reads the plan, fits all scales. Errors name file and tensor.
+// What options, moments of the user's, names and shapes decide: checks them, makes or reads the plan. No tensor is read.
+// Errors name file and tensor.
+Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions& options);
+
+// decide(), and all that the weights say besides: estimated moments, scales of all tensors.
 Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOptions& options);
+
+// Who made the archive, of what, by which command: into the description.
+Status describe_source(CompressState& state);
+
+// step_octaves of every tensor of the source, by what is known of `tensors` so far.
+std::vector<double> octaves_of(const CompressState& state);
+
+// Where the moments that were given do not reach; of fitted tensors, into the notes.
+void note_unused_moments(CompressState& state);
 
 // The steps of every tensor: those of the plan file, or what the search finds.
 Result<RateFound> find_settings(CompressState& state);
+// The same where no search is needed: a plan file, or one step for all. InvalidArgument for another target.
+Result<std::vector<TensorSettings>> given_settings(CompressState& state);
 
 // Checksum of plan, settings and source: what a resumed run must share.
 std::string resume_key(const CompressState& state, const std::vector<TensorSettings>& settings);

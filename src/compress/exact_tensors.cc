@@ -11,7 +11,7 @@ namespace llmcodec {
 namespace {
 
 Status append_all(const TensorSource& source, size_t index, ArchiveWriter& writer) {
-  return source.visit(index, source.byte_size(index),
+  return source.visit(index, source.byte_size(index), 1,
                       [&](std::span<const std::byte> piece) { return writer.append(piece); });
 }
 

@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "quant/tensor_names.h"
 #include "quant/tensor_row_reader.h"
 #include "quant/token_rank.h"
+#include "tensor/tensor_role.h"
 
 namespace llmcodec {
 namespace {
@@ -127,13 +127,33 @@ Result<TensorRecipe> FittedTensor::recipe(uint64_t rows, const PictureSettings& 
   return make_recipe(rows, shape.cols, scales_stage(scales, column_order), settings, codec);
 }
 
+FittedTensor unfitted_tensor(const TensorInfo& info, size_t index, const TensorPlan& plan) {
+  FittedTensor tensor;
+  tensor.index = index;
+  tensor.plan = &plan;
+  tensor.shape = *tensor_matrices(info);  // the plan was checked against the model
+  MatrixScales scales;
+  scales.spec = plan.scales;
+  scales.asymmetric = plan.asymmetric;
+  scales.rows = tensor.shape.rows;
+  scales.cols = tensor.shape.cols;
+  const ScaleKind kind = plan.scales.kind;
+  if (kind == ScaleKind::kRow || kind == ScaleKind::kDual) scales.row_codes.resize(scales.rows);
+  if (kind == ScaleKind::kColumn || kind == ScaleKind::kDual) scales.col_codes.resize(scales.cols);
+  if (kind == ScaleKind::kGroup) scales.group_codes.resize(scales.rows * scales.groups());
+  if (plan.asymmetric) scales.zeros.resize(scales.zero_count());
+  tensor.scales.assign(tensor.shape.matrices, scales);
+  tensor.scale_parts = scales_to_parts(tensor.scales);
+  return tensor;
+}
+
 Result<FittedTensor> fit_tensor(const TensorSource& source, size_t index, const TensorPlan& plan,
                                 const InputMoments& moments) {
   const TensorInfo& info = source.tensors()[index];
   FittedTensor tensor;
   tensor.index = index;
   tensor.plan = &plan;
-  tensor.shape = *matrix_shape(info.shape);  // the plan was checked against the model
+  tensor.shape = *tensor_matrices(info);  // the plan was checked against the model
   if (moments.hessian && plan.layout == Layout::kSpectral && plan.scales.kind == ScaleKind::kDual) {
     tensor.hessian_group = moments.hessian->find(info.name);
     if (tensor.hessian_group && moments.hessian->cols(*tensor.hessian_group) != tensor.shape.cols)
@@ -156,7 +176,7 @@ Result<Feedback> make_feedback(const FittedTensor& tensor, uint64_t m, const Inp
                           {.damping = damping_of(tensor.plan->name)});
 }
 
-uint64_t total_weights(const std::vector<FittedTensor>& tensors) {
+uint64_t total_weights(std::span<const FittedTensor> tensors) {
   uint64_t weights = 0;
   for (const FittedTensor& tensor : tensors) weights += tensor.shape.weights();
   return weights;

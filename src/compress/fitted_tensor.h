@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "coding/tensor_parts.h"
@@ -33,6 +34,9 @@ struct FittedTensor {
   Result<TensorRecipe> recipe(uint64_t rows, const PictureSettings& settings, const Codec& codec) const;
 };
 
+// Before its weights are known: scales of the right number, all zero.
+FittedTensor unfitted_tensor(const TensorInfo& info, size_t index, const TensorPlan& plan);
+
 // Fits the scales of all matrices. Errors name the tensor; InvalidArgument with the index for NaN or Inf.
 Result<FittedTensor> fit_tensor(const TensorSource& source, size_t index, const TensorPlan& plan,
                                 const InputMoments& moments);
@@ -40,6 +44,6 @@ Result<FittedTensor> fit_tensor(const TensorSource& source, size_t index, const 
 // The closed loop of matrix `m`, which the tensor must have.
 Result<Feedback> make_feedback(const FittedTensor& tensor, uint64_t m, const InputMoments& moments);
 
-uint64_t total_weights(const std::vector<FittedTensor>& tensors);
+uint64_t total_weights(std::span<const FittedTensor> tensors);
 
 }  // namespace llmcodec

@@ -2,7 +2,7 @@
 #include "compress/input_moments.h"
 
 #include "estimate/moment_estimate.h"
-#include "tensor/matrix_shape.h"
+#include "tensor/tensor_role.h"
 
 namespace llmcodec {
 namespace {
@@ -18,7 +18,7 @@ std::string importance_file(const CompressOptions& options) {
 Result<bool> InputMoments::knows_inputs(const TensorInfo& info) const {
   if (hessian && hessian->find(info.name)) return true;
   if (!importance) return false;
-  const auto shape = matrix_shape(info.shape);
+  const auto shape = tensor_matrices(info);
   LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
                         importance->find(info.name, shape->cols, shape->matrices));
   return entry.found();
@@ -26,7 +26,7 @@ Result<bool> InputMoments::knows_inputs(const TensorInfo& info) const {
 
 Result<bool> InputMoments::knows_outputs(const TensorInfo& info) const {
   if (!importance) return false;
-  const auto shape = matrix_shape(info.shape);
+  const auto shape = tensor_matrices(info);
   LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
                         importance->find_outputs(info.name, shape->rows, shape->matrices));
   return entry.found();

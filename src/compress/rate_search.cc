@@ -35,6 +35,21 @@ class RateProgress {
   uint64_t done_ = 0, total_;
 };
 
+// Settings of all tensors at one step; `base_log2_step`: where qualities are taken from, once they are fixed.
+Status choose_step(const RateProblem& problem, double log2_step, std::optional<double> base_log2_step,
+                   std::vector<TensorSettings>* all) {
+  for (const FittedTensor& tensor : *problem.tensors) {
+    LLMC_ASSIGN_OR_RETURN(const Codec* codec, problem.codecs->get(tensor.plan->codec));
+    TensorSettings& settings = (*all)[tensor.index];
+    settings.octaves = (*problem.octaves)[tensor.index];
+    settings.pictures = settings_for({log2_step, settings.octaves, base_log2_step}, *tensor.plan,
+                                     tensor.shape.rows, codec->info());
+    if (Status status = check_step(settings.pictures.step); !status.is_ok())
+      return std::move(status).error().in_tensor(tensor.plan->name);
+  }
+  return Status::ok();
+}
+
 class Search {
  public:
   explicit Search(const RateProblem& problem)
@@ -84,18 +99,7 @@ class Search {
     return by_snr() ? estimate.metrics.snr_db() : estimate.bytes;
   }
 
-  Status choose(double log2_step) {
-    for (const FittedTensor& tensor : tensors_) {
-      LLMC_ASSIGN_OR_RETURN(const Codec* codec, problem_.codecs->get(tensor.plan->codec));
-      TensorSettings& settings = settings_[tensor.index];
-      settings.octaves = (*problem_.octaves)[tensor.index];
-      settings.pictures = settings_for({log2_step, settings.octaves, base_log2_step_}, *tensor.plan,
-                                       tensor.shape.rows, codec->info());
-      if (Status status = check_step(settings.pictures.step); !status.is_ok())
-        return std::move(status).error().in_tensor(tensor.plan->name);
-    }
-    return Status::ok();
-  }
+  Status choose(double log2_step) { return choose_step(problem_, log2_step, base_log2_step_, &settings_); }
 
   Result<RateEstimate> evaluate(RateSamples& samples, double log2_step) {
     LLMC_RETURN_IF_ERROR(choose(log2_step));
@@ -224,6 +228,12 @@ Result<RateFound> find_steps(const RateProblem& problem) {
   std::vector<TensorSettings> settings(problem.source->tensors().size());
   LLMC_ASSIGN_OR_RETURN(const uint64_t fixed, problem.fixed_bytes->get(settings));
   return RateFound{std::move(settings), fixed, 0, 0};
+}
+
+Result<std::vector<TensorSettings>> settings_at_step(const RateProblem& problem) {
+  std::vector<TensorSettings> settings(problem.source->tensors().size());
+  LLMC_RETURN_IF_ERROR(choose_step(problem, portable_log2(problem.target.value), std::nullopt, &settings));
+  return settings;
 }
 
 }  // namespace llmcodec

@@ -36,4 +36,8 @@ struct RateFound {
 // "rate"; its total is an estimate.
 Result<RateFound> find_steps(const RateProblem& problem);
 
+// One step for all, the target, which must be of kind kStep: nothing is coded and nothing predicted. The tensors need not
+// be fitted.
+Result<std::vector<TensorSettings>> settings_at_step(const RateProblem& problem);
+
 }  // namespace llmcodec

@@ -13,7 +13,7 @@
 #include "base/limits.h"
 #include "quant/tensor_names.h"
 #include "tensor/json_text.h"
-#include "tensor/matrix_shape.h"
+#include "tensor/tensor_role.h"
 
 namespace llmcodec {
 namespace {
@@ -88,7 +88,7 @@ class Names {
   std::optional<MatrixRef> matrix(const std::string& name, uint64_t rows, uint64_t cols) const {
     const auto index = find(name);
     if (!index) return std::nullopt;
-    const auto shape = matrix_shape(source_.tensors()[*index].shape);
+    const auto shape = tensor_matrices(source_.tensors()[*index]);
     if (!shape || shape->rows != rows || shape->cols != cols) return std::nullopt;
     return MatrixRef{*index, 0};
   }
@@ -99,7 +99,7 @@ class Names {
   }
   std::optional<MatrixShape> shape(const std::string& name) const {
     const auto index = find(name);
-    return index ? matrix_shape(source_.tensors()[*index].shape) : std::nullopt;
+    return index ? tensor_matrices(source_.tensors()[*index]) : std::nullopt;
   }
 
  private:

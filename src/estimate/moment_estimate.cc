@@ -12,6 +12,7 @@
 #include "quant/subtract_product.h"
 #include "quant/tensor_names.h"
 #include "quant/tensor_row_reader.h"
+#include "tensor/tensor_role.h"
 
 namespace llmcodec {
 namespace {
@@ -128,7 +129,7 @@ class NoisePass {
   Result<Product> product(const MatrixRef& weight, const Vectors& vectors,
                           ColumnEnergy asked = ColumnEnergy::kNone) {
     constexpr size_t kBlocks = 32, kUnit = 8;  // rows of a tile (quant/subtract_product_float.cc)
-    const MatrixShape shape = *matrix_shape(source_.tensors()[weight.tensor].shape);
+    const MatrixShape shape = *tensor_matrices(source_.tensors()[weight.tensor]);
     TensorRowReader reader(source_, weight.tensor, shape, weight.matrix);
     Product out{Vectors(shape.rows), std::vector<double>(shape.cols, 0)};
     const size_t most = std::max(kUnit, kDefaultBlockWeights / shape.cols / kUnit * kUnit);
@@ -180,13 +181,13 @@ class NoisePass {
   }
 
   void record_outputs(const MatrixRef& weight, double moment) {
-    const uint64_t rows = matrix_shape(source_.tensors()[weight.tensor].shape)->rows;
+    const uint64_t rows = tensor_matrices(source_.tensors()[weight.tensor])->rows;
     record_outputs(weight.tensor, std::vector<double>(rows, moment));
   }
 
   // Nothing follows from a matrix whose outputs go nowhere.
   bool has_dead_matrix(size_t tensor) const {
-    const uint64_t rows = matrix_shape(source_.tensors()[tensor].shape)->rows;
+    const uint64_t rows = tensor_matrices(source_.tensors()[tensor])->rows;
     const std::span<const float> moments = outputs_.at(tensor);
     for (size_t first = 0; first < moments.size(); first += rows) {
       if (std::ranges::none_of(moments.subspan(first, rows), [](float m) { return m > 0; })) return true;

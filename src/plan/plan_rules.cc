@@ -118,10 +118,20 @@ Result<PlanRules::Rule> PlanRules::parse_rule(const std::string& text, const std
   return rule;
 }
 
-Result<PlanRules> PlanRules::parse(const std::vector<std::string>& set,
-                                   const std::vector<std::string>& keep) {
+Status PlanRules::add_actions(const char* option, const char* action,
+                              const std::vector<std::string>& patterns) {
+  for (const std::string& pattern : patterns) {
+    LLMC_ASSIGN_OR_RETURN(Rule rule, parse_rule(fmt::format("{} {}", option, pattern), pattern));
+    rule.key = "action";
+    rule.value = action;
+    rules_.push_back(std::move(rule));
+  }
+  return Status::ok();
+}
+
+Result<PlanRules> PlanRules::parse(const CompressOptions& options) {
   PlanRules rules;
-  for (const std::string& text : set) {
+  for (const std::string& text : options.set) {
     // The key holds neither '=' nor ':', so the first "=key:" splits the rule; values may hold both.
     static const RE2 kForm("(.*?)=([a-z_]+):(.*)");
     std::string pattern, key, value;
@@ -134,12 +144,8 @@ Result<PlanRules> PlanRules::parse(const std::vector<std::string>& set,
       return error(ErrorKind::kInvalidArgument, "--set '{}': no key '{}'", text, rule.key);
     rules.rules_.push_back(std::move(rule));
   }
-  for (const std::string& pattern : keep) {
-    LLMC_ASSIGN_OR_RETURN(Rule rule, parse_rule("--keep " + pattern, pattern));
-    rule.key = "action";
-    rule.value = "keep";
-    rules.rules_.push_back(std::move(rule));
-  }
+  LLMC_RETURN_IF_ERROR(rules.add_actions("--code", "code", options.code));
+  LLMC_RETURN_IF_ERROR(rules.add_actions("--keep", "keep", options.keep));
   return rules;
 }
 

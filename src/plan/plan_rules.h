@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// --set 'REGEX=key:value' and --keep REGEX: rules that change the draft of the tensors in whose name the
+// --set 'REGEX=key:value', --code REGEX and --keep REGEX: rules that change the draft of the tensors in whose name the
 // expression (RE2 syntax) matches anywhere. Later rules win; a rule that matched nothing is an error.
 // Names and expressions may come from strangers: RE2 takes linear time and bounded memory, whatever they are.
 #pragma once
@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "llmcodec/model.h"
 #include "llmcodec/status.h"
 
 namespace llmcodec {
@@ -23,7 +24,7 @@ Status ask_for_scales(const std::string& spec, TensorDraft* tensor);
 class PlanRules {
  public:
   // InvalidArgument for a broken expression, an unknown key, or a value that the key does not take.
-  static Result<PlanRules> parse(const std::vector<std::string>& set, const std::vector<std::string>& keep);
+  static Result<PlanRules> parse(const CompressOptions& options);  // its set, then code, then keep
   // Applies all rules to `tensor`; true when one asks to code it.
   Result<bool> apply(TensorDraft* tensor);
   Status check_all_matched() const;
@@ -36,6 +37,7 @@ class PlanRules {
     bool matched = false;
   };
   static Result<Rule> parse_rule(const std::string& text, const std::string& pattern);
+  Status add_actions(const char* option, const char* action, const std::vector<std::string>& patterns);
   std::vector<Rule> rules_;
 };
 

@@ -4,8 +4,9 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "quant/affine.h"
 #include "quant/portable_math.h"
-#include "quant/tensor_names.h"
+#include "tensor/tensor_role.h"
 
 namespace llmcodec {
 namespace {
@@ -30,6 +31,9 @@ uint32_t default_depth(const CodecInfo& codec, const Target& target) {
 
 Result<uint32_t> resolve_depth(const TensorDraft& draft, const CodecInfo& codec, const Target& target) {
   const uint32_t depth = draft.bit_depth.value_or(default_depth(codec, target));
+  if (depth < kMinSampleBits || depth > kMaxSampleBits)
+    return error(ErrorKind::kInvalidArgument, "samples of weights have {} to {} bits, not {}", kMinSampleBits,
+                 kMaxSampleBits, depth);
   if (std::ranges::find(codec.bit_depths, depth) == codec.bit_depths.end())
     return error(ErrorKind::kInvalidArgument, "{} takes planes of {} bits, not {}", codec.name,
                  fmt::join(codec.bit_depths, ", "), depth);

@@ -15,8 +15,9 @@ constexpr float kRoundingBias = 12582912.0f;
 }  // namespace
 
 Status validate(const AffineParams& params) {
-  if (params.bit_depth < 8 || params.bit_depth > 16) {
-    return error(ErrorKind::kCorrupt, "affine bit depth {}: must be 8 to 16", params.bit_depth);
+  if (params.bit_depth < kMinSampleBits || params.bit_depth > kMaxSampleBits) {
+    return error(ErrorKind::kCorrupt, "affine bit depth {}: must be {} to {}", params.bit_depth,
+                 kMinSampleBits, kMaxSampleBits);
   }
   if (!std::isnormal(params.step_lsb) || params.step_lsb < 0) {
     return error(ErrorKind::kCorrupt, "affine step {}: must be a normal positive number", params.step_lsb);

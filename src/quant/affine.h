@@ -22,6 +22,9 @@
 
 namespace llmcodec {
 
+// Of samples that hold weights.
+inline constexpr uint32_t kMinSampleBits = 8, kMaxSampleBits = 16;
+
 struct AffineParams {
   uint32_t bit_depth = 8;      // 8..16
   float step_lsb = 1;          // u per sample step, > 0 and finite

@@ -125,12 +125,4 @@ std::optional<GgufName> gguf_name(std::string_view name) {
   return gguf_name_of_expert(stem, suffix, *layer);
 }
 
-bool is_vocabulary(std::string_view name) {
-  for (const char* part :
-       {"token_embd", "embed_tokens", "lm_head", "wte.", "word_embeddings", "tok_embeddings"}) {
-    if (name.find(part) != std::string_view::npos) return true;
-  }
-  return name == "output.weight";
-}
-
 }  // namespace llmcodec

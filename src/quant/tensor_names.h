@@ -22,7 +22,4 @@ struct GgufName {
 // layers); nullopt for a name of neither kind.
 std::optional<GgufName> gguf_name(std::string_view name);
 
-// Token embeddings and output heads (one row per token), by the names that GGUF and Hugging Face give them.
-bool is_vocabulary(std::string_view name);
-
 }  // namespace llmcodec

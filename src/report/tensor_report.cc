@@ -7,6 +7,7 @@
 
 #include "base/checked_math.h"
 #include "coding/tensor_recipe.h"
+#include "tensor/tensor_role.h"
 
 namespace llmcodec {
 namespace {
@@ -19,9 +20,9 @@ json finite(double value) {
 }
 
 json tensor_to_json(const TensorReport& tensor) {
-  json value = {{"name", tensor.name},         {"dtype", tensor.dtype}, {"shape", tensor.shape},
-                {"elements", tensor.elements}, {"coded", tensor.coded}, {"bytes", tensor.bytes},
-                {"bpw", finite(tensor.bpw)}};
+  json value = {{"name", tensor.name},         {"dtype", tensor.dtype},    {"shape", tensor.shape},
+                {"elements", tensor.elements}, {"role", tensor.role},      {"coded", tensor.coded},
+                {"bytes", tensor.bytes},       {"bpw", finite(tensor.bpw)}};
   if (!tensor.coded) {
     value["reason"] = tensor.reason;
     return value;
@@ -70,6 +71,8 @@ std::vector<TensorReport> describe_tensors(const ArchiveReader& archive) {
     tensors.push_back(std::move(tensor));
   }
   for (TensorReport& tensor : tensors) {
+    if (const auto dtype = dtype_from_name(tensor.dtype))
+      tensor.role = role_name(tensor_role({tensor.name, *dtype, tensor.shape}));
     if (tensor.elements > 0)
       tensor.bpw = 8.0 * static_cast<double>(tensor.bytes) / static_cast<double>(tensor.elements);
   }
@@ -121,6 +124,16 @@ std::string PlanReport::to_json() const {
                   {"tensors", tensors_to_json(tensors)}});
 }
 
+std::string SourceReport::to_json() const {
+  return text_of({{"source_kind", source_kind},
+                  {"parameters", parameters},
+                  {"coded_parameters", coded_parameters},
+                  {"bytes", bytes},
+                  {"kept_bytes", kept_bytes},
+                  {"notes", notes},
+                  {"tensors", tensors_to_json(tensors)}});
+}
+
 std::string DecompressReport::to_json() const {
   return text_of({{"parameters", parameters},
                   {"bytes", bytes},
@@ -141,10 +154,9 @@ std::string InspectReport::to_json() const {
 }
 
 std::string VerifyReport::to_json() const {
-  json value = {{"parameters", parameters},
-                {"compared", compared},
-                {"decode_seconds", decode_seconds},
-                {"sandbox", sandbox}};
+  json value = {{"parameters", parameters},         {"compared", compared},
+                {"decode_seconds", decode_seconds}, {"sandbox", sandbox},
+                {"carried_files", carried_files},   {"carried_checked", carried_checked}};
   if (compared) {
     value["snr_db"] = finite(snr_db);
     value["relative_mse"] = finite(relative_mse);

@@ -10,7 +10,7 @@
 #include "report/tensor_report.h"
 #include "restore/parallel_decode.h"
 #include "restore/weights_to_dtype.h"
-#include "tensor/matrix_shape.h"
+#include "tensor/tensor_role.h"
 
 namespace llmcodec {
 namespace {
@@ -41,7 +41,7 @@ Result<Dtype> target_dtype(const ArchivedTensor& tensor, const std::string& aske
   return error(ErrorKind::kUnsupported, "{} does not become {}", tensor.dtype, asked);
 }
 
-Result<ArchivedTensor> describe(const TensorReport& report) {
+Result<ArchivedTensor> describe(const TensorReport& report, const ArchiveReader& reader) {
   LLMC_ASSIGN_OR_RETURN(const Dtype own, dtype_of(report.dtype));
   ArchivedTensor tensor;
   tensor.name = report.name;
@@ -49,7 +49,11 @@ Result<ArchivedTensor> describe(const TensorReport& report) {
   tensor.decoded_dtype = report.coded ? dtype_info(restored_dtype(own)).name : report.dtype;
   tensor.shape = report.shape;
   tensor.elements = report.elements;
-  if (const auto matrix = matrix_shape(report.shape)) {
+  if (report.coded) {
+    const TensorRecord& record = reader.description().tensors.at(report.name);
+    tensor.rows = record.matrices * record.rows;
+    tensor.cols = record.cols;
+  } else if (const auto matrix = tensor_matrices({report.name, own, report.shape})) {
     tensor.rows = matrix->matrices * matrix->rows;
     tensor.cols = matrix->cols;
   }
@@ -69,7 +73,7 @@ struct Archive::Opened {
     auto opened = std::make_unique<Opened>(environment);
     opened->reader = std::move(reader).value();
     for (const TensorReport& report : describe_tensors(*opened->reader)) {
-      auto tensor = describe(report);
+      auto tensor = describe(report, *opened->reader);
       if (!tensor.is_ok()) return opened->named(std::move(tensor).error(), report.name);
       opened->index.emplace(report.name, opened->tensors.size());
       opened->tensors.push_back(std::move(tensor).value());
@@ -164,7 +168,7 @@ struct Archive::Opened {
       LLMC_ASSIGN_OR_RETURN(const size_t stored, reader->source().find(name));
       return reader->source().read(stored, range.begin + begin, piece);
     };
-    return visit_pieces(range.size, read, visit);
+    return visit_pieces(range.size, dtype_info(wanted.own).block_bytes, read, visit);
   }
 
   std::unique_ptr<ArchiveReader> reader;

@@ -69,7 +69,7 @@ Status extract_rows(const ExtractOptions& options) {
   LLMC_ASSIGN_OR_RETURN(const size_t tensor, archive.find(options.tensor));
   const ArchivedTensor& info = archive.tensors()[tensor];
   const auto own = dtype_from_name(info.dtype);
-  const Dtype dtype = own ? restored_dtype(*own) : Dtype::kF32;
+  const Dtype dtype = !own ? Dtype::kF32 : info.coded ? restored_dtype(*own) : restored_exact_dtype(*own);
   const RowRange rows = *options.rows;
   std::vector<std::byte> bytes;
   if (rows.first < rows.last && rows.last <= info.rows)

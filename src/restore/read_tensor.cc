@@ -2,8 +2,8 @@
 #include "llmcodec/read_tensor.h"
 
 #include "base/error.h"
-#include "tensor/matrix_shape.h"
 #include "tensor/model_source.h"
+#include "tensor/tensor_role.h"
 
 namespace llmcodec {
 
@@ -12,7 +12,7 @@ Result<TensorValues> read_tensor(const std::string& model, const std::string& na
   auto found = opened.source->find(name);
   if (!found.is_ok()) return std::move(found).error().in_file(model);
   const TensorInfo& info = opened.source->tensors()[*found];
-  const auto shape = matrix_shape(info.shape);
+  const auto shape = tensor_matrices(info);
   if (!shape || !dtype_info(info.dtype).floating)
     return error(ErrorKind::kInvalidArgument, "is no matrix of floating-point weights")
         .in_tensor(name)

@@ -8,31 +8,9 @@
 #include "archive/part_names.h"
 #include "base/checked_math.h"
 #include "base/error.h"
-#include "base/limits.h"
 #include "coding/tensor_parts.h"
 
 namespace llmcodec {
-namespace {
-
-// What is decoded at once is taken before a byte of the stream is looked at, so that sizes that no writer
-// makes must fail here.
-Status check_block_size(const TensorRecord& record, const TensorRecipe& stages) {
-  uint64_t rows = record.rows;
-  if (stages.has_whole_rows()) {
-    const uint64_t picture_rows =
-        stages.is_spectral() ? stages.picture(0).rows : stages.spatial().layout.width;
-    const uint64_t pictures =
-        std::min<uint64_t>(stages.codec.pictures_per_segment, stages.pictures_per_matrix());
-    rows = std::min(rows, checked_mul(picture_rows, pictures).value_or(rows));
-  }
-  const auto weights = checked_mul(rows, record.cols);
-  if (!weights || *weights > kMaxBlockWeights)
-    return error(ErrorKind::kLimit, "blocks of {} x {} weights, at most {} are decoded at once", rows,
-                 record.cols, kMaxBlockWeights);
-  return Status::ok();
-}
-
-}  // namespace
 
 Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const std::string& name,
                                           CodecSet& codecs, bool verify) {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "archive/part_names.h"
+#include <algorithm>
+
+#include "archive/carry_over.h"
 #include "base/error.h"
 #include "base/stopwatch.h"
 #include "llmcodec/model.h"
 #include "report/tensor_report.h"
-#include "restore/parallel_decode.h"
+#include "restore/restored_model.h"
 #include "tensor/model_source.h"
+#include "tensor/null_sink.h"
 
 namespace llmcodec {
 namespace {
@@ -24,25 +27,45 @@ class Verification {
     }
     report_.tensors = describe_tensors(*archive_);
     for (const TensorReport& tensor : report_.tensors) report_.parameters += tensor.elements;
+    LLMC_ASSIGN_OR_RETURN(const RestoredModel model, RestoredModel::plan(*archive_, {}));
+    LLMC_RETURN_IF_ERROR(model.check_headers(DecompressOptions{}.shard_bytes));
+    LLMC_RETURN_IF_ERROR(check_carried(model));
     const Stopwatch watch;
-    LLMC_RETURN_IF_ERROR(check_coded());
+    LLMC_RETURN_IF_ERROR(check_tensors(model));
     report_.decode_seconds = watch.seconds();
-    LLMC_RETURN_IF_ERROR(check_exact());
     return finish();
   }
 
  private:
-  Status check_coded() {
-    std::vector<DecodeTask> tasks;
-    for (const TensorReport& tensor : report_.tensors) {
-      if (tensor.coded) tasks.push_back({.name = tensor.name});
+  Status check_carried(const RestoredModel& model) {
+    const Description& description = archive_->description();
+    if (!model.carries_files(options_.input)) {
+      report_.carried_files = model.is_folder() ? "not given" : "none";
+      return Status::ok();
     }
-    return decode_tensors(*archive_, tasks, codecs_, options_.control,
-                          [&](const TensorDecoder& tensor, uint64_t first,
-                              std::span<const float> weights) -> Result<BlockTaker> {
-                            if (!report_.compared) return BlockTaker([] { return Status::ok(); });
-                            return compare(tensor.name(), first, weights);
-                          });
+    LLMC_RETURN_IF_ERROR(check_carried_files(description, options_.input));
+    report_.carried_files = description.format_version < 3 ? "not covered" : "checked";
+    report_.carried_checked = description.carried.size();
+    return Status::ok();
+  }
+
+  Status check_tensors(const RestoredModel& model) {
+    RestoreWatch watch;
+    if (report_.compared) {
+      watch.coded = [this](const TensorDecoder& tensor, uint64_t first, std::span<const float> weights) {
+        return compare(tensor.name(), first, weights);
+      };
+      watch.exact = [this](const std::string& tensor, std::span<const std::byte> piece) {
+        return compare_exact(tensor, piece);
+      };
+      LLMC_RETURN_IF_ERROR(find_exact(model));
+    }
+    const std::unique_ptr<TensorSink> nowhere = create_null_sink(model.infos());
+    LLMC_RETURN_IF_ERROR(model.write(*nowhere, codecs_, options_.control, watch));
+    LLMC_RETURN_IF_ERROR(nowhere->finish());
+    if (!model.is_gguf() && archive_->description().exact.contains(kGgufHeaderName))
+      LLMC_RETURN_IF_ERROR(archive_->exact(kGgufHeaderName));
+    return check_equal();
   }
 
   Result<BlockTaker> compare(const std::string& name, uint64_t first, std::span<const float> weights) {
@@ -60,44 +83,42 @@ class Verification {
     });
   }
 
-  // Exact tensors: their bytes are the file's; against the original they must be equal.
-  Status check_exact() {
-    for (const auto& [name, record] : archive_->description().tensors) {
-      if (!is_verbatim(record)) continue;
-      LLMC_RETURN_IF_ERROR(compare_exact(name, [&](const PieceVisitor& visit) {
-        return archive_->visit_part(name, part_name::kData, visit);
-      }));
-    }
-    for (const auto& [name, record] : archive_->description().exact) {
-      LLMC_RETURN_IF_ERROR(
-          compare_exact(name, [&](const PieceVisitor& visit) { return archive_->visit_exact(name, visit); }));
+  // Tensors stored exactly, against the original, of which they must be copies.
+  struct ExactCopy {
+    size_t index = 0;  // in the original
+    uint64_t done = 0;
+    bool equal = true;
+  };
+
+  Status find_exact(const RestoredModel& model) {
+    for (const RestoredTensor& tensor : model.tensors()) {
+      if (tensor.coded) continue;
+      LLMC_ASSIGN_OR_RETURN(copies_[tensor.info.name].index, original_.source->find(tensor.info.name));
     }
     return Status::ok();
   }
 
-  // `each_piece` reads and checks the tensor.
-  Status compare_exact(const std::string& name,
-                       const std::function<Status(const PieceVisitor&)>& each_piece) {
-    if (!report_.compared || name.starts_with(kOwnPrefix))
-      return each_piece([](std::span<const std::byte>) { return Status::ok(); });
+  // That a copy differs is said in the end: a wrong checksum is the worse news.
+  Status compare_exact(const std::string& name, std::span<const std::byte> piece) {
     const TensorSource& source = *original_.source;
-    LLMC_ASSIGN_OR_RETURN(const size_t index, source.find(name));
-    uint64_t done = 0;
-    bool equal = true;
-    std::vector<std::byte> original;
-    LLMC_RETURN_IF_ERROR(each_piece([&](std::span<const std::byte> piece) -> Status {
-      equal = equal && done + piece.size() <= source.byte_size(index);
-      if (!equal) return Status::ok();  // a wrong checksum is the worse news, and known at the end only
-      original.resize(piece.size());
-      LLMC_RETURN_IF_ERROR(source.read(index, done, original));
-      equal = std::ranges::equal(piece, original);
-      done += piece.size();
-      return Status::ok();
-    }));
-    if (equal && done == source.byte_size(index)) return Status::ok();
-    return error(ErrorKind::kCorrupt, "stored exactly, but differs from the original")
-        .in_tensor(name)
-        .in_file(options_.input);
+    ExactCopy& copy = copies_.at(name);
+    copy.equal = copy.equal && copy.done + piece.size() <= source.byte_size(copy.index);
+    if (!copy.equal) return Status::ok();
+    std::vector<std::byte> original(piece.size());
+    LLMC_RETURN_IF_ERROR(source.read(copy.index, copy.done, original));
+    copy.equal = std::ranges::equal(piece, original);
+    copy.done += piece.size();
+    return Status::ok();
+  }
+
+  Status check_equal() const {
+    for (const auto& [name, copy] : copies_) {
+      if (copy.equal && copy.done == original_.source->byte_size(copy.index)) continue;
+      return error(ErrorKind::kCorrupt, "stored exactly, but differs from the original")
+          .in_tensor(name)
+          .in_file(options_.input);
+    }
+    return Status::ok();
   }
 
   VerifyReport finish() {
@@ -120,6 +141,7 @@ class Verification {
   std::unique_ptr<ArchiveReader> archive_;
   Model original_;
   std::map<std::string, ErrorMetrics> metrics_;
+  std::map<std::string, ExactCopy> copies_;
   VerifyReport report_;
 };
 
@@ -127,6 +149,10 @@ class Verification {
 
 Result<VerifyReport> verify(const VerifyOptions& options) {
   return Verification(options).run();
+}
+
+bool is_archive(const std::string& path) {
+  return ArchiveReader::is_archive(path);
 }
 
 Result<InspectReport> inspect(const std::string& path) {

@@ -82,6 +82,10 @@ Dtype restored_dtype(Dtype own) {
   return dtype_info(own).block_elements > 1 ? Dtype::kF16 : own;
 }
 
+Dtype restored_exact_dtype(Dtype own) {
+  return dtype_info(own).gguf_block ? Dtype::kF32 : own;
+}
+
 bool is_narrower(Dtype dtype, Dtype own) {
   return largest_finite(dtype) < largest_finite(own);
 }

@@ -9,8 +9,10 @@
 
 namespace llmcodec {
 
-// The dtype in which a tensor comes back if none is asked for: its own, F16 for GGUF's blocks.
+// The dtype in which a coded tensor comes back if none is asked for: its own, F16 for GGUF's blocks.
 Dtype restored_dtype(Dtype own);
+// That of a tensor stored exactly, in a safetensors file: its own, and for GGUF's blocks F32, which holds their values.
+Dtype restored_exact_dtype(Dtype own);
 
 // True when `dtype` does not reach as far from zero as `own` does.
 bool is_narrower(Dtype dtype, Dtype own);

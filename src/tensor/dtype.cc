@@ -24,7 +24,13 @@ constexpr std::array<DtypeInfo, kDtypeCount> kInfos = {{
     {"BF16", 1, 2, true, false},        {"F32", 1, 4, true, false},         {"F64", 1, 8, true, false},
     {"C64", 1, 8, false, false},        {"Q4_0", 32, 18, true, true},       {"Q4_1", 32, 20, true, true},
     {"Q5_0", 32, 22, true, true},       {"Q5_1", 32, 24, true, true},       {"Q8_0", 32, 34, true, true},
-    {"Q4_K", 256, 144, true, true},     {"Q5_K", 256, 176, true, true},     {"Q6_K", 256, 210, true, true},
+    {"Q2_K", 256, 84, true, true},      {"Q3_K", 256, 110, true, true},     {"Q4_K", 256, 144, true, true},
+    {"Q5_K", 256, 176, true, true},     {"Q6_K", 256, 210, true, true},     {"IQ1_S", 256, 50, true, true},
+    {"IQ1_M", 256, 56, true, true},     {"IQ2_XXS", 256, 66, true, true},   {"IQ2_XS", 256, 74, true, true},
+    {"IQ2_S", 256, 82, true, true},     {"IQ3_XXS", 256, 98, true, true},   {"IQ3_S", 256, 110, true, true},
+    {"IQ4_NL", 32, 18, true, true},     {"IQ4_XS", 256, 136, true, true},   {"TQ1_0", 256, 54, true, true},
+    {"TQ2_0", 256, 66, true, true},     {"MXFP4", 32, 17, true, true},      {"NVFP4", 64, 36, true, true},
+    {"Q1_0", 128, 18, true, true},      {"Q2_0", 64, 18, true, true},
 }};
 
 template <class Code, class Format>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Element types: every dtype of safetensors 0.8 and the block types of GGUF that can be read, their sizes,
+// Element types: every dtype of safetensors 0.8 and every block type that GGUF files hold, their sizes,
 // names, and exact conversion to and from float. Bytes are little-endian and need no alignment.
 //
 // Example (std::span<const std::byte> bytes):
@@ -46,11 +46,28 @@ enum class Dtype {
   kQ5_0,
   kQ5_1,
   kQ8_0,
+  kQ2_K,
+  kQ3_K,
   kQ4_K,
   kQ5_K,
   kQ6_K,
+  kIQ1_S,
+  kIQ1_M,
+  kIQ2_XXS,
+  kIQ2_XS,
+  kIQ2_S,
+  kIQ3_XXS,
+  kIQ3_S,
+  kIQ4_NL,
+  kIQ4_XS,
+  kTQ1_0,
+  kTQ2_0,
+  kMXFP4,
+  kNVFP4,
+  kQ1_0,
+  kQ2_0,
 };
-inline constexpr int kDtypeCount = static_cast<int>(Dtype::kQ6_K) + 1;
+inline constexpr int kDtypeCount = static_cast<int>(Dtype::kQ2_0) + 1;
 
 struct DtypeInfo {
   const char* name;         // safetensors spelling ("F16", "BF16", "F8_E4M3"), ggml's for blocks ("Q4_K")

@@ -198,10 +198,7 @@ class GgufParser {
     if (!names_.insert(info.name).second) return error(ErrorKind::kCorrupt, "name given twice");
     LLMC_RETURN_IF_ERROR(read_shape(&info.shape));
     LLMC_ASSIGN_OR_RETURN(const uint32_t type, read<uint32_t>());
-    const std::optional<Dtype> dtype = dtype_from_ggml_type(type);
-    if (!dtype)
-      return error(ErrorKind::kUnsupported, "GGUF {} tensors cannot be read here", ggml_type_name(type));
-    info.dtype = *dtype;
+    LLMC_ASSIGN_OR_RETURN(info.dtype, dtype_from_ggml_type(type));
     LLMC_ASSIGN_OR_RETURN(const uint64_t bytes, tensor_bytes(info));
     LLMC_ASSIGN_OR_RETURN(const uint64_t offset, read<uint64_t>());
     LLMC_RETURN_IF_ERROR(place(offset, bytes));
@@ -323,6 +320,15 @@ std::optional<int64_t> GgufHeader::find_int(std::string_view key) const {
   }
   const uint64_t value = load<uint64_t>(bytes_, at);
   return value <= INT64_MAX ? std::optional<int64_t>(static_cast<int64_t>(value)) : std::nullopt;
+}
+
+std::vector<std::byte> GgufHeader::key_values_with(std::string_view key, uint32_t number) const {
+  const std::span<const std::byte> original = key_values();
+  std::vector<std::byte> changed(original.begin(), original.end());
+  const auto found = values_.find(key);
+  if (found != values_.end() && (found->second.type == kUint32 || found->second.type == kInt32))
+    std::memcpy(changed.data() + (found->second.offset - key_values_begin_), &number, sizeof(number));
+  return changed;
 }
 
 Result<std::unique_ptr<GgufFile>> GgufFile::open(const std::string& path) {

@@ -3,7 +3,7 @@
 //   file   = "GGUF", u32 version, u64 tensor count, u64 key-value count,
 //            key-values, tensor infos, padding, data
 // Key-values are kept as bytes and looked up, never rebuilt: a file written here has the original's, bit for
-// bit. The header (magic to the end of the tensor infos) is enough to write the model again:
+// bit, but for general.file_type where the weights are of another type now. The header (magic to the end of the tensor infos) is enough to write the model again:
 // GgufHeader::parse() takes it alone, without the data.
 //
 // Example (const std::string& from, const std::string& to, std::vector<TensorInfo> tensors):
@@ -36,12 +36,13 @@
 
 namespace llmcodec {
 
-// ggml's number of a dtype and back; nullopt where the other side has none (or where blocks
-// cannot be read here).
+// ggml's number of a dtype; nullopt where it has none.
 std::optional<uint32_t> ggml_type_from_dtype(Dtype dtype);
-std::optional<Dtype> dtype_from_ggml_type(uint32_t type);
-// "Q3_K", "IQ4_XS", ... for error messages; "type N" for a number unknown here.
-std::string ggml_type_name(uint32_t type);
+// And back. Unsupported, saying what the number is, for those that ggml retired or does not write to files, and for
+// unknown ones: the size of their blocks is not known, so that not even their bytes can be kept.
+Result<Dtype> dtype_from_ggml_type(uint32_t type);
+// What general.file_type says of a model whose weights are mostly of this dtype; nullopt where llama.cpp has no number.
+std::optional<uint32_t> file_type_from_dtype(Dtype dtype);
 
 class GgufHeader {
  public:
@@ -70,6 +71,8 @@ class GgufHeader {
   // nullopt when the key is absent or has another type; integers of any width, booleans not.
   std::optional<std::string> find_string(std::string_view key) const;
   std::optional<int64_t> find_int(std::string_view key) const;
+  // key_values() with another number under `key`; the same where the key is absent or no 32-bit integer.
+  std::vector<std::byte> key_values_with(std::string_view key, uint32_t number) const;
 
  private:
   friend class GgufParser;
@@ -106,7 +109,11 @@ class GgufFile final : public TensorSource {
   GgufHeader header_;
 };
 
-// A sink that writes a GGUF v3 with the key-values of `header` and `tensors` in their order, which must
+// Whether create_gguf() would take these: its InvalidArgument errors.
+Status check_gguf(const GgufHeader& header, const std::vector<TensorInfo>& tensors);
+
+// A sink that writes a GGUF v3 with the key-values of `header` (general.file_type as it is right for `tensors`, if the
+// header has it) and `tensors` in their order, which must
 // be the header's (same names and shapes; the dtypes may differ: F32, F16, BF16, F64, I8 to I64 and the
 // block types). InvalidArgument where they are not, or where a row is no multiple of its block. The
 // file appears at finish().

@@ -6,30 +6,13 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "tensor/small_float.h"
+#include "tensor/gguf_block_decoders.h"
 
 namespace llmcodec {
 namespace {
 
-constexpr uint32_t kSmall = 32;   // weights of a Q4_0 .. Q8_0 block
-constexpr uint32_t kSuper = 256;  // weights of a K-quant super-block
-
-float read_f16(const uint8_t* p) {
-  uint16_t code;
-  std::memcpy(&code, p, sizeof(code));
-  return F16::decode(code);
-}
-
-uint32_t read_u32(const uint8_t* p) {
-  uint32_t value;
-  std::memcpy(&value, p, sizeof(value));
-  return value;
-}
-
-// Nibble j of 16 bytes: the low halves are weights 0..15, the high halves 16..31.
-int nibble(const uint8_t* nibbles, uint32_t j) {
-  return j < 16 ? nibbles[j] & 15 : nibbles[j - 16] >> 4;
-}
+constexpr uint32_t kSmall = 32;   // weights of most blocks with one scale
+constexpr uint32_t kSuper = 256;  // weights of a super-block, which has scales of its sub-blocks
 
 // Block: d, 16 bytes of nibbles.
 void q4_0(const uint8_t* block, float* out) {
@@ -46,7 +29,7 @@ void q4_1(const uint8_t* block, float* out) {
 // Block: d, 32 fifth bits, 16 bytes of nibbles.
 void q5_0(const uint8_t* block, float* out) {
   const float d = read_f16(block);
-  const uint32_t high = read_u32(block + 2);
+  const uint32_t high = read_number<uint32_t>(block + 2);
   for (uint32_t j = 0; j < kSmall; ++j) {
     const int q = nibble(block + 6, j) | static_cast<int>(high >> j & 1) << 4;
     out[j] = static_cast<float>(q - 16) * d;
@@ -56,7 +39,7 @@ void q5_0(const uint8_t* block, float* out) {
 // Block: d, m, 32 fifth bits, 16 bytes of nibbles.
 void q5_1(const uint8_t* block, float* out) {
   const float d = read_f16(block), m = read_f16(block + 2);
-  const uint32_t high = read_u32(block + 4);
+  const uint32_t high = read_number<uint32_t>(block + 4);
   for (uint32_t j = 0; j < kSmall; ++j) {
     const int q = nibble(block + 8, j) | static_cast<int>(high >> j & 1) << 4;
     out[j] = static_cast<float>(q) * d + m;
@@ -67,6 +50,37 @@ void q5_1(const uint8_t* block, float* out) {
 void q8_0(const uint8_t* block, float* out) {
   const float d = read_f16(block);
   for (uint32_t j = 0; j < kSmall; ++j) out[j] = static_cast<float>(static_cast<int8_t>(block[2 + j])) * d;
+}
+
+// Block: 16 bytes of a scale (low half) and a minimum, 64 of bit pairs, d, dmin. Each half of the block has four bit
+// pairs in 32 bytes; sub-blocks are 16 bytes of one bit pair.
+void q2_k(const uint8_t* block, float* out) {
+  const float d = read_f16(block + 80), dmin = read_f16(block + 82);
+  for (size_t s = 0; s < 16; ++s) {
+    const float step = d * static_cast<float>(block[s] & 15),
+                shift = dmin * static_cast<float>(block[s] >> 4);
+    const uint8_t* pairs = block + 16 + s / 8 * 32 + s % 2 * 16;
+    for (uint32_t j = 0; j < 16; ++j)
+      out[s * 16 + j] = step * static_cast<float>(pairs[j] >> (s / 2 % 4 * 2) & 3) - shift;
+  }
+}
+
+// Block: 32 bytes of third bits, 64 of bit pairs laid out as in Q2_K, 12 of 6-bit scales, d. The third bits of
+// sub-blocks 2 b and 2 b + 1 are bits b; where one is clear, the weight is 4 lower. Scales: nibbles, low halves of
+// 8 bytes and then high ones, and above them the bit pairs of 4 bytes.
+void q3_k(const uint8_t* block, float* out) {
+  const float d = read_f16(block + 108);
+  const uint8_t* scales = block + 96;
+  for (size_t s = 0; s < 16; ++s) {
+    const int scale = (scales[s % 8] >> (s / 8 * 4) & 15) | (scales[8 + s % 4] >> (s / 4 * 2) & 3) << 4;
+    const float step = d * static_cast<float>(scale - 32);
+    const uint8_t* third_bits = block + s % 2 * 16;
+    const uint8_t* pairs = block + 32 + s / 8 * 32 + s % 2 * 16;
+    for (uint32_t j = 0; j < 16; ++j) {
+      const int q = (pairs[j] >> (s / 2 % 4 * 2) & 3) - ((third_bits[j] >> (s / 2) & 1) != 0 ? 0 : 4);
+      out[s * 16 + j] = step * static_cast<float>(q);
+    }
+  }
 }
 
 struct ScaleAndMin {
@@ -173,12 +187,46 @@ void dequantize_blocks(Dtype dtype, std::span<const std::byte> bytes, std::span<
       return each_block<kSmall, q5_1>(dtype, bytes, out);
     case Dtype::kQ8_0:
       return each_block<kSmall, q8_0>(dtype, bytes, out);
+    case Dtype::kQ1_0:
+      return each_block<128, q1_0>(dtype, bytes, out);
+    case Dtype::kQ2_0:
+      return each_block<64, q2_0>(dtype, bytes, out);
+    case Dtype::kQ2_K:
+      return each_block<kSuper, q2_k>(dtype, bytes, out);
+    case Dtype::kQ3_K:
+      return each_block<kSuper, q3_k>(dtype, bytes, out);
     case Dtype::kQ4_K:
       return each_block<kSuper, q4_k>(dtype, bytes, out);
     case Dtype::kQ5_K:
       return each_block<kSuper, q5_k>(dtype, bytes, out);
     case Dtype::kQ6_K:
       return each_block<kSuper, q6_k>(dtype, bytes, out);
+    case Dtype::kIQ1_S:
+      return each_block<kSuper, iq1_s>(dtype, bytes, out);
+    case Dtype::kIQ1_M:
+      return each_block<kSuper, iq1_m>(dtype, bytes, out);
+    case Dtype::kIQ2_XXS:
+      return each_block<kSuper, iq2_xxs>(dtype, bytes, out);
+    case Dtype::kIQ2_XS:
+      return each_block<kSuper, iq2_xs>(dtype, bytes, out);
+    case Dtype::kIQ2_S:
+      return each_block<kSuper, iq2_s>(dtype, bytes, out);
+    case Dtype::kIQ3_XXS:
+      return each_block<kSuper, iq3_xxs>(dtype, bytes, out);
+    case Dtype::kIQ3_S:
+      return each_block<kSuper, iq3_s>(dtype, bytes, out);
+    case Dtype::kIQ4_NL:
+      return each_block<kSmall, iq4_nl>(dtype, bytes, out);
+    case Dtype::kIQ4_XS:
+      return each_block<kSuper, iq4_xs>(dtype, bytes, out);
+    case Dtype::kTQ1_0:
+      return each_block<kSuper, tq1_0>(dtype, bytes, out);
+    case Dtype::kTQ2_0:
+      return each_block<kSuper, tq2_0>(dtype, bytes, out);
+    case Dtype::kMXFP4:
+      return each_block<kSmall, mxfp4>(dtype, bytes, out);
+    case Dtype::kNVFP4:
+      return each_block<64, nvfp4>(dtype, bytes, out);
     default:
       return;
   }

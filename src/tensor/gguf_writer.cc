@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The writing half of gguf.h.
+#include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "base/checked_math.h"
 #include "base/error.h"
@@ -53,6 +55,24 @@ Status check_tensors(const GgufHeader& header, const std::vector<TensorInfo>& te
   return Status::ok();
 }
 
+// The dtype of most weights.
+Dtype main_dtype(const std::vector<TensorInfo>& tensors) {
+  std::map<Dtype, uint64_t> weights;
+  for (const TensorInfo& info : tensors) weights[info.dtype] += info.elements();
+  const auto most = std::ranges::max_element(weights, {}, [](const auto& entry) { return entry.second; });
+  return most == weights.end() ? Dtype::kF32 : most->first;
+}
+
+// The source's general.file_type stays while most weights are of the type they were: it may say more than their
+// dtype does (Q4_K_S or Q4_K_M).
+std::vector<std::byte> key_values_for(const GgufHeader& header, const std::vector<TensorInfo>& tensors) {
+  const std::span<const std::byte> unchanged = header.key_values();
+  const Dtype now = main_dtype(tensors);
+  const std::optional<uint32_t> file_type = file_type_from_dtype(now);
+  if (now == main_dtype(header.tensors()) || !file_type) return {unchanged.begin(), unchanged.end()};
+  return header.key_values_with("general.file_type", *file_type);
+}
+
 struct Layout {
   std::vector<std::byte> header;  // padded to the alignment
   std::vector<uint64_t> offsets;  // of tensors, in the file
@@ -65,7 +85,7 @@ Result<Layout> lay_out(const GgufHeader& header, const std::vector<TensorInfo>& 
   writer.number<uint32_t>(kVersion);
   writer.number<uint64_t>(tensors.size());
   writer.number<uint64_t>(header.key_value_count());
-  writer.raw(header.key_values());
+  writer.raw(key_values_for(header, tensors));
   Layout layout;
   uint64_t offset = 0;  // from the start of the data section
   for (const TensorInfo& info : tensors) {
@@ -117,6 +137,12 @@ class GgufSink final : public TensorSink {
 };
 
 }  // namespace
+
+Status check_gguf(const GgufHeader& header, const std::vector<TensorInfo>& tensors) {
+  LLMC_RETURN_IF_ERROR(check_tensors(header, tensors));
+  LLMC_RETURN_IF_ERROR(lay_out(header, tensors));
+  return Status::ok();
+}
 
 Result<std::unique_ptr<TensorSink>> create_gguf(const std::string& path, const GgufHeader& header,
                                                 std::vector<TensorInfo> tensors) {

@@ -2,8 +2,9 @@
 // Tensors seen as matrices. Rule (normative):
 //   0-D and 1-D                                   no matrix
 //   2-D [out, in]                                 1 matrix of out x in
-//   3-D and more, last two sides both >= 8        the leading sides count matrices (experts): [e, out, in]
-//   3-D and more otherwise (convolution kernels)  1 matrix: rows = side 0, cols = product of the others
+//   3-D, last two sides both >= 8                 the first side counts matrices (experts): [e, out, in]
+//   3-D otherwise, 4-D and more (convolutions)    1 matrix: rows = side 0, cols = product of the others
+// A reader takes the matrices of a coded tensor from its description: earlier versions made them otherwise.
 // A matrix's weights are contiguous and row-major in the tensor; matrix m starts at weight m * rows * cols.
 #pragma once
 
@@ -13,8 +14,7 @@
 
 namespace llmcodec {
 
-inline constexpr uint64_t kMinCodableWeights = 4096;  // below, headers and scales cost more than coding saves
-inline constexpr uint64_t kMinCodableSide = 8;        // of a matrix: the smallest picture side of VVC
+inline constexpr uint64_t kMinCodableSide = 8;  // of a matrix: the smallest picture side of VVC
 
 struct MatrixShape {
   uint64_t matrices = 0;
@@ -26,9 +26,7 @@ struct MatrixShape {
 
 // nullopt for 0-D and 1-D shapes, shapes with a zero side, and products that overflow 64 bits.
 std::optional<MatrixShape> matrix_shape(std::span<const uint64_t> shape);
-
-// Whether a floating-point tensor of this shape is coded by default: at least kMinCodableWeights weights and
-// both sides of its matrices at least kMinCodableSide. The caller checks that the dtype is floating.
-bool is_codable(std::span<const uint64_t> shape);
+// The same as one matrix, whatever the sides: rows = side 0.
+std::optional<MatrixShape> one_matrix(std::span<const uint64_t> shape);
 
 }  // namespace llmcodec

@@ -184,6 +184,10 @@ ModelFolder::~ModelFolder() {
   if (!path_.empty()) fs::remove_all(fs::path(path_) / kNew, ignored);
 }
 
+std::string ModelFolder::staging() const {
+  return (fs::path(path_) / kNew).string();
+}
+
 Result<AtomicFile> ModelFolder::create(const std::string& name) {
   const std::string plain = fs::path(name).lexically_normal().string();
   if (fs::path(name).is_absolute() || plain.starts_with("..") || plain.starts_with(kOwnFilePrefix))

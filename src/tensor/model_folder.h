@@ -49,6 +49,8 @@ class ModelFolder {
 
   const std::string& path() const { return path_; }
   const OutputLock& lock() const { return lock_; }
+  // The folder in which the files of create() are until commit().
+  std::string staging() const;
   // A file of the new model, by its name relative to the folder.
   Result<AtomicFile> create(const std::string& name);
   // Takes a complete file: it is flushed to disk now, and gets its name with all others. Files may also come from

@@ -40,7 +40,8 @@ struct Model {
 
   // Of a folder: what must be carried over, sorted paths relative to `path`, subfolders included; and what
   // was left out because it holds the same weights in another format (pytorch_model*.bin, consolidated*,
-  // *.gguf, ...). Version-control and cache folders (.git, .cache) are in neither.
+  // *.gguf, ...). Version-control and cache folders (.git, .cache) and this
+  // program's own files are in neither.
   std::vector<std::string> other_files;
   std::vector<std::string> skipped_files;
 

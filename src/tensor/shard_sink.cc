@@ -118,6 +118,17 @@ std::string safetensors_index(std::span<const TensorInfo> tensors, std::span<con
   return text + "\n  }\n}\n";
 }
 
+Status check_sharded_safetensors(const std::vector<TensorInfo>& tensors, const SafetensorsMetadata& metadata,
+                                 uint64_t max_shard_bytes) {
+  LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards, plan_shards(tensors, max_shard_bytes));
+  for (const Shard& shard : shards) {
+    const auto part = std::span(tensors).subspan(shard.first, shard.count);
+    LLMC_ASSIGN_OR_RETURN(const std::vector<SafetensorsEntry> entries, layout_safetensors(part));
+    LLMC_RETURN_IF_ERROR(safetensors_header(entries, metadata));
+  }
+  return Status::ok();
+}
+
 Result<std::unique_ptr<TensorSink>> create_sharded_safetensors(ModelFolder& folder,
                                                                std::vector<TensorInfo> tensors,
                                                                const SafetensorsMetadata& metadata,

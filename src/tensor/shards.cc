@@ -109,9 +109,8 @@ Error corrupt_tensor(const std::string& tensor, const std::string& file, std::st
   return Error{ErrorKind::kCorrupt, std::move(message), file, tensor, {}};
 }
 
-// The index and the shards say the same: every tensor once, where the index places it.
-Status check_index(const WeightMap& weight_map, const std::vector<std::unique_ptr<SafetensorsFile>>& shards,
-                   const std::string& index_path) {
+// Where the tensors are: every one once.
+Result<WeightMap> find_tensors(const std::vector<std::unique_ptr<SafetensorsFile>>& shards) {
   WeightMap found;
   for (const auto& shard : shards) {
     for (const TensorInfo& info : shard->tensors()) {
@@ -120,6 +119,13 @@ Status check_index(const WeightMap& weight_map, const std::vector<std::unique_pt
         return corrupt_tensor(info.name, shard->path(), fmt::format("also in shard {}", first->second));
     }
   }
+  return found;
+}
+
+// The index and the shards say the same: every tensor where the index places it.
+Status check_index(const WeightMap& weight_map, const std::vector<std::unique_ptr<SafetensorsFile>>& shards,
+                   const std::string& index_path) {
+  LLMC_ASSIGN_OR_RETURN(WeightMap found, find_tensors(shards));
   for (const auto& shard : shards) {
     for (const TensorInfo& info : shard->tensors()) {
       const auto expected = weight_map.find(info.name);
@@ -146,13 +152,21 @@ Result<std::unique_ptr<ShardedSource>> ShardedSource::open(const std::string& in
   std::set<std::string> names;
   for (const auto& [tensor, shard] : weight_map) names.insert(shard);
 
-  std::unique_ptr<ShardedSource> source(new ShardedSource);
+  std::vector<std::unique_ptr<SafetensorsFile>> shards;
   for (const std::string& name : names) {
     LLMC_ASSIGN_OR_RETURN(std::unique_ptr<SafetensorsFile> shard,
                           open_shard(beside(index_path, name), index_path));
-    source->shards_.push_back(std::move(shard));
+    shards.push_back(std::move(shard));
   }
-  LLMC_RETURN_IF_ERROR(check_index(weight_map, source->shards_, index_path));
+  LLMC_RETURN_IF_ERROR(check_index(weight_map, shards, index_path));
+  return join(std::move(shards));
+}
+
+Result<std::unique_ptr<ShardedSource>> ShardedSource::join(
+    std::vector<std::unique_ptr<SafetensorsFile>> shards) {
+  LLMC_RETURN_IF_ERROR(find_tensors(shards));
+  std::unique_ptr<ShardedSource> source(new ShardedSource);
+  source->shards_ = std::move(shards);
   for (uint32_t s = 0; s < source->shards_.size(); ++s) {
     const std::vector<TensorInfo>& tensors = source->shards_[s]->tensors();
     for (size_t i = 0; i < tensors.size(); ++i) source->places_.push_back({s, i});

@@ -33,8 +33,10 @@ namespace llmcodec {
 class ShardedSource final : public TensorSource {
  public:
   static Result<std::unique_ptr<ShardedSource>> open(const std::string& index_path);
+  // Of shards without an index. Corrupt when a tensor is in two of them.
+  static Result<std::unique_ptr<ShardedSource>> join(std::vector<std::unique_ptr<SafetensorsFile>> shards);
 
-  // Sorted by name: the order of tensors().
+  // Sorted by name, or as they were joined: the order of tensors().
   const std::vector<std::unique_ptr<SafetensorsFile>>& shards() const { return shards_; }
   std::vector<std::string> shard_paths() const;
   // The shards' metadata in one map; where two differ, the first shard's value.
@@ -68,6 +70,11 @@ Result<std::vector<Shard>> plan_shards(std::span<const TensorInfo> tensors, uint
 
 // The text of an index for `shards`.
 std::string safetensors_index(std::span<const TensorInfo> tensors, std::span<const Shard> shards);
+
+// Whether create_sharded_safetensors(), or create_safetensors() for one file, would take these: errors of
+// layout_safetensors() and safetensors_header().
+Status check_sharded_safetensors(const std::vector<TensorInfo>& tensors, const SafetensorsMetadata& metadata,
+                                 uint64_t max_shard_bytes);
 
 // A sink that writes the shards of plan_shards() into `folder`, which must live longer, and then the index (none for
 // a single file). finish() commits the folder: all files that were added to it appear together.

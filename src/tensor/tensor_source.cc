@@ -25,9 +25,10 @@ uint64_t TensorSource::byte_size(size_t index) const {
   return dtype_bytes(info.dtype, info.elements()).value_or(0);
 }
 
-Status TensorSource::visit(size_t index, uint64_t bytes, const PieceVisitor& visit) const {
+Status TensorSource::visit(size_t index, uint64_t bytes, uint64_t unit, const PieceVisitor& visit) const {
   return visit_pieces(
-      bytes, [&](uint64_t begin, std::span<std::byte> piece) { return read(index, begin, piece); }, visit);
+      bytes, unit, [&](uint64_t begin, std::span<std::byte> piece) { return read(index, begin, piece); },
+      visit);
 }
 
 Status TensorSource::read_f32(size_t index, uint64_t first, std::span<float> out) const {

@@ -48,8 +48,8 @@ class TensorSource {
   virtual uint64_t offset(size_t index) const = 0;
 
   uint64_t byte_size(size_t index) const;
-  // The first `bytes` bytes of a tensor in pieces of kPieceBytes (whole blocks): it may be larger than the memory.
-  Status visit(size_t index, uint64_t bytes, const PieceVisitor& visit) const;
+  // The first `bytes` bytes of a tensor in pieces as visit_pieces() makes them: it may be larger than the memory.
+  Status visit(size_t index, uint64_t bytes, uint64_t unit, const PieceVisitor& visit) const;
   // Position of the tensor called `name`, by a linear search; InvalidArgument if there is none.
   Result<size_t> find(std::string_view name) const;
   // Elements [first, first + out.size()) as float. Block types: `first` and the count must be whole blocks.

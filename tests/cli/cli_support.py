@@ -15,6 +15,7 @@ import independent_decode
 import make_test_models
 import safetensors_stream as st
 
+TESTS = pathlib.Path(__file__).resolve().parents[1]
 BINARY = os.environ.get("LLMCODEC", "")
 FFMPEG = os.environ.get("LLMCODEC_FFMPEG") or shutil.which("ffmpeg")
 LLAMA = os.environ.get("LLMCODEC_LLAMA_DIR")

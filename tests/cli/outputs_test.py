@@ -96,6 +96,7 @@ class Outputs(CliTest):
         self.keeps(video, *encode, "-o", self.path("unused"), "--trace", video)
         self.keeps(stream, "vvc", "decode", stream, "-o", stream)
         self.keeps(stream, "vvc", "decode", stream, "--md5", "--trace", stream)
+        self.fails("invalid_argument", *encode, "-o", self.path("both"), "--trace", self.path("both"), naming=ANOTHER)
 
     # --- an output that is no regular file
 
@@ -111,6 +112,49 @@ class Outputs(CliTest):
         self.fails("invalid_argument", "compress", model, "--step", "1", "-o", fifo, naming="no regular file")
         self.assertTrue(stat.S_ISFIFO(fifo.stat().st_mode))
         self.assertEqual(list(folder.iterdir()), [])
+
+    def test_names_that_are_too_long(self):
+        archive, model = self.archive("moe.safetensors"), self.path("moe.safetensors")
+        name = next(t["name"] for t in self.json("inspect", archive)["tensors"] if t["coded"])
+        for length in (250, 255, 256, 5000):  # with its ending, without it, and not even that
+            output = self.path("x" * length)
+            for command in (["plan", model, "--step", "1"], ["decompress", archive], ["extract", archive, name]):
+                with self.subTest(command=command[0], length=length):
+                    self.fails("io", *command, "-o", output, naming="File name too long")
+        self.fails("io", "compress", model, "--step", "1", "-o", self.path("x" * 255), naming="File name too long")
+        self.assertEqual([p.name for p in self.folder.iterdir() if "xxxx" in p.name or p.name.startswith(".llmcodec")], [])
+
+    # --- what is in a folder that gets a model
+
+    def test_a_folder_holds_one_model(self):
+        """Whatever was there before, in one file or in shards: what is read is what was written last, and notes stay."""
+        sharded, single = ["--shard-size", "30K"], []
+        output, source = self.path("one_model"), self.path("folder")
+        for steps in ((sharded, single), (single, sharded), (sharded, ["--shard-size", "60K"])):
+            self.remove(output) if output.exists() else None
+            for command, step in (("compress", "0.4"), ("compress", "0.8")):
+                self.ok(command, source, "-o", output, "--step", step, *steps[step == "0.8"])
+                (output / "notes.txt").write_text("mine")
+            alone = self.path("alone")
+            self.ok("compress", source, "-o", alone, "--step", "0.8", *steps[1])
+            content = self.content(output)
+            self.assertEqual(content.pop("notes.txt"), b"mine")
+            self.assertEqual({n: len(d) for n, d in content.items()}.keys(), self.content(alone).keys())
+            restored = self.path("restored_model")
+            for options in steps:
+                self.ok("decompress", output, "-o", restored, *options)
+                self.ok("verify", output, "--against", restored)
+            self.remove(alone)
+            self.remove(restored)
+
+    def test_a_folder_with_other_weights_is_left_alone(self):
+        archive = self.archive("folder")
+        for name in ("pytorch_model.bin", "other.gguf", "consolidated.safetensors"):
+            folder = self.path("with_" + name)
+            folder.mkdir()
+            (folder / name).write_bytes(b"weights")
+            for command in (["compress", self.path("folder"), "--step", "1"], ["decompress", archive]):
+                self.keeps(folder, *command, "-o", folder, naming=(name, folder))
 
     # --- two commands with one output
 

@@ -31,6 +31,9 @@ class EveryCall(FaultTest):
         # Its own folder is no place of the work's, but a lock file may be left in it by a kill.
         self.assertEqual(without_own(now), without_own(before), command.name)
 
+    def is_folder(self, path):
+        return pathlib.Path(path).is_dir() or pathlib.Path(path).name.startswith((".llmcodec-new", ".llmcodec-re"))
+
     def output(self, command):
         return files(self.work / command.output) if command.output else {}
 
@@ -87,7 +90,7 @@ class EveryCall(FaultTest):
         # What lists, makes and removes folders is the standard library's, and no signal interrupts it on Linux.
         for command in commands(self.folder):
             self.check_every_point(command, "EINTR", sample=8,
-                                   wanted=lambda p: not pathlib.Path(p.path).is_dir() and p.call not in ("mkdir", "unlink"))
+                                   wanted=lambda p: p.call not in ("mkdir", "unlink") and not self.is_folder(p.path))
 
     def test_short_reads_and_writes(self):
         for command in commands(self.folder):
@@ -133,8 +136,10 @@ class EveryCall(FaultTest):
             for number in again if LONG else again[:12]:
                 with self.subTest(first=first, second=number):
                     put(self.work, state)
-                    self.assertEqual(self.run_with(command, point=number, action="kill")[0], -9)
-                    self.counts[command.name, "kill twice"] += 1
+                    # Without empty folders, which `state` does not hold, the last points may be missing.
+                    code, error = self.run_with(command, point=number, action="kill")
+                    self.assertIn(code, (-9, 0), error)
+                    self.counts[command.name, "kill twice"] += code == -9
                     self.check_killed(command, expected)
                     self.check_next_run(command, expected)
 

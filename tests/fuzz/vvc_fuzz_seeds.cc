@@ -95,19 +95,19 @@ int main(int argc, char** argv) {
       const Bytes stream = (encoded ? encoded_stream(seed) : random_stream(seed)).bytes;
       const std::string name = (encoded ? "encoded_" : "syntax_") + std::to_string(seed);
       if (stream.size() <= kLargest && streams < 40) {
-        write(folder / "vvc_stream_fuzzer" / name, with_choice(stream, kCheckHash));
+        write(folder / "vvc_stream" / name, with_choice(stream, kCheckHash));
         ++streams;
       }
       const Bytes slice = slice_seed(stream);
       if (!slice.empty() && slice.size() <= kLargest && slices < 40) {
-        write(folder / "vvc_slice_fuzzer" / name, slice);
+        write(folder / "vvc_slice" / name, slice);
         ++slices;
       }
     }
   }
   for (const uint8_t choice : {3, 22, 42}) {
     const uint8_t flagged = choice | kSpectralToo;
-    write(folder / "vvc_stream_fuzzer" / ("spectral_" + std::to_string(choice)),
+    write(folder / "vvc_stream" / ("spectral_" + std::to_string(choice)),
           with_choice(spectral_stream(flagged), flagged));
   }
   std::printf("%d streams, %d slices\n", streams + 3, slices);

@@ -12,4 +12,8 @@ inline constexpr size_t kHardAllocationLimit = size_t{4} << 30;
 void reset_largest_allocation();
 size_t largest_allocation();  // since the reset, of any thread
 
+// Bytes that are held now, and the most that were held at once since.
+size_t reset_peak_allocation();
+size_t peak_allocation();
+
 }  // namespace llmcodec

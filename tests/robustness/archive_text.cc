@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "archive_text.h"
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 
@@ -35,9 +36,33 @@ ArchiveText ArchiveText::parse(const std::string& file) {
   return text;
 }
 
+std::optional<ArchiveText> ArchiveText::try_parse(const std::string& file) noexcept {
+  try {
+    uint64_t size = 0;
+    if (file.size() < 8) return std::nullopt;
+    std::memcpy(&size, file.data(), 8);
+    ArchiveText text;
+    text.header = ordered_json::parse(file.substr(8, std::min<uint64_t>(size, kMaxSafetensorsHeaderBytes)));
+    text.data = file.substr(8 + std::min<uint64_t>(size, file.size()));
+    const std::string packed = text.data.substr(text.description_begin());
+    const auto unpacked = unpack(std::as_bytes(std::span(packed)), uint64_t{1} << 24);
+    if (!unpacked.is_ok()) return std::nullopt;
+    text.description =
+        ordered_json::parse(std::string(reinterpret_cast<const char*>(unpacked->data()), unpacked->size()));
+    for (const auto& list : {text.parts(), text.exact()}) {
+      for (const Part& part : list) {
+        if (part.begin > text.data.size() || part.bytes > text.data.size() - part.begin) return std::nullopt;
+      }
+    }
+    return text;
+  } catch (const std::exception&) {  // JSON of other types than an archive's
+    return std::nullopt;
+  }
+}
+
 // It is the last tensor of the file.
 size_t ArchiveText::description_begin() const {
-  return header[description_name()]["data_offsets"][0].get<size_t>();
+  return header.at(description_name()).at("data_offsets").at(0).get<size_t>();
 }
 
 std::string ArchiveText::description_name() const {
@@ -50,13 +75,53 @@ std::string ArchiveText::description_name() const {
 
 std::vector<ArchiveText::Part> ArchiveText::parts() const {
   std::vector<Part> parts;
-  for (const auto& [tensor, record] : description["tensors"].items()) {
-    for (const auto& [part, info] : record["parts"].items()) {
-      const ordered_json& entry = header[tensor + "." + part];
-      parts.push_back({tensor, part, entry["data_offsets"][0].get<size_t>(), info[0].get<size_t>()});
+  for (const auto& [tensor, record] : description.at("tensors").items()) {
+    for (const auto& [part, info] : record.at("parts").items()) {
+      const ordered_json& entry = header.at(tensor + "." + part);
+      parts.push_back({tensor, part, entry.at("data_offsets").at(0).get<size_t>(), info.at(0).get<size_t>()});
     }
   }
   return parts;
+}
+
+std::vector<ArchiveText::Part> ArchiveText::exact() const {
+  std::vector<Part> tensors;
+  for (const auto& [name, record] : description.at("exact").items()) {
+    const ordered_json& place = header.at(name).at("data_offsets");
+    const size_t begin = place.at(0).get<size_t>();
+    tensors.push_back({name, "", begin, place.at(1).get<size_t>() - begin});
+  }
+  return tensors;
+}
+
+void ArchiveText::replace(const Part& part, std::string bytes) {
+  const bool exact = part.part.empty();
+  const std::string checksum = checksum_of(bytes);
+  const size_t length = bytes.size(), old_end = part.begin + align_up(part.bytes, 8);
+  if (!exact) bytes.resize(align_up(length, 8));
+  const size_t end = exact ? part.begin + part.bytes : old_end;
+  data.replace(part.begin, end - part.begin, bytes);
+  const auto moved = [&](const ordered_json& offset) {
+    return offset.get<size_t>() >= end ? offset.get<size_t>() + bytes.size() - (end - part.begin)
+                                       : offset.get<size_t>();
+  };
+  const std::string name = exact ? part.tensor : part.tensor + "." + part.part;
+  for (auto& [other, entry] : header.items()) {
+    if (other == "__metadata__") continue;
+    ordered_json& place = entry["data_offsets"];
+    if (other == name) {
+      place[1] = part.begin + bytes.size();
+      if (entry["dtype"] == "U8") entry["shape"] = {bytes.size()};
+    } else {
+      place = {moved(place[0]), moved(place[1])};
+    }
+  }
+  if (exact) {
+    description["exact"][part.tensor][2] = checksum;
+    if (header[name]["dtype"] == "U8") description["exact"][part.tensor][1] = {bytes.size()};
+  } else {
+    description["tensors"][part.tensor]["parts"][part.part] = {length, checksum};
+  }
 }
 
 std::string ArchiveText::with_part_checksums() const {

@@ -83,9 +83,13 @@ class ArchiveWriterTest : public testing::Test {
 
 TEST_F(ArchiveWriterTest, what_was_written_is_read_and_nothing_is_left_over) {
   undisturbed();
-  auto writer = ArchiveWriter::open(layout(2));
-  ASSERT_OK(writer);
-  ASSERT_OK(write_rest(*writer, 1));
+  {
+    auto writer = ArchiveWriter::open(layout(2));
+    ASSERT_OK(writer);
+    ASSERT_OK(write_rest(*writer, 1));
+    // Who reads what was just written reads that, and not what comes after it.
+    EXPECT_FALSE(OutputLock::folder(folder_.path()).is_ok());
+  }
   const auto archive = ArchiveReader::open(folder_.path());
   ASSERT_OK(archive);
   const auto part = (*archive)->part("b", "data");
@@ -156,6 +160,39 @@ TEST_F(ArchiveWriterTest, a_header_without_room_is_our_own_mistake) {
   const Status status = write_rest(*writer);
   ASSERT_FALSE(status.is_ok());
   EXPECT_FALSE(std::filesystem::exists(tight.shards[0].path));
+}
+
+TEST_F(ArchiveWriterTest, what_cannot_be_read_back_gets_no_name) {
+  for (const size_t shards : {1u, 2u}) {
+    auto writer = ArchiveWriter::open(layout(shards));
+    ASSERT_OK(writer);
+    ASSERT_OK(coded(*writer, "a", "coded bytes", 0));
+    // No reader takes a part of this name.
+    ASSERT_OK(writer->begin_tensor("b", shards - 1));
+    ASSERT_OK(writer->begin_part("unknown"));
+    ASSERT_OK(writer->end_part());
+    ASSERT_OK(writer->end_tensor(record_of(0)));
+    expect_error(writer->finish({}), ErrorKind::kInternal, "the archive just written cannot be read back");
+    writer->abandon();
+    EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+  }
+}
+
+TEST_F(ArchiveWriterTest, a_check_sees_the_whole_archive_before_it_has_a_name) {
+  auto writer = ArchiveWriter::open(layout(2));
+  ASSERT_OK(writer);
+  ASSERT_OK(coded(*writer, "a", "coded bytes", 0));
+  ASSERT_OK(exact(*writer, "x", "exact", 1));
+  const Status status = writer->finish({}, [&](const ArchiveReader& written) -> Status {
+    EXPECT_EQ(written.files().size(), 2u);
+    EXPECT_TRUE(written.part("a", "data").is_ok());
+    EXPECT_TRUE(written.exact("x").is_ok());
+    EXPECT_FALSE(std::filesystem::exists(folder_.file("s0.safetensors")));
+    return error(ErrorKind::kLimit, "too much");
+  });
+  expect_error(status, ErrorKind::kLimit, "too much");
+  writer->abandon();
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
 TEST_F(ArchiveWriterTest, shards_are_written_in_any_order_also_after_a_kill) {
@@ -253,6 +290,21 @@ TEST_F(ArchiveWriterTest, a_tensor_comes_once) {
   ASSERT_OK(writer);
   EXPECT_TRUE(writer->is_done("a"));
   EXPECT_NE(writer->dropped().find("twice"), std::string::npos) << writer->dropped();
+}
+
+TEST_F(ArchiveWriterTest, a_shard_that_was_begun_without_a_finished_tensor_is_begun_again) {
+  {
+    auto writer = ArchiveWriter::open(layout(2));
+    ASSERT_OK(writer);
+    ASSERT_OK(coded(*writer, "a", "coded bytes", 0));
+    ASSERT_OK(writer->begin_tensor("b", 1));
+    writer->keep_for_resume();
+  }
+  auto writer = ArchiveWriter::open(layout(2));
+  ASSERT_OK(writer);
+  EXPECT_TRUE(writer->is_done("a"));
+  ASSERT_OK(write_rest(*writer, 1));
+  ASSERT_OK(ArchiveReader::open(folder_.path()));
 }
 
 }  // namespace

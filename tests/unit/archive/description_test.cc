@@ -29,6 +29,7 @@ Description example() {
   description.exact = {{"norm", {"F32", {7}, "22"}}};
   description.shard = 1;
   description.shards = 3;
+  description.archive_id = "88";
   return description;
 }
 
@@ -90,10 +91,63 @@ TEST(Description, a_shape_whose_product_overflows_or_differs_is_corrupt) {
   expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "matrix");
 }
 
-TEST(Description, another_format_version_is_unsupported) {
+TEST(Description, another_format_version_is_unsupported_and_says_what_reads_it) {
   json root = json::parse(to_text(example()));
   root["format_version"] = 1;
-  expect_error(parse_description(root.dump()), ErrorKind::kUnsupported, "version 1");
+  expect_error(parse_description(root.dump()), ErrorKind::kUnsupported,
+               "development builds of llmcodec 0.1.0");
+  root["format_version"] = 4;
+  expect_error(parse_description(root.dump()), ErrorKind::kUnsupported, "use a newer llmcodec");
+  for (const json& none : {json(0), json(-1), json(2.5), json("3")}) {
+    root["format_version"] = none;
+    expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "format_version");
+  }
+}
+
+TEST(Description, version_2_has_neither_carried_files_nor_a_name_for_the_archive) {
+  json root = json::parse(to_text(example()));
+  root["format_version"] = 2;
+  root["carried"] = {{"config.json", {17, "55"}}};
+  const auto parsed = parse_description(root.dump());
+  ASSERT_OK(parsed);
+  EXPECT_EQ(parsed->format_version, 2);
+  EXPECT_TRUE(parsed->carried.empty());
+  EXPECT_TRUE(parsed->archive_id.empty());
+}
+
+TEST(Description, carried_files_are_listed_in_shard_0_under_plain_names) {
+  Description description = example();
+  description.shard = 0;
+  description.carried = {{"config.json", {17, "55"}}, {"sub/words.txt", {0, "66"}}};
+  const auto back = parse_description(to_text(description));
+  ASSERT_OK(back);
+  EXPECT_EQ(back->carried, description.carried);
+  description.carried["../x"] = {1, "77"};
+  expect_error(parse_description(to_text(description)), ErrorKind::kCorrupt, "'../x' is no plain name");
+  description.carried = {{"config.json", {17, "55"}}};
+  description.shard = 1;
+  expect_error(parse_description(to_text(description)), ErrorKind::kCorrupt, "carried");
+  json root = json::parse(to_text(example()));
+  root["shard"] = {0, 3};
+  for (const json& damage : {json(1), json::array(), json{{"a", 1}}, json{{"a", {-1, "55"}}}}) {
+    root["carried"] = damage;
+    expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "carried");
+  }
+}
+
+TEST(Description, shards_of_one_archive_share_all_but_their_tensors) {
+  Description other = example();
+  other.tensors.clear();
+  other.shard = 2;
+  EXPECT_TRUE(example().is_of_same_archive(other));
+  for (const auto& change : std::vector<std::function<void(Description&)>>{
+           [](Description& d) { d.archive_id = "another"; }, [](Description& d) { d.command = "another"; },
+           [](Description& d) { d.source_files[0].xxh3_128 = "99"; },
+           [](Description& d) { d.format_version = 2; }}) {
+    Description changed = other;
+    change(changed);
+    EXPECT_FALSE(example().is_of_same_archive(changed));
+  }
 }
 
 TEST(Description, a_changed_or_missing_checksum_is_corrupt) {

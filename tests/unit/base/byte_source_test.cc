@@ -104,10 +104,23 @@ TEST_F(ByteSources, pieces_make_the_whole) {
     pieces.insert(pieces.end(), piece.begin(), piece.end());
     return Status::ok();
   };
-  ASSERT_TRUE(visit_pieces(size, read, collect).is_ok());
+  ASSERT_TRUE(visit_pieces(size, 1, read, collect).is_ok());
   EXPECT_TRUE(pieces == whole);
-  ASSERT_TRUE(visit_pieces(0, read, collect).is_ok());
+  ASSERT_TRUE(visit_pieces(0, 1, read, collect).is_ok());
   EXPECT_EQ(pieces.size(), size);
+}
+
+TEST_F(ByteSources, pieces_cut_no_unit) {
+  constexpr uint64_t kUnit = 74;  // does not divide kPieceBytes
+  constexpr uint64_t kSize = (kPieceBytes / kUnit + 3) * kUnit;
+  std::vector<uint64_t> sizes;
+  const auto read = [](uint64_t, std::span<std::byte>) { return Status::ok(); };
+  const auto note = [&](std::span<const std::byte> piece) {
+    sizes.push_back(piece.size());
+    return Status::ok();
+  };
+  ASSERT_TRUE(visit_pieces(kSize, kUnit, read, note).is_ok());
+  EXPECT_EQ(sizes, std::vector<uint64_t>({kPieceBytes / kUnit * kUnit, 3 * kUnit}));
 }
 
 }  // namespace

@@ -19,8 +19,38 @@ TEST(Draft, says_why_a_tensor_is_kept) {
   ASSERT_OK(drafts);
   std::vector<std::string> reasons;
   for (const TensorDraft& draft : *drafts) reasons.push_back(draft.code ? "coded" : draft.reason);
-  EXPECT_EQ(reasons, (std::vector<std::string>{"coded", "under 4096 weights", "no matrix",
-                                               "not floating point", "a side is under 8"}));
+  EXPECT_EQ(reasons, (std::vector<std::string>{"coded", "under 4096 weights", "norm", "not floating point",
+                                               "a side is under 8"}));
+}
+
+std::vector<bool> coded(const std::vector<TensorInfo>& tensors, const CompressOptions& options = {}) {
+  const auto drafts = draft_plan(tensors, options);
+  EXPECT_OK(drafts);
+  std::vector<bool> list;
+  for (const TensorDraft& draft : *drafts) list.push_back(draft.code);
+  return list;
+}
+
+TEST(Draft, roles_decide_and_options_overrule_them) {
+  const std::vector<TensorInfo> tensors = {{"blk.0.ssm_a", Dtype::kF32, {512, 16}},
+                                           {"h.0.attn.bias", Dtype::kF32, {1, 1, 256, 256}},
+                                           {"h.0.attn.c_attn.weight", Dtype::kF32, {256, 768}},
+                                           {"blk.0.ffn_gate_inp.weight", Dtype::kF32, {8, 1024}}};
+  EXPECT_EQ(coded(tensors), (std::vector<bool>{false, false, true, false}));
+  CompressOptions options;
+  options.code = {"ssm_a|gate_inp"};
+  options.keep = {"c_attn", "gate_inp"};
+  EXPECT_EQ(coded(tensors, options), (std::vector<bool>{true, false, false, false}));
+}
+
+TEST(Draft, the_smallest_of_minor_roles_are_kept_up_to_a_thousandth) {
+  // 4 MiB in all: a thousandth is 4194 weights.
+  std::vector<TensorInfo> tensors = {{"big.weight", Dtype::kF32, {1024, 1024}},
+                                     {"conv.weight", Dtype::kF32, {16, 8, 8, 4}},
+                                     {"wpe.weight", Dtype::kF32, {64, 65}}};
+  EXPECT_EQ(coded(tensors), (std::vector<bool>{true, false, true})) << "4096 fit, 4160 more do not";
+  tensors[1].shape = {16, 8, 8, 8};
+  EXPECT_EQ(coded(tensors), (std::vector<bool>{true, true, false})) << "the smallest first";
 }
 
 TEST(Draft, auto_leaves_things_open_and_options_close_them) {

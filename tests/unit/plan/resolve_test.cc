@@ -49,6 +49,14 @@ TEST(Resolve, depth_is_the_deepest_up_to_ten_bits_but_raw_follows_the_target) {
   expect_error(resolved(asked, {&deep}), ErrorKind::kInvalidArgument, "not 9");
 }
 
+// As a plan file may say; `raw` stores any depth, but no reader takes weights of it.
+TEST(Resolve, a_depth_that_cannot_be_read_back_is_refused) {
+  const CodecInfo raw = codec_info("raw", {1, 8, 16});
+  TensorDraft asked = coded("w");
+  asked.bit_depth = 1;
+  expect_error(resolved(asked, {&raw}), ErrorKind::kInvalidArgument, "8 to 16 bits, not 1");
+}
+
 TEST(Resolve, scales_of_a_matrix_follow_what_is_known) {
   const CodecInfo vvc = codec_info("vvc");
   const auto blind = resolved(coded("blk.0.attn_q.weight"), {&vvc});

@@ -54,14 +54,5 @@ TEST(TensorNames, odd_names_are_unknown_not_wrong) {
   EXPECT_EQ(gguf_name("blk.1.ssm_in.weight")->name, "blk.1.ssm_in.weight");
 }
 
-TEST(TensorNames, vocabulary_has_one_row_per_token) {
-  for (const char* name : {"token_embd.weight", "output.weight", "model.embed_tokens.weight",
-                           "lm_head.weight", "transformer.wte.weight"})
-    EXPECT_TRUE(is_vocabulary(name)) << name;
-  for (const char* name :
-       {"blk.0.attn_output.weight", "output_norm.weight", "model.layers.0.self_attn.o_proj.weight"})
-    EXPECT_FALSE(is_vocabulary(name)) << name;
-}
-
 }  // namespace
 }  // namespace llmcodec

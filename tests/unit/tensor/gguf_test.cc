@@ -182,9 +182,11 @@ const BadHeader kBadHeaders[] = {
     {"tensor_twice", gguf({}, {tensor("t", {1}, 0, 0), tensor("t", {1}, 0, 32)}), ErrorKind::kCorrupt,
      "tensor 't': offset"},
     {"five_dimensions", gguf({}, {tensor("t", {1, 1, 1, 1, 1}, 0, 0)}), ErrorKind::kCorrupt, "5 dimensions"},
-    {"type_unreadable", gguf({}, {tensor("t", {256}, 11, 0)}), ErrorKind::kUnsupported, "Q3_K"},
-    {"type_number_unknown", gguf({}, {tensor("t", {256}, 77, 0)}), ErrorKind::kUnsupported, "type 77"},
-    {"type_retired", gguf({}, {tensor("t", {256}, 4, 0)}), ErrorKind::kUnsupported, "type 4"},
+    {"type_of_no_file", gguf({}, {tensor("t", {256}, 15, 0)}), ErrorKind::kUnsupported,
+     "it is Q8_K, which ggml uses"},
+    {"type_number_unknown", gguf({}, {tensor("t", {256}, 77, 0)}), ErrorKind::kUnsupported,
+     "type 77 is not known: it is newer than this program"},
+    {"type_retired", gguf({}, {tensor("t", {256}, 36, 0)}), ErrorKind::kUnsupported, "I2_S of bitnet.cpp"},
     {"elements_overflow", gguf({}, {tensor("t", {1ull << 32, 1ull << 32}, 0, 0)}), ErrorKind::kCorrupt,
      "number of elements overflows"},
     {"elements_negative", gguf({}, {tensor("t", {1ull << 63}, 24, 0)}), ErrorKind::kCorrupt,
@@ -367,15 +369,61 @@ TEST(GgufSink, refuses_tensors_that_are_not_the_headers) {
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
-TEST(GgufTypes, numbers_and_names_agree) {
-  for (uint32_t number = 0; number < 50; ++number) {
-    const std::optional<Dtype> dtype = dtype_from_ggml_type(number);
-    if (!dtype) continue;
-    EXPECT_EQ(ggml_type_from_dtype(*dtype), number);
-    EXPECT_EQ(ggml_type_name(number), dtype_info(*dtype).name);
+// The file type that a GGUF written with these dtypes has, where the header's F16 and F32 matrices had file type 1.
+int64_t written_file_type(Dtype large, Dtype small) {
+  TempFolder folder;
+  const Result<GgufHeader> header =
+      parse(gguf({uint32_key("general.file_type", 1), uint32_key("last", 7)},
+                 {tensor("large", {256, 4}, 1, 0), tensor("small", {256}, 0, 2048)}));
+  EXPECT_TRUE(header.is_ok());
+  const std::vector<TensorInfo> infos = {{"large", large, {4, 256}}, {"small", small, {256}}};
+  auto sink = create_gguf(folder.file("x.gguf"), *header, infos);
+  EXPECT_TRUE(sink.is_ok());
+  for (size_t i = 0; i < infos.size(); ++i) {
+    const std::vector<std::byte> zeros(*dtype_bytes(infos[i].dtype, infos[i].elements()));
+    EXPECT_TRUE((*sink)->write(i, zeros).is_ok());
   }
-  EXPECT_EQ(dtype_from_ggml_type(8), Dtype::kQ8_0);
-  EXPECT_EQ(dtype_from_ggml_type(30), Dtype::kBF16);
+  EXPECT_TRUE((*sink)->finish().is_ok());
+  const auto written = GgufFile::open(folder.file("x.gguf"));
+  EXPECT_EQ((*written)->header().find_int("last"), 7);
+  return (*written)->header().find_int("general.file_type").value();
+}
+
+TEST(GgufSink, file_type_is_that_of_most_weights) {
+  EXPECT_EQ(written_file_type(Dtype::kF16, Dtype::kF32), 1);
+  EXPECT_EQ(written_file_type(Dtype::kF32, Dtype::kF32), 0);
+  EXPECT_EQ(written_file_type(Dtype::kBF16, Dtype::kF32), 32);
+  EXPECT_EQ(written_file_type(Dtype::kQ8_0, Dtype::kF32), 7);
+  EXPECT_EQ(written_file_type(Dtype::kIQ3_S, Dtype::kF16), 26);
+}
+
+// It may say more than their dtype does.
+TEST(GgufSink, file_type_stays_where_most_weights_keep_their_type) {
+  TempFolder folder;
+  const Result<GgufHeader> header = parse(gguf({uint32_key("general.file_type", 14)},
+                                               {tensor("a", {256, 4}, 12, 0), tensor("b", {256}, 14, 576)}));
+  ASSERT_OK(header);
+  std::vector<TensorInfo> infos = header->tensors();
+  infos[1].dtype = Dtype::kF16;
+  auto sink = create_gguf(folder.file("x.gguf"), *header, infos);
+  ASSERT_OK(sink);
+  ASSERT_OK((*sink)->write(0, std::vector<std::byte>(576)));
+  ASSERT_OK((*sink)->write(1, std::vector<std::byte>(512)));
+  ASSERT_OK((*sink)->finish());
+  EXPECT_EQ((*GgufFile::open(folder.file("x.gguf")))->header().find_int("general.file_type"), 14);  // Q4_K_S
+}
+
+TEST(GgufTypes, numbers_lead_to_dtypes_and_back) {
+  int dtypes = 0;
+  for (uint32_t number = 0; number < 50; ++number) {
+    const Result<Dtype> dtype = dtype_from_ggml_type(number);
+    if (!dtype.is_ok()) continue;
+    EXPECT_EQ(ggml_type_from_dtype(*dtype), number);
+    ++dtypes;
+  }
+  EXPECT_EQ(dtypes, 33);  // of ggml 0.16: 43 numbers, 8 of them retired and 2 not written to files
+  EXPECT_EQ(dtype_from_ggml_type(8).value(), Dtype::kQ8_0);
+  EXPECT_EQ(dtype_from_ggml_type(30).value(), Dtype::kBF16);
   EXPECT_EQ(ggml_type_from_dtype(Dtype::kF8E4M3), std::nullopt);
 }
 

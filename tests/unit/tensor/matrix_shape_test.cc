@@ -15,15 +15,17 @@ TEST(MatrixShape, two_sides_are_the_matrix) {
   EXPECT_EQ(matrix_shape(Shape{1, 3}), (MatrixShape{1, 1, 3}));
 }
 
-TEST(MatrixShape, leading_sides_count_experts) {
+TEST(MatrixShape, the_first_of_three_sides_counts_experts) {
   EXPECT_EQ(matrix_shape(Shape{4, 64, 32}), (MatrixShape{4, 64, 32}));
-  EXPECT_EQ(matrix_shape(Shape{2, 3, 8, 8}), (MatrixShape{6, 8, 8}));
 }
 
 TEST(MatrixShape, convolution_kernels_are_one_matrix) {
   EXPECT_EQ(matrix_shape(Shape{384, 80, 3}), (MatrixShape{1, 384, 240}));
   EXPECT_EQ(matrix_shape(Shape{64, 3, 7, 7}), (MatrixShape{1, 64, 147}));
   EXPECT_EQ(matrix_shape(Shape{64, 16, 7, 8}), (MatrixShape{1, 64, 896}));
+  EXPECT_EQ(matrix_shape(Shape{1152, 3, 14, 14}), (MatrixShape{1, 1152, 588}));
+  EXPECT_EQ(matrix_shape(Shape{1152, 3, 2, 14, 14}), (MatrixShape{1, 1152, 1176}));
+  EXPECT_EQ(one_matrix(Shape{512, 512, 10}), (MatrixShape{1, 512, 5120}));
 }
 
 TEST(MatrixShape, no_matrix_in_vectors_empty_and_overflowing_shapes) {
@@ -32,16 +34,6 @@ TEST(MatrixShape, no_matrix_in_vectors_empty_and_overflowing_shapes) {
   EXPECT_FALSE(matrix_shape(Shape{0, 64}));
   EXPECT_FALSE(matrix_shape(Shape{8, 64, 0}));
   EXPECT_FALSE(matrix_shape(Shape{uint64_t{1} << 33, uint64_t{1} << 33}));
-}
-
-TEST(MatrixShape, codable_from_the_stated_sizes_on) {
-  EXPECT_TRUE(is_codable(Shape{64, 64}));
-  EXPECT_FALSE(is_codable(Shape{63, 65}));  // 4095 weights
-  EXPECT_TRUE(is_codable(Shape{8, 512}));
-  EXPECT_FALSE(is_codable(Shape{7, 100000}));  // a side under 8
-  EXPECT_FALSE(is_codable(Shape{100000, 7}));
-  EXPECT_FALSE(is_codable(Shape{1000000}));
-  EXPECT_TRUE(is_codable(Shape{16, 16, 16}));  // counted over all experts
 }
 
 }  // namespace

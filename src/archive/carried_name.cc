@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "archive/carried_name.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/error.h"
+#include "tensor/json_text.h"
+#include "tensor/model_folder.h"
+
+namespace llmcodec {
+namespace {
+
+// The name with what a terminal would obey taken out.
+std::string printable(std::string name) {
+  std::ranges::replace_if(
+      name, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+  return name;
+}
+
+bool is_plain_component(std::string_view component) {
+  return !component.empty() && component != "." && component != "..";
+}
+
+bool is_plain(std::string_view name) {
+  if (!is_utf8(name)) return false;
+  const auto is_bad = [](unsigned char c) { return c < 0x20 || c == 0x7f || c == '\\'; };
+  if (std::ranges::any_of(name, is_bad)) return false;
+  for (;;) {
+    const size_t slash = name.find('/');
+    if (!is_plain_component(name.substr(0, slash))) return false;
+    if (slash == std::string_view::npos) return true;
+    name.remove_prefix(slash + 1);
+  }
+}
+
+// What decompress writes itself into a restored folder.
+bool is_weights(std::string_view name) {
+  return (name.starts_with("model.") || name.starts_with("model-")) &&
+         (name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json"));
+}
+
+// Locks and journals of this program.
+bool is_own_file(std::string_view name) {
+  return name.substr(name.rfind('/') + 1).starts_with(kOwnFilePrefix);
+}
+
+}  // namespace
+
+Status check_carried_name(const std::string& name) {
+  if (!is_plain(name))
+    return error(ErrorKind::kInvalidArgument,
+                 "'{}' is no plain name of a file to be carried along (relative, no '..', no backslash, no "
+                 "control characters, UTF-8)",
+                 printable(name));
+  if (is_weights(name) || is_own_file(name))
+    return error(ErrorKind::kInvalidArgument, "a file called '{}' cannot be carried along: the name is taken",
+                 printable(name));
+  return Status::ok();
+}
+
+}  // namespace llmcodec

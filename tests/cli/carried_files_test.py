@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The files that lie beside an archive: listed, checked, copied, and never a way out of the folder."""
+import json
+import os
+import shutil
+
+import cli_support
+import independent_decode
+from cli_support import CliTest
+
+
+class CarriedFiles(CliTest):
+    models = ("folder",)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.archive = cls.folder / "archive"
+        cli_support.run("compress", cls.folder / "folder", "-o", cls.archive, "--codec", "raw")
+
+    def copy(self):
+        """A copy of the archive that may be damaged."""
+        target = self.path(self.id().rsplit(".", 1)[1])
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(self.archive, target)
+        return target
+
+    def refused(self, kind, archive, naming):
+        """By verify and by decompress alike, and nothing is restored."""
+        out = self.path("refused_out")
+        shutil.rmtree(out, ignore_errors=True)
+        self.fails(kind, "verify", archive, naming=naming)
+        self.fails(kind, "decompress", archive, "-o", out, naming=naming)
+        self.assertEqual(list(out.rglob("*")) if out.exists() else [], [])
+
+    def restored(self, archive):
+        out = self.path("restored_out")
+        shutil.rmtree(out, ignore_errors=True)
+        self.ok("decompress", archive, "-o", out)
+        return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+
+    def test_listed_in_shard_0_as_they_lie_there(self):
+        description = independent_decode.read_description(*independent_decode.read_safetensors(self.archive / "model.safetensors"))
+        self.assertEqual(description["format_version"], 3)
+        self.assertEqual(set(description["carried"]), {"config.json", "tokenizer_config.json", "sub/notes.json"})
+        for name, (size, _) in description["carried"].items():
+            self.assertEqual((self.archive / name).stat().st_size, size)
+
+    def test_sound_as_written(self):
+        report = self.json("verify", self.archive)
+        self.assertEqual((report["carried_files"], report["carried_checked"]), ("checked", 3))
+
+    def test_missing_changed_longer(self):
+        for name in ("tokenizer_config.json", "sub/notes.json", "config.json"):
+            with self.subTest(name):
+                archive = self.copy()
+                content = (archive / name).read_bytes()
+                (archive / name).unlink()
+                self.refused("io", archive, (name, "is missing; it belongs to the archive"))
+                (archive / name).write_bytes(content.replace(b"e", b"f", 1))
+                self.refused("corrupt", archive, (name, "fails its checksum"))
+                (archive / name).write_bytes(content + b" ")
+                self.refused("corrupt", archive, (name, f"has {len(content) + 1} bytes, the archive says {len(content)}"))
+                (archive / name).write_bytes(content)
+                self.ok("verify", archive)
+
+    def test_only_what_is_listed_is_copied(self):
+        archive = self.copy()
+        (archive / "README.md").write_text("a model card")
+        os.symlink("/etc/passwd", archive / "passwords")
+        self.ok("verify", archive)
+        self.assertEqual(self.restored(archive), {"model.safetensors", "config.json", "tokenizer_config.json", "sub/notes.json"})
+
+    def test_a_file_in_place_of_a_folder_and_a_pipe_in_place_of_a_file(self):
+        archive = self.copy()
+        (archive / "tokenizer_config.json").unlink()
+        os.mkfifo(archive / "tokenizer_config.json")
+        self.refused("io", archive, "not a regular file")
+
+    def test_links_in_an_archive_folder_are_refused(self):
+        secret = self.path("secret")
+        secret.mkdir(exist_ok=True)
+        shutil.copy(self.archive / "sub/notes.json", secret)  # with the right checksum, even
+        archive = self.copy()
+        (archive / "sub/notes.json").unlink()
+        os.symlink(secret / "notes.json", archive / "sub/notes.json")
+        self.refused("unsupported", archive, ("sub/notes.json", "is a link", "cp -rL"))
+        shutil.rmtree(archive / "sub")
+        os.symlink(secret, archive / "sub")
+        self.refused("unsupported", archive, ("/sub:", "is a link"))
+
+    def test_links_beside_an_archive_of_version_2_are_refused(self):
+        archive = self.path("version_2")
+        shutil.copytree(cli_support.TESTS / "data/archive/v2/folder", archive, dirs_exist_ok=True)
+        self.assertIn("tokenizer/words.txt", self.restored(archive))
+        os.symlink("/etc/passwd", archive / "passwords")
+        self.refused("unsupported", archive, ("passwords", "is a link"))
+
+    def test_a_model_in_the_cache_of_hugging_face(self):
+        # Files of a snapshot are links into ../../blobs.
+        blobs, snapshot = self.path("cache/blobs"), self.path("cache/snapshots/0123")
+        for path in (self.path("folder")).rglob("*"):
+            if path.is_file():
+                target = snapshot / path.relative_to(self.path("folder"))
+                target.parent.mkdir(parents=True, exist_ok=True)
+                blobs.mkdir(exist_ok=True)
+                shutil.copy(path, blobs / path.name)
+                os.symlink(os.path.relpath(blobs / path.name, target.parent), target)
+        self.ok("compress", snapshot, "-o", self.path("cache_archive"), "--codec", "raw")
+        self.assertFalse(any(path.is_symlink() for path in self.path("cache_archive").rglob("*")))
+        self.ok("verify", self.path("cache_archive"))
+        for file in ("config.json", "tokenizer_config.json", "sub/notes.json"):
+            self.assertEqual((self.archive / file).read_bytes(), (self.path("cache_archive") / file).read_bytes())
+
+    def test_a_model_whose_files_cannot_be_listed_is_refused_before_work(self):
+        for name, message in (("new\nline.txt", "no plain name"), ("back\\slash", "no plain name"), (b"latin\xe9", "no plain name")):
+            with self.subTest(name=name):
+                source, out = self.path("odd_names"), self.path("odd_out")
+                shutil.rmtree(source, ignore_errors=True)
+                shutil.copytree(self.path("folder"), source)
+                (source / os.fsdecode(name)).write_text("x")
+                self.fails("invalid_argument", "compress", source, "-o", out, "--codec", "raw", naming=message)
+                self.assertFalse(out.exists())
+
+    def test_a_quantised_model_is_refused_before_work(self):
+        source, out = self.path("quantised"), self.path("quantised_out")
+        shutil.copytree(self.path("folder"), source)
+        (source / "config.json").write_text(json.dumps({"quantization_config": {"quant_method": "gptq"}}))
+        self.fails("unsupported", "compress", source, "-o", out, "--codec", "raw", naming=("config.json", "quantised already"))
+        self.assertFalse(out.exists())
+
+    def test_shards_of_two_archives_are_no_archive(self):
+        # Two models of one layout: a bit of the last weight of each file is another.
+        changed, archives = self.path("changed"), (self.path("one"), self.path("other"))
+        shutil.copytree(self.path("folder"), changed)
+        for file in changed.glob("*.safetensors"):
+            content = bytearray(file.read_bytes())
+            content[-2] ^= 1
+            file.write_bytes(content)
+        for source, archive in zip((self.path("folder"), changed), archives):
+            self.ok("compress", source, "-o", archive, "--codec", "raw", "--shard-size", "400K")
+        shards = sorted(path.name for path in archives[0].glob("model-*.safetensors"))
+        self.assertGreater(len(shards), 1)
+        self.ok("verify", archives[0])
+        shutil.copy(archives[1] / shards[-1], archives[0] / shards[-1])
+        self.refused("corrupt", archives[0], (shards[-1], "belongs to another archive than"))
+
+
+if __name__ == "__main__":
+    cli_support.main()

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Archives that are right by every checksum and cannot be restored: verify() must not call them sound.
+#include "archive/checksum.h"
+#include "archive/description.h"
+#include "archive/packing.h"
+#include "archive_cases.h"
+#include "archive_text.h"
+#include "llmcodec/model.h"
+#include "tensor/gguf.h"
+
+namespace llmcodec {
+namespace {
+
+std::string text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+class ArchiveSoundness : public testing::Test {
+ protected:
+  ArchiveText make(const std::string& kind) {
+    auto made = make_archive_case(kind, folder_);
+    EXPECT_EQ(message_of(made), "");
+    archive_ = std::move(made).value();
+    return ArchiveText::parse(read_bytes(archive_.files[0]));
+  }
+  // Both commands refuse the archive, with the same error.
+  void refused(const ArchiveText& text, ErrorKind kind, const std::string& part) {
+    write_bytes(archive_.files[0], text.with_description_checksum());
+    VerifyOptions options;
+    options.input = archive_.archive;
+    const auto verified = verify(options);
+    expect_error(verified, kind, part);
+    const auto decompressed = restored(archive_);
+    expect_error(decompressed, kind, part);
+    if (!verified.is_ok() && !decompressed.is_ok()) {
+      EXPECT_EQ(verified.error().to_string(), decompressed.error().to_string());
+    }
+  }
+  // The archive with another GGUF header of no more packed bytes, its checksum right.
+  static ArchiveText with_gguf_header(ArchiveText text, const std::string& header) {
+    const auto& place = text.header[kGgufHeaderName]["data_offsets"];
+    const size_t begin = place[0].get<size_t>(), size = place[1].get<size_t>() - begin;
+    std::string packed = text_of(pack(as_bytes(header)));
+    EXPECT_LE(packed.size(), size);
+    packed.resize(size);
+    text.data.replace(begin, size, packed);
+    text.description["exact"][kGgufHeaderName][2] = xxh3_128(as_bytes(packed));
+    return text;
+  }
+  static std::string gguf_header(const ArchiveText& text) {
+    const auto& place = text.header[kGgufHeaderName]["data_offsets"];
+    return text_of(unpack(as_bytes(text.data).subspan(place[0].get<size_t>()), 1 << 20).value());
+  }
+  FastFolder folder_;
+  ArchiveCase archive_;
+};
+
+TEST_F(ArchiveSoundness, a_gguf_header_cut_short) {
+  const ArchiveText text = make("gguf");
+  const std::string header = gguf_header(text);
+  for (const size_t size : {size_t{0}, size_t{3}, size_t{20}, header.size() - 1})
+    refused(with_gguf_header(text, header.substr(0, size)), ErrorKind::kCorrupt, "ends too early");
+}
+
+TEST_F(ArchiveSoundness, a_gguf_header_of_other_tensors) {
+  const ArchiveText text = make("gguf");
+  std::string header = gguf_header(text);
+  header[header.find("norm.weight")] = 'm';
+  refused(with_gguf_header(text, header), ErrorKind::kCorrupt, "is not in the archive");
+}
+
+TEST_F(ArchiveSoundness, no_gguf_header) {
+  ArchiveText text = make("spectral");
+  text.description["source"]["kind"] = "gguf";
+  refused(text, ErrorKind::kCorrupt, "'llmcodec.gguf_header': is absent");
+}
+
+TEST_F(ArchiveSoundness, a_dtype_that_the_container_does_not_have) {
+  ArchiveText text = make("gguf");
+  text.description["tensors"]["blk.0.ffn_up.weight"]["dtype"] = "F8_E4M3";
+  refused(text, ErrorKind::kCorrupt, "GGUF has no type F8_E4M3");
+}
+
+TEST_F(ArchiveSoundness, coded_tensors_of_dtypes_that_hold_no_weights) {
+  const ArchiveText text = make("raw_group");
+  for (const char* dtype : {"BOOL", "U8", "I64", "F4", "F8_E8M0", "C64"}) {
+    ArchiveText changed = text;
+    changed.description["tensors"]["a.weight"]["dtype"] = dtype;
+    refused(changed, ErrorKind::kCorrupt, "no dtype of weights");
+  }
+  ArchiveText changed = text;
+  changed.description["tensors"]["a.weight"]["dtype"] = "F31";
+  refused(changed, ErrorKind::kUnsupported, "'F31' is not known");
+}
+
+TEST_F(ArchiveSoundness, a_tensor_of_the_archives_own_that_has_no_meaning) {
+  ArchiveText text = make("gguf");
+  const std::string other = "llmcodec.gguf_headel";
+  text.header[other] = text.header[kGgufHeaderName];
+  text.header.erase(kGgufHeaderName);
+  text.description["exact"][other] = text.description["exact"][kGgufHeaderName];
+  text.description["exact"].erase(kGgufHeaderName);
+  refused(text, ErrorKind::kCorrupt, "'llmcodec.gguf_headel': is none of the tensors");
+}
+
+}  // namespace
+}  // namespace llmcodec

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "archive/carried_name.h"
+
+#include "../tensor/tensor_test_files.h"
+
+namespace llmcodec {
+namespace {
+
+TEST(CarriedName, plain_names_inside_the_folder) {
+  for (const char* name : {"config.json", "sub/folder/notes.json", "a b.txt", "..hidden", "w\xc3\xb6rter.txt",
+                           "adapter_model.safetensors", "sub/model.safetensors", "model.json"})
+    ASSERT_OK(check_carried_name(name));
+}
+
+TEST(CarriedName, what_leads_elsewhere_or_reads_otherwise_elsewhere) {
+  for (const std::string name :
+       {"", "/etc/passwd", "..", "../x", "a/../../x", "a/..", ".", "./a", "a//b", "a/", "a\\b", "..\\x",
+        "a\nb", "a\x1b[2Jb", "a\x7f", "latin\xe9", "\xc0\xaf"})
+    expect_error(check_carried_name(name), ErrorKind::kInvalidArgument, "no plain name");
+  expect_error(check_carried_name(std::string("a\0b", 3)), ErrorKind::kInvalidArgument, "no plain name");
+}
+
+TEST(CarriedName, names_of_weights_and_of_our_own_files_are_taken) {
+  for (const char* name : {"model.safetensors", "model-00001-of-00002.safetensors",
+                           "model.safetensors.index.json", ".llmcodec-lock", "sub/.llmcodec-journal"})
+    expect_error(check_carried_name(name), ErrorKind::kInvalidArgument, "the name is taken");
+}
+
+TEST(CarriedName, an_error_has_nothing_that_a_terminal_obeys) {
+  const Status status = check_carried_name("\x1b]0;x\x07");
+  EXPECT_NE(status.error().message.find("'?]0;x?'"), std::string::npos) << status.error().message;
+}
+
+}  // namespace
+}  // namespace llmcodec
