@@ -43,7 +43,8 @@ Status open_gguf_into(const std::string& path, Model* model) {
   return Status::ok();
 }
 
-// Files at any depth, relative to `folder`, sorted; the folders of tools (.git, .cache) left out. Links to
+// Files at any depth, relative to `folder`, sorted; the folders of tools (.git, .cache) and this program's own files
+// left out. Links to
 // files are followed (a Hugging Face cache is made of them), links to folders are not.
 Result<std::vector<std::string>> list_folder(const std::string& folder) {
   std::vector<std::string> files;
@@ -57,11 +58,12 @@ Result<std::vector<std::string>> list_folder(const std::string& folder) {
     if (code) return failed();
     const std::string name = entry->path().filename().string();
     std::error_code kind_code;  // a dangling link is neither folder nor file
+    const bool own = name.starts_with(kOwnFilePrefix);
     if (entry->is_directory(kind_code)) {
-      if (name == ".git" || name == ".cache") entry.disable_recursion_pending();
+      if (name == ".git" || name == ".cache" || own) entry.disable_recursion_pending();
       continue;
     }
-    if (entry->is_regular_file(kind_code) && !name.starts_with(kOwnFilePrefix))
+    if (entry->is_regular_file(kind_code) && !own)
       files.push_back(entry->path().lexically_relative(folder).generic_string());
   }
   if (code) return failed();
@@ -71,22 +73,6 @@ Result<std::vector<std::string>> list_folder(const std::string& folder) {
 
 bool in_top_folder(const std::string& relative) {
   return relative.find('/') == std::string::npos;
-}
-
-// The same weights once more, in a format that is not read here. Only names that converters and trainers give
-// by convention: anything else might be wanted.
-bool is_other_weight_format(const std::string& relative) {
-  if (!in_top_folder(relative)) return false;
-  constexpr auto kPrefixes = std::to_array<std::string_view>(
-      {"pytorch_model", "consolidated", "tf_model", "flax_model", "rust_model", "model-", "model."});
-  constexpr auto kSuffixes = std::to_array<std::string_view>(
-      {".bin", ".bin.index.json", ".pth", ".safetensors", ".safetensors.index.json", ".h5", ".h5.index.json",
-       ".msgpack", ".msgpack.index.json", ".ot"});
-  const auto starts = [&](std::string_view prefix) { return relative.starts_with(prefix); };
-  const auto ends = [&](std::string_view suffix) { return relative.ends_with(suffix); };
-  if (ends(".gguf")) return true;
-  return std::any_of(kPrefixes.begin(), kPrefixes.end(), starts) &&
-         std::any_of(kSuffixes.begin(), kSuffixes.end(), ends);
 }
 
 // The file to open in a folder: the standard index, the standard file, or the only index or file
@@ -114,6 +100,7 @@ Result<std::string> find_weights(const std::string& folder, const std::vector<st
 }
 
 Status open_folder_into(const std::string& folder, Model* model) {
+  LLMC_RETURN_IF_ERROR(check_folder_is_whole(folder));
   LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> files, list_folder(folder));
   LLMC_ASSIGN_OR_RETURN(const std::string weights, find_weights(folder, files));
   const std::string path = (fs::path(folder) / weights).string();
