@@ -20,6 +20,7 @@
 #include "plan/draft.h"
 #include "plan/plan_file.h"
 #include "plan/resolve.h"
+#include "tensor/tensor_role.h"
 
 namespace llmcodec {
 namespace {
@@ -89,6 +90,7 @@ Result<PlanFacts> known_facts(CompressState& state) {
     TensorFacts& tensor = facts.tensors[i];
     LLMC_ASSIGN_OR_RETURN(const Codec* codec, state.codecs.get(drafts[i].codec));
     tensor.codec = &codec->info();
+    tensor.shape = *tensor_matrices(info);
     LLMC_ASSIGN_OR_RETURN(tensor.inputs_known, state.moments.knows_inputs(info));
     LLMC_ASSIGN_OR_RETURN(tensor.outputs_known, state.moments.knows_outputs(info));
   }

@@ -221,12 +221,28 @@ class Search {
   std::vector<TensorSettings> settings_;  // as chosen last
 };
 
+// Nothing is coded: the target is met by what is stored exactly, or not at all.
+Status check_fixed(const RateProblem& problem, double fixed) {
+  const Target& target = problem.target;
+  if (target.kind != TargetKind::kBpw && target.kind != TargetKind::kSize) return Status::ok();
+  double parameters = 0;
+  for (const TensorInfo& info : problem.source->tensors()) parameters += static_cast<double>(info.elements());
+  const double wanted = target.kind == TargetKind::kSize ? target.value : target.value * parameters / 8;
+  if (fixed <= wanted * (1 + kHit)) return Status::ok();
+  return error(ErrorKind::kInvalidArgument,
+               "the wanted size ({:.0f} bytes) cannot be reached: every tensor of this model is stored "
+               "exactly, which takes "
+               "{:.0f} bytes ({:.4g} bits per weight); --code REGEX has tensors coded",
+               wanted, fixed, 8 * fixed / parameters);
+}
+
 }  // namespace
 
 Result<RateFound> find_steps(const RateProblem& problem) {
   if (!problem.tensors->empty()) return Search(problem).run();
   std::vector<TensorSettings> settings(problem.source->tensors().size());
   LLMC_ASSIGN_OR_RETURN(const uint64_t fixed, problem.fixed_bytes->get(settings));
+  LLMC_RETURN_IF_ERROR(check_fixed(problem, static_cast<double>(fixed)));
   return RateFound{std::move(settings), fixed, 0, 0};
 }
 

@@ -10,7 +10,8 @@
 namespace llmcodec {
 namespace {
 
-constexpr uint64_t kMinCodableWeights = 4096;  // below, headers and scales cost more than coding saves
+// Below, headers and scales cost more than coding saves. Adapters are made of small and thin tensors.
+constexpr uint64_t kMinCodableWeights = 4096, kMinAdapterWeights = 1024;
 constexpr uint64_t kMinorShare =
     1000;  // small tensors of minor roles may take one part in so many of the source
 
@@ -19,6 +20,10 @@ std::string default_reason(const TensorInfo& info) {
   if (const char* reason = kept_because(tensor_role(info))) return reason;
   const std::string reason = coding_obstacle(info);
   if (!reason.empty()) return reason;
+  if (tensor_role(info) == TensorRole::kAdapter)
+    return info.elements() < kMinAdapterWeights ? "under 1024 weights" : "";
+  const MatrixShape shape = *tensor_matrices(info);
+  if (std::min(shape.rows, shape.cols) < kMinCodableSide) return "a side is under 8";
   return info.elements() < kMinCodableWeights ? "under 4096 weights" : "";
 }
 
@@ -64,10 +69,7 @@ Result<TensorDraft> draft_of_options(const CompressOptions& options) {
 
 std::string coding_obstacle(const TensorInfo& info) {
   if (!dtype_info(info.dtype).floating) return "not floating point";
-  const auto shape = tensor_matrices(info);
-  if (!shape) return "no matrix";
-  if (shape->rows < kMinCodableSide || shape->cols < kMinCodableSide) return "a side is under 8";
-  return "";
+  return tensor_matrices(info) ? "" : "no matrix";
 }
 
 Result<std::vector<TensorDraft>> draft_plan(const std::vector<TensorInfo>& tensors,

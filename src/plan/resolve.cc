@@ -11,6 +11,8 @@
 namespace llmcodec {
 namespace {
 
+constexpr uint64_t kThinSide = 16;
+
 Result<Layout> resolve_layout(const TensorDraft& draft, const CodecInfo& codec) {
   const bool spectral = codec.name == "vvc";
   const Layout layout = draft.layout.value_or(spectral ? Layout::kSpectral : Layout::kSpatial);
@@ -40,6 +42,11 @@ Result<uint32_t> resolve_depth(const TensorDraft& draft, const CodecInfo& codec,
   return depth;
 }
 
+// Scales of the long side of a thin matrix would cost more than they save: a byte for every few weights.
+bool is_thin(const MatrixShape& shape) {
+  return std::min(shape.rows, shape.cols) <= kThinSide;
+}
+
 // Output heads (and embeddings, often the same tensor) read hidden states of which a few dimensions are
 // hundreds of times as strong as the rest; dual scales take just these for coarse ones. Row scales do not,
 // until the inputs are known. Then most of a head's columns are nearly empty, and at the step of the others
@@ -50,8 +57,10 @@ void resolve_scales(const TensorDraft& draft, const TensorFacts& facts, bool clo
   constexpr double kColumnExponent = 0.8, kTokenRank = 0.75;
   const double known_head_octaves = closed_loop ? -0.75 : -0.8;  // docs/decisions/022, 025
   const bool vocabulary = is_vocabulary(draft.name);
-  const bool by_rows = vocabulary && !facts.inputs_known;
-  plan->scales = draft.scales.value_or(ScaleSpec{by_rows ? ScaleKind::kRow : ScaleKind::kDual, 0});
+  const bool thin = is_thin(facts.shape);
+  const bool by_rows = (vocabulary && !facts.inputs_known) || thin;
+  const ScaleKind across = thin && facts.shape.cols < facts.shape.rows ? ScaleKind::kColumn : ScaleKind::kRow;
+  plan->scales = draft.scales.value_or(ScaleSpec{by_rows ? across : ScaleKind::kDual, 0});
   const double row_exponent = facts.outputs_known ? kRowExponentBesideOutputs : kRowExponent;
   plan->row_exponent = draft.row_exponent.value_or(by_rows ? 1 : row_exponent);
   plan->column_exponent = draft.column_exponent.value_or(kColumnExponent);

@@ -104,5 +104,20 @@ TEST(PhaseProgress, counts_anew_in_every_phase) {
   EXPECT_EQ(heard, expected);
 }
 
+TEST(CompressState, a_size_that_exact_tensors_pass_is_refused) {
+  const TempFolder folder;
+  auto options = small_options(folder, {{"norm", Dtype::kF32, {64}}});
+  ASSERT_OK(options);
+  options->target = {TargetKind::kBpw, 3};
+  const auto state = prepare_small(*options);
+  ASSERT_OK(state);
+  expect_error(find_settings(**state), ErrorKind::kInvalidArgument,
+               "every tensor of this model is stored exactly");
+  options->target = {TargetKind::kSize, 1e6};
+  const auto roomy = prepare_small(*options);
+  ASSERT_OK(roomy);
+  EXPECT_TRUE(find_settings(**roomy).is_ok());
+}
+
 }  // namespace
 }  // namespace llmcodec

@@ -43,6 +43,15 @@ TEST(Draft, roles_decide_and_options_overrule_them) {
   EXPECT_EQ(coded(tensors, options), (std::vector<bool>{true, false, false, false}));
 }
 
+TEST(Draft, adapters_are_coded_though_they_are_thin_and_small) {
+  EXPECT_EQ(coded({{"q_proj.lora_A.weight", Dtype::kF32, {4, 512}},
+                   {"q_proj.lora_B.weight", Dtype::kF32, {512, 4}},
+                   {"v_proj.lora_A.weight", Dtype::kF32, {1, 512}},
+                   {"v_proj.alpha", Dtype::kF32, {}},
+                   {"q_proj.weight", Dtype::kF32, {4, 4096}}}),
+            (std::vector<bool>{true, true, false, false, false}));
+}
+
 TEST(Draft, the_smallest_of_minor_roles_are_kept_up_to_a_thousandth) {
   // A thousandth is 4202 weights.
   std::vector<TensorInfo> tensors = {{"big.weight", Dtype::kF32, {2048, 2048}},

@@ -20,8 +20,9 @@ TensorDraft coded(const std::string& name) {
   return draft;
 }
 
-// The plan of one tensor.
-Result<TensorPlan> resolved(const TensorDraft& draft, const TensorFacts& facts, PlanFacts model = {}) {
+// The plan of one tensor, of 512 x 512 weights unless `facts` has a shape.
+Result<TensorPlan> resolved(const TensorDraft& draft, TensorFacts facts, PlanFacts model = {}) {
+  if (facts.shape.weights() == 0) facts.shape = {1, 512, 512};
   model.tensors = {facts};
   LLMC_ASSIGN_OR_RETURN(const Plan plan, resolve({draft}, model));
   return plan.tensors[0];
@@ -67,6 +68,17 @@ TEST(Resolve, scales_of_a_matrix_follow_what_is_known) {
   EXPECT_EQ(blind->token_rank, 0);
   EXPECT_FALSE(blind->step_octaves.has_value()) << "left to what errors cost";
   EXPECT_EQ(resolved(coded("blk.0.attn_q.weight"), {&vvc, true, true})->row_exponent, 0.25);
+}
+
+TEST(Resolve, a_thin_matrix_has_scales_of_its_short_side_alone) {
+  const CodecInfo vvc = codec_info("vvc");
+  TensorFacts facts{&vvc};
+  facts.shape = {1, 8, 512};
+  EXPECT_EQ(resolved(coded("lora_A"), facts)->scales.kind, ScaleKind::kRow);
+  facts.shape = {1, 512, 8};
+  EXPECT_EQ(resolved(coded("lora_B"), facts)->scales.kind, ScaleKind::kColumn);
+  facts.shape = {4, 512, 17};
+  EXPECT_EQ(resolved(coded("w"), facts)->scales.kind, ScaleKind::kDual);
 }
 
 TEST(Resolve, embeddings_have_row_scales_until_their_inputs_are_known) {
