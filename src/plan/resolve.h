@@ -23,9 +23,9 @@ namespace llmcodec {
 // What is known of a tensor besides what was asked for.
 struct TensorFacts {
   const CodecInfo* codec = nullptr;  // of tensors that are to be coded
+  bool inputs_known = false;         // E[x_j^2] of its inputs
+  bool outputs_known = false;        // E[g_i^2] of its outputs
   MatrixShape shape = {};
-  bool inputs_known = false;   // E[x_j^2] of its inputs
-  bool outputs_known = false;  // E[g_i^2] of its outputs
 };
 
 struct PlanFacts {
