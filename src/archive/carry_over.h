@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The files of a Hugging Face folder that are not weights: copied beside the archive, which lists them with
-// their checksums, and back, with quantization_config put into config.json and taken out again.
+// their checksums, and back, with quantization_config put into config.json and taken out again, or what the
+// source had there put back.
 //
 // Links: in the folder of a model, which is the user's own, they are followed (a Hugging Face cache is made of
 // them). In the folder of an archive, which may be a stranger's, they are refused: they could lead to any file
@@ -21,8 +22,7 @@ Status prepare_output(const Model& model, const std::vector<std::string>& inputs
                       const ArchiveLayout& layout);
 
 // The files of the model's folder as they will lie beside the archive; none for other kinds of model. Reads
-// them all. InvalidArgument for a name that check_carried_name() refuses, Unsupported for a model that is
-// quantised already.
+// them all. InvalidArgument for a name that check_carried_name() refuses.
 Result<CarriedFiles> list_carried_files(const Model& model);
 // From the model's folder to the archive's. Io when a file is no longer what `listed` says.
 Status carry_over_to_archive(const Model& model, const CarriedFiles& listed, const std::string& output);
