@@ -63,7 +63,7 @@ class BlockScaledMatrix final : public StoredMatrix {
     LLMC_ASSIGN_OR_RETURN(const CodeRows rows, CodeRows::read(layout_, rect));
     LLMC_ASSIGN_OR_RETURN(const std::vector<float> book, book_values());
     // Columns in no order need the whole width of the grid.
-    const Rect of_grid = layout_.groups ? Rect{rect.row, rect.rows, 0, layout_.scales.cols} : rect;
+    const Rect of_grid = layout_.groups ? Rect{rect.row, rect.rows, 0, layout_.cols} : rect;
     LLMC_ASSIGN_OR_RETURN(const GridPart scales, GridPart::read(layout_.scales, of_grid));
     std::optional<GridPart> zeros;
     if (layout_.zeros) {

@@ -15,8 +15,8 @@ namespace llmcodec {
 // What a code stands for, and how codes lie in a row of bytes. Rows begin at a byte.
 struct CodeBook {
   std::vector<float> values = {};  // 2^bits of them
-  uint32_t bits = 8;          // 2, 4 or 8
-  bool high_first = false;    // the first of a byte's codes is in its highest bits (bitsandbytes)
+  uint32_t bits = 8;               // 2, 4 or 8
+  bool high_first = false;         // the first of a byte's codes is in its highest bits (bitsandbytes)
 };
 CodeBook float_codes(Dtype dtype);     // of one byte: F8, and I8
 CodeBook offset_codes(uint32_t bits);  // code - 2^(bits - 1)

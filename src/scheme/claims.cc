@@ -26,7 +26,10 @@ std::optional<size_t> scales_beside(const StoredNames& names, size_t codes) {
 
 bool may_be_codes(const TensorInfo& info) {
   if (info.shape.size() < 2) return false;
-  if (tensor_role(info) == TensorRole::kPackedCodes || info.name.ends_with("_blocks")) return true;
+  const TensorRole role = tensor_role(info);
+  if (role == TensorRole::kPackedCodes || info.name.ends_with("_blocks") || info.name.ends_with(".qweight"))
+    return true;
+  if (role == TensorRole::kQuantiserScale) return false;
   return dtype_info(info.dtype).floating && dtype_info(info.dtype).block_bytes == 1;  // F8
 }
 
@@ -42,7 +45,7 @@ std::optional<uint64_t> block_of(uint64_t size, uint64_t count) {
 
 MaybeClaim claim(const StoredNames& names, size_t codes, const DeclaredScheme& declared) {
   for (const auto known :
-       {claim_byte_codes, claim_four_bit_floats, claim_gpt_oss, claim_packed_integers, claim_bitsandbytes}) {
+       {claim_four_bit_floats, claim_byte_codes, claim_gpt_oss, claim_packed_integers, claim_bitsandbytes}) {
     LLMC_ASSIGN_OR_RETURN(std::optional<Claim> found, known(names, codes));
     if (found) return found;
   }
@@ -131,7 +134,7 @@ Result<Claims> find_claims(const TensorSource& stored, const DeclaredScheme& dec
   Claims claims;
   for (size_t i = 0; i < stored.tensors().size(); ++i) {
     const TensorInfo& info = names.info(i);
-    if (!may_be_codes(info) && !info.name.ends_with(".qweight")) continue;
+    if (!may_be_codes(info)) continue;
     LLMC_ASSIGN_OR_RETURN(std::optional<Claim> found, claim(names, i, declared));
     if (!found) {
       if (const auto scales = scales_beside(names, i))

@@ -126,7 +126,7 @@ MaybeClaim claim_four_bit_floats(const StoredNames& names, size_t codes) {
     return std::optional<Claim>();
   if (!info.name.ends_with(".weight") && !info.name.ends_with(".weight_packed"))
     return std::optional<Claim>();
-  const auto scale = names.first({module + ".weight_scale", module + ".scale"});
+  const auto scale = names.first({module + ".weight_scale", module + ".weight_scale_inv", module + ".scale"});
   if (!scale) return std::optional<Claim>();
   const bool nvidia = names.info(*scale).dtype == Dtype::kF8E4M3;
   if (!nvidia && !is_exponent(names.info(*scale))) return std::optional<Claim>();

@@ -186,7 +186,7 @@ MaybeClaim claim_gptq_or_awq(const StoredNames& names, size_t codes, const Decla
   if (layout.outputs == 0 || layout.groups == 0 || names.info(*zeros).shape[0] != layout.groups)
     return std::optional<Claim>();
   layout.bits = bits_of(names.info(*zeros).shape[1], layout.outputs);
-  if (layout.bits == 0 || layout.outputs * layout.bits % 32 != 0) return std::optional<Claim>();
+  if (layout.bits == 0) return std::optional<Claim>();
   const bool gptq = info.shape[1] == layout.outputs;
   layout.packing = gptq ? ColumnPacking::kGptq : ColumnPacking::kAwq;
   layout.inputs = gptq ? info.shape[0] * 32 / layout.bits : info.shape[0];

@@ -64,10 +64,8 @@ class PackedColumnsMatrix final : public StoredMatrix {
       LLMC_RETURN_IF_ERROR(layout_.source->read_f32(layout_.scales, g * layout_.outputs + rect.col,
                                                     std::span(*scales).subspan(at, rect.cols)));
       LLMC_RETURN_IF_ERROR(read_row(layout_.zeros, g, rect, codes));
-      // A zero of 0 has become the largest code.
-      const uint32_t plus = layout_.zero_minus_one ? 1 : 0, mask = (1u << layout_.bits) - 1;
-      for (uint64_t c = 0; c < rect.cols; ++c)
-        (*zeros)[at + c] = static_cast<float>((codes[c] + plus) & mask);
+      const uint32_t plus = layout_.zero_minus_one ? 1 : 0;
+      for (uint64_t c = 0; c < rect.cols; ++c) (*zeros)[at + c] = static_cast<float>(codes[c] + plus);
     }
     return Status::ok();
   }
@@ -96,7 +94,7 @@ class PackedColumnsMatrix final : public StoredMatrix {
 
   // Columns `rect` of a row that is packed along the outputs.
   Status read_row(size_t tensor, uint64_t row, const Rect& rect, std::span<uint32_t> codes) const {
-    const uint64_t row_words = layout_.outputs * layout_.bits / 32;
+    const uint64_t row_words = ceil_div(layout_.outputs * layout_.bits, 32);
     const uint64_t first = rect.col * layout_.bits / 32;
     const uint64_t end = ceil_div((rect.col + rect.cols) * layout_.bits, 32);
     std::vector<uint32_t> words(end - first);
