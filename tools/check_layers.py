@@ -12,6 +12,7 @@ import sys
 ALLOWED = {
     "base": set(),
     "tensor": set(),
+    "scheme": {"tensor"},
     "plane": set(),
     "rate": set(),
     "quant": {"tensor"},  # importance files are safetensors and GGUF
@@ -23,8 +24,8 @@ ALLOWED = {
     "estimate": {"tensor", "quant", "plane"},
     "coding": {"tensor", "plane", "quant", "codec", "vvc", "archive"},
     "report": {"tensor", "archive", "coding"},
-    "compress": {"tensor", "quant", "plane", "rate", "archive", "plan", "estimate", "coding", "report", "restore"},
-    "restore": {"tensor", "quant", "plane", "archive", "coding", "report"},
+    "compress": {"tensor", "quant", "plane", "rate", "archive", "plan", "estimate", "coding", "report", "restore", "scheme"},
+    "restore": {"tensor", "quant", "plane", "archive", "coding", "report", "scheme"},
     "bench": {"plane", "vvc", "codec", "plan", "rate"},
     "capi": {"tensor", "compress"},
 }

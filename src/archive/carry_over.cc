@@ -22,6 +22,7 @@ using nlohmann::ordered_json;
 
 constexpr char kConfigName[] = "config.json";
 constexpr char kQuantisation[] = "quantization_config";
+constexpr char kOfSource[] = "source_quantization_config";  // within ours: what stood in its place
 
 // The file as it is, and copied to `out` where there is one.
 Result<CarriedFile> read_through(const ByteSource& from, AtomicFile* out) {
@@ -52,20 +53,25 @@ std::string config_text(const ordered_json& config) {
 }
 
 // config.json as it lies in the archive's folder: other keys and their order stay.
-Result<std::string> archive_config(const std::string& path) {
-  LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(path, kMaxJsonBytes));
+Result<std::string> archive_config(const std::string& text, const std::string& path) {
   LLMC_ASSIGN_OR_RETURN(ordered_json config, parse_config(text, path));
-  if (config.contains(kQuantisation))
-    return error(ErrorKind::kUnsupported, "the model is quantised already ('{}' is present)", kQuantisation)
-        .in_file(path);
-  config[kQuantisation] = {{"quant_method", "llmcodec"}, {"format_version", kFormatVersion}};
+  ordered_json ours = {{"quant_method", "llmcodec"}, {"format_version", kFormatVersion}};
+  if (config.contains(kQuantisation)) ours[kOfSource] = config[kQuantisation];
+  config[kQuantisation] = std::move(ours);
   return config_text(config);
 }
 
 // The file `name` on its way to the archive's folder; `out` may be none.
-Result<CarriedFile> file_for_archive(const fs::path& path, const std::string& name, AtomicFile* out) {
+Result<CarriedFile> file_for_archive(const Model& model, const std::string& name, AtomicFile* out) {
+  const fs::path path = fs::path(model.path) / name;
   if (name == kConfigName) {
-    LLMC_ASSIGN_OR_RETURN(const std::string text, archive_config(path.string()));
+    std::string text;
+    if (const auto rewritten = model.rewritten_files.find(name); rewritten != model.rewritten_files.end()) {
+      text = rewritten->second;
+    } else {
+      LLMC_ASSIGN_OR_RETURN(text, read_text_file(path.string(), kMaxJsonBytes));
+    }
+    LLMC_ASSIGN_OR_RETURN(text, archive_config(text, path.string()));
     if (out != nullptr) LLMC_RETURN_IF_ERROR(out->write(std::as_bytes(std::span(text))));
     return described(text);
   }
@@ -136,7 +142,13 @@ class RestoredFiles {
     LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(file.name(), kMaxJsonBytes));
     if (listed != nullptr) LLMC_RETURN_IF_ERROR(check_listed(described(text), *listed, file.name()));
     LLMC_ASSIGN_OR_RETURN(ordered_json config, parse_config(text, file.name()));
-    config.erase(kQuantisation);
+    const auto ours = config.find(kQuantisation);
+    if (ours != config.end() && ours->is_object() && ours->contains(kOfSource)) {
+      const ordered_json of_source = (*ours)[kOfSource];
+      *ours = of_source;
+    } else {
+      config.erase(kQuantisation);
+    }
     const std::string restored = config_text(config);
     return out != nullptr ? out->write(std::as_bytes(std::span(restored))) : Status::ok();
   }
@@ -196,7 +208,7 @@ Result<CarriedFiles> list_carried_files(const Model& model) {
   for (const std::string& name : model.other_files) {
     if (Status status = check_carried_name(name); !status.is_ok())
       return std::move(status).error().in_file(model.path);
-    LLMC_ASSIGN_OR_RETURN(listed[name], file_for_archive(fs::path(model.path) / name, name, nullptr));
+    LLMC_ASSIGN_OR_RETURN(listed[name], file_for_archive(model, name, nullptr));
   }
   return listed;
 }
@@ -205,7 +217,7 @@ Status carry_over_to_archive(const Model& model, const CarriedFiles& listed, Mod
   for (const auto& [name, described_as] : listed) {
     const fs::path from = fs::path(model.path) / name;
     LLMC_ASSIGN_OR_RETURN(AtomicFile out, output.create(name));
-    LLMC_ASSIGN_OR_RETURN(const CarriedFile found, file_for_archive(from, name, &out));
+    LLMC_ASSIGN_OR_RETURN(const CarriedFile found, file_for_archive(model, name, &out));
     if (found != described_as)
       return error(ErrorKind::kIo,
                    "the file was changed while the model was compressed; run the command again")

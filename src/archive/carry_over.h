@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The files of a Hugging Face folder that are not weights: copied beside the archive, which lists them with
-// their checksums, and back, with quantization_config put into config.json and taken out again.
+// their checksums, and back, with quantization_config put into config.json and taken out again, or what the
+// source had there put back.
 //
 // Links: in the folder of a model, which is the user's own, they are followed (a Hugging Face cache is made of
 // them). In the folder of an archive, which may be a stranger's, they are refused: they could lead to any file
@@ -25,8 +26,7 @@ Status check_output(const Model& model, const std::vector<std::string>& inputs, 
 Result<std::vector<std::string>> files_of(const ArchiveReader& archive, const std::string& input);
 
 // The files of the model's folder as they will lie beside the archive; none for other kinds of model. Reads
-// them all. InvalidArgument for a name that check_carried_name() refuses, Unsupported for a model that is
-// quantised already.
+// them all. InvalidArgument for a name that check_carried_name() refuses.
 Result<CarriedFiles> list_carried_files(const Model& model);
 // From the model's folder to the archive's, whose commit() they wait for. Io when a file is no longer what `listed`
 // says.

@@ -20,6 +20,7 @@
 #include "plan/draft.h"
 #include "plan/plan_file.h"
 #include "plan/resolve.h"
+#include "scheme/quantised_model.h"
 #include "tensor/tensor_role.h"
 
 namespace llmcodec {
@@ -66,18 +67,43 @@ Status check_target(const Target& target) {
 }
 
 // What was asked for, by options and rules or by a plan file.
-Result<std::vector<TensorDraft>> read_drafts(CompressState& state) {
+Result<std::vector<TensorDraft>> read_drafts(CompressState& state, QuantisedModel& quantised) {
   const CompressOptions& options = state.options;
-  const std::vector<TensorInfo>& tensors = state.model.source->tensors();
-  if (options.plan.empty()) return draft_plan(tensors, options);
+  if (options.plan.empty()) return draft_plan(state.model.source->tensors(), options);
   if (!options.set.empty() || !options.code.empty() || !options.keep.empty())
     return error(ErrorKind::kInvalidArgument,
                  "--set, --code and --keep change a plan that is being made; edit the given plan instead");
   LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(options.plan, kMaxJsonBytes));
-  auto file = plan_from_text(text, tensors);
+  auto names = plan_tensor_names(text);
+  if (!names.is_ok()) return std::move(names).error().in_file(options.plan);
+  quantised.keep_parts_in({names->begin(), names->end()}, &state.model);
+  auto file = plan_from_text(text, state.model.source->tensors());
   if (!file.is_ok()) return std::move(file).error().in_file(options.plan);
   state.given_settings = std::move(file->settings);
   return std::move(file->drafts);
+}
+
+double asked_bits(const Target& target) {
+  constexpr double kDefaultBits = 3.0;
+  if (target.kind == TargetKind::kDefault) return kDefaultBits;
+  return target.kind == TargetKind::kBpw ? target.value : 0;
+}
+
+// What is kept of a quantised model is kept as it is stored, and not as what it stands for.
+Status keep_in_parts(CompressState& state, QuantisedModel& quantised) {
+  const std::vector<TensorDraft> drafts = std::move(state.drafts);
+  LLMC_RETURN_IF_ERROR(quantised.check_known(std::ranges::any_of(drafts, &TensorDraft::code)));
+  std::vector<bool> kept;
+  for (const TensorDraft& draft : drafts) kept.push_back(draft.keep_asked);
+  LLMC_ASSIGN_OR_RETURN(const std::vector<size_t> origin, quantised.keep(kept, &state.model));
+  state.drafts.clear();
+  for (size_t i = 0; i < origin.size(); ++i) {
+    state.drafts.push_back(drafts[origin[i]]);
+    state.drafts.back().name = state.model.source->tensors()[i].name;
+  }
+  for (std::string& note : quantised.notes(asked_bits(state.options.target)))
+    state.notes.push_back(std::move(note));
+  return Status::ok();
 }
 
 Result<PlanFacts> known_facts(CompressState& state) {
@@ -244,9 +270,11 @@ Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions
   LLMC_RETURN_IF_ERROR(check_target(options.target));
   LLMC_RETURN_IF_ERROR(check_names(model));
   auto state = std::make_unique<CompressState>(std::move(model), options);
-  LLMC_ASSIGN_OR_RETURN(state->description.carried, list_carried_files(state->model));
+  LLMC_ASSIGN_OR_RETURN(QuantisedModel quantised, QuantisedModel::open(&state->model));
   LLMC_ASSIGN_OR_RETURN(state->moments, open_moments(options));
-  LLMC_ASSIGN_OR_RETURN(state->drafts, read_drafts(*state));
+  LLMC_ASSIGN_OR_RETURN(state->drafts, read_drafts(*state, quantised));
+  LLMC_RETURN_IF_ERROR(keep_in_parts(*state, quantised));
+  LLMC_ASSIGN_OR_RETURN(state->description.carried, list_carried_files(state->model));
   LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state));
   for (const std::string& skipped : state->model.skipped_files)
     state->notes.push_back("not carried over: " + skipped);

@@ -49,6 +49,11 @@ Result<std::unique_ptr<PushedTensors>> PushedTensors::open(std::vector<TensorInf
   Source* const borrowed = source.get();
   model.source = std::move(source);
   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<CompressState> state, decide(std::move(model), options));
+  if (state->model.source.get() != borrowed)
+    return error(
+        ErrorKind::kUnsupported,
+        "a layer of a quantised model is computed from several tensors, which do not come together when they "
+        "are pushed; compress the model's files, or push its dequantised weights");
   if (!state->moments.given) state->notes.push_back("inputs not estimated: the tensors are pushed");
   LLMC_RETURN_IF_ERROR(describe_source(*state));
   for (size_t i = 0; i < state->plan.tensors.size(); ++i) {

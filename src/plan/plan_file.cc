@@ -152,6 +152,16 @@ std::string plan_to_text(const Plan& plan, const std::vector<TensorSettings>& se
   return root.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
+Result<std::vector<std::string>> plan_tensor_names(const std::string& text) {
+  LLMC_ASSIGN_OR_RETURN(const json root, parse_json_value<json>(text));
+  std::vector<std::string> names;
+  if (!root.is_object() || !root.contains("tensors") || !root["tensors"].is_array()) return names;
+  for (const json& value : root["tensors"]) {
+    if (value.is_object()) names.push_back(Fields(value).text("name", ""));
+  }
+  return names;
+}
+
 Result<PlanFile> plan_from_text(const std::string& text, const std::vector<TensorInfo>& tensors) {
   LLMC_ASSIGN_OR_RETURN(const json root, parse_json_value<json>(text));
   if (!root.is_object() || !root.contains("llmcodec_plan") || !root.contains("tensors") ||

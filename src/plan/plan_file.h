@@ -22,4 +22,7 @@ struct PlanFile {
 // plan whose tensors are not `tensors`.
 Result<PlanFile> plan_from_text(const std::string& text, const std::vector<TensorInfo>& tensors);
 
+// Names of the tensors of a plan, in its order; of what is no plan as far as they go.
+Result<std::vector<std::string>> plan_tensor_names(const std::string& text);
+
 }  // namespace llmcodec

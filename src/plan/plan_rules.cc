@@ -27,6 +27,7 @@ using Setter = Status (*)(const std::string& value, TensorDraft* tensor);
 Status set_action(const std::string& value, TensorDraft* tensor) {
   if (value != "code" && value != "keep") return bad_value("action", value, "code or keep");
   tensor->code = value == "code";
+  tensor->keep_asked = !tensor->code;
   tensor->reason = tensor->code ? "" : "asked for";
   return Status::ok();
 }

@@ -18,7 +18,8 @@ namespace llmcodec {
 struct TensorDraft {
   std::string name;
   bool code = false;
-  std::string reason;  // why it is kept exactly
+  std::string reason;       // why it is kept exactly
+  bool keep_asked = false;  // by a rule of the user's
   std::optional<ScaleSpec> scales;
   std::optional<double> row_exponent, column_exponent, token_rank;
   bool asymmetric = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
+#include <set>
 
 #include "archive/carry_over.h"
 #include "base/error.h"
@@ -7,6 +8,7 @@
 #include "llmcodec/model.h"
 #include "report/tensor_report.h"
 #include "restore/restored_model.h"
+#include "scheme/quantised_model.h"
 #include "tensor/model_source.h"
 #include "tensor/null_sink.h"
 
@@ -23,7 +25,7 @@ class Verification {
     report_.compared = !options_.against.empty();
     report_.sandbox = codec_sandbox();
     if (report_.compared) {
-      LLMC_ASSIGN_OR_RETURN(original_, open_model(options_.against));
+      LLMC_RETURN_IF_ERROR(open_original());
     }
     report_.tensors = describe_tensors(*archive_);
     for (const TensorReport& tensor : report_.tensors) report_.parameters += tensor.elements;
@@ -37,6 +39,17 @@ class Verification {
   }
 
  private:
+  // With quantised tensors as the archive has them: in their parts, or as what they stand for.
+  Status open_original() {
+    LLMC_ASSIGN_OR_RETURN(original_, open_model(options_.against));
+    LLMC_ASSIGN_OR_RETURN(QuantisedModel quantised, QuantisedModel::open(&original_));
+    std::set<std::string> names;
+    for (const auto& [name, record] : archive_->description().tensors) names.insert(name);
+    for (const auto& [name, record] : archive_->description().exact) names.insert(name);
+    quantised.keep_parts_in(names, &original_);
+    return Status::ok();
+  }
+
   Status check_carried(const RestoredModel& model) {
     const Description& description = archive_->description();
     if (!model.carries_files(options_.input)) {

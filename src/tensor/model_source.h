@@ -10,6 +10,7 @@
 // Opening reads headers only; tensors are read when they are asked for.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,6 +45,8 @@ struct Model {
   // program's own files are in neither.
   std::vector<std::string> other_files;
   std::vector<std::string> skipped_files;
+  // Texts that take the place of files of other_files, by their names: a config that changed with the tensors.
+  std::map<std::string, std::string> rewritten_files;
 
   // Paths of all the files above: what an output must not replace.
   std::vector<std::string> all_files() const;

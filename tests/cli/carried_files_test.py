@@ -122,13 +122,6 @@ class CarriedFiles(CliTest):
                 self.fails("invalid_argument", "compress", source, "-o", out, "--codec", "raw", naming=message)
                 self.assertFalse(out.exists())
 
-    def test_a_quantised_model_is_refused_before_work(self):
-        source, out = self.path("quantised"), self.path("quantised_out")
-        shutil.copytree(self.path("folder"), source)
-        (source / "config.json").write_text(json.dumps({"quantization_config": {"quant_method": "gptq"}}))
-        self.fails("unsupported", "compress", source, "-o", out, "--codec", "raw", naming=("config.json", "quantised already"))
-        self.assertFalse(out.exists())
-
     def test_shards_of_two_archives_are_no_archive(self):
         # Two models of one layout: a bit of the last weight of each file is another.
         changed, archives = self.path("changed"), (self.path("one"), self.path("other"))
