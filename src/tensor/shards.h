@@ -3,7 +3,7 @@
 //   { "metadata": {"total_size": BYTES}, "weight_map": {TENSOR: FILE, ...} }
 // The index is believed only as far as the shards agree: a missing shard (Io), and a tensor that is
 // absent, in another shard than the index says, in two shards, or not in the index (Corrupt) are
-// errors that name both.
+// errors that name both. Of a model, the index may decide between two shards that have the same tensor.
 //
 // Example (const std::string& from, const std::string& to):
 //
@@ -19,6 +19,7 @@
 //   LLMC_RETURN_IF_ERROR(sink->finish());
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -31,9 +32,16 @@ namespace llmcodec {
 inline constexpr char kIndexFileName[] = "model.safetensors.index.json";
 inline constexpr char kSingleFileName[] = "model.safetensors";
 
+// A tensor that is in two shards.
+enum class Overlap {
+  kRefuse,
+  kIndexDecides,  // overlays: the tensor is taken from the shard that the index names
+};
+
 class ShardedSource final : public TensorSource {
  public:
-  static Result<std::unique_ptr<ShardedSource>> open(const std::string& index_path);
+  static Result<std::unique_ptr<ShardedSource>> open(const std::string& index_path,
+                                                     Overlap overlap = Overlap::kRefuse);
   // Of shards without an index. Corrupt when a tensor is in two of them.
   static Result<std::unique_ptr<ShardedSource>> join(std::vector<std::unique_ptr<SafetensorsFile>> shards);
 
@@ -49,6 +57,10 @@ class ShardedSource final : public TensorSource {
   uint64_t offset(size_t index) const override;
 
  private:
+  static std::unique_ptr<ShardedSource> take(
+      std::vector<std::unique_ptr<SafetensorsFile>> shards,
+      const std::function<bool(const SafetensorsFile&, const TensorInfo&)>& wanted);
+
   struct Place {
     uint32_t shard = 0;
     size_t index = 0;  // in the shard
