@@ -9,6 +9,7 @@
 #include "archive/part_names.h"
 #include "base/checked_math.h"
 #include "base/error.h"
+#include "tensor/model_folder.h"
 #include "tensor/model_source.h"
 #include "tensor/safetensors.h"
 #include "tensor/shards.h"
@@ -32,6 +33,7 @@ bool is_index(const std::string& path) {
 }  // namespace
 
 Result<std::unique_ptr<ArchiveReader>> ArchiveReader::open(const std::string& path) {
+  LLMC_RETURN_IF_ERROR(check_folder_is_whole(path));
   const std::string weights = weights_path(path);
   if (!is_index(weights)) {
     LLMC_ASSIGN_OR_RETURN(ByteSourcePtr bytes, open_byte_source(weights));

@@ -9,6 +9,7 @@
 
 #include "archive/archive_reader.h"
 #include "archive/packing.h"
+#include "base/byte_source.h"
 #include "base/checked_math.h"
 #include "base/error.h"
 #include "tensor/shards.h"
@@ -16,36 +17,8 @@
 namespace llmcodec {
 namespace {
 
-using nlohmann::json;
-
-json entry_to_json(const SafetensorsEntry& entry) {
-  return {entry.info.name, dtype_info(entry.info.dtype).name, entry.info.shape, entry.begin, entry.end};
-}
-
-// A broken line is the disk's fault: the run goes on from the last whole one.
-Result<SafetensorsEntry> entry_from_json(const json& value) {
-  const bool valid = value.is_array() && value.size() == 5 && value[0].is_string() && value[1].is_string() &&
-                     value[2].is_array() && value[3].is_number_unsigned() && value[4].is_number_unsigned();
-  const auto dtype = valid ? dtype_from_name(value[1].get<std::string>()) : std::nullopt;
-  if (!dtype) return error(ErrorKind::kCorrupt, "journal has a broken entry");
-  SafetensorsEntry entry;
-  entry.info.name = value[0].get<std::string>();
-  entry.info.dtype = *dtype;
-  for (const json& side : value[2]) {
-    if (!side.is_number_unsigned()) return error(ErrorKind::kCorrupt, "journal has a broken entry");
-    entry.info.shape.push_back(side.get<uint64_t>());
-  }
-  entry.begin = value[3].get<uint64_t>();
-  entry.end = value[4].get<uint64_t>();
-  return entry;
-}
-
-// Checksum of data bytes [begin, end) of a partial file.
-Result<std::string> checksum_of_range(const std::string& path, uint64_t begin, uint64_t end) {
-  LLMC_ASSIGN_OR_RETURN(const ByteSourcePtr file, open_byte_source(path));
-  if (begin > end || end > file->size())
-    return error(ErrorKind::kIo, "partial file is shorter than recorded").in_file(path);
-  return xxh3_128_of_range(*file, begin, end - begin);
+const OutputLock& lock_of(const std::optional<ModelFolder>& folder, const std::optional<OutputLock>& file) {
+  return folder ? folder->lock() : *file;
 }
 
 }  // namespace
@@ -54,95 +27,87 @@ Result<ArchiveWriter> ArchiveWriter::open(ArchiveLayout layout) {
   ArchiveWriter writer;
   writer.layout_ = std::move(layout);
   writer.shards_.resize(writer.layout_.shards.size());
-  std::vector<json> lines;
-  LLMC_ASSIGN_OR_RETURN(writer.journal_, Journal::open(writer.layout_.journal_path, writer.layout_.key,
-                                                       writer.layout_.restart, &lines));
-  LLMC_RETURN_IF_ERROR(lines.empty() ? writer.open_shard(0) : writer.replay(lines));
+  if (writer.layout_.folder.empty()) {
+    LLMC_ASSIGN_OR_RETURN(OutputLock lock, OutputLock::file(writer.layout_.shards[0].path));
+    writer.file_lock_.emplace(std::move(lock));
+  } else {
+    LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(writer.layout_.folder));
+    writer.folder_.emplace(std::move(folder));
+  }
+  const std::string& journal = writer.layout_.journal_path;
+  LLMC_ASSIGN_OR_RETURN(writer.journal_, Journal::open(lock_of(writer.folder_, writer.file_lock_), journal,
+                                                       writer.layout_.key, writer.layout_.restart));
+  LLMC_RETURN_IF_ERROR(writer.replay());
   return writer;
 }
 
-// Takes over entries as long as their bytes are really there: a power cut may have lost data that the journal
-// names.
-Status ArchiveWriter::replay(const std::vector<json>& lines) {
+// Takes over entries as long as they are what this run would write and their bytes are really there.
+Status ArchiveWriter::replay() {
   size_t good = 0;
-  while (good < lines.size() && replay_line(lines[good]).is_ok()) ++good;
-  LLMC_RETURN_IF_ERROR(journal_->keep_only(good));
-  const size_t opened = std::max<size_t>(opened_, 1);
-  for (opened_ = 0; opened_ < opened; ++opened_) {
-    const size_t i = opened_;
-    const uint64_t data = shards_[i].entries.empty() ? 0 : shards_[i].entries.back().end;
-    auto file = AtomicFile::resume(layout_.shards[i].path, layout_.shards[i].header_bytes + data);
-    if (file.is_ok()) {
-      shards_[i].file = std::move(file).value();
-    } else if (data == 0) {
-      LLMC_RETURN_IF_ERROR(create_shard(i));
-    } else {
-      return std::move(file).error();
+  dropped_ = journal_->dropped();
+  for (const JournalEntry& entry : journal_->entries()) {
+    Status status = replay_entry(entry);
+    if (!status.is_ok()) {
+      dropped_ = std::move(status).error().in_file(layout_.journal_path).to_string();
+      break;
     }
+    ++good;
   }
-  return Status::ok();
-}
-
-Status ArchiveWriter::replay_line(const json& line) {
-  const size_t shard = line.value("shard", size_t{0});
-  if (!line.contains("name") || !line.contains("entries") || shard >= shards_.size())
-    return error(ErrorKind::kCorrupt, "journal has a broken entry");
-  std::vector<SafetensorsEntry> entries;
-  for (const json& value : line["entries"]) {
-    LLMC_ASSIGN_OR_RETURN(SafetensorsEntry entry, entry_from_json(value));
-    entries.push_back(std::move(entry));
+  LLMC_RETURN_IF_ERROR(journal_->keep_only(good));
+  // Where there was a journal, or the user says so, what lies under these names is an interrupted run's.
+  const bool ours = journal_->existed() || layout_.restart;
+  const size_t opened = std::max<size_t>(opened_, 1);
+  if (good == 0 && ours && folder_) folder_->discard_partials();
+  // A shard may have been begun without any tensor in the journal.
+  for (size_t i = 0; ours && i < shards_.size(); ++i) {
+    if (shards_[i].entries.empty()) ::unlink(AtomicFile::partial_path(layout_.shards[i].path).c_str());
   }
-  const std::string name = line["name"].get<std::string>();
-  OpenShard replayed;
-  replayed.entries = entries;
-  LLMC_RETURN_IF_ERROR(replay_record(line, name, &replayed));
-  for (const SafetensorsEntry& entry : entries) {
-    if (replayed.exact.contains(entry.info.name)) {
-      LLMC_RETURN_IF_ERROR(
-          check_entry(shard, entry, entry.end - entry.begin, replayed.exact[entry.info.name].xxh3_128));
+  for (opened_ = 0; opened_ < opened; ++opened_) {
+    const ArchiveShard& shard = layout_.shards[opened_];
+    if (shards_[opened_].entries.empty()) {
+      LLMC_RETURN_IF_ERROR(create_shard(opened_));
       continue;
     }
-    const std::string part = entry.info.name.substr(std::min(name.size() + 1, entry.info.name.size()));
-    const PartRecord& info = replayed.records[name].parts[part];
-    LLMC_RETURN_IF_ERROR(check_entry(shard, entry, info.bytes, info.xxh3_128));
+    LLMC_ASSIGN_OR_RETURN(shards_[opened_].file,
+                          AtomicFile::resume(lock_of(folder_, file_lock_), shard.path,
+                                             shard.header_bytes + shards_[opened_].entries.back().end));
   }
-  opened_ = std::max(opened_, shard + 1);
-  shards_[shard].entries.insert(shards_[shard].entries.end(), entries.begin(), entries.end());
-  shards_[shard].records.merge(replayed.records);
-  shards_[shard].exact.merge(replayed.exact);
-  if (line.contains("memo")) memos_[name] = line["memo"];
-  done_.insert(name);
   return Status::ok();
 }
 
-// The description of the tensor: a record, or of one stored exactly what its entry does not say.
-Status ArchiveWriter::replay_record(const json& line, const std::string& name, OpenShard* shard) {
-  if (line.contains("record")) {
-    LLMC_ASSIGN_OR_RETURN(shard->records[name], tensor_record_from_json(line["record"]));
-    return Status::ok();
-  }
-  if (shard->entries.size() != 1 || !line.contains("exact") || !line["exact"].is_string())
-    return error(ErrorKind::kCorrupt, "journal has a broken entry");
-  const TensorInfo& info = shard->entries[0].info;
-  shard->exact[name] = {dtype_info(info.dtype).name, info.shape, line["exact"].get<std::string>()};
+Status ArchiveWriter::replay_entry(const JournalEntry& entry) {
+  const auto planned = layout_.tensors.find(entry.name);
+  if (planned == layout_.tensors.end() || done_.contains(entry.name))
+    return error(ErrorKind::kCorrupt, "a tensor that is not in the plan, or that comes twice")
+        .in_tensor(entry.name);
+  OpenShard& shard = shards_[planned->second.shard];
+  const uint64_t begin = shard.entries.empty() ? 0 : shard.entries.back().end;
+  LLMC_RETURN_IF_ERROR(check_entry(entry, planned->second, begin));
+  const ArchiveShard& place = layout_.shards[entry.shard];
+  LLMC_ASSIGN_OR_RETURN(const ByteSourcePtr partial, open_byte_source(AtomicFile::partial_path(place.path)));
+  LLMC_RETURN_IF_ERROR(check_bytes(entry, place.header_bytes, *partial));
+  opened_ = std::max(opened_, entry.shard + 1);
+  take_over(entry);
   return Status::ok();
 }
 
-// The entry's first `bytes` are in the partial file as they were written.
-Status ArchiveWriter::check_entry(size_t shard, const SafetensorsEntry& entry, uint64_t bytes,
-                                  const std::string& xxh3_128) const {
-  const uint64_t begin = layout_.shards[shard].header_bytes + entry.begin;
-  if (entry.end < entry.begin || bytes > entry.end - entry.begin)
-    return error(ErrorKind::kCorrupt, "journal has a broken entry");
-  LLMC_ASSIGN_OR_RETURN(
-      const std::string present,
-      checksum_of_range(AtomicFile::partial_path(layout_.shards[shard].path), begin, begin + bytes));
-  if (present != xxh3_128) return error(ErrorKind::kCorrupt, "partial file lost data");
-  return Status::ok();
+// A finished tensor becomes a part of the description.
+void ArchiveWriter::take_over(const JournalEntry& entry) {
+  OpenShard& shard = shards_[entry.shard];
+  shard.entries.insert(shard.entries.end(), entry.entries.begin(), entry.entries.end());
+  if (entry.record) {
+    shard.records[entry.name] = *entry.record;
+  } else {
+    const TensorInfo& info = entry.entries[0].info;
+    shard.exact[entry.name] = {dtype_info(info.dtype).name, info.shape, entry.exact_xxh3_128};
+  }
+  if (!entry.memo.empty()) memos_[entry.name] = entry.memo;
+  done_.insert(entry.name);
 }
 
 Status ArchiveWriter::create_shard(size_t shard) {
-  LLMC_ASSIGN_OR_RETURN(shards_[shard].file, AtomicFile::create_resumable(layout_.shards[shard].path));
+  LLMC_ASSIGN_OR_RETURN(shards_[shard].file, AtomicFile::create_resumable(lock_of(folder_, file_lock_),
+                                                                          layout_.shards[shard].path));
   const std::vector<std::byte> blank(layout_.shards[shard].header_bytes);
   return shards_[shard].file->write(blank);
 }
@@ -155,7 +120,9 @@ Status ArchiveWriter::open_shard(size_t shard) {
 
 Status ArchiveWriter::begin_tensor(const std::string& name, size_t shard) {
   LLMC_RETURN_IF_ERROR(open_shard(shard));
-  tensor_ = name;
+  writing_ = {};
+  writing_.name = name;
+  writing_.shard = shard;
   parts_.clear();
   return Status::ok();
 }
@@ -179,7 +146,7 @@ Status ArchiveWriter::end_part() {
   const uint64_t padded = align_up(part_bytes_, 8);
   LLMC_RETURN_IF_ERROR(file().write(std::span(kZeros).first(padded - part_bytes_)));
   TensorInfo info;
-  info.name = tensor_ + "." + part_;
+  info.name = writing_.name + "." + part_;
   info.dtype = Dtype::kU8;
   info.shape = {padded};
   parts_[part_] = {part_bytes_, part_checksum_->hex()};
@@ -188,15 +155,19 @@ Status ArchiveWriter::end_part() {
 }
 
 void ArchiveWriter::add_entry(TensorInfo info, uint64_t begin) {
-  shards_[current_].entries.push_back({std::move(info), begin, data_size()});
+  writing_.entries.push_back({std::move(info), begin, data_size()});
 }
 
-Status ArchiveWriter::end_tensor(TensorRecord record, json memo) {
+Status ArchiveWriter::end_tensor(TensorRecord record, std::vector<double> memo) {
   record.parts = std::move(parts_);
-  json what = {{"record", to_json(record)}};
-  if (!memo.is_null()) what["memo"] = std::move(memo);
-  LLMC_RETURN_IF_ERROR(journal_tensor(tensor_, record.parts.size(), std::move(what)));
-  shards_[current_].records[tensor_] = std::move(record);
+  writing_.record = std::move(record);
+  writing_.memo = std::move(memo);
+  return finish_tensor();
+}
+
+Status ArchiveWriter::finish_tensor() {
+  LLMC_RETURN_IF_ERROR(journal_->append(writing_));
+  take_over(writing_);
   return Status::ok();
 }
 
@@ -207,11 +178,9 @@ Status ArchiveWriter::begin_exact(const TensorInfo& info, size_t shard) {
 }
 
 Status ArchiveWriter::end_exact() {
-  ExactRecord record{dtype_info(exact_.dtype).name, exact_.shape, part_checksum_->hex()};
+  writing_.exact_xxh3_128 = part_checksum_->hex();
   add_entry(std::move(exact_), part_begin_);
-  LLMC_RETURN_IF_ERROR(journal_tensor(tensor_, 1, {{"exact", record.xxh3_128}}));
-  shards_[current_].exact[tensor_] = std::move(record);
-  return Status::ok();
+  return finish_tensor();
 }
 
 Status ArchiveWriter::write_own(const std::string& name, std::span<const std::byte> packed,
@@ -222,18 +191,6 @@ Status ArchiveWriter::write_own(const std::string& name, std::span<const std::by
   LLMC_RETURN_IF_ERROR(begin_exact({name, Dtype::kU8, {padded.size()}}, shard));
   LLMC_RETURN_IF_ERROR(append(padded));
   return end_exact();
-}
-
-// One line for the last `entries` entries and `what` describes them.
-Status ArchiveWriter::journal_tensor(const std::string& name, size_t entries, json what) {
-  const std::vector<SafetensorsEntry>& all = shards_[current_].entries;
-  json list = json::array();
-  for (size_t i = all.size() - entries; i < all.size(); ++i) list.push_back(entry_to_json(all[i]));
-  what["name"] = name;
-  what["shard"] = current_;
-  what["entries"] = std::move(list);
-  done_.insert(name);
-  return journal_->append(what);
 }
 
 Status ArchiveWriter::complete_shard(size_t shard, const Description& description) {
@@ -249,7 +206,8 @@ Status ArchiveWriter::complete_shard(size_t shard, const Description& descriptio
   current_ = shard;
   const uint64_t begin = data_size();
   LLMC_RETURN_IF_ERROR(file().write(packed));
-  add_entry({description_name(shard), Dtype::kU8, {packed.size()}}, begin);
+  shards_[shard].entries.push_back(
+      {{description_name(shard), Dtype::kU8, {packed.size()}}, begin, data_size()});
   auto header =
       safetensors_header(shards_[shard].entries, archive_metadata(text), layout_.shards[shard].header_bytes);
   if (!header.is_ok()) return std::move(header).error().in_file(layout_.shards[shard].path);
@@ -297,11 +255,17 @@ Status ArchiveWriter::finish(const Description& content, const Check& check) {
     shards.push_back(std::move(shard));
   }
   LLMC_RETURN_IF_ERROR(read_back(check));
-  for (OpenShard& shard : shards_) LLMC_RETURN_IF_ERROR(shard.file->commit());
   if (!layout_.index_path.empty())
-    LLMC_RETURN_IF_ERROR(write_text_file(layout_.index_path, safetensors_index(infos, shards)));
+    LLMC_RETURN_IF_ERROR(folder_->write_text(kIndexFileName, safetensors_index(infos, shards)));
+  LLMC_RETURN_IF_ERROR(commit());
   journal_->remove();
   return Status::ok();
+}
+
+Status ArchiveWriter::commit() {
+  if (!folder_) return shards_[0].file->commit();
+  for (OpenShard& shard : shards_) LLMC_RETURN_IF_ERROR(folder_->add(std::move(*shard.file)));
+  return folder_->commit();
 }
 
 void ArchiveWriter::keep_for_resume() {
@@ -313,6 +277,8 @@ void ArchiveWriter::keep_for_resume() {
 void ArchiveWriter::abandon() {
   shards_.clear();
   journal_->remove();
+  folder_.reset();
+  file_lock_.reset();
 }
 
 uint64_t ArchiveWriter::total_bytes() const {

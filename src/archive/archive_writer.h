@@ -27,7 +27,9 @@
 #include "archive/checksum.h"
 #include "archive/description.h"
 #include "archive/journal.h"
+#include "archive/journal_check.h"
 #include "base/file.h"
+#include "tensor/model_folder.h"
 #include "tensor/safetensors.h"
 
 namespace llmcodec {
@@ -43,19 +45,28 @@ struct ArchiveLayout {
   std::vector<ArchiveShard> shards;
   std::string index_path;  // written last when there are several shards; empty for one
   std::string journal_path;
-  std::string key;       // of the plan and the source: a run resumes only what has the same key
-  bool restart = false;  // throw an interrupted run away instead of resuming it
+  std::string key;          // of the plan and the source: a run resumes only what has the same key
+  bool restart = false;     // throw an interrupted run away instead of resuming it
+  std::string folder = {};  // that gets all files, and whatever else is added to it; empty for one file
+  // All that will be written, by name: an interrupted run's tensors are taken over only if they are among these.
+  std::map<std::string, PlannedTensor> tensors = {};
 };
 
+// Others are kept from the output as long as the writer lives: also while the finished archive is read for a report.
 class ArchiveWriter {
  public:
   // Resumes where a journal with the same key stands, starts anew otherwise. InvalidArgument while another
-  // run has the journal (journal.h).
+  // run writes to the same output (OutputLock).
   static Result<ArchiveWriter> open(ArchiveLayout layout);
 
   bool is_done(const std::string& tensor) const { return done_.contains(tensor); }
-  // What end_tensor() was given to remember of the tensors that an interrupted run finished.
-  const std::map<std::string, nlohmann::json>& memos() const { return memos_; }
+  // What end_tensor() was given to remember of the tensors that are done.
+  const std::map<std::string, std::vector<double>>& memos() const { return memos_; }
+  // Whether anything of an interrupted run was taken over, and why something of it was not (empty: all was).
+  bool is_resumed() const { return !journal_->entries().empty(); }
+  const std::string& dropped() const { return dropped_; }
+  // Where files that belong to the archive are added before finish(). Only with a layout that has a folder.
+  ModelFolder& folder() { return *folder_; }
 
   // Coded tensors: parts between begin_tensor() and end_tensor(). Shards may be written to in any order.
   Status begin_tensor(const std::string& name, size_t shard);
@@ -63,7 +74,7 @@ class ArchiveWriter {
   Status append(std::span<const std::byte> bytes);
   Status end_part();  // pads to 8 bytes
   // `memo` goes to the journal alone, for the run that resumes.
-  Status end_tensor(TensorRecord record, nlohmann::json memo = nullptr);
+  Status end_tensor(TensorRecord record, std::vector<double> memo = {});
   // A tensor stored exactly, under its own name: append() between these.
   Status begin_exact(const TensorInfo& info, size_t shard);
   Status end_exact();
@@ -93,14 +104,13 @@ class ArchiveWriter {
     std::map<std::string, ExactRecord> exact;
   };
   ArchiveWriter() = default;
-  Status replay(const std::vector<nlohmann::json>& lines);
-  Status replay_line(const nlohmann::json& line);
+  Status replay();
+  Status replay_entry(const JournalEntry& entry);
+  void take_over(const JournalEntry& entry);
   Status create_shard(size_t shard);
   Status open_shard(size_t shard);  // to be written to; all before it exist then
-  Status replay_record(const nlohmann::json& line, const std::string& name, OpenShard* shard);
-  Status check_entry(size_t shard, const SafetensorsEntry& entry, uint64_t bytes,
-                     const std::string& xxh3_128) const;
-  Status journal_tensor(const std::string& name, size_t entries, nlohmann::json what);
+  Status finish_tensor();
+  Status commit();
   void add_entry(TensorInfo info, uint64_t begin);
   AtomicFile& file() { return *shards_[current_].file; }
   uint64_t data_size() const {
@@ -113,14 +123,18 @@ class ArchiveWriter {
   Status read_back(const Check& check) const;
 
   ArchiveLayout layout_;
-  // Before the shards, so that it goes after them: it keeps others away until the partial files are gone.
+  // Before the shards, so that they go after them: they keep others away until the partial files are gone. A
+  // folder, or the lock of one file.
+  std::optional<ModelFolder> folder_;
+  std::optional<OutputLock> file_lock_;
   std::optional<Journal> journal_;
+  std::string dropped_;
   std::vector<OpenShard> shards_;
   std::set<std::string> done_;
   size_t opened_ = 0;   // shards [0, opened_) have files
   size_t current_ = 0;  // the one that is written to
-  std::map<std::string, nlohmann::json> memos_;
-  std::string tensor_;  // being written
+  std::map<std::string, std::vector<double>> memos_;
+  JournalEntry writing_;
   TensorInfo exact_;
   std::string part_;
   uint64_t part_begin_ = 0;

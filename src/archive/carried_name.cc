@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "tensor/json_text.h"
-#include "tensor/model_source.h"
+#include "tensor/model_folder.h"
 
 namespace llmcodec {
 namespace {

@@ -23,17 +23,6 @@ using nlohmann::ordered_json;
 constexpr char kConfigName[] = "config.json";
 constexpr char kQuantisation[] = "quantization_config";
 
-Status fs_error(const std::string& what, const fs::path& path, const std::error_code& code) {
-  return error(ErrorKind::kIo, "{}: {}", what, code.message()).in_file(path.string());
-}
-
-Result<AtomicFile> create_in_folder(const fs::path& path) {
-  std::error_code code;
-  fs::create_directories(path.parent_path(), code);
-  if (code) return fs_error("cannot create the folder", path.parent_path(), code).error();
-  return AtomicFile::create(path.string());
-}
-
 // The file as it is, and copied to `out` where there is one.
 Result<CarriedFile> read_through(const ByteSource& from, AtomicFile* out) {
   Checksum checksum;
@@ -117,8 +106,8 @@ Status check_listed(const CarriedFile& found, const CarriedFile& listed, const s
 // The files of an archive's folder on their way out.
 class RestoredFiles {
  public:
-  // `output` empty: they are looked at only.
-  RestoredFiles(fs::path folder, fs::path output) : folder_(std::move(folder)), output_(std::move(output)) {}
+  // Without `output` they are looked at only.
+  RestoredFiles(fs::path folder, ModelFolder* output) : folder_(std::move(folder)), output_(output) {}
 
   // `listed` is none in version 2.
   Status restore(const std::string& name, const CarriedFile* listed) const {
@@ -128,12 +117,12 @@ class RestoredFiles {
     if (listed != nullptr && file->size() != listed->bytes)
       return check_listed({file->size(), ""}, *listed, from);
     std::optional<AtomicFile> out;
-    if (!output_.empty()) {
-      LLMC_ASSIGN_OR_RETURN(out, create_in_folder(output_ / name));
+    if (output_ != nullptr) {
+      LLMC_ASSIGN_OR_RETURN(out, output_->create(name));
     }
     LLMC_RETURN_IF_ERROR(name == kConfigName ? restore_config(*file, listed, out ? &*out : nullptr)
                                              : copy(*file, listed, out ? &*out : nullptr));
-    return out ? out->commit() : Status::ok();
+    return out ? output_->add(std::move(*out)) : Status::ok();
   }
 
  private:
@@ -152,10 +141,11 @@ class RestoredFiles {
     return out != nullptr ? out->write(std::as_bytes(std::span(restored))) : Status::ok();
   }
 
-  fs::path folder_, output_;
+  fs::path folder_;
+  ModelFolder* output_;
 };
 
-Status restore_all(const Description& description, const std::string& folder, const std::string& output) {
+Status restore_all(const Description& description, const std::string& folder, ModelFolder* output) {
   const RestoredFiles files(folder, output);
   if (description.format_version < 3) {
     LLMC_ASSIGN_OR_RETURN(const Model archive, open_model(folder));
@@ -168,8 +158,8 @@ Status restore_all(const Description& description, const std::string& folder, co
 
 }  // namespace
 
-Status prepare_output(const Model& model, const std::vector<std::string>& inputs, const std::string& output,
-                      const ArchiveLayout& layout) {
+Status check_output(const Model& model, const std::vector<std::string>& inputs, const std::string& output,
+                    const ArchiveLayout& layout) {
   std::error_code code;
   if (fs::equivalent(model.path, output, code))
     return error(ErrorKind::kInvalidArgument, "output is the input").in_file(output);
@@ -179,17 +169,25 @@ Status prepare_output(const Model& model, const std::vector<std::string>& inputs
     LLMC_RETURN_IF_ERROR(check_output_file(shard.path, inputs));
     LLMC_RETURN_IF_ERROR(check_output_file(AtomicFile::partial_path(shard.path), inputs));
   }
-  const bool folder = layout.shards[0].path != output;
-  const fs::path place = folder ? fs::path(output) : fs::path(output).parent_path();
-  const fs::file_status status =
-      fs::status(place, code);  // of what cannot be looked at: create_directories()
-  if (folder && fs::exists(status) && !fs::is_directory(status))
+  const fs::file_status status = fs::status(output, code);
+  if (!layout.folder.empty() && fs::exists(status) && !fs::is_directory(status))
     return error(ErrorKind::kInvalidArgument, "must be a folder for this input").in_file(output);
-  if (folder) {
-    fs::create_directories(place, code);
-    if (code) return fs_error("cannot create the folder", place, code);
-  }
   return Status::ok();
+}
+
+Result<std::vector<std::string>> files_of(const ArchiveReader& archive, const std::string& input) {
+  std::vector<std::string> files = archive.all_files();
+  std::error_code code;
+  fs::path folder = input;
+  if (!fs::is_directory(folder, code)) {
+    if (!is_own_weights(folder.filename().string())) return files;
+    folder = folder.has_parent_path() ? folder.parent_path() : ".";
+  }
+  const auto model = open_model(folder.string());
+  if (!model.is_ok() && model.error().kind == ErrorKind::kIo) return model.error();
+  if (!model.is_ok()) return files;  // no folder of a model: what was opened as an archive is all there is
+  for (std::string& file : model->all_files()) files.push_back(std::move(file));
+  return files;
 }
 
 Result<CarriedFiles> list_carried_files(const Model& model) {
@@ -203,27 +201,27 @@ Result<CarriedFiles> list_carried_files(const Model& model) {
   return listed;
 }
 
-Status carry_over_to_archive(const Model& model, const CarriedFiles& listed, const std::string& output) {
+Status carry_over_to_archive(const Model& model, const CarriedFiles& listed, ModelFolder& output) {
   for (const auto& [name, described_as] : listed) {
     const fs::path from = fs::path(model.path) / name;
-    LLMC_ASSIGN_OR_RETURN(AtomicFile out, create_in_folder(fs::path(output) / name));
+    LLMC_ASSIGN_OR_RETURN(AtomicFile out, output.create(name));
     LLMC_ASSIGN_OR_RETURN(const CarriedFile found, file_for_archive(from, name, &out));
     if (found != described_as)
       return error(ErrorKind::kIo,
                    "the file was changed while the model was compressed; run the command again")
           .in_file(from.string());
-    LLMC_RETURN_IF_ERROR(out.commit());
+    LLMC_RETURN_IF_ERROR(output.add(std::move(out)));
   }
   return Status::ok();
 }
 
 Status check_carried_files(const Description& description, const std::string& archive_folder) {
-  return restore_all(description, archive_folder, "");
+  return restore_all(description, archive_folder, nullptr);
 }
 
 Status carry_over_from_archive(const Description& description, const std::string& archive_folder,
-                               const std::string& output) {
-  return restore_all(description, archive_folder, output);
+                               ModelFolder& output) {
+  return restore_all(description, archive_folder, &output);
 }
 
 }  // namespace llmcodec

@@ -7,25 +7,30 @@
 // of the reader's.
 #pragma once
 
+#include "archive/archive_reader.h"
 #include "archive/archive_writer.h"
 #include "archive/description.h"
 #include "llmcodec/status.h"
+#include "tensor/model_folder.h"
 #include "tensor/model_source.h"
 
 namespace llmcodec {
 
-// Makes the output folder where one is needed. InvalidArgument when the output is the model's folder, when
-// check_output_file() refuses a file that will be written (`inputs`: what must not be replaced), and when a
-// folder is needed where there is a file.
-Status prepare_output(const Model& model, const std::vector<std::string>& inputs, const std::string& output,
-                      const ArchiveLayout& layout);
+// InvalidArgument when the output is the model's folder, when check_output_file() refuses a file that will be written
+// (`inputs`: what must not be replaced), and when a folder is needed where there is a file.
+Status check_output(const Model& model, const std::vector<std::string>& inputs, const std::string& output,
+                    const ArchiveLayout& layout);
+// What an output must not replace: the archive's files and, in a folder of a model, those that stand beside them.
+// `input`: as the archive was named. Io when the folder cannot be looked at.
+Result<std::vector<std::string>> files_of(const ArchiveReader& archive, const std::string& input);
 
 // The files of the model's folder as they will lie beside the archive; none for other kinds of model. Reads
 // them all. InvalidArgument for a name that check_carried_name() refuses, Unsupported for a model that is
 // quantised already.
 Result<CarriedFiles> list_carried_files(const Model& model);
-// From the model's folder to the archive's. Io when a file is no longer what `listed` says.
-Status carry_over_to_archive(const Model& model, const CarriedFiles& listed, const std::string& output);
+// From the model's folder to the archive's, whose commit() they wait for. Io when a file is no longer what `listed`
+// says.
+Status carry_over_to_archive(const Model& model, const CarriedFiles& listed, ModelFolder& output);
 
 // What is said of the files of an archive that was given by its folder: each must be there and as described,
 // config.json JSON that can be changed. Io for a missing file, Corrupt for another length or checksum,
@@ -35,6 +40,6 @@ Status check_carried_files(const Description& description, const std::string& ar
 // The same, and copies them to the restored folder: what the description lists and nothing else (version 2:
 // what lies there, weights left out).
 Status carry_over_from_archive(const Description& description, const std::string& archive_folder,
-                               const std::string& output);
+                               ModelFolder& output);
 
 }  // namespace llmcodec

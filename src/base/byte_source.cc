@@ -22,8 +22,8 @@ class FileSource final : public ByteSource {
  private:
   Status read_range(uint64_t offset, std::span<std::byte> out) const override {
     while (!out.empty()) {
-      const ssize_t n = ::pread(descriptor_.get(), out.data(), out.size(), static_cast<off_t>(offset));
-      if (n < 0 && errno == EINTR) continue;
+      const ssize_t n = uninterrupted(
+          [&] { return ::pread(descriptor_.get(), out.data(), out.size(), static_cast<off_t>(offset)); });
       if (n < 0) return errno_error("cannot read").in_file(name()).at_offset(offset);
       if (n == 0)
         return error(ErrorKind::kIo, "the file became shorter while it was read")
@@ -80,7 +80,7 @@ Status ByteSource::read_at(uint64_t offset, std::span<std::byte> out) const {
 
 Result<ByteSourcePtr> open_byte_source(const std::string& path) {
   // Without O_NONBLOCK the opening of a pipe waits for its writer.
-  Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  Descriptor descriptor = open_descriptor(path, O_RDONLY | O_NONBLOCK);
   if (!descriptor.is_open()) return errno_error("cannot open").in_file(path);
   LLMC_ASSIGN_OR_RETURN(const uint64_t size, regular_file_size(descriptor.get(), path));
   return ByteSourcePtr(std::make_shared<FileSource>(std::move(descriptor), size, path));

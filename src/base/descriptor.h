@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// An open file of the system, closed on every path out.
+// An open file of the system, closed on every path out, and calls that a signal does not end.
 #pragma once
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <string>
 #include <utility>
 
 namespace llmcodec {
@@ -28,5 +31,19 @@ class Descriptor {
  private:
   int fd_ = -1;
 };
+
+// What `call` returns, which is called again as long as a signal interrupts it.
+template <class Call>
+auto uninterrupted(const Call& call) {
+  for (;;) {
+    const auto result = call();
+    if (result >= 0 || errno != EINTR) return result;
+  }
+}
+
+// open(2); the descriptor is not open, and errno says why, when that fails.
+inline Descriptor open_descriptor(const std::string& path, int flags) {
+  return Descriptor(uninterrupted([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0666); }));
+}
 
 }  // namespace llmcodec

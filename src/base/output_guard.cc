@@ -2,11 +2,13 @@
 #include "base/output_guard.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
+#include <thread>
 
 #include "base/error.h"
 
@@ -18,8 +20,56 @@ namespace fs = std::filesystem;
 bool is_named(const Descriptor& file, const std::string& path) {
   struct stat open_file {
   }, named{};
-  return ::fstat(file.get(), &open_file) == 0 && ::stat(path.c_str(), &named) == 0 &&
+  return ::fstat(file.get(), &open_file) == 0 && ::lstat(path.c_str(), &named) == 0 &&
          open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
+}
+
+// Places in the lock file, which has no bytes: every holder shares the first, whoever has it alone may remove the
+// file, and each name of a file in the folder has one of the others.
+constexpr off_t kPresence = 0;
+constexpr off_t kFirstPlace = 1;
+
+// FNV-1a, cut to what an offset holds: it must be the same in every build of this program.
+off_t place_of(const std::string& name) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return kFirstPlace + static_cast<off_t>(hash >> 2);
+}
+
+// Locks of an open file, not of a process: two threads keep each other away, and no other close() frees them. False,
+// and errno, when that is refused.
+bool set_lock(const Descriptor& file, int type, off_t first, off_t count) {
+  struct flock range {};
+  range.l_type = static_cast<short>(type);
+  range.l_whence = SEEK_SET;
+  range.l_start = first;
+  range.l_len = count;
+  return uninterrupted([&] { return ::fcntl(file.get(), F_OFD_SETLK, &range); }) == 0;
+}
+
+// Of what errno says.
+Error refusal(const std::string& lock, const std::string& output) {
+  if (errno != EAGAIN && errno != EACCES) return errno_error("cannot lock " + lock).in_file(output);
+  return error(ErrorKind::kInvalidArgument,
+               "another llmcodec is writing to this output; wait for its end, or name another output")
+      .in_file(output);
+}
+
+// The lock file, with a share of its first place. Whoever removes the file has that place for a moment, which is
+// waited for; a file that was removed since it was opened would keep nobody away.
+Result<Descriptor> open_lock_file(const std::string& path, const std::string& output) {
+  constexpr int kAttempts = 200;
+  constexpr auto kPause = std::chrono::milliseconds(5);
+  for (int attempt = 0;; ++attempt) {
+    Descriptor file = open_descriptor(path, O_RDWR | O_CREAT | O_NOFOLLOW);
+    if (!file.is_open()) return errno_error("cannot create " + path).in_file(output);
+    if (set_lock(file, F_RDLCK, kPresence, 1)) {
+      if (is_named(file, path)) return file;
+      errno = EAGAIN;
+    }
+    if ((errno != EAGAIN && errno != EACCES) || attempt == kAttempts) return refusal(path, output);
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 }  // namespace
@@ -41,30 +91,35 @@ Status check_output_file(const std::string& output, std::span<const std::string>
   return Status::ok();
 }
 
-Result<Descriptor> open_locked(const std::string& path, int flags) {
-  for (;;) {
-    Descriptor file(::open(path.c_str(), flags | O_CLOEXEC, 0666));
-    if (!file.is_open()) return errno_error("cannot open").in_file(path);
-    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK) return errno_error("cannot lock").in_file(path);
-      return error(ErrorKind::kInvalidArgument,
-                   "another llmcodec is writing to this output; wait for its end, or name another output")
-          .in_file(path);
-    }
-    // A writer that ended since open() may have removed what we opened; its lock would keep nobody away.
-    if (is_named(file, path)) return file;
-  }
+Result<OutputLock> OutputLock::file(const std::string& path) {
+  const fs::path file(path);
+  return take(file.parent_path().string(), place_of(file.filename().string()), 1, path);
 }
 
-Result<FolderLock> FolderLock::take(const std::string& folder) {
-  FolderLock lock;
+Result<OutputLock> OutputLock::folder(const std::string& path) {
+  return take(path, kFirstPlace, 0, path);  // as far as there are places
+}
+
+Result<OutputLock> OutputLock::take(const std::string& folder, off_t first, off_t count,
+                                    const std::string& output) {
+  OutputLock lock;
   lock.path_ = (fs::path(folder) / ".llmcodec-lock").string();
-  LLMC_ASSIGN_OR_RETURN(lock.file_, open_locked(lock.path_, O_RDWR | O_CREAT));
-  return lock;
+  LLMC_ASSIGN_OR_RETURN(lock.file_, open_lock_file(lock.path_, output));
+  if (set_lock(lock.file_, F_WRLCK, first, count)) return lock;
+  return refusal(lock.path_, output);
 }
 
-FolderLock::~FolderLock() {
-  if (file_.is_open()) ::unlink(path_.c_str());
+OutputLock& OutputLock::operator=(OutputLock&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(file_, other.file_);
+  return *this;
+}
+
+// All is given back before the attempt to be alone: of two that end together, the later one succeeds.
+OutputLock::~OutputLock() {
+  if (!file_.is_open()) return;
+  set_lock(file_, F_UNLCK, kPresence, 0);
+  if (set_lock(file_, F_WRLCK, kPresence, 0) && is_named(file_, path_)) ::unlink(path_.c_str());
 }
 
 }  // namespace llmcodec

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What must hold before something is written: the output is no input and nothing but a plain file, and nobody
-// else is writing to it.
+// else is writing to it (docs/decisions/046-one-writer-and-one-swap.md).
+//
+// Example (const std::string& output, const std::vector<std::string>& inputs):
+//
+//   LLMC_RETURN_IF_ERROR(check_output_file(output, inputs));
+//   LLMC_ASSIGN_OR_RETURN(const OutputLock lock, OutputLock::file(output));  // AtomicFile::create() does this
 #pragma once
 
 #include <span>
@@ -17,22 +22,24 @@ namespace llmcodec {
 // lost.
 Status check_output_file(const std::string& output, std::span<const std::string> inputs);
 
-// Opens `path` with the flags of open(2) and keeps others from doing the same until the descriptor is closed
-// or the process ends, however it ends. InvalidArgument when another process (or another call in this one)
-// holds it; Io when it cannot be opened or locked.
-Result<Descriptor> open_locked(const std::string& path, int flags);
-
-// For several files that belong together: a file ".llmcodec-lock" in their folder, locked, and removed with
-// this object. (The folder itself cannot be locked on network file systems.)
-class FolderLock {
+// The right to write a file, or anything in a folder, until this object goes or the process ends, however it
+// ends. Every writer has one, so a folder's writer also keeps away those who name one of its files. Held as
+// locks on a file ".llmcodec-lock" in the folder, which the last holder removes. (The folder itself cannot be
+// locked on network file systems.)
+// Both fail with InvalidArgument when another process, or another object in this one, has the right; with Io when
+// the folder is not there or cannot be written to.
+class OutputLock {
  public:
-  static Result<FolderLock> take(const std::string& folder);
-  FolderLock(FolderLock&&) = default;
-  FolderLock& operator=(FolderLock&&) = delete;
-  ~FolderLock();
+  static Result<OutputLock> file(const std::string& path);
+  static Result<OutputLock> folder(const std::string& path);
+  OutputLock(OutputLock&&) noexcept = default;
+  OutputLock& operator=(OutputLock&& other) noexcept;
+  ~OutputLock();
 
  private:
-  FolderLock() = default;
+  OutputLock() = default;
+  static Result<OutputLock> take(const std::string& folder, off_t first, off_t count,
+                                 const std::string& output);
   std::string path_;
   Descriptor file_;
 };

@@ -45,6 +45,8 @@ class TraceFile {
     TraceFile trace;
     if (path.empty()) return trace;
     LLMC_RETURN_IF_ERROR(check_output_file(path, inputs));
+    LLMC_ASSIGN_OR_RETURN(OutputLock lock, OutputLock::file(path));
+    trace.lock_.emplace(std::move(lock));
     trace.path_ = path;
     trace.file_.reset(std::fopen(path.c_str(), "w"));
     if (!trace.file_) return errno_error("cannot write").in_file(path);
@@ -65,6 +67,7 @@ class TraceFile {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
   std::string path_;
+  std::optional<OutputLock> lock_;
   std::unique_ptr<std::FILE, Close> file_;
   std::optional<vvc::TextTrace> text_;
 };

@@ -122,6 +122,7 @@ ArchiveLayout name_files(const ArchiveContent& content, size_t shards) {
         shards == 1 ? kSingleFileName : fmt::format("model-{:05d}-of-{:05d}.safetensors", i + 1, shards);
     layout.shards.push_back({folder ? (base / name).string() : content.output, 0});
   }
+  if (folder) layout.folder = content.output;
   if (shards > 1) layout.index_path = (base / kIndexFileName).string();
   layout.journal_path = folder ? (base / ".llmcodec-journal").string() : content.output + ".journal";
   return layout;
@@ -205,6 +206,18 @@ Result<std::vector<HeaderContent>> fill_headers(const ArchiveContent& content,
   return headers;
 }
 
+std::map<std::string, PlannedTensor> planned_tensors(const ArchiveContent& content, const ArchivePlan& plan) {
+  const std::vector<TensorInfo>& tensors = content.model->source->tensors();
+  std::map<std::string, PlannedTensor> planned;
+  for (size_t i = 0; i < tensors.size(); ++i)
+    planned[tensors[i].name] = {tensors[i], plan.shard_of[i], needs_verbatim(tensors[i].dtype)};
+  for (const FittedTensor& tensor : *content.tensors) planned[tensor.plan->name].has_parts = true;
+  if (content.gguf_header_bytes > 0)
+    planned[kGgufHeaderName] = {
+        {kGgufHeaderName, Dtype::kU8, {align_up(content.gguf_header_bytes, 8)}}, 0, false};
+  return planned;
+}
+
 }  // namespace
 
 bool needs_verbatim(Dtype dtype) {
@@ -236,6 +249,7 @@ Result<ArchivePlan> plan_archive(const ArchiveContent& content, const std::vecto
     plan.overhead_bytes += header.size() + align_up(pack_description(text).size(), 8);
   }
   if (shards > 1) plan.overhead_bytes += index_bytes(plan.layout, headers);
+  plan.layout.tensors = planned_tensors(content, plan);
   return plan;
 }
 

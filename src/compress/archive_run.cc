@@ -68,7 +68,7 @@ Status check_written(const ArchiveReader& written, const CompressOptions& option
     auto opened = TensorDecoder::open(written, tensor.info.name, codecs, /*verify=*/false);
     if (!opened.is_ok()) return std::move(opened).error().in_tensor(tensor.info.name);
   }
-  return check_carried_files(written.description(), options.output);
+  return Status::ok();
 }
 
 }  // namespace
@@ -76,10 +76,12 @@ Status check_written(const ArchiveReader& written, const CompressOptions& option
 Result<std::unique_ptr<ArchiveRun>> ArchiveRun::open(CompressState& state,
                                                      std::vector<TensorSettings> settings) {
   LLMC_ASSIGN_OR_RETURN(ArchivePlan plan, plan_archive(state.content(), settings));
-  LLMC_RETURN_IF_ERROR(prepare_output(state.model, state.inputs(), state.options.output, plan.layout));
+  LLMC_RETURN_IF_ERROR(check_output(state.model, state.inputs(), state.options.output, plan.layout));
   plan.layout.restart = state.options.restart || state.model.weight_files.empty();
   plan.layout.key = resume_key(state, settings);
   LLMC_ASSIGN_OR_RETURN(ArchiveWriter writer, ArchiveWriter::open(plan.layout));
+  if (!writer.dropped().empty())
+    state.notes.push_back("some of an interrupted run is coded again: " + writer.dropped());
   return std::unique_ptr<ArchiveRun>(
       new ArchiveRun(state, std::move(settings), std::move(plan), std::move(writer)));
 }
@@ -93,7 +95,7 @@ ArchiveRun::ArchiveRun(CompressState& state, std::vector<TensorSettings> setting
       tensors_(*state.model.source, plan_.shard_of, writer_),
       feedback_(state.moments, 0),
       progress_(state.options.control, total_weights(state.tensors)),
-      resumed_(!writer_.memos().empty()) {}
+      resumed_(writer_.is_resumed()) {}
 
 Status ArchiveRun::code(std::span<const FittedTensor> tensors) {
   SegmentList segments(tensors, settings_, state_.codecs, writer_);
@@ -126,13 +128,24 @@ Status ArchiveRun::write_rest() {
 
 Result<CompressReport> ArchiveRun::finish() {
   const Description& description = state_.description;
-  Status status = carry_over_to_archive(state_.model, description.carried, state_.options.output);
+  Status status = Status::ok();
+  if (!description.carried.empty())
+    status = carry_over_to_archive(state_.model, description.carried, writer_.folder());
   if (status.is_ok())
-    status = writer_.finish(
-        description, [&](const ArchiveReader& written) { return check_written(written, state_.options); });
+    status = writer_.finish(description, [&](const ArchiveReader& written) -> Status {
+      LLMC_RETURN_IF_ERROR(check_written(written, state_.options));
+      if (description.carried.empty()) return Status::ok();
+      return check_carried_files(written.description(), writer_.folder().staging());
+    });
   if (!status.is_ok()) {
     give_up(status.error());
-    return std::move(status).error();
+    Error failure = std::move(status).error();
+    // Lines that have their checksum and fit the plan may still say of streams what cannot be.
+    if (resumed_ && failure.kind == ErrorKind::kInternal) {
+      failure.kind = ErrorKind::kCorrupt;
+      failure.message += "; what an interrupted run left was damaged, and is removed: run the command again";
+    }
+    return failure;
   }
   const ArchiveLayout& layout = plan_.layout;
   const std::string& archive = layout.index_path.empty() ? layout.shards[0].path : layout.index_path;

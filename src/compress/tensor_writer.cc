@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "compress/tensor_writer.h"
 
-#include <algorithm>
-
 #include "archive/part_names.h"
 
 namespace llmcodec {
@@ -11,11 +9,7 @@ TensorWriter::TensorWriter(const TensorSource& source, const std::vector<size_t>
                            ArchiveWriter& writer)
     : source_(source), shard_of_(shard_of), writer_(writer) {
   for (const auto& [name, memo] : writer.memos()) {
-    const bool numbers =
-        memo.is_array() && std::ranges::all_of(memo, [](const auto& v) { return v.is_number(); });
-    const auto metrics =
-        ErrorMetrics::from_sums(numbers ? memo.get<std::vector<double>>() : std::vector<double>());
-    if (metrics) measured_[name] = *metrics;
+    if (const auto metrics = ErrorMetrics::from_sums(memo)) measured_[name] = *metrics;
   }
 }
 

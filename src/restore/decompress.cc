@@ -36,9 +36,9 @@ class Decompression {
     const Stopwatch decoding;
     LLMC_RETURN_IF_ERROR(model.write(*sink_, codecs_, options_.control));
     report_.decode_seconds = decoding.seconds();
-    LLMC_RETURN_IF_ERROR(sink_->finish());
     if (carries)
-      LLMC_RETURN_IF_ERROR(carry_over_from_archive(archive_->description(), options_.input, options_.output));
+      LLMC_RETURN_IF_ERROR(carry_over_from_archive(archive_->description(), options_.input, *output_folder_));
+    LLMC_RETURN_IF_ERROR(sink_->finish());
     report_.wall_seconds = wall.seconds();
     return report_;
   }
@@ -49,7 +49,8 @@ class Decompression {
     if (fs::equivalent(options_.input, options_.output, code))
       return error(ErrorKind::kInvalidArgument, "output is the input").in_file(options_.output);
     if (model.is_folder()) return create_folder_sink(model);
-    LLMC_RETURN_IF_ERROR(check_output_file(options_.output, archive_->all_files()));
+    LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> inputs, files_of(*archive_, options_.input));
+    LLMC_RETURN_IF_ERROR(check_output_file(options_.output, inputs));
     if (model.is_gguf()) {
       LLMC_ASSIGN_OR_RETURN(sink_, create_gguf(options_.output, model.gguf_header(), model.infos()));
     } else {
@@ -61,27 +62,22 @@ class Decompression {
   Status create_folder_sink(const RestoredModel& model) {
     const std::vector<TensorInfo> infos = model.infos();
     LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards, plan_shards(infos, options_.shard_bytes));
+    LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> inputs, files_of(*archive_, options_.input));
     std::vector<std::string> names = {kIndexFileName};
     for (const Shard& shard : shards) names.push_back(shard.file_name);
     for (const std::string& name : names)
-      LLMC_RETURN_IF_ERROR(
-          check_output_file((fs::path(options_.output) / name).string(), archive_->all_files()));
-    std::error_code code;
-    fs::create_directories(options_.output, code);
-    if (code)
-      return error(ErrorKind::kIo, "cannot create the folder: {}", code.message()).in_file(options_.output);
-    // Every file appears whole, but files of two runs would make no model.
-    LLMC_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(options_.output));
-    folder_lock_.emplace(std::move(lock));
+      LLMC_RETURN_IF_ERROR(check_output_file((fs::path(options_.output) / name).string(), inputs));
+    LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(options_.output));
+    output_folder_.emplace(std::move(folder));
     LLMC_ASSIGN_OR_RETURN(
-        sink_, create_sharded_safetensors(options_.output, infos, model.metadata(), options_.shard_bytes));
+        sink_, create_sharded_safetensors(*output_folder_, infos, model.metadata(), options_.shard_bytes));
     return Status::ok();
   }
 
   DecompressOptions options_;
   CodecSet codecs_;
   std::unique_ptr<ArchiveReader> archive_;
-  std::optional<FolderLock> folder_lock_;
+  std::optional<ModelFolder> output_folder_;  // before the sink, which uses it
   std::unique_ptr<TensorSink> sink_;
   DecompressReport report_;
 };

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <span>
 
+#include "archive/carry_over.h"
 #include "archive/part_names.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -85,7 +86,8 @@ Status extract_rows(const ExtractOptions& options) {
 
 Status extract(const ExtractOptions& options) {
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(options.input));
-  LLMC_RETURN_IF_ERROR(check_output_file(options.output, archive->all_files()));
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> inputs, files_of(*archive, options.input));
+  LLMC_RETURN_IF_ERROR(check_output_file(options.output, inputs));
   if (options.rows) return extract_rows(options);
   const auto record = archive->description().tensors.find(options.tensor);
   if (record == archive->description().tensors.end() || is_verbatim(record->second))

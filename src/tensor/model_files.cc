@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "tensor/model_source.h"
+#include "tensor/model_folder.h"
 #include "tensor/shard_name.h"
 #include "tensor/shards.h"
 
@@ -215,14 +215,12 @@ std::string_view weights_stem(std::string_view weights) {
   return weights.substr(0, weights.find('.'));
 }
 
-// The weights once more, in the top folder, where they were found.
+// Weights of another name in the top folder, where the model's own were found: adapters, other precisions.
 bool is_twin(std::string_view name, std::string_view weights) {
   const auto kStems = std::to_array<std::string_view>(
-      {"pytorch_model", "consolidated", "tf_model", "flax_model", "rust_model", "model", "adapter_model",
-       "diffusion_pytorch_model", "diffusion_flax_model", "openvino_model", weights_stem(weights)});
+      {"adapter_model", "diffusion_pytorch_model", "diffusion_flax_model", "openvino_model", weights_stem(weights)});
   constexpr auto kSuffixes = std::to_array<std::string_view>(
-      {".bin", ".bin.index.json", ".pth", ".pt", ".ckpt", ".safetensors", ".safetensors.index.json", ".h5",
-       ".h5.index.json", ".msgpack", ".msgpack.index.json", ".ot"});
+      {".bin", ".pt", ".ckpt", ".msgpack", ".safetensors", ".safetensors.index.json"});
   return std::ranges::any_of(kStems, [&](std::string_view stem) {
     const bool named = name.starts_with(stem) && name.size() > stem.size() &&
                        (name[stem.size()] == '.' || name[stem.size()] == '-');
@@ -236,7 +234,7 @@ bool is_left_out(const std::string& name, const std::string& weights) {
   const std::string_view base = base_name(name);
   return in_foreign_folder(name) || is_training_state(base) ||
          ends_with_any(base, std::array{".gguf", ".pth", ".onnx", ".onnx_data", ".onnx.data"}) ||
-         (in_top_folder(name) && is_twin(base, weights));
+         is_other_weight_format(name) || (in_top_folder(name) && is_twin(base, weights));
 }
 
 bool is_weights_below(const std::string& name) {

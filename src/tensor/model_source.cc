@@ -76,6 +76,7 @@ Status sort_links(const std::string& folder, const ModelFiles& files, Model* mod
 }
 
 Status open_folder_into(const std::string& folder, Model* model) {
+  LLMC_RETURN_IF_ERROR(check_folder_is_whole(folder));
   LLMC_ASSIGN_OR_RETURN(const ModelFiles files, find_model_files(folder));
   LLMC_RETURN_IF_ERROR(sort_links(folder, files, model));
   const std::string path = (fs::path(folder) / files.weights).string();

@@ -21,9 +21,6 @@
 
 namespace llmcodec {
 
-// Of this program's own locks and journals inside folders, which are no part of a model.
-inline constexpr char kOwnFilePrefix[] = ".llmcodec-";
-
 enum class ModelKind {
   kSafetensors,         // one file, given as such
   kShardedSafetensors,  // an index, given as such

@@ -75,8 +75,11 @@ std::vector<size_t> data_order(std::span<const TensorInfo> tensors,
 
 class SafetensorsSink final : public TensorSink {
  public:
-  SafetensorsSink(AtomicFile file, PieceTracker tracker, std::vector<uint64_t> offsets)
-      : file_(std::move(file)), tracker_(std::move(tracker)), offsets_(std::move(offsets)) {}
+  SafetensorsSink(AtomicFile file, PieceTracker tracker, std::vector<uint64_t> offsets, FileTaker take)
+      : file_(std::move(file)),
+        tracker_(std::move(tracker)),
+        offsets_(std::move(offsets)),
+        take_(std::move(take)) {}
 
   Status write(size_t index, std::span<const std::byte> bytes) override {
     Result<uint64_t> position = tracker_.accept(index, bytes.size());
@@ -87,13 +90,14 @@ class SafetensorsSink final : public TensorSink {
   Status finish() override {
     Status complete = tracker_.check_complete();
     if (!complete) return std::move(complete).error().in_file(file_.path());
-    return file_.commit();
+    return take_(std::move(file_));
   }
 
  private:
   AtomicFile file_;
   PieceTracker tracker_;
   std::vector<uint64_t> offsets_;  // in the file, by position in the caller's list
+  FileTaker take_;
 };
 
 }  // namespace
@@ -101,22 +105,28 @@ class SafetensorsSink final : public TensorSink {
 Result<std::unique_ptr<TensorSink>> create_safetensors(const std::string& path,
                                                        std::vector<TensorInfo> tensors,
                                                        const SafetensorsMetadata& metadata) {
+  LLMC_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
+  return create_safetensors(std::move(file), std::move(tensors), metadata,
+                            [](AtomicFile done) { return done.commit(); });
+}
+
+Result<std::unique_ptr<TensorSink>> create_safetensors(AtomicFile file, std::vector<TensorInfo> tensors,
+                                                       const SafetensorsMetadata& metadata, FileTaker take) {
   Result<std::vector<SafetensorsEntry>> entries = layout_safetensors(tensors);
-  if (!entries) return std::move(entries).error().in_file(path);
+  if (!entries) return std::move(entries).error().in_file(file.path());
   const std::vector<size_t> order = data_order(tensors, *entries);
   std::vector<TensorInfo> sorted;
   sorted.reserve(order.size());
   for (const size_t index : order) sorted.push_back(tensors[index]);
   LLMC_ASSIGN_OR_RETURN(entries, layout_safetensors(sorted));
   Result<std::string> header = safetensors_header(*entries, metadata);
-  if (!header) return std::move(header).error().in_file(path);
+  if (!header) return std::move(header).error().in_file(file.path());
 
-  LLMC_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
   LLMC_RETURN_IF_ERROR(file.write(std::as_bytes(std::span(*header))));
   std::vector<uint64_t> offsets(tensors.size());
   for (size_t i = 0; i < order.size(); ++i) offsets[order[i]] = header->size() + (*entries)[i].begin;
-  return std::unique_ptr<TensorSink>(
-      std::make_unique<SafetensorsSink>(std::move(file), PieceTracker(tensors), std::move(offsets)));
+  return std::unique_ptr<TensorSink>(std::make_unique<SafetensorsSink>(std::move(file), PieceTracker(tensors),
+                                                                       std::move(offsets), std::move(take)));
 }
 
 }  // namespace llmcodec

@@ -23,6 +23,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -30,6 +31,7 @@
 #include <vector>
 
 #include "base/byte_source.h"
+#include "base/file.h"
 #include "llmcodec/status.h"
 #include "tensor/tensor_source.h"
 
@@ -91,5 +93,9 @@ class SafetensorsFile final : public TensorSource {
 Result<std::unique_ptr<TensorSink>> create_safetensors(const std::string& path,
                                                        std::vector<TensorInfo> tensors,
                                                        const SafetensorsMetadata& metadata);
+// The same into a file of the caller's, which finish() hands to `take`, complete.
+using FileTaker = std::function<Status(AtomicFile file)>;
+Result<std::unique_ptr<TensorSink>> create_safetensors(AtomicFile file, std::vector<TensorInfo> tensors,
+                                                       const SafetensorsMetadata& metadata, FileTaker take);
 
 }  // namespace llmcodec

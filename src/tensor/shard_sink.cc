@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The writing half of shards.h: plan, index text, sink.
-#include <filesystem>
 #include <iterator>
 #include <map>
 #include <unordered_set>
 
 #include "base/checked_math.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "tensor/json_text.h"
 #include "tensor/shards.h"
 
@@ -16,9 +14,9 @@ namespace {
 
 class ShardedSink final : public TensorSink {
  public:
-  ShardedSink(std::string folder, std::vector<TensorInfo> tensors, std::vector<Shard> shards,
+  ShardedSink(ModelFolder& folder, std::vector<TensorInfo> tensors, std::vector<Shard> shards,
               SafetensorsMetadata metadata)
-      : folder_(std::move(folder)),
+      : folder_(folder),
         tensors_(std::move(tensors)),
         shards_(std::move(shards)),
         metadata_(std::move(metadata)) {}
@@ -26,12 +24,12 @@ class ShardedSink final : public TensorSink {
   Status write(size_t index, std::span<const std::byte> bytes) override {
     if (index >= tensors_.size())
       return error(ErrorKind::kInvalidArgument, "tensor {} written, there are {}", index, tensors_.size())
-          .in_file(folder_);
+          .in_file(folder_.path());
     LLMC_RETURN_IF_ERROR(open_shard_of(index));
     if (index < shards_[current_].first)
       return error(ErrorKind::kInvalidArgument, "written after a later tensor")
           .in_tensor(tensors_[index].name)
-          .in_file(folder_);
+          .in_file(folder_.path());
     return sink_->write(index - shards_[current_].first, bytes);
   }
 
@@ -40,21 +38,20 @@ class ShardedSink final : public TensorSink {
     if (sink_ == nullptr) LLMC_RETURN_IF_ERROR(open_shard());
     LLMC_RETURN_IF_ERROR(sink_->finish());
     sink_.reset();
-    if (shards_.size() == 1) return Status::ok();
-    return write_text_file(path_of(kIndexFileName), safetensors_index(tensors_, shards_));
+    if (shards_.size() > 1)
+      LLMC_RETURN_IF_ERROR(folder_.write_text(kIndexFileName, safetensors_index(tensors_, shards_)));
+    return folder_.commit();
   }
 
  private:
-  std::string path_of(const std::string& name) const {
-    return (std::filesystem::path(folder_) / name).string();
-  }
-
   Status open_shard() {
     const Shard& shard = shards_[current_];
     const auto begin = tensors_.begin() + static_cast<std::ptrdiff_t>(shard.first);
+    LLMC_ASSIGN_OR_RETURN(AtomicFile file, folder_.create(shard.file_name));
     LLMC_ASSIGN_OR_RETURN(
-        sink_, create_safetensors(path_of(shard.file_name),
-                                  {begin, begin + static_cast<std::ptrdiff_t>(shard.count)}, metadata_));
+        sink_,
+        create_safetensors(std::move(file), {begin, begin + static_cast<std::ptrdiff_t>(shard.count)},
+                           metadata_, [this](AtomicFile done) { return folder_.add(std::move(done)); }));
     return Status::ok();
   }
 
@@ -70,7 +67,7 @@ class ShardedSink final : public TensorSink {
     return Status::ok();
   }
 
-  std::string folder_;
+  ModelFolder& folder_;
   std::vector<TensorInfo> tensors_;
   std::vector<Shard> shards_;
   SafetensorsMetadata metadata_;
@@ -132,12 +129,12 @@ Status check_sharded_safetensors(const std::vector<TensorInfo>& tensors, const S
   return Status::ok();
 }
 
-Result<std::unique_ptr<TensorSink>> create_sharded_safetensors(const std::string& folder,
+Result<std::unique_ptr<TensorSink>> create_sharded_safetensors(ModelFolder& folder,
                                                                std::vector<TensorInfo> tensors,
                                                                const SafetensorsMetadata& metadata,
                                                                uint64_t max_shard_bytes) {
   Result<std::vector<Shard>> shards = plan_shards(tensors, max_shard_bytes);
-  if (!shards) return std::move(shards).error().in_file(folder);
+  if (!shards) return std::move(shards).error().in_file(folder.path());
   return std::unique_ptr<TensorSink>(
       std::make_unique<ShardedSink>(folder, std::move(tensors), std::move(*shards), metadata));
 }

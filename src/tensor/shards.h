@@ -9,8 +9,9 @@
 //
 //   LLMC_ASSIGN_OR_RETURN(const auto source, ShardedSource::open(from + "/" + kIndexFileName));
 //   const std::vector<TensorInfo>& tensors = source->tensors();
+//   LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(to));
 //   LLMC_ASSIGN_OR_RETURN(const auto sink,
-//                         create_sharded_safetensors(to, tensors, source->metadata(), 5'000'000'000));
+//                         create_sharded_safetensors(folder, tensors, source->metadata(), 5'000'000'000));
 //   for (size_t i = 0; i < tensors.size(); ++i) {
 //     std::vector<std::byte> bytes(source->byte_size(i));
 //     LLMC_RETURN_IF_ERROR(source->read(i, 0, bytes));
@@ -25,12 +26,10 @@
 #include <utility>
 #include <vector>
 
+#include "tensor/model_folder.h"
 #include "tensor/safetensors.h"
 
 namespace llmcodec {
-
-inline constexpr char kIndexFileName[] = "model.safetensors.index.json";
-inline constexpr char kSingleFileName[] = "model.safetensors";
 
 // A tensor that is in two shards.
 enum class Overlap {
@@ -89,9 +88,9 @@ std::string safetensors_index(std::span<const TensorInfo> tensors, std::span<con
 Status check_sharded_safetensors(const std::vector<TensorInfo>& tensors, const SafetensorsMetadata& metadata,
                                  uint64_t max_shard_bytes);
 
-// A sink that writes the shards of plan_shards() into the existing folder and, when all are there, the index
-// (none for a single file). Every shard is atomic; the index comes last.
-Result<std::unique_ptr<TensorSink>> create_sharded_safetensors(const std::string& folder,
+// A sink that writes the shards of plan_shards() into `folder`, which must live longer, and then the index (none for
+// a single file). finish() commits the folder: all files that were added to it appear together.
+Result<std::unique_ptr<TensorSink>> create_sharded_safetensors(ModelFolder& folder,
                                                                std::vector<TensorInfo> tensors,
                                                                const SafetensorsMetadata& metadata,
                                                                uint64_t max_shard_bytes);

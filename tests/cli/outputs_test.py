@@ -81,6 +81,8 @@ class Outputs(CliTest):
         self.assertGreater(len(weights), 2)  # shards and their index
         for file in weights:
             self.keeps(archive, "extract", archive, "model.embed_tokens.weight", "-o", file)
+        for name in ("config.json", "sub/notes.json"):  # carried over: as much a part of the archive
+            self.keeps(archive, "extract", archive, "model.embed_tokens.weight", "-o", archive / name)
         # The folder of the archive, which is named by its index.
         self.keeps(archive, "decompress", archive / "model.safetensors.index.json", "-o", archive)
 
@@ -94,6 +96,7 @@ class Outputs(CliTest):
         self.keeps(video, *encode, "-o", self.path("unused"), "--trace", video)
         self.keeps(stream, "vvc", "decode", stream, "-o", stream)
         self.keeps(stream, "vvc", "decode", stream, "--md5", "--trace", stream)
+        self.fails("invalid_argument", *encode, "-o", self.path("both"), "--trace", self.path("both"), naming=ANOTHER)
 
     # --- an output that is no regular file
 
@@ -109,6 +112,49 @@ class Outputs(CliTest):
         self.fails("invalid_argument", "compress", model, "--step", "1", "-o", fifo, naming="no regular file")
         self.assertTrue(stat.S_ISFIFO(fifo.stat().st_mode))
         self.assertEqual(list(folder.iterdir()), [])
+
+    def test_names_that_are_too_long(self):
+        archive, model = self.archive("moe.safetensors"), self.path("moe.safetensors")
+        name = next(t["name"] for t in self.json("inspect", archive)["tensors"] if t["coded"])
+        for length in (250, 255, 256, 5000):  # with its ending, without it, and not even that
+            output = self.path("x" * length)
+            for command in (["plan", model, "--step", "1"], ["decompress", archive], ["extract", archive, name]):
+                with self.subTest(command=command[0], length=length):
+                    self.fails("io", *command, "-o", output, naming="File name too long")
+        self.fails("io", "compress", model, "--step", "1", "-o", self.path("x" * 255), naming="File name too long")
+        self.assertEqual([p.name for p in self.folder.iterdir() if "xxxx" in p.name or p.name.startswith(".llmcodec")], [])
+
+    # --- what is in a folder that gets a model
+
+    def test_a_folder_holds_one_model(self):
+        """Whatever was there before, in one file or in shards: what is read is what was written last, and notes stay."""
+        sharded, single = ["--shard-size", "30K"], []
+        output, source = self.path("one_model"), self.path("folder")
+        for steps in ((sharded, single), (single, sharded), (sharded, ["--shard-size", "60K"])):
+            self.remove(output) if output.exists() else None
+            for command, step in (("compress", "0.4"), ("compress", "0.8")):
+                self.ok(command, source, "-o", output, "--step", step, *steps[step == "0.8"])
+                (output / "notes.txt").write_text("mine")
+            alone = self.path("alone")
+            self.ok("compress", source, "-o", alone, "--step", "0.8", *steps[1])
+            content = self.content(output)
+            self.assertEqual(content.pop("notes.txt"), b"mine")
+            self.assertEqual({n: len(d) for n, d in content.items()}.keys(), self.content(alone).keys())
+            restored = self.path("restored_model")
+            for options in steps:
+                self.ok("decompress", output, "-o", restored, *options)
+                self.ok("verify", output, "--against", restored)
+            self.remove(alone)
+            self.remove(restored)
+
+    def test_a_folder_with_other_weights_is_left_alone(self):
+        archive = self.archive("folder")
+        for name in ("pytorch_model.bin", "other.gguf", "consolidated.safetensors"):
+            folder = self.path("with_" + name)
+            folder.mkdir()
+            (folder / name).write_bytes(b"weights")
+            for command in (["compress", self.path("folder"), "--step", "1"], ["decompress", archive]):
+                self.keeps(folder, *command, "-o", folder, naming=(name, folder))
 
     # --- two commands with one output
 
@@ -146,13 +192,13 @@ class Outputs(CliTest):
         self.assertNotEqual(*results)
         commands = [["decompress", archive, "-o", output] for archive in archives]
         self.remove(output)
-        other = self.while_stopped(commands[0], "decompressed*.partial", commands[1], refused=False)
-        self.assertEqual(other.returncode, 0, other.stderr)
-        self.assertEqual(self.content(output), results[0])  # the last to end
+        other = self.while_stopped(commands[0], "decompressed*.partial", commands[1])
+        self.assertEqual(other.returncode, cli_support.EXIT["invalid_argument"], other.stderr)
+        self.assertIn(ANOTHER, other.stderr)
+        self.assertEqual(self.content(output), results[0])
         for attempt in range(8):
             self.remove(output)
-            codes = self.two_at_once(commands, results, output, attempt)
-            self.assertEqual(codes, [0, 0])  # each wrote a file of its own
+            self.two_at_once(commands, results, output, attempt)
 
     def test_two_compressions_never_mix(self):
         sources, output = [self.path("first.safetensors"), self.path("second.safetensors")], self.path("compressed")
@@ -174,10 +220,10 @@ class Outputs(CliTest):
             both = sources if attempt % 2 else sources[:1] * 2
             self.two_at_once([command(source) for source in both], results, output, attempt)
 
-    def while_stopped(self, command, appears, other, refused=True):
+    def while_stopped(self, command, appears, other):
         """Runs `other` while `command` is stopped, after a file has appeared that matches `appears`; its result. `command`
-        then goes on and succeeds. If `other` should be `refused` and was not, `command` may have been done before it could
-        be stopped: then both are run again."""
+        then goes on and succeeds. If `other` was not refused, `command` may have been done before it could be stopped: then
+        both are run again."""
         for _ in range(20):
             process = subprocess.Popen([BINARY, *map(str, command), "--threads", "1"], stdout=subprocess.DEVNULL,
                                        stderr=subprocess.PIPE, text=True)
@@ -188,7 +234,7 @@ class Outputs(CliTest):
             process.send_signal(signal.SIGCONT)
             message = process.communicate(timeout=600)[1]
             self.assertEqual(process.returncode, 0, message)
-            if result.returncode != 0 or not refused:
+            if result.returncode != 0:
                 return result
         self.fail(f"{other} was never in the way of {command}")
 
@@ -202,7 +248,7 @@ class Outputs(CliTest):
         output, alone = self.path("restored_folder"), self.path("restored_alone")
         commands = [["decompress", archive, "-o", output, "--shard-size", "1500K"] for archive in archives]
         self.ok("decompress", archives[0], "-o", alone, "--shard-size", "1500K")
-        other = self.while_stopped(commands[0], "restored_folder/model-00001-of-00003.safetensors", commands[1])
+        other = self.while_stopped(commands[0], "restored_folder/.llmcodec-new/model-00001-of-00003.safetensors", commands[1])
         self.assertEqual(other.returncode, cli_support.EXIT["invalid_argument"], other.stderr)
         self.assertIn(ANOTHER, other.stderr)
         self.assertEqual(self.content(output), self.content(alone))

@@ -32,7 +32,7 @@ class Resume(CliTest):
     def setUpClass(cls):
         super().setUpClass()
         rng = np.random.default_rng(5)
-        entries = [make_test_models.entry(f"layer.{i}.weight", "BF16", make_test_models.weights(rng, 320, 448)) for i in range(10)]
+        entries = [make_test_models.entry(f"layer.{i}.weight", "BF16", make_test_models.weights(rng, 320, 448)) for i in range(40)]
         st.write(str(cls.folder / "model.safetensors"), entries)
 
     def command(self, folder, *more):
@@ -56,11 +56,17 @@ class Resume(CliTest):
         """What the last report says of every coded tensor."""
         return {t["name"]: (t["snr_db"], t["max_abs_error"], t["outliers"]) for t in self.report["tensors"] if t["coded"]}
 
-    def kill_after(self, folder, seconds, number=signal.SIGKILL):
-        """True when the process was still at work."""
+    def kill_after(self, folder, seconds, number=signal.SIGKILL, finished=0):
+        """True when the process was still at work. It is killed after that time, and not before the journal has so many
+        `finished` tensors."""
         command, options = self.command(folder)
         process = subprocess.Popen(command, **options)
         time.sleep(seconds)
+        journal = folder / "out.safetensors.journal"
+        while process.poll() is None and finished:  # the first line is the key
+            if journal.exists() and journal.read_bytes().count(b"\n") > finished:
+                break
+            time.sleep(0.001)
         running = process.poll() is None
         process.send_signal(number) if running else None
         process.communicate(timeout=3600)
@@ -79,7 +85,8 @@ class Resume(CliTest):
             folder = self.fresh_folder(f"kill{attempt}")
             seconds = moments.uniform(0.02, 0.95) * duration
             number = moments.choice((signal.SIGKILL, signal.SIGTERM))
-            running = self.kill_after(folder, seconds, number)
+            # Every other one after a tensor is done: most of a small model's time goes by before that.
+            running = self.kill_after(folder, seconds, number, finished=attempt % 2)
             killed += running
             if running and (folder / "out.safetensors").exists():  # done just before the signal was looked at
                 self.assertEqual((folder / "out.safetensors").read_bytes(), expected, "an unfinished archive under the final name")

@@ -9,6 +9,7 @@
 #include "../robustness/mutator.h"
 #include "../unit/tensor/tensor_test_files.h"
 #include "archive/archive_reader.h"
+#include "archive/checksum.h"
 #include "fuzz_target.h"
 #include "llmcodec/model.h"
 #include "small_plan.h"
@@ -76,6 +77,17 @@ std::vector<std::string> seeds() {
   return {whole, whole.substr(0, whole.size() - 5), whole.substr(0, whole.find('\n') + 1), ""};
 }
 
+// A line with the checksum that it must have, so that the damage reaches what stands behind the checksum.
+std::string repaired(const std::string& line) {
+  auto value = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!value.is_object()) return line;
+  value.erase("xxh3_128");
+  const auto text = [&] { return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace); };
+  const std::string rest = text();
+  value["xxh3_128"] = xxh3_128(std::as_bytes(std::span(rest)));
+  return text();
+}
+
 // A value of one line after the first, or bytes anywhere.
 std::string mutate(const std::string& input, uint32_t seed) {
   const size_t first = input.find('\n');
@@ -87,7 +99,7 @@ std::string mutate(const std::string& input, uint32_t seed) {
     if (end != std::string::npos && end + 1 < input.size()) begin = end + 1;
   }
   const size_t end = std::min(input.find('\n', begin), input.size());
-  return input.substr(0, begin) + mutate_json_text(input.substr(begin, end - begin), seed / 4) +
+  return input.substr(0, begin) + repaired(mutate_json_text(input.substr(begin, end - begin), seed / 4)) +
          input.substr(end);
 }
 

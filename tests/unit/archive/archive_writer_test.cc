@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "archive/archive_writer.h"
 
+#include <functional>
+
 #include "../tensor/tensor_test_files.h"
 #include "archive/archive_reader.h"
 #include "base/error.h"
@@ -25,8 +27,16 @@ class ArchiveWriterTest : public testing::Test {
     for (size_t i = 0; i < shards; ++i)
       layout.shards.push_back({folder_.file(fmt::format("s{}.safetensors", i)), 4096});
     if (shards > 1) layout.index_path = folder_.file("model.safetensors.index.json");
+    if (shards > 1) layout.folder = folder_.path();
     layout.journal_path = folder_.file("journal");
     layout.key = "key";
+    layout.tensors["a"] = {{"a", Dtype::kU8, {11}}, 0, true};
+    layout.tensors["b"] = {{"b", Dtype::kU8, {12}}, shards - 1, true};
+    layout.tensors["x"] = {{"x", Dtype::kU8, {5}}, shards - 1, false};
+    for (size_t i = 0; i < 6; ++i) {
+      const std::string name = fmt::format("t{}", i);
+      layout.tensors[name] = {{name, Dtype::kU8, {8}}, (2 * i + 2) % shards, false};
+    }
     return layout;
   }
   static Status coded(ArchiveWriter& writer, const std::string& name, const std::string& bytes,
@@ -35,7 +45,7 @@ class ArchiveWriterTest : public testing::Test {
     LLMC_RETURN_IF_ERROR(writer.begin_part("data"));
     LLMC_RETURN_IF_ERROR(writer.append(as_bytes(bytes)));
     LLMC_RETURN_IF_ERROR(writer.end_part());
-    return writer.end_tensor(record_of(bytes.size()), {1.5, name});
+    return writer.end_tensor(record_of(bytes.size()), {1.5, static_cast<double>(bytes.size())});
   }
   static Status exact(ArchiveWriter& writer, const std::string& name, const std::string& bytes,
                       size_t shard) {
@@ -73,9 +83,13 @@ class ArchiveWriterTest : public testing::Test {
 
 TEST_F(ArchiveWriterTest, what_was_written_is_read_and_nothing_is_left_over) {
   undisturbed();
-  auto writer = ArchiveWriter::open(layout(2));
-  ASSERT_OK(writer);
-  ASSERT_OK(write_rest(*writer, 1));
+  {
+    auto writer = ArchiveWriter::open(layout(2));
+    ASSERT_OK(writer);
+    ASSERT_OK(write_rest(*writer, 1));
+    // Who reads what was just written reads that, and not what comes after it.
+    EXPECT_FALSE(OutputLock::folder(folder_.path()).is_ok());
+  }
   const auto archive = ArchiveReader::open(folder_.path());
   ASSERT_OK(archive);
   const auto part = (*archive)->part("b", "data");
@@ -95,7 +109,7 @@ TEST_F(ArchiveWriterTest, a_resumed_run_gives_the_same_bytes_and_remembers_memos
   ASSERT_OK(writer);
   EXPECT_TRUE(writer->is_done("a"));
   EXPECT_FALSE(writer->is_done("b"));
-  EXPECT_EQ(writer->memos().at("a"), nlohmann::json({1.5, "a"}));
+  EXPECT_EQ(writer->memos().at("a"), (std::vector<double>{1.5, 11}));
   ASSERT_OK(write_rest(*writer));
   EXPECT_EQ(read_bytes(folder_.file("s0.safetensors")), expected);
 }
@@ -218,6 +232,79 @@ TEST_F(ArchiveWriterTest, a_missing_shard_is_noticed_even_when_the_index_hides_i
   write_bytes(folder_.file("model.safetensors.index.json"),
               R"({"weight_map": {"a.data": "s0.safetensors", "llmcodec.description.0": "s0.safetensors"}})");
   expect_error(ArchiveReader::open(folder_.path()), ErrorKind::kCorrupt, "shard 1 of 2");
+}
+
+// A journal line that is whole, of the right types and has its checksum, but says what this run cannot have written.
+TEST_F(ArchiveWriterTest, entries_that_do_not_fit_the_plan_or_the_file_are_written_again) {
+  const std::string expected = undisturbed();
+  const auto change = [&](const auto& edit) {
+    interrupt();
+    const OutputLock lock = OutputLock::file(folder_.file("s0.safetensors")).value();
+    auto journal = Journal::open(lock, layout().journal_path, "key", false);
+    ASSERT_OK(journal);
+    JournalEntry entry = journal->entries().at(0);
+    ASSERT_OK(journal->keep_only(0));
+    edit(entry);
+    ASSERT_OK(journal->append(entry));
+  };
+  using Edit = std::function<void(JournalEntry&)>;
+  const std::vector<Edit> edits = {
+      [](JournalEntry& e) { e.name = "unknown"; },
+      [](JournalEntry& e) { e.shard = 1; },
+      [](JournalEntry& e) { e.shard = SIZE_MAX; },
+      [](JournalEntry& e) { e.entries.clear(); },
+      [](JournalEntry& e) { e.entries.push_back(e.entries[0]); },
+      [](JournalEntry& e) { e.entries[0].end = 1ull << 63; },
+      [](JournalEntry& e) { e.entries[0].end = UINT64_MAX; },
+      [](JournalEntry& e) { e.entries[0].begin = e.entries[0].end += 8; },
+      [](JournalEntry& e) { e.entries[0].info.name = "b.data"; },
+      [](JournalEntry& e) { e.entries[0].info.dtype = Dtype::kF32; },
+      [](JournalEntry& e) { e.entries[0].info.shape = {17}; },
+      [](JournalEntry& e) { e.record->parts["data"].bytes = UINT64_MAX; },
+      [](JournalEntry& e) { e.record->parts["data"].bytes = 3; },
+      [](JournalEntry& e) { e.record->parts["data"].xxh3_128 = "other"; },
+      [](JournalEntry& e) { e.record->parts["more"] = {}; },
+      [](JournalEntry& e) { e.record->parts.clear(); },
+      [](JournalEntry& e) { e.record->shape = {12}; },
+      [](JournalEntry& e) { e.record->dtype = "I8"; },
+      [](JournalEntry& e) { e.record.reset(); },
+  };
+  for (size_t i = 0; i < edits.size(); ++i) {
+    change(edits[i]);
+    auto writer = ArchiveWriter::open(layout());
+    ASSERT_OK(writer);
+    EXPECT_FALSE(writer->is_done("a")) << i;
+    EXPECT_NE(writer->dropped(), "") << i;
+    ASSERT_OK(write_rest(*writer));
+    EXPECT_EQ(read_bytes(folder_.file("s0.safetensors")), expected) << i;
+  }
+  change([](JournalEntry&) {});  // nothing but the way there
+  EXPECT_TRUE(ArchiveWriter::open(layout())->is_done("a"));
+}
+
+TEST_F(ArchiveWriterTest, a_tensor_comes_once) {
+  interrupt();
+  const std::string journal = read_bytes(layout().journal_path);
+  write_bytes(layout().journal_path, journal + journal.substr(journal.find('\n') + 1));
+  auto writer = ArchiveWriter::open(layout());
+  ASSERT_OK(writer);
+  EXPECT_TRUE(writer->is_done("a"));
+  EXPECT_NE(writer->dropped().find("twice"), std::string::npos) << writer->dropped();
+}
+
+TEST_F(ArchiveWriterTest, a_shard_that_was_begun_without_a_finished_tensor_is_begun_again) {
+  {
+    auto writer = ArchiveWriter::open(layout(2));
+    ASSERT_OK(writer);
+    ASSERT_OK(coded(*writer, "a", "coded bytes", 0));
+    ASSERT_OK(writer->begin_tensor("b", 1));
+    writer->keep_for_resume();
+  }
+  auto writer = ArchiveWriter::open(layout(2));
+  ASSERT_OK(writer);
+  EXPECT_TRUE(writer->is_done("a"));
+  ASSERT_OK(write_rest(*writer, 1));
+  ASSERT_OK(ArchiveReader::open(folder_.path()));
 }
 
 }  // namespace

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/output_guard.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 #include "base/file.h"
 
@@ -58,7 +59,8 @@ TEST_F(OutputGuard, what_is_no_regular_file_is_refused_and_stays) {
   refused(path("folder"), "is a folder");
   for (const char* name : {"fifo", "link", "folder"}) {
     EXPECT_FALSE(write_text_file(path(name), "x").is_ok()) << name;
-    EXPECT_FALSE(AtomicFile::create_resumable(path(name)).is_ok()) << name;
+    const OutputLock lock = OutputLock::file(path(name)).value();
+    EXPECT_FALSE(AtomicFile::create_resumable(lock, path(name)).is_ok()) << name;
   }
   EXPECT_TRUE(fs::is_fifo(path("fifo")) && fs::is_symlink(path("link")) && fs::is_directory(path("folder")));
 }
@@ -73,7 +75,7 @@ int lock_in_a_child(const Lock& lock) {
 }
 
 TEST_F(OutputGuard, a_lock_keeps_others_away_while_it_is_held) {
-  const auto lock = [this] { return open_locked(path("lock"), O_RDWR | O_CREAT); };
+  const auto lock = [this] { return OutputLock::file(path("out")); };
   {
     const auto held = lock();
     ASSERT_TRUE(held.is_ok()) << held.error().to_string();
@@ -81,32 +83,50 @@ TEST_F(OutputGuard, a_lock_keeps_others_away_while_it_is_held) {
     const auto second = lock();
     ASSERT_FALSE(second.is_ok());
     EXPECT_EQ(second.error().kind, ErrorKind::kInvalidArgument);
+    EXPECT_EQ(second.error().file, path("out"));
     EXPECT_NE(second.error().message.find("another llmcodec"), std::string::npos);
-  }
-  EXPECT_EQ(lock_in_a_child(lock), 0);
-}
-
-TEST_F(OutputGuard, a_folder_lock_keeps_others_away_and_leaves_nothing) {
-  const auto lock = [this] { return FolderLock::take(folder_); };
-  {
-    const auto held = lock();
-    ASSERT_TRUE(held.is_ok()) << held.error().to_string();
-    EXPECT_EQ(lock_in_a_child(lock), 1);
+    EXPECT_TRUE(OutputLock::file(path("another")).is_ok());
     EXPECT_TRUE(fs::exists(path(".llmcodec-lock")));
   }
   EXPECT_FALSE(fs::exists(path(".llmcodec-lock")));
-  EXPECT_TRUE(lock().is_ok());
+  EXPECT_EQ(lock_in_a_child(lock), 0);
 }
 
-// The holder removes the file before it lets go, as a finished run does with its journal.
-TEST_F(OutputGuard, a_lock_is_on_the_file_that_has_the_name) {
-  auto old = open_locked(path("lock"), O_RDWR | O_CREAT);
-  ASSERT_TRUE(old.is_ok());
-  ASSERT_TRUE(fs::remove(path("lock")));
-  const auto lock = open_locked(path("lock"), O_RDWR | O_CREAT);
-  ASSERT_TRUE(lock.is_ok()) << lock.error().to_string();
-  old->close();
-  EXPECT_EQ(lock_in_a_child([this] { return open_locked(path("lock"), O_RDWR | O_CREAT); }), 1);
+TEST_F(OutputGuard, a_folder_and_its_files_are_one_output) {
+  {
+    const auto folder = OutputLock::folder(folder_);
+    ASSERT_TRUE(folder.is_ok()) << folder.error().to_string();
+    EXPECT_FALSE(OutputLock::file(path("model.safetensors")).is_ok());
+    EXPECT_FALSE(OutputLock::folder(folder_ + "/.").is_ok());
+  }
+  const auto file = OutputLock::file(path("model.safetensors"));
+  ASSERT_TRUE(file.is_ok());
+  EXPECT_FALSE(OutputLock::folder(folder_).is_ok());
+  EXPECT_TRUE(OutputLock::file(path("other.safetensors")).is_ok());
+}
+
+TEST_F(OutputGuard, a_folder_is_locked_under_every_name) {
+  fs::create_directory(path("real"));
+  fs::create_directory_symlink(path("real"), path("link"));
+  const auto held = OutputLock::file(path("real/out"));
+  ASSERT_TRUE(held.is_ok());
+  EXPECT_FALSE(OutputLock::file(path("link/out")).is_ok());
+  EXPECT_FALSE(OutputLock::file(path("link/../real/out")).is_ok());
+}
+
+// Of many that write different files of one folder, each removing the lock file when it believes to be the last, none
+// is in the way of another, and nothing is left.
+TEST_F(OutputGuard, writers_of_different_files_never_meet) {
+  std::vector<std::thread> threads;
+  std::atomic<int> refusals = 0;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([this, t, &refusals] {
+      for (int i = 0; i < 300; ++i) refusals += OutputLock::file(path(std::to_string(t))).is_ok() ? 0 : 1;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(refusals, 0);
+  EXPECT_FALSE(fs::exists(path(".llmcodec-lock")));
 }
 
 }  // namespace

@@ -16,9 +16,9 @@ namespace {
 using Names = std::vector<std::string>;
 
 // A Hugging Face folder with the small files that such folders have.
-class ModelFolder : public testing::Test {
+class FolderOfModel : public testing::Test {
  protected:
-  ModelFolder() {
+  FolderOfModel() {
     for (const char* name : {"config.json", "tokenizer.json", "sub/deeper/extra.txt", ".gitattributes",
                              ".git/HEAD", ".cache/huggingface/x"})
       write_bytes(folder_.file(name), "{}");
@@ -28,7 +28,9 @@ class ModelFolder : public testing::Test {
   }
   void add_shards() {
     const std::vector<TensorInfo> infos = {{"a", Dtype::kU8, {2}}, {"b", Dtype::kU8, {2}}};
-    auto sink = create_sharded_safetensors(folder_.path(), infos, {{"format", "pt"}}, 2);
+    auto output = ModelFolder::open(folder_.path());
+    ASSERT_OK(output);
+    auto sink = create_sharded_safetensors(*output, infos, {{"format", "pt"}}, 2);
     ASSERT_OK(sink);
     for (size_t i = 0; i < 2; ++i) ASSERT_OK((*sink)->write(i, as_bytes("xy")));
     ASSERT_OK((*sink)->finish());
@@ -37,7 +39,7 @@ class ModelFolder : public testing::Test {
   TempFolder folder_;
 };
 
-TEST_F(ModelFolder, with_one_file) {
+TEST_F(FolderOfModel, with_one_file) {
   add_weights("model.safetensors");
   const Result<Model> model = open_model(folder_.path());
   ASSERT_OK(model);
@@ -50,7 +52,7 @@ TEST_F(ModelFolder, with_one_file) {
   EXPECT_EQ(model->gguf, nullptr);
 }
 
-TEST_F(ModelFolder, with_shards) {
+TEST_F(FolderOfModel, with_shards) {
   add_shards();
   const Result<Model> model = open_model(folder_.path());
   ASSERT_OK(model);
@@ -61,7 +63,7 @@ TEST_F(ModelFolder, with_shards) {
   EXPECT_EQ(model->metadata.at("format"), "pt");
 }
 
-TEST_F(ModelFolder, the_same_weights_in_other_formats_are_left_out) {
+TEST_F(FolderOfModel, the_same_weights_in_other_formats_are_left_out) {
   add_shards();
   add_weights("model.safetensors");  // beside an index: a leftover
   const Names skipped = {"adapter_model.safetensors",
@@ -101,7 +103,7 @@ TEST_F(ModelFolder, the_same_weights_in_other_formats_are_left_out) {
   EXPECT_EQ(model->other_files, others);
 }
 
-TEST_F(ModelFolder, with_weights_under_another_name) {
+TEST_F(FolderOfModel, with_weights_under_another_name) {
   add_weights("adapter_model.safetensors");
   const Result<Model> model = open_model(folder_.path());
   ASSERT_OK(model);
@@ -109,27 +111,27 @@ TEST_F(ModelFolder, with_weights_under_another_name) {
   EXPECT_EQ(model->other_files, kOthers);
 }
 
-TEST_F(ModelFolder, with_several_sets_of_weights) {
+TEST_F(FolderOfModel, with_several_sets_of_weights) {
   add_weights("one.safetensors");
   add_weights("two.safetensors");
   expect_error(open_model(folder_.path()), ErrorKind::kInvalidArgument, "one.safetensors, two.safetensors");
 }
 
-TEST_F(ModelFolder, without_weights) {
+TEST_F(FolderOfModel, without_weights) {
   const Result<Model> model = open_model(folder_.path());
   expect_error(model, ErrorKind::kInvalidArgument,
                "no weights in this folder; looked for model.safetensors.index.json");
   EXPECT_EQ(model.error().file, folder_.path());
 }
 
-TEST_F(ModelFolder, with_a_missing_shard) {
+TEST_F(FolderOfModel, with_a_missing_shard) {
   add_shards();
   std::filesystem::remove(folder_.file("model-00002-of-00002.safetensors"));
   expect_error(open_model(folder_.path()), ErrorKind::kIo,
                "model-00002-of-00002.safetensors: the shard is missing");
 }
 
-TEST_F(ModelFolder, of_links_as_in_a_hub_cache) {
+TEST_F(FolderOfModel, of_links_as_in_a_hub_cache) {
   add_weights("blobs/abc");
   const std::string snapshot = folder_.file("snapshot");
   std::filesystem::create_directories(snapshot);
@@ -144,7 +146,7 @@ TEST_F(ModelFolder, of_links_as_in_a_hub_cache) {
   EXPECT_EQ(model->notes, Names{"not followed: loop, a link to a folder"});
 }
 
-TEST_F(ModelFolder, a_link_that_leads_nowhere_is_named) {
+TEST_F(FolderOfModel, a_link_that_leads_nowhere_is_named) {
   add_weights("model.safetensors");
   std::filesystem::create_symlink("../nowhere", folder_.file("vocab.json"));
   const Result<Model> model = open_model(folder_.path());

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tensor/model_folder.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <iterator>
+#include <set>
+
+#include "base/error.h"
+#include "base/limits.h"
+
+namespace llmcodec {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What a run has in the folder while it is at work. The files of the new model that nobody resumes:
+constexpr char kNew[] = ".llmcodec-new";
+// What is replaced, while the swap goes on: as long as this is there, the swap can be taken back and must be.
+constexpr char kReplaced[] = ".llmcodec-replaced";
+// The same after the swap: nothing but files to be removed.
+constexpr char kRemoved[] = ".llmcodec-removed";
+// In kReplaced, when all that is replaced is there: the names of the new files, each followed by a NUL. Only
+// from then on may a file in the folder be a new one.
+constexpr char kNewNames[] = ".llmcodec-names";
+
+Error fs_error(const std::string& what, const fs::path& path, const std::error_code& code) {
+  return error(ErrorKind::kIo, "{}: {}", what, code.message()).in_file(path.string());
+}
+
+Status make_folders(const fs::path& path) {
+  std::error_code code;
+  fs::create_directories(path, code);
+  return code ? Status(fs_error("cannot create the folder", path, code)) : Status::ok();
+}
+
+Status move_file(const fs::path& from, const fs::path& to) {
+  LLMC_RETURN_IF_ERROR(make_folders(to.parent_path()));
+  return rename_file(from.string(), to.string());
+}
+
+Status remove_tree(const fs::path& path) {
+  std::error_code code;
+  fs::remove_all(path, code);
+  return code ? Status(fs_error("cannot remove", path, code)) : Status::ok();
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code code;
+  return fs::exists(fs::symlink_status(path, code));
+}
+
+// The file by which readers find all weights.
+bool is_entry(const std::string& name) {
+  return name == kIndexFileName || name == kSingleFileName;
+}
+
+// "model-00001-of-00003.safetensors", as plan_shards() names them
+bool is_shard(const std::string& name) {
+  std::string form = name;
+  for (char& c : form) {
+    if (c >= '0' && c <= '9') c = '0';
+  }
+  return form == "model-00000-of-00000.safetensors";
+}
+
+bool in_top_folder(const std::string& relative) {
+  return relative.find('/') == std::string::npos;
+}
+
+Result<std::vector<std::string>> names_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code code;
+  fs::directory_iterator entry(folder, code);
+  for (; !code && entry != fs::directory_iterator(); entry.increment(code))
+    names.push_back(entry->path().filename().string());
+  if (code) return fs_error("cannot list the folder", folder, code);
+  std::ranges::sort(names);
+  return names;
+}
+
+// All files below `folder`, by their names relative to it.
+Result<std::vector<std::string>> files_below(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code code;
+  fs::recursive_directory_iterator entry(folder, code);
+  for (; !code && entry != fs::recursive_directory_iterator(); entry.increment(code)) {
+    std::error_code unknown;
+    if (!entry->is_directory(unknown)) names.push_back(entry->path().lexically_relative(folder).string());
+  }
+  if (code) return fs_error("cannot list the folder", folder, code);
+  return names;
+}
+
+Status check_no_other_weights(const fs::path& folder) {
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> names, names_in(folder));
+  for (const std::string& name : names) {
+    if (is_other_weight_format(name) && !is_own_weights(name))
+      return error(
+                 ErrorKind::kInvalidArgument,
+                 "the folder holds other weights, {}, which nothing here may replace and which loaders could "
+                 "take for this model's; name another folder",
+                 name)
+          .in_file(folder.string());
+  }
+  return Status::ok();
+}
+
+Result<std::vector<std::string>> new_names(const fs::path& list) {
+  LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(list.string(), kMaxJsonBytes));
+  std::vector<std::string> names;
+  for (size_t begin = 0, end; (end = text.find('\0', begin)) != std::string::npos; begin = end + 1)
+    names.push_back(text.substr(begin, end - begin));
+  return names;
+}
+
+// Entries go first and come back last.
+Status put_back(const fs::path& folder) {
+  const fs::path replaced = folder / kReplaced;
+  if (is_there(replaced / kNewNames)) {
+    LLMC_ASSIGN_OR_RETURN(std::vector<std::string> added, new_names(replaced / kNewNames));
+    std::ranges::stable_partition(added, is_entry);
+    for (const std::string& name : added) LLMC_RETURN_IF_ERROR(remove_tree(folder / name));
+    LLMC_RETURN_IF_ERROR(sync_folder(folder.string()));
+    LLMC_RETURN_IF_ERROR(remove_tree(replaced / kNewNames));
+  }
+  LLMC_ASSIGN_OR_RETURN(std::vector<std::string> names, files_below(replaced));
+  std::ranges::stable_partition(names, [](const std::string& name) { return !is_entry(name); });
+  for (const std::string& name : names) LLMC_RETURN_IF_ERROR(move_file(replaced / name, folder / name));
+  LLMC_RETURN_IF_ERROR(sync_folder(folder.string()));
+  return remove_tree(replaced);
+}
+
+Status make_good(const fs::path& folder) {
+  if (is_there(folder / kReplaced)) LLMC_RETURN_IF_ERROR(put_back(folder));
+  LLMC_RETURN_IF_ERROR(remove_tree(folder / kRemoved));
+  return remove_tree(folder / kNew);
+}
+
+}  // namespace
+
+bool is_own_weights(const std::string& name) {
+  return is_entry(name) || is_shard(name);
+}
+
+bool is_other_weight_format(const std::string& relative) {
+  if (!in_top_folder(relative)) return false;
+  constexpr auto kPrefixes = std::to_array<std::string_view>(
+      {"pytorch_model", "consolidated", "tf_model", "flax_model", "rust_model", "model-", "model."});
+  constexpr auto kSuffixes = std::to_array<std::string_view>(
+      {".bin", ".bin.index.json", ".pth", ".safetensors", ".safetensors.index.json", ".h5", ".h5.index.json",
+       ".msgpack", ".msgpack.index.json", ".ot"});
+  const auto starts = [&](std::string_view prefix) { return relative.starts_with(prefix); };
+  const auto ends = [&](std::string_view suffix) { return relative.ends_with(suffix); };
+  if (ends(".gguf")) return true;
+  return std::any_of(kPrefixes.begin(), kPrefixes.end(), starts) &&
+         std::any_of(kSuffixes.begin(), kSuffixes.end(), ends);
+}
+
+Status check_folder_is_whole(const std::string& folder) {
+  if (!is_there(fs::path(folder) / kReplaced)) return Status::ok();
+  return error(ErrorKind::kCorrupt,
+               "a run was stopped while it replaced this model; run its command again (the model before it "
+               "is in "
+               "{}, and comes back if the command fails)",
+               kReplaced)
+      .in_file(folder);
+}
+
+Result<ModelFolder> ModelFolder::open(const std::string& path) {
+  LLMC_RETURN_IF_ERROR(make_folders(path));
+  LLMC_RETURN_IF_ERROR(check_no_other_weights(path));
+  LLMC_ASSIGN_OR_RETURN(OutputLock lock, OutputLock::folder(path));
+  LLMC_RETURN_IF_ERROR(make_good(path));
+  return ModelFolder(path, std::move(lock));
+}
+
+ModelFolder::~ModelFolder() {
+  files_.clear();
+  std::error_code ignored;  // the next writer tries again
+  if (!path_.empty()) fs::remove_all(fs::path(path_) / kNew, ignored);
+}
+
+std::string ModelFolder::staging() const {
+  return (fs::path(path_) / kNew).string();
+}
+
+Result<AtomicFile> ModelFolder::create(const std::string& name) {
+  const std::string plain = fs::path(name).lexically_normal().string();
+  if (fs::path(name).is_absolute() || plain.starts_with("..") || plain.starts_with(kOwnFilePrefix))
+    return error(ErrorKind::kInvalidArgument, "'{}' cannot be the name of a file of a model", name)
+        .in_file(path_);
+  const fs::path partial = fs::path(path_) / kNew / name;
+  LLMC_RETURN_IF_ERROR(make_folders(partial.parent_path()));
+  return AtomicFile::create_under(lock_, (fs::path(path_) / name).string(), partial.string());
+}
+
+Status ModelFolder::add(AtomicFile file) {
+  LLMC_RETURN_IF_ERROR(file.flush());
+  files_.push_back(std::move(file));
+  return Status::ok();
+}
+
+Status ModelFolder::write_text(const std::string& name, const std::string& text) {
+  LLMC_ASSIGN_OR_RETURN(AtomicFile file, create(name));
+  LLMC_RETURN_IF_ERROR(file.write(std::as_bytes(std::span(text))));
+  return add(std::move(file));
+}
+
+Status ModelFolder::commit() {
+  Status swapped = swap();
+  if (swapped.is_ok()) {
+    std::error_code ignored;  // only disk space is lost, until the next writer
+    for (const char* name : {kRemoved, kNew}) fs::remove_all(fs::path(path_) / name, ignored);
+  } else if (is_there(fs::path(path_) / kReplaced)) {
+    // What this cannot undo keeps readers away (check_folder_is_whole()), and the next writer tries again.
+    const Status undone = put_back(path_);
+    if (!undone.is_ok())
+      return error(ErrorKind::kIo, "{}; and the model before it could not be put back: {}",
+                   swapped.error().message, undone.error().to_string())
+          .in_file(path_);
+  }
+  return swapped;
+}
+
+Status ModelFolder::set_aside(const std::vector<std::string>& new_names) {
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> present, names_in(path_));
+  std::set<std::string> old(new_names.begin(), new_names.end());
+  std::ranges::copy_if(present, std::inserter(old, old.end()), is_own_weights);
+  std::vector<std::string> order(old.begin(), old.end());
+  std::ranges::stable_partition(order, is_entry);
+  const fs::path folder = path_;
+  for (const std::string& name : order) {
+    if (is_there(folder / name)) LLMC_RETURN_IF_ERROR(move_file(folder / name, folder / kReplaced / name));
+  }
+  return Status::ok();
+}
+
+Status ModelFolder::swap() {
+  const fs::path folder = path_;
+  const auto name_of = [&](const AtomicFile& file) {
+    return fs::path(file.path()).lexically_relative(folder).string();
+  };
+  std::ranges::stable_partition(files_, [&](const AtomicFile& file) { return !is_entry(name_of(file)); });
+  std::vector<std::string> names;
+  std::string text;
+  for (const AtomicFile& file : files_) {
+    names.push_back(name_of(file));
+    text += names.back() + '\0';
+  }
+  LLMC_RETURN_IF_ERROR(make_folders(folder / kNew));
+  LLMC_ASSIGN_OR_RETURN(AtomicFile list,
+                        AtomicFile::create_under(lock_, (folder / kReplaced / kNewNames).string(),
+                                                 (folder / kNew / kNewNames).string()));
+  LLMC_RETURN_IF_ERROR(list.write(std::as_bytes(std::span(text))));
+  LLMC_RETURN_IF_ERROR(list.flush());
+  LLMC_RETURN_IF_ERROR(make_folders(folder / kReplaced));
+  LLMC_RETURN_IF_ERROR(set_aside(names));
+  LLMC_RETURN_IF_ERROR(sync_folder(folder.string()));
+  LLMC_RETURN_IF_ERROR(list.publish());
+  LLMC_RETURN_IF_ERROR(sync_folder((folder / kReplaced).string()));
+  for (AtomicFile& file : files_) {
+    LLMC_RETURN_IF_ERROR(make_folders(fs::path(file.path()).parent_path()));
+    LLMC_RETURN_IF_ERROR(file.publish());
+  }
+  LLMC_RETURN_IF_ERROR(sync_folder(folder.string()));
+  LLMC_RETURN_IF_ERROR(move_file(folder / kReplaced, folder / kRemoved));  // from here on it is done
+  // The swap itself is done: what is said of the disk is no reason to take it back.
+  return sync_folder(folder.string());
+}
+
+void ModelFolder::discard_partials() {
+  const auto names = names_in(path_);
+  if (!names.is_ok()) return;  // what is in the way is noticed when it is
+  constexpr std::string_view kSuffix = ".partial";
+  for (const std::string& name : *names) {
+    if (name.ends_with(kSuffix) && is_own_weights(name.substr(0, name.size() - kSuffix.size())))
+      ::unlink((fs::path(path_) / name).c_str());
+  }
+}
+
+}  // namespace llmcodec

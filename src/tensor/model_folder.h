@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A folder that gets a new model: weights in one safetensors file or in shards with their index, and what stands
+// beside them. The files appear together: there is no moment at which a stop of any kind leaves a model that can be
+// read and is made of old files and new ones (docs/decisions/046-one-writer-and-one-swap.md). What the new model
+// replaces goes: files of the same names, and weights of the names that this program gives. Everything else stays.
+//
+// Example (const std::string& path, const std::string& config, std::vector<TensorInfo> tensors):
+//
+//   LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(path));
+//   LLMC_RETURN_IF_ERROR(folder.write_text("config.json", config));
+//   LLMC_ASSIGN_OR_RETURN(AtomicFile weights, folder.create("model.safetensors"));
+//   LLMC_RETURN_IF_ERROR(folder.add(std::move(weights)));  // when all is written
+//   LLMC_RETURN_IF_ERROR(folder.commit());
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/output_guard.h"
+#include "llmcodec/status.h"
+
+namespace llmcodec {
+
+inline constexpr char kIndexFileName[] = "model.safetensors.index.json";
+inline constexpr char kSingleFileName[] = "model.safetensors";
+// Of everything in a folder that is this program's own and no part of a model.
+inline constexpr char kOwnFilePrefix[] = ".llmcodec-";
+
+// Whether a file of a folder (`relative` to it) holds the same weights once more, in a format that is not read here.
+// Only names that converters and trainers give by convention: anything else might be wanted.
+bool is_other_weight_format(const std::string& relative);
+
+// Whether a file of a folder has a name that this program gives to weights: of one file, of a shard, of the index.
+bool is_own_weights(const std::string& name);
+
+// Corrupt while a stopped run has not been made good: old and new files may stand side by side.
+Status check_folder_is_whole(const std::string& folder);
+
+class ModelFolder {
+ public:
+  // Makes the folder where there is none, has the right to write in it (OutputLock) from here on, and makes good
+  // what a killed run left: a swap that was not completed is taken back. InvalidArgument when the folder holds
+  // weights of other names, which would be taken for a part of the model or in its place.
+  static Result<ModelFolder> open(const std::string& path);
+  ModelFolder(ModelFolder&&) = default;
+  ModelFolder& operator=(ModelFolder&&) = delete;
+  ~ModelFolder();
+
+  const std::string& path() const { return path_; }
+  const OutputLock& lock() const { return lock_; }
+  // The folder in which the files of create() are until commit().
+  std::string staging() const;
+  // A file of the new model, by its name relative to the folder.
+  Result<AtomicFile> create(const std::string& name);
+  // Takes a complete file: it is flushed to disk now, and gets its name with all others. Files may also come from
+  // AtomicFile::create_resumable() and resume(), with paths in this folder.
+  Status add(AtomicFile file);
+  Status write_text(const std::string& name, const std::string& text);
+  // The swap. After an error the folder is as it was, as far as the system lets it.
+  Status commit();
+  // Removes what interrupted runs left for AtomicFile::resume().
+  void discard_partials();
+
+ private:
+  ModelFolder(std::string path, OutputLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+  Status swap();
+  Status set_aside(const std::vector<std::string>& names);
+
+  std::string path_;
+  OutputLock lock_;
+  std::vector<AtomicFile> files_;
+};
+
+}  // namespace llmcodec

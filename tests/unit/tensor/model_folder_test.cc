@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tensor/model_folder.h"
+
+#include <map>
+
+#include "tensor_test_files.h"
+
+namespace llmcodec {
+namespace {
+
+namespace fs = std::filesystem;
+using Files = std::map<std::string, std::string>;
+
+class ModelFolderTest : public testing::Test {
+ protected:
+  Files files() const {
+    Files found;
+    for (const auto& entry : fs::recursive_directory_iterator(folder_.path())) {
+      if (entry.is_regular_file())
+        found[entry.path().lexically_relative(folder_.path()).string()] = read_bytes(entry.path().string());
+    }
+    return found;
+  }
+  void put(const Files& files) {
+    for (const auto& [name, text] : files) write_bytes(folder_.file(name), text);
+  }
+  Status write(const Files& files) {
+    LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(folder_.path()));
+    for (const auto& [name, text] : files) LLMC_RETURN_IF_ERROR(folder.write_text(name, text));
+    return folder.commit();
+  }
+  const Files kOld = {{"model.safetensors.index.json", "old"},
+                      {"model-00001-of-00002.safetensors", "old"},
+                      {"model-00002-of-00002.safetensors", "old"},
+                      {"config.json", "old"},
+                      {"sub/a", "old"}};
+  const Files kNew = {{"model.safetensors", "new"}, {"config.json", "new"}, {"sub/b", "new"}};
+  // kNew over kOld: what is nobody's stays.
+  const Files kAfter = {
+      {"model.safetensors", "new"}, {"config.json", "new"}, {"sub/a", "old"}, {"sub/b", "new"}};
+  TempFolder folder_;
+};
+
+TEST_F(ModelFolderTest, what_is_replaced_goes_and_all_else_stays) {
+  put(kOld);
+  put({{"notes.txt", "mine"}, {"model-1-of-2.safetensors.txt", "mine"}});
+  ASSERT_OK(write(kNew));
+  Files expected = kAfter;
+  expected.insert({{"notes.txt", "mine"}, {"model-1-of-2.safetensors.txt", "mine"}});
+  EXPECT_EQ(files(), expected);
+}
+
+TEST_F(ModelFolderTest, nothing_changes_before_commit) {
+  put(kOld);
+  {
+    auto folder = ModelFolder::open(folder_.path());
+    ASSERT_OK(folder);
+    ASSERT_OK(folder->write_text("config.json", "new"));
+    EXPECT_EQ(read_bytes(folder_.file("config.json")), "old");
+  }
+  EXPECT_EQ(files(), kOld);
+}
+
+TEST_F(ModelFolderTest, other_weights_are_refused) {
+  for (const char* name : {"pytorch_model.bin", "x.gguf", "consolidated.00.pth", "model-extra.safetensors"}) {
+    put({{name, "weights"}});
+    expect_error(write(kNew), ErrorKind::kInvalidArgument, name);
+    EXPECT_EQ(files(), (Files{{name, "weights"}}));
+    fs::remove(folder_.file(name));
+  }
+}
+
+TEST_F(ModelFolderTest, names_that_lead_elsewhere_are_refused) {
+  for (const char* name : {"/tmp/x", "../x", "sub/../../x", ".llmcodec-replaced/x", "./.llmcodec-lock"})
+    EXPECT_FALSE(write({{name, "x"}}).is_ok()) << name;
+  EXPECT_EQ(files(), Files());
+}
+
+// A swap that was stopped before any new file had its name, and one stopped later: readers are kept away, and the next
+// writer begins with the old model.
+TEST_F(ModelFolderTest, a_stopped_swap_is_taken_back) {
+  for (const bool begun : {false, true}) {
+    put(kOld);
+    fs::create_directories(folder_.file(".llmcodec-replaced/sub"));
+    fs::rename(folder_.file("model.safetensors.index.json"),
+               folder_.file(".llmcodec-replaced/model.safetensors.index.json"));
+    fs::rename(folder_.file("sub/a"), folder_.file(".llmcodec-replaced/sub/a"));
+    if (begun) {
+      write_bytes(folder_.file(".llmcodec-replaced/.llmcodec-names"),
+                  std::string("sub/a\0extra\0absent\0", 19));
+      put({{"sub/a", "new"}, {"extra", "new"}});
+    }
+    expect_error(check_folder_is_whole(folder_.path()), ErrorKind::kCorrupt, "run its command again");
+    ASSERT_OK(ModelFolder::open(folder_.path()));
+    EXPECT_EQ(files(), kOld) << begun;
+    ASSERT_OK(check_folder_is_whole(folder_.path()));
+  }
+}
+
+TEST_F(ModelFolderTest, a_swap_that_was_done_stays_done) {
+  put(kAfter);
+  put({{".llmcodec-removed/config.json", "old"}, {".llmcodec-new/x", "left"}});
+  ASSERT_OK(check_folder_is_whole(folder_.path()));
+  ASSERT_OK(ModelFolder::open(folder_.path()));
+  EXPECT_EQ(files(), kAfter);
+}
+
+}  // namespace
+}  // namespace llmcodec
