@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "base/ordered_run.h"
 #include "base/stopwatch.h"
+#include "compress/folder_files.h"
 #include "llmcodec/version.h"
 #include "plan/codec_settings.h"
 #include "plan/draft.h"
@@ -242,12 +243,13 @@ Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions
   LLMC_RETURN_IF_ERROR(check_target(options.target));
   LLMC_RETURN_IF_ERROR(check_names(model));
   auto state = std::make_unique<CompressState>(std::move(model), options);
-  LLMC_ASSIGN_OR_RETURN(state->description.carried, list_carried_files(state->model));
   LLMC_ASSIGN_OR_RETURN(state->moments, open_moments(options));
   LLMC_ASSIGN_OR_RETURN(state->drafts, read_drafts(*state));
   LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state));
-  for (const std::string& skipped : state->model.skipped_files)
-    state->notes.push_back("not carried over: " + skipped);
+  LLMC_RETURN_IF_ERROR(ask_to_carry(options.carry, &state->model));
+  state->notes = notes_on_files(state->model);
+  // Last, for it reads these files.
+  LLMC_ASSIGN_OR_RETURN(state->description.carried, list_carried_files(state->model));
   return state;
 }
 

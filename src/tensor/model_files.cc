@@ -35,33 +35,6 @@ bool in_top_folder(std::string_view name) {
   return name.find('/') == std::string_view::npos;
 }
 
-// Links to files are followed (Hugging Face's cache is made of them), links to folders are not.
-Result<ModelFiles> list_files(const std::string& folder) {
-  ModelFiles files;
-  std::error_code code;
-  fs::recursive_directory_iterator entry(folder, code);
-  for (; !code && entry != fs::recursive_directory_iterator(); entry.increment(code)) {
-    const std::string base = entry->path().filename().string();
-    const std::string name = entry->path().lexically_relative(folder).generic_string();
-    std::error_code kind_code;  // what cannot be looked at is neither folder nor file
-    const bool link = entry->is_symlink(kind_code);
-    if (entry->is_directory(kind_code)) {
-      if (base == ".git" || base == ".cache" || base.starts_with(kOwnFilePrefix))
-        entry.disable_recursion_pending();
-      if (link) files.folder_links.push_back(name);
-    } else if (base.starts_with(kOwnFilePrefix)) {
-      continue;
-    } else if (entry->is_regular_file(kind_code)) {
-      files.all.push_back(name);
-    } else if (link && !entry->exists(kind_code)) {
-      files.dangling.push_back(name);
-    }
-  }
-  if (code) return error(ErrorKind::kIo, "cannot list the folder: {}", code.message()).in_file(folder);
-  for (Names* names : {&files.all, &files.dangling, &files.folder_links}) std::ranges::sort(*names);
-  return files;
-}
-
 Names matching(const Names& names, const auto& wanted) {
   Names found;
   std::ranges::copy_if(names, std::back_inserter(found), wanted);
@@ -124,13 +97,12 @@ Names folders_with_weights(const Names& names) {
 Error pipeline_hint(const std::string& folder, const Names& folders) {
   std::string commands;
   for (const std::string& below : folders)
-    commands +=
-        fmt::format("\n  llmcodec compress {0} -o OUT/{1}", (fs::path(folder) / below).string(), below);
-  return error(
-      ErrorKind::kInvalidArgument,
-      "no weights here, but {} models in the folders below; compress each into its place, and copy the "
-      "other files:{}",
-      folders.size(), commands);
+    commands += fmt::format("{}`llmcodec compress {} -o OUT/{}`", commands.empty() ? "" : ", ",
+                            (fs::path(folder) / below).string(), below);
+  return error(ErrorKind::kInvalidArgument,
+               "no weights here, but in folders below ({}); compress each into its place, and copy the other "
+               "files: {}",
+               listed(folders), commands);
 }
 
 // What there is in a folder without weights that could be read.
@@ -217,8 +189,9 @@ std::string_view weights_stem(std::string_view weights) {
 
 // Weights of another name in the top folder, where the model's own were found: adapters, other precisions.
 bool is_twin(std::string_view name, std::string_view weights) {
-  const auto kStems = std::to_array<std::string_view>(
-      {"adapter_model", "diffusion_pytorch_model", "diffusion_flax_model", "openvino_model", weights_stem(weights)});
+  const auto kStems =
+      std::to_array<std::string_view>({"adapter_model", "diffusion_pytorch_model", "diffusion_flax_model",
+                                       "openvino_model", weights_stem(weights)});
   constexpr auto kSuffixes = std::to_array<std::string_view>(
       {".bin", ".pt", ".ckpt", ".msgpack", ".safetensors", ".safetensors.index.json"});
   return std::ranges::any_of(kStems, [&](std::string_view stem) {
@@ -241,15 +214,40 @@ bool is_weights_below(const std::string& name) {
   return ends_with_any(name, std::array{".safetensors", ".bin", ".pt", ".ckpt", ".h5"});
 }
 
-Result<ModelFiles> find_model_files(const std::string& folder) {
-  LLMC_ASSIGN_OR_RETURN(ModelFiles files, list_files(folder));
+// Links to files are followed (Hugging Face's cache is made of them), links to folders are not.
+Result<ModelFiles> list_model_files(const std::string& folder) {
+  ModelFiles files;
+  std::error_code code;
+  fs::recursive_directory_iterator entry(folder, code);
+  for (; !code && entry != fs::recursive_directory_iterator(); entry.increment(code)) {
+    const std::string base = entry->path().filename().string();
+    const std::string name = entry->path().lexically_relative(folder).generic_string();
+    std::error_code kind_code;  // what cannot be looked at is neither folder nor file
+    const bool link = entry->is_symlink(kind_code);
+    if (entry->is_directory(kind_code)) {
+      if (base == ".git" || base == ".cache" || base.starts_with(kOwnFilePrefix))
+        entry.disable_recursion_pending();
+      if (link) files.folder_links.push_back(name);
+    } else if (base.starts_with(kOwnFilePrefix)) {
+      continue;
+    } else if (entry->is_regular_file(kind_code)) {
+      files.all.push_back(name);
+    } else if (link && !entry->exists(kind_code)) {
+      files.dangling.push_back(name);
+    }
+  }
+  if (code) return error(ErrorKind::kIo, "cannot list the folder: {}", code.message()).in_file(folder);
+  for (Names* names : {&files.all, &files.dangling, &files.folder_links}) std::ranges::sort(*names);
+  return files;
+}
+
+Result<std::string> find_weights(const std::string& folder, const ModelFiles& files) {
   Names names = files.all;  // a link that leads nowhere is named as what it should be
   names.insert(names.end(), files.dangling.begin(), files.dangling.end());
   std::ranges::sort(names);
   auto weights = choose_weights(folder, names);
   if (!weights.is_ok()) return std::move(weights).error().in_file(folder);
-  files.weights = std::move(weights).value();
-  return files;
+  return weights;
 }
 
 Result<std::string> resolve_hub_folder(const std::string& path) {

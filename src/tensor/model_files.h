@@ -4,8 +4,9 @@
 //
 // Example (const std::string& folder):
 //
-//   LLMC_ASSIGN_OR_RETURN(const ModelFiles files, sort_model_files(folder));
-//   use(files.weights);  // "model.safetensors.index.json"
+//   LLMC_ASSIGN_OR_RETURN(const ModelFiles files, list_model_files(folder));
+//   LLMC_ASSIGN_OR_RETURN(const std::string weights, find_weights(folder, files));
+//   for (const std::string& name : files.all) use(name, is_left_out(name, weights));
 #pragma once
 
 #include <string>
@@ -17,16 +18,18 @@ namespace llmcodec {
 
 // All names are relative to the folder, with '/', and sorted.
 struct ModelFiles {
-  std::string weights;           // the file or the index to be opened
   std::vector<std::string> all;  // files at any depth; folders of tools (.git, .cache) and our own left out
   std::vector<std::string> dangling;      // links whose target is not there
   std::vector<std::string> folder_links;  // links to folders, which are not followed
 };
 
-// InvalidArgument for a folder without weights that can be read, or with several sets of them. It says what is there
-// instead (GGUF files, pickles, shards without their index, weights in folders below) and what to do. Io when the
-// folder cannot be listed.
-Result<ModelFiles> find_model_files(const std::string& folder);
+// Io when the folder cannot be listed.
+Result<ModelFiles> list_model_files(const std::string& folder);
+
+// The file or the index to be opened. InvalidArgument for a folder without weights that can be read, or with several
+// sets of them; Unsupported where there are only formats that are not read. It says what is there (GGUF files, pickles,
+// shards without their index, weights in folders below) and what to do.
+Result<std::string> find_weights(const std::string& folder, const ModelFiles& files);
 
 // Whether a file of the folder, other than the weights that were opened, is left out unless it is asked for: the same
 // weights in another format or precision, adapters beside a model, the state of a training run. By the names that

@@ -59,9 +59,10 @@ Status open_gguf_into(const std::string& path, Model* model) {
 }
 
 // Links into nowhere matter where the file would have been used. (Those to folders are not followed.)
-Status sort_links(const std::string& folder, const ModelFiles& files, Model* model) {
+Status sort_links(const std::string& folder, const ModelFiles& files, const std::string& weights,
+                  Model* model) {
   for (const std::string& name : files.dangling) {
-    if (is_left_out(name, files.weights)) continue;
+    if (is_left_out(name, weights)) continue;
     std::error_code code;
     const fs::path link = fs::path(folder) / name;
     return error(ErrorKind::kIo,
@@ -77,17 +78,18 @@ Status sort_links(const std::string& folder, const ModelFiles& files, Model* mod
 
 Status open_folder_into(const std::string& folder, Model* model) {
   LLMC_RETURN_IF_ERROR(check_folder_is_whole(folder));
-  LLMC_ASSIGN_OR_RETURN(const ModelFiles files, find_model_files(folder));
-  LLMC_RETURN_IF_ERROR(sort_links(folder, files, model));
-  const std::string path = (fs::path(folder) / files.weights).string();
-  const bool sharded = files.weights.ends_with(kIndexSuffix);
+  LLMC_ASSIGN_OR_RETURN(const ModelFiles files, list_model_files(folder));
+  LLMC_ASSIGN_OR_RETURN(const std::string weights, find_weights(folder, files));
+  LLMC_RETURN_IF_ERROR(sort_links(folder, files, weights, model));
+  const std::string path = (fs::path(folder) / weights).string();
+  const bool sharded = weights.ends_with(kIndexSuffix);
   LLMC_RETURN_IF_ERROR(sharded ? open_shards_into(path, model) : open_safetensors_into(path, model));
 
-  std::set<std::string> used = {files.weights};
+  std::set<std::string> used = {weights};
   for (const std::string& file : model->weight_files) used.insert(fs::path(file).filename().string());
   for (const std::string& name : files.all) {
     if (used.contains(name)) continue;
-    const bool left_out = is_left_out(name, files.weights);
+    const bool left_out = is_left_out(name, weights);
     (left_out ? model->skipped_files : model->other_files).push_back(name);
     if (!left_out) LLMC_RETURN_IF_ERROR(check_no_lfs_pointer((fs::path(folder) / name).string()));
   }

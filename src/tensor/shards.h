@@ -72,13 +72,14 @@ class ShardedSource final : public TensorSource {
 // How tensors are spread over files: each shard takes tensors in order until the next would pass
 // `max_shard_bytes` of data; a larger tensor gets a shard of its own.
 struct Shard {
-  std::string file_name;  // "model-00001-of-0000N.safetensors", or "model.safetensors" for a single one
+  std::string file_name;  // "STEM-00001-of-0000N.safetensors", or "STEM.safetensors" for a single one
   size_t first = 0;       // tensors [first, first + count) of the list
   size_t count = 0;
   uint64_t data_bytes = 0;
 };
 // `max_shard_bytes` 0 means one file. Errors as layout_safetensors().
-Result<std::vector<Shard>> plan_shards(std::span<const TensorInfo> tensors, uint64_t max_shard_bytes);
+Result<std::vector<Shard>> plan_shards(std::span<const TensorInfo> tensors, uint64_t max_shard_bytes,
+                                       const std::string& stem = kModelStem);
 
 // The text of an index for `shards`.
 std::string safetensors_index(std::span<const TensorInfo> tensors, std::span<const Shard> shards);
@@ -88,7 +89,7 @@ std::string safetensors_index(std::span<const TensorInfo> tensors, std::span<con
 Status check_sharded_safetensors(const std::vector<TensorInfo>& tensors, const SafetensorsMetadata& metadata,
                                  uint64_t max_shard_bytes);
 
-// A sink that writes the shards of plan_shards() into `folder`, which must live longer, and then the index (none for
+// A sink that writes the shards of plan_shards(), named with the folder's stem, into `folder`, which must live longer, and then the index (none for
 // a single file). finish() commits the folder: all files that were added to it appear together.
 Result<std::unique_ptr<TensorSink>> create_sharded_safetensors(ModelFolder& folder,
                                                                std::vector<TensorInfo> tensors,
