@@ -73,8 +73,9 @@ struct CompressOptions {
   std::vector<std::string> set;   // 'REGEX=key:value', in order; keys: docs/plan.md
   std::vector<std::string> code;  // REGEX of tensors coded though they are stored exactly by default
   std::vector<std::string> keep;  // REGEX of tensors stored exactly, whatever else matches
-  std::vector<std::string> carry;  // REGEX of files of a model's folder that are carried along though left out by default
-  std::string plan;               // a plan written by plan(), used as it is; empty: make one
+  std::vector<std::string>
+      carry;         // REGEX of files of a folder to be carried along though left out by default
+  std::string plan;  // a plan written by plan(), used as it is; empty: make one
   // llama.cpp imatrix file; empty: estimated from the weights where the model's family is known; "none": no
   // estimate. What a file does not know about outputs is estimated as well.
   std::string importance;
@@ -108,7 +109,7 @@ struct CarriedFilesReport {
 struct CompressReport {
   uint64_t parameters = 0;
   uint64_t bytes = 0;  // whole archive: every file that decompress() needs, carried-over files left out
-  uint64_t carried_bytes = 0;  // of `bytes`: carried-over metadata that is no tensor (GGUF key-values)
+  uint64_t carried_bytes = 0;        // of `bytes`: carried-over metadata that is no tensor (GGUF key-values)
   CarriedFilesReport carried_files;  // not part of `bytes`
   double bpw = 0, bpw_weights = 0;
   double relative_mse = 0, snr_db = 0;  // over the coded weights
