@@ -87,6 +87,11 @@ void add_compress_options(CLI::App& command, CompressArguments& arguments) {
   add_target(command, arguments);
   add_coding(command, arguments.options);
   add_rules(command, arguments.options);
+  repeatable(
+      command.add_option("--carry", arguments.options.carry,
+                         "files of the folder to be carried along though they are left out by default: other "
+                         "formats, training state; repeatable"))
+      ->type_name("REGEX");
   command
       .add_option("--shard-size", arguments.options.shard_bytes,
                   "largest file of the archive; default: one file")

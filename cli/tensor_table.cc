@@ -62,4 +62,10 @@ std::string coded_count(const std::vector<TensorReport>& tensors) {
                      tensors.size());
 }
 
+std::string carried_line(const CarriedFilesReport& files) {
+  if (files.count == 0) return {};
+  return fmt::format("{} {} carried along: {} bytes, not counted above\n", files.count,
+                     files.count == 1 ? "file" : "files", grouped(files.bytes));
+}
+
 }  // namespace llmcodec::cli

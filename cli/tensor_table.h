@@ -23,4 +23,7 @@ std::string tensor_table(const std::vector<TensorReport>& tensors, const TensorC
 // "30 of 272 tensors coded".
 std::string coded_count(const std::vector<TensorReport>& tensors);
 
+// "3 files carried along: 1,234 bytes, not counted above", as a line; empty where there are none.
+std::string carried_line(const CarriedFilesReport& files);
+
 }  // namespace llmcodec::cli

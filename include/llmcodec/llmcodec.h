@@ -202,6 +202,9 @@ typedef struct llmcodec_compress_options {
   const char* const*
       code; /* regular expressions of tensors coded though they are stored exactly by default */
   size_t code_count;
+  const char* const*
+      carry; /* regular expressions of files of a model's folder that are carried along though left out by default */
+  size_t carry_count;
 } llmcodec_compress_options;
 
 /* `input`: GGUF, safetensors, an index, or a Hugging Face folder. `output`: a file; a folder for folders and shards. */

@@ -73,7 +73,9 @@ struct CompressOptions {
   std::vector<std::string> set;   // 'REGEX=key:value', in order; keys: docs/plan.md
   std::vector<std::string> code;  // REGEX of tensors coded though they are stored exactly by default
   std::vector<std::string> keep;  // REGEX of tensors stored exactly, whatever else matches
-  std::string plan;               // a plan written by plan(), used as it is; empty: make one
+  std::vector<std::string>
+      carry;         // REGEX of files of a folder to be carried along though left out by default
+  std::string plan;  // a plan written by plan(), used as it is; empty: make one
   // llama.cpp imatrix file; empty: estimated from the weights where the model's family is known; "none": no
   // estimate. What a file does not know about outputs is estimated as well.
   std::string importance;
@@ -99,10 +101,16 @@ struct TensorReport {
   uint64_t outliers = 0;
 };
 
+// Files that lie beside an archive of a folder (config.json, the tokenizer, ...), which its description lists.
+struct CarriedFilesReport {
+  uint64_t count = 0, bytes = 0;
+};
+
 struct CompressReport {
   uint64_t parameters = 0;
   uint64_t bytes = 0;  // whole archive: every file that decompress() needs, carried-over files left out
-  uint64_t carried_bytes = 0;  // of `bytes`: carried-over metadata that is no tensor (GGUF key-values)
+  uint64_t carried_bytes = 0;        // of `bytes`: carried-over metadata that is no tensor (GGUF key-values)
+  CarriedFilesReport carried_files;  // not part of `bytes`
   double bpw = 0, bpw_weights = 0;
   double relative_mse = 0, snr_db = 0;  // over the coded weights
   double fit_seconds = 0, rate_seconds = 0, encode_seconds = 0, wall_seconds = 0;
@@ -131,6 +139,7 @@ struct SourceReport {
   std::string source_kind;                        // "gguf", "safetensors", "sharded" or "folder"
   uint64_t parameters = 0, coded_parameters = 0;  // numbers in all tensors; in those that would be coded
   uint64_t bytes = 0, kept_bytes = 0;             // of all tensors; of those that would be stored exactly
+  CarriedFilesReport carried_files;               // as of CompressReport
   std::vector<std::string> notes;                 // as of CompressReport
   std::vector<TensorReport> tensors;  // in the order of the source; bytes and bpw are the source's
   std::string to_json() const;
@@ -165,6 +174,7 @@ bool is_archive(const std::string& path);
 // Of an archive. Headers only.
 struct InspectReport {
   uint64_t parameters = 0, bytes = 0, carried_bytes = 0;
+  CarriedFilesReport carried_files;  // as of CompressReport
   double bpw = 0, bpw_weights = 0;
   std::string writer, command, source_kind;
   std::vector<TensorReport> tensors;

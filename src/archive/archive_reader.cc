@@ -9,8 +9,8 @@
 #include "archive/part_names.h"
 #include "base/checked_math.h"
 #include "base/error.h"
+#include "tensor/model_files.h"
 #include "tensor/model_folder.h"
-#include "tensor/model_source.h"
 #include "tensor/safetensors.h"
 #include "tensor/shards.h"
 
@@ -33,8 +33,9 @@ bool is_index(const std::string& path) {
 }  // namespace
 
 Result<std::unique_ptr<ArchiveReader>> ArchiveReader::open(const std::string& path) {
-  LLMC_RETURN_IF_ERROR(check_folder_is_whole(path));
-  const std::string weights = weights_path(path);
+  LLMC_ASSIGN_OR_RETURN(const std::string place, resolve_hub_folder(path));
+  LLMC_RETURN_IF_ERROR(check_folder_is_whole(place));
+  const std::string weights = weights_path(place);
   if (!is_index(weights)) {
     LLMC_ASSIGN_OR_RETURN(ByteSourcePtr bytes, open_byte_source(weights));
     return open(std::move(bytes));
@@ -82,7 +83,9 @@ Status ArchiveReader::load(std::span<const SafetensorsFile* const> files) {
 }
 
 bool ArchiveReader::is_archive(const std::string& path) {
-  const std::string weights = weights_path(path);
+  const auto place = resolve_hub_folder(path);
+  if (!place.is_ok()) return false;
+  const std::string weights = weights_path(*place);
   if (is_index(weights)) {
     auto sharded = ShardedSource::open(weights);
     return sharded.is_ok() && llmcodec::is_archive(sharded.value()->metadata());

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/output_guard.h"
 #include "tensor/json_text.h"
+#include "tensor/model_files.h"
 
 namespace llmcodec {
 namespace {
@@ -79,23 +80,44 @@ Result<CarriedFile> file_for_archive(const Model& model, const std::string& name
   return read_through(*file, out);
 }
 
-// Neither the file nor a folder on the way to it may be a link.
+bool is_link(const fs::path& path) {
+  std::error_code code;
+  return fs::is_symlink(fs::symlink_status(path, code));
+}
+
+// Whether a link in an archive's folder is one of those of which Hugging Face's cache is made:
+// models--OWNER--NAME/snapshots/REVISION/FILE leads to models--OWNER--NAME/blobs/HASH, which is a plain file there. Such
+// a link leads to nothing that did not come with the archive. `folder` has no links on the way to it, `link` is in it.
+bool leads_to_own_blob(const fs::path& folder, const fs::path& link) {
+  const fs::path snapshots = folder.parent_path(), model = snapshots.parent_path();
+  if (snapshots.filename() != "snapshots" || !model.filename().string().starts_with("models--")) return false;
+  std::error_code code;
+  const fs::path target = fs::read_symlink(link, code);
+  if (code || target.is_absolute()) return false;
+  const fs::path blob = (link.parent_path() / target).lexically_normal();
+  return blob.parent_path() == model / "blobs" && !is_link(model / "blobs") &&
+         fs::is_regular_file(fs::symlink_status(blob, code));
+}
+
+// Neither the file nor a folder on the way to it may be a link, but for the links of Hugging Face's cache.
 Status check_no_link(const fs::path& folder, const std::string& name) {
   fs::path path = folder;
   for (const fs::path& component : fs::path(name)) {
     path /= component;
     std::error_code code;
     const fs::file_status status = fs::symlink_status(path, code);
-    if (fs::is_symlink(status))
-      return error(ErrorKind::kUnsupported,
-                   "is a link, and links in the folder of an archive are not followed, for they could lead "
-                   "to any "
-                   "of your files; if you trust this one, copy the folder with its links resolved (cp -rL, "
-                   "or hf "
-                   "download with --local-dir)")
-          .in_file(path.string());
     if (!fs::exists(status))
       return error(ErrorKind::kIo, "is missing; it belongs to the archive").in_file(path.string());
+    if (fs::is_symlink(status) &&
+        !leads_to_own_blob(fs::canonical(folder, code),
+                           fs::canonical(path.parent_path(), code) / path.filename()))
+      return error(ErrorKind::kUnsupported,
+                   "is a link, and in the folder of an archive no links are followed but those of Hugging "
+                   "Face's "
+                   "cache, for they could lead to any of your files; if you trust this one, copy the folder "
+                   "with "
+                   "its links resolved (cp -rL, or hf download with --local-dir)")
+          .in_file(path.string());
   }
   return Status::ok();
 }
@@ -158,9 +180,10 @@ class RestoredFiles {
 };
 
 Status restore_all(const Description& description, const std::string& folder, ModelFolder* output) {
-  const RestoredFiles files(folder, output);
+  LLMC_ASSIGN_OR_RETURN(const std::string place, resolve_hub_folder(folder));
+  const RestoredFiles files(place, output);
   if (description.format_version < 3) {
-    LLMC_ASSIGN_OR_RETURN(const Model archive, open_model(folder));
+    LLMC_ASSIGN_OR_RETURN(const Model archive, open_model(place));
     for (const std::string& name : archive.other_files) LLMC_RETURN_IF_ERROR(files.restore(name, nullptr));
     return Status::ok();
   }
@@ -195,18 +218,20 @@ Result<std::vector<std::string>> files_of(const ArchiveReader& archive, const st
     if (!is_own_weights(folder.filename().string())) return files;
     folder = folder.has_parent_path() ? folder.parent_path() : ".";
   }
-  const auto model = open_model(folder.string());
-  if (!model.is_ok() && model.error().kind == ErrorKind::kIo) return model.error();
-  if (!model.is_ok()) return files;  // no folder of a model: what was opened as an archive is all there is
-  for (std::string& file : model->all_files()) files.push_back(std::move(file));
+  LLMC_ASSIGN_OR_RETURN(folder, resolve_hub_folder(folder.string()));
+  LLMC_ASSIGN_OR_RETURN(const ModelFiles beside, list_model_files(folder.string()));
+  for (const std::string& name : beside.all) files.push_back((folder / name).string());
   return files;
 }
 
 Result<CarriedFiles> list_carried_files(const Model& model) {
   CarriedFiles listed;
   if (model.kind != ModelKind::kFolder) return listed;
+  std::vector<std::string> weights;
+  for (const std::string& file : model.weight_files) weights.push_back(fs::path(file).filename().string());
+  const std::string stem = stem_of_weights(weights);
   for (const std::string& name : model.other_files) {
-    if (Status status = check_carried_name(name); !status.is_ok())
+    if (Status status = check_carried_name(name, stem); !status.is_ok())
       return std::move(status).error().in_file(model.path);
     LLMC_ASSIGN_OR_RETURN(listed[name], file_for_archive(model, name, nullptr));
   }

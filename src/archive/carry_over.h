@@ -5,7 +5,7 @@
 //
 // Links: in the folder of a model, which is the user's own, they are followed (a Hugging Face cache is made of
 // them). In the folder of an archive, which may be a stranger's, they are refused: they could lead to any file
-// of the reader's.
+// of the reader's. Only those that lead from a snapshot of that cache to a blob of the same model are followed.
 #pragma once
 
 #include "archive/archive_reader.h"

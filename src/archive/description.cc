@@ -126,10 +126,11 @@ Status read_carried(const json& root, Description* description) {
   const auto carried = root.find("carried");
   if (description->format_version < 3 || carried == root.end()) return Status::ok();
   if (!carried->is_object() || description->shard != 0) return missing("carried");
+  const std::string stem = description->weights_stem();
   for (const auto& [name, value] : carried->items()) {
     auto record = part_from_json(value);
     if (!record.is_ok()) return missing("carried");
-    if (Status status = check_carried_name(name); !status.is_ok())
+    if (Status status = check_carried_name(name, stem); !status.is_ok())
       return error(ErrorKind::kCorrupt, "description: {}", status.error().message);
     description->carried[name] = {record->bytes, record->xxh3_128};
   }
@@ -172,6 +173,12 @@ Status read_source(const json& root, Description* description) {
 }
 
 }  // namespace
+
+std::string Description::weights_stem() const {
+  std::vector<std::string> names;
+  for (const SourceFileRecord& file : source_files) names.push_back(file.name);
+  return stem_of_weights(names);
+}
 
 bool Description::is_of_same_archive(const Description& other) const {
   return format_version == other.format_version && archive_id == other.archive_id && shards == other.shards &&

@@ -75,6 +75,8 @@ struct Description {
   // The same in all shards of an archive and in no shard of another one; empty for one file and in version 2.
   std::string archive_id;
 
+  // What the names of the restored weights begin with (archive/carried_name.h).
+  std::string weights_stem() const;
   // Whether `other` says the same of everything that the shards of one archive share.
   bool is_of_same_archive(const Description& other) const;
 };

@@ -95,6 +95,7 @@ Result<CompressOptions> compress_options_of(const llmcodec_compress_options* giv
   options.bit_depth = asked.bit_depth;
   LLMC_ASSIGN_OR_RETURN(options.set, texts_of(asked.set, asked.set_count, "set"));
   LLMC_ASSIGN_OR_RETURN(options.code, texts_of(asked.code, asked.code_count, "code"));
+  LLMC_ASSIGN_OR_RETURN(options.carry, texts_of(asked.carry, asked.carry_count, "carry"));
   LLMC_ASSIGN_OR_RETURN(options.keep, texts_of(asked.keep, asked.keep_count, "keep"));
   options.plan = text_or(asked.plan);
   options.importance = text_or(asked.importance);

@@ -61,6 +61,7 @@ Result<CompressReport> report_archive(const CompressState& state, const std::str
   CompressReport report;
   report.fit_seconds = state.fit_seconds;
   report.carried_bytes = carried_bytes(*reader);
+  report.carried_files = count_carried_files(reader->description().carried);
   report.notes = state.notes;
   report.bytes = reader->total_bytes();
   report.tensors = describe_tensors(*reader);
@@ -85,6 +86,7 @@ Result<CompressReport> report_archive(const CompressState& state, const std::str
 SourceReport report_source(const CompressState& state) {
   SourceReport report;
   report.source_kind = model_kind_name(state.model.kind);
+  report.carried_files = count_carried_files(state.description.carried);
   report.notes = state.notes;
   for (size_t i = 0; i < state.plan.tensors.size(); ++i) {
     TensorReport entry = planned_tensor(state, i);

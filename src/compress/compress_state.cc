@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "base/ordered_run.h"
 #include "base/stopwatch.h"
+#include "compress/folder_files.h"
 #include "llmcodec/version.h"
 #include "plan/codec_settings.h"
 #include "plan/draft.h"
@@ -274,10 +275,11 @@ Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions
   LLMC_ASSIGN_OR_RETURN(state->moments, open_moments(options));
   LLMC_ASSIGN_OR_RETURN(state->drafts, read_drafts(*state, quantised));
   LLMC_RETURN_IF_ERROR(keep_in_parts(*state, quantised));
-  LLMC_ASSIGN_OR_RETURN(state->description.carried, list_carried_files(state->model));
   LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state));
-  for (const std::string& skipped : state->model.skipped_files)
-    state->notes.push_back("not carried over: " + skipped);
+  LLMC_RETURN_IF_ERROR(ask_to_carry(options.carry, &state->model));
+  for (std::string& note : notes_on_files(state->model)) state->notes.push_back(std::move(note));
+  // Last, for it reads these files.
+  LLMC_ASSIGN_OR_RETURN(state->description.carried, list_carried_files(state->model));
   return state;
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "compress/input_moments.h"
 
+#include <algorithm>
+
+#include "base/error.h"
 #include "estimate/moment_estimate.h"
 #include "tensor/tensor_role.h"
 
@@ -15,21 +18,34 @@ std::string importance_file(const CompressOptions& options) {
   return options.importance == kNoImportance ? "" : options.importance;
 }
 
+Error InputMoments::of_another_model(Error failure) const {
+  failure.message += ": the file was made for another model";
+  return std::move(failure).in_file(file);
+}
+
 Result<bool> InputMoments::knows_inputs(const TensorInfo& info) const {
   if (hessian && hessian->find(info.name)) return true;
   if (!importance) return false;
   const auto shape = tensor_matrices(info);
-  LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
-                        importance->find(info.name, shape->cols, shape->matrices));
-  return entry.found();
+  const auto entry = importance->find(info.name, shape->cols, shape->matrices);
+  if (!entry.is_ok()) return of_another_model(entry.error());
+  const auto zero = [](float moment) { return moment == 0; };
+  if (entry->found() && std::ranges::all_of(entry->moments, zero))
+    return error(ErrorKind::kInvalidArgument,
+                 "all {} second moments are zero: the text never reached this tensor; use a longer one, or "
+                 "--keep the tensor",
+                 entry->moments.size())
+        .in_tensor(info.name)
+        .in_file(file);
+  return entry->found();
 }
 
 Result<bool> InputMoments::knows_outputs(const TensorInfo& info) const {
   if (!importance) return false;
   const auto shape = tensor_matrices(info);
-  LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
-                        importance->find_outputs(info.name, shape->rows, shape->matrices));
-  return entry.found();
+  const auto entry = importance->find_outputs(info.name, shape->rows, shape->matrices);
+  if (!entry.is_ok()) return of_another_model(entry.error());
+  return entry->found();
 }
 
 Result<InputMoments> open_moments(const CompressOptions& options) {
@@ -39,6 +55,7 @@ Result<InputMoments> open_moments(const CompressOptions& options) {
     auto importance = Importance::load(file);
     if (!importance.is_ok()) return std::move(importance).error().in_file(file);
     moments.importance = std::move(importance).value();
+    moments.file = file;
   }
   if (!options.hessian.empty()) {
     auto hessian = MomentFile::open(options.hessian);

@@ -18,13 +18,17 @@ namespace llmcodec {
 struct InputMoments {
   std::optional<Importance> importance;
   std::unique_ptr<MomentFile> hessian;
+  std::string file;        // of `importance`, where it was given
   bool given = false;      // something came from a file
   bool estimated = false;  // what `importance` knows about outputs comes from the weights, not from a file
 
   // Whether anything is known about the inputs of a tensor that can be coded; about how much its outputs
-  // matter. InvalidArgument when what is known is of another size.
+  // matter. InvalidArgument, naming the file, when what is known is of another size or zero throughout.
   Result<bool> knows_inputs(const TensorInfo& info) const;
   Result<bool> knows_outputs(const TensorInfo& info) const;
+
+ private:
+  Error of_another_model(Error failure) const;
 };
 
 // The files named in the options. Errors name them.

@@ -107,15 +107,20 @@ Status ask_for_scales(const std::string& spec, TensorDraft* tensor) {
   return Status::ok();
 }
 
-Result<PlanRules::Rule> PlanRules::parse_rule(const std::string& text, const std::string& pattern) {
-  Rule rule;
-  rule.text = text;
-  rule.pattern = std::make_unique<const RE2>(pattern, RE2::Quiet);
-  if (!rule.pattern->ok())
+Result<std::unique_ptr<const RE2>> compile_pattern(const std::string& pattern) {
+  auto compiled = std::make_unique<const RE2>(pattern, RE2::Quiet);
+  if (!compiled->ok())
     return error(
         ErrorKind::kInvalidArgument,
         "'{}' is not a regular expression of RE2, which has no look-around and no back-references: {}",
-        pattern, rule.pattern->error());
+        pattern, compiled->error());
+  return compiled;
+}
+
+Result<PlanRules::Rule> PlanRules::parse_rule(const std::string& text, const std::string& pattern) {
+  Rule rule;
+  rule.text = text;
+  LLMC_ASSIGN_OR_RETURN(rule.pattern, compile_pattern(pattern));
   return rule;
 }
 

@@ -21,6 +21,9 @@ struct TensorDraft;
 // InvalidArgument for a spec that cannot be parsed.
 Status ask_for_scales(const std::string& spec, TensorDraft* tensor);
 
+// InvalidArgument for what is no regular expression of RE2.
+Result<std::unique_ptr<const RE2>> compile_pattern(const std::string& pattern);
+
 class PlanRules {
  public:
   // InvalidArgument for a broken expression, an unknown key, or a value that the key does not take.

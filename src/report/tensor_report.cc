@@ -98,10 +98,28 @@ uint64_t carried_bytes(const ArchiveReader& archive) {
   return archive.own_bytes(kGgufHeaderName);
 }
 
+CarriedFilesReport count_carried_files(const CarriedFiles& files) {
+  CarriedFilesReport report;
+  for (const auto& [name, file] : files) {
+    ++report.count;
+    report.bytes += file.bytes;
+  }
+  return report;
+}
+
+namespace {
+
+json carried_to_json(const CarriedFilesReport& files) {
+  return {{"count", files.count}, {"bytes", files.bytes}};
+}
+
+}  // namespace
+
 std::string CompressReport::to_json() const {
   return text_of({{"parameters", parameters},
                   {"bytes", bytes},
                   {"carried_bytes", carried_bytes},
+                  {"carried_files", carried_to_json(carried_files)},
                   {"bpw", bpw},
                   {"bpw_weights", bpw_weights},
                   {"snr_db", finite(snr_db)},
@@ -130,6 +148,7 @@ std::string SourceReport::to_json() const {
                   {"coded_parameters", coded_parameters},
                   {"bytes", bytes},
                   {"kept_bytes", kept_bytes},
+                  {"carried_files", carried_to_json(carried_files)},
                   {"notes", notes},
                   {"tensors", tensors_to_json(tensors)}});
 }
@@ -145,6 +164,7 @@ std::string InspectReport::to_json() const {
   return text_of({{"parameters", parameters},
                   {"bytes", bytes},
                   {"carried_bytes", carried_bytes},
+                  {"carried_files", carried_to_json(carried_files)},
                   {"bpw", bpw},
                   {"bpw_weights", bpw_weights},
                   {"writer", writer},

@@ -17,5 +17,6 @@ void set_errors(const ErrorMetrics& metrics, TensorReport* tensor);
 void set_bpw(uint64_t bytes, uint64_t carried_bytes, uint64_t parameters, double* bpw, double* bpw_weights);
 // Bytes of the archive that are no tensor (GGUF key-values).
 uint64_t carried_bytes(const ArchiveReader& archive);
+CarriedFilesReport count_carried_files(const CarriedFiles& files);
 
 }  // namespace llmcodec

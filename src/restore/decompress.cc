@@ -61,13 +61,14 @@ class Decompression {
 
   Status create_folder_sink(const RestoredModel& model) {
     const std::vector<TensorInfo> infos = model.infos();
-    LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards, plan_shards(infos, options_.shard_bytes));
+    const std::string stem = archive_->description().weights_stem();
+    LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards, plan_shards(infos, options_.shard_bytes, stem));
     LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> inputs, files_of(*archive_, options_.input));
-    std::vector<std::string> names = {kIndexFileName};
+    std::vector<std::string> names = {index_file_name(stem)};
     for (const Shard& shard : shards) names.push_back(shard.file_name);
     for (const std::string& name : names)
       LLMC_RETURN_IF_ERROR(check_output_file((fs::path(options_.output) / name).string(), inputs));
-    LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(options_.output));
+    LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(options_.output, stem));
     output_folder_.emplace(std::move(folder));
     LLMC_ASSIGN_OR_RETURN(
         sink_, create_sharded_safetensors(*output_folder_, infos, model.metadata(), options_.shard_bytes));

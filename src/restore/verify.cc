@@ -175,6 +175,7 @@ Result<InspectReport> inspect(const std::string& path) {
   for (const TensorReport& tensor : report.tensors) report.parameters += tensor.elements;
   report.bytes = archive->total_bytes();
   report.carried_bytes = carried_bytes(*archive);
+  report.carried_files = count_carried_files(archive->description().carried);
   report.writer = archive->description().writer;
   report.command = archive->description().command;
   report.source_kind = archive->description().source_kind;

@@ -9,6 +9,7 @@
 #include "base/checked_math.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "tensor/file_kind.h"
 
 namespace llmcodec {
 namespace {
@@ -139,10 +140,13 @@ class GgufParser {
   }
 
   Status key_value() {
+    GgufHeader::Value value;
+    value.begin = position_;
     LLMC_ASSIGN_OR_RETURN(std::string key, string());
-    LLMC_ASSIGN_OR_RETURN(const uint32_t type, read<uint32_t>());
-    const GgufHeader::Value value{type, position_};
-    LLMC_RETURN_IF_ERROR(skip_value(type, key));
+    LLMC_ASSIGN_OR_RETURN(value.type, read<uint32_t>());
+    value.offset = position_;
+    LLMC_RETURN_IF_ERROR(skip_value(value.type, key));
+    value.end = position_;
     if (!header_.values_.emplace(key, value).second)
       return error(ErrorKind::kCorrupt, "key '{}' given twice", key);
     return Status::ok();
@@ -192,12 +196,7 @@ class GgufParser {
     if (header_.alignment_ > kMaxAlignment)
       return error(ErrorKind::kLimit, "alignment {}, at most {} is accepted", header_.alignment_,
                    kMaxAlignment);
-    const auto split = header_.values_.find("split.count");
-    if (split == header_.values_.end() || split->second.type != kUint16) return Status::ok();
-    const uint16_t parts = load<uint16_t>(bytes_, split->second.offset);
-    if (parts <= 1) return Status::ok();
-    return error(ErrorKind::kUnsupported,
-                 "one of {} parts of a split model; join them with llama-gguf-split --merge", parts);
+    return Status::ok();
   }
 
   Status tensor_info() {
@@ -346,14 +345,40 @@ Result<std::unique_ptr<GgufFile>> GgufFile::open(const std::string& path) {
   return open(std::move(bytes));
 }
 
+namespace {
+
+// Where another GGUF file begins behind one that ends at `end`, its padding written or not.
+std::optional<uint64_t> find_next_file(const ByteSource& bytes, uint64_t end, uint64_t alignment) {
+  for (const uint64_t at : {end, align_up(end, alignment)}) {
+    uint32_t magic = 0;
+    if (at > bytes.size() || bytes.size() - at < sizeof(magic)) continue;
+    if (bytes.read_at(at, std::as_writable_bytes(std::span(&magic, 1))).is_ok() && magic == kMagic) return at;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<GgufFile>> GgufFile::open(ByteSourcePtr bytes) {
-  LLMC_ASSIGN_OR_RETURN(GgufHeader header, GgufHeader::read(*bytes));
+  Result<GgufHeader> read = GgufHeader::read(*bytes);
+  if (!read.is_ok()) return known_other_kind(*bytes).value_or(read.error());
+  GgufHeader header = std::move(read).value();
   const uint64_t size = bytes->size();
   const uint64_t start = header.data_start();
   if (header.data_bytes() > 0 && (size < start || size - start < header.data_bytes()))
-    return error(ErrorKind::kCorrupt, "the file has {} bytes, its tensors end at {} + {}", size, start,
-                 header.data_bytes())
+    return error(ErrorKind::kCorrupt,
+                 "the file has {} bytes, its tensors end at {} + {}: it was cut short, or it is the first "
+                 "piece of "
+                 "a file that was cut up for the way (join such pieces with cat)",
+                 size, start, header.data_bytes())
         .in_file(bytes->name());
+  if (const auto next = find_next_file(*bytes, start + header.data_bytes(), header.alignment()))
+    return error(ErrorKind::kCorrupt,
+                 "several GGUF files joined end to end, of which the second begins here; parts of a split "
+                 "model are "
+                 "no pieces for cat: give the first part itself, or join them by llama-gguf-split --merge")
+        .in_file(bytes->name())
+        .at_offset(*next);
   // Padding after the last tensor may be there or not.
   if (size > start && size - start > align_up(header.data_bytes(), header.alignment()))
     return error(ErrorKind::kCorrupt, "{} bytes follow the last tensor", size - start - header.data_bytes())

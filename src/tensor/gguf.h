@@ -48,7 +48,7 @@ class GgufHeader {
  public:
   // Parses from the magic on; `bytes` may go on after the header. Corrupt: bad magic, truncation, duplicate
   // names, tensors that overlap or leave holes, alignment that is no power of two. Unsupported: other
-  // versions, big-endian files, tensor types that cannot be read here, models split into several GGUF files.
+  // versions, big-endian files, tensor types that cannot be read here.
   static Result<GgufHeader> parse(std::span<const std::byte> bytes);
   // Of a file whose header's length nobody knows in advance: its start is read in growing pieces. Errors name
   // the file.
@@ -73,12 +73,16 @@ class GgufHeader {
   std::optional<int64_t> find_int(std::string_view key) const;
   // key_values() with another number under `key`; the same where the key is absent or no 32-bit integer.
   std::vector<std::byte> key_values_with(std::string_view key, uint32_t number) const;
+  // Of one part of a split model (tensor/gguf_parts.h): the header of a whole file, with its key-values but for split.*,
+  // and these tensors.
+  Result<GgufHeader> without_split(const std::vector<TensorInfo>& tensors) const;
 
  private:
   friend class GgufParser;
   struct Value {
     uint32_t type = 0;
-    uint64_t offset = 0;  // of the value in bytes_
+    uint64_t offset = 0;          // of the value in bytes_
+    uint64_t begin = 0, end = 0;  // of the entry, its key included
   };
   uint32_t version_ = 0;
   uint32_t alignment_ = 32;

@@ -75,17 +75,24 @@ std::vector<std::byte> key_values_for(const GgufHeader& header, const std::vecto
 
 struct Layout {
   std::vector<std::byte> header;  // padded to the alignment
+  uint64_t unpadded_header = 0;   // bytes of it that say something
   std::vector<uint64_t> offsets;  // of tensors, in the file
   uint64_t file_bytes = 0;        // padding of the last tensor included, as ggml writes it
 };
 
-Result<Layout> lay_out(const GgufHeader& header, const std::vector<TensorInfo>& tensors) {
+struct KeyValues {
+  std::vector<std::byte> bytes;
+  uint64_t count = 0;
+};
+
+Result<Layout> lay_out(const KeyValues& key_values, const std::vector<TensorInfo>& tensors,
+                       uint32_t alignment) {
   ByteWriter writer;
   writer.raw(std::as_bytes(std::span("GGUF", 4)));
   writer.number<uint32_t>(kVersion);
   writer.number<uint64_t>(tensors.size());
-  writer.number<uint64_t>(header.key_value_count());
-  writer.raw(key_values_for(header, tensors));
+  writer.number<uint64_t>(key_values.count);
+  writer.raw(key_values.bytes);
   Layout layout;
   uint64_t offset = 0;  // from the start of the data section
   for (const TensorInfo& info : tensors) {
@@ -96,16 +103,21 @@ Result<Layout> lay_out(const GgufHeader& header, const std::vector<TensorInfo>& 
     writer.number<uint64_t>(offset);
     layout.offsets.push_back(offset);
     const uint64_t bytes = *dtype_bytes(info.dtype, info.elements());
-    const std::optional<uint64_t> end = checked_add(bytes, offset + header.alignment());
+    const std::optional<uint64_t> end = checked_add(bytes, offset + alignment);
     if (!end || *end > INT64_MAX)
       return error(ErrorKind::kInvalidArgument, "the file's size overflows").in_tensor(info.name);
-    offset = align_up(offset + bytes, header.alignment());
+    offset = align_up(offset + bytes, alignment);
   }
   layout.header = writer.take();
-  layout.header.resize(align_up(layout.header.size(), header.alignment()));
+  layout.unpadded_header = layout.header.size();
+  layout.header.resize(align_up(layout.header.size(), alignment));
   for (uint64_t& tensor_offset : layout.offsets) tensor_offset += layout.header.size();
   layout.file_bytes = layout.header.size() + offset;
   return layout;
+}
+
+Result<Layout> lay_out(const GgufHeader& header, const std::vector<TensorInfo>& tensors) {
+  return lay_out({key_values_for(header, tensors), header.key_value_count()}, tensors, header.alignment());
 }
 
 class GgufSink final : public TensorSink {
@@ -137,6 +149,21 @@ class GgufSink final : public TensorSink {
 };
 
 }  // namespace
+
+Result<GgufHeader> GgufHeader::without_split(const std::vector<TensorInfo>& tensors) const {
+  std::vector<Value> kept;
+  for (const auto& [key, value] : values_) {
+    if (!key.starts_with("split.")) kept.push_back(value);
+  }
+  std::ranges::sort(kept, {}, &Value::begin);
+  KeyValues key_values{{}, kept.size()};
+  for (const Value& value : kept) {
+    const auto entry = bytes().subspan(value.begin, value.end - value.begin);
+    key_values.bytes.insert(key_values.bytes.end(), entry.begin(), entry.end());
+  }
+  LLMC_ASSIGN_OR_RETURN(const Layout layout, lay_out(key_values, tensors, alignment()));
+  return parse(std::span(layout.header).first(layout.unpadded_header));
+}
 
 Status check_gguf(const GgufHeader& header, const std::vector<TensorInfo>& tensors) {
   LLMC_RETURN_IF_ERROR(check_tensors(header, tensors));

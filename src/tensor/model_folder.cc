@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "tensor/shard_name.h"
 
 namespace llmcodec {
 namespace {
@@ -53,22 +54,17 @@ bool is_there(const fs::path& path) {
   return fs::exists(fs::symlink_status(path, code));
 }
 
-// The file by which readers find all weights.
-bool is_entry(const std::string& name) {
-  return name == kIndexFileName || name == kSingleFileName;
-}
-
-// "model-00001-of-00003.safetensors", as plan_shards() names them
-bool is_shard(const std::string& name) {
-  std::string form = name;
-  for (char& c : form) {
-    if (c >= '0' && c <= '9') c = '0';
-  }
-  return form == "model-00000-of-00000.safetensors";
-}
+constexpr char kFileSuffix[] = ".safetensors";
+constexpr char kIndexSuffix[] = ".safetensors.index.json";
 
 bool in_top_folder(const std::string& relative) {
   return relative.find('/') == std::string::npos;
+}
+
+// A file by which readers find all weights, whatever its stem.
+bool is_entry(const std::string& name) {
+  return in_top_folder(name) && (name.ends_with(kIndexSuffix) ||
+                                 (name.ends_with(kFileSuffix) && !parse_shard_name(name, kFileSuffix)));
 }
 
 Result<std::vector<std::string>> names_in(const fs::path& folder) {
@@ -95,10 +91,10 @@ Result<std::vector<std::string>> files_below(const fs::path& folder) {
   return names;
 }
 
-Status check_no_other_weights(const fs::path& folder) {
+Status check_no_other_weights(const fs::path& folder, const std::string& stem) {
   LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> names, names_in(folder));
   for (const std::string& name : names) {
-    if (is_other_weight_format(name) && !is_own_weights(name))
+    if (is_other_weight_format(name) && !is_own_weights(name, stem))
       return error(
                  ErrorKind::kInvalidArgument,
                  "the folder holds other weights, {}, which nothing here may replace and which loaders could "
@@ -142,8 +138,17 @@ Status make_good(const fs::path& folder) {
 
 }  // namespace
 
-bool is_own_weights(const std::string& name) {
-  return is_entry(name) || is_shard(name);
+std::string single_file_name(const std::string& stem) {
+  return stem + kFileSuffix;
+}
+
+std::string index_file_name(const std::string& stem) {
+  return stem + kIndexSuffix;
+}
+
+bool is_own_weights(const std::string& name, const std::string& stem) {
+  const auto shard = parse_shard_name(name, kFileSuffix);
+  return name == single_file_name(stem) || name == index_file_name(stem) || (shard && shard->stem == stem);
 }
 
 bool is_other_weight_format(const std::string& relative) {
@@ -170,12 +175,12 @@ Status check_folder_is_whole(const std::string& folder) {
       .in_file(folder);
 }
 
-Result<ModelFolder> ModelFolder::open(const std::string& path) {
+Result<ModelFolder> ModelFolder::open(const std::string& path, const std::string& stem) {
   LLMC_RETURN_IF_ERROR(make_folders(path));
-  LLMC_RETURN_IF_ERROR(check_no_other_weights(path));
+  LLMC_RETURN_IF_ERROR(check_no_other_weights(path, stem));
   LLMC_ASSIGN_OR_RETURN(OutputLock lock, OutputLock::folder(path));
   LLMC_RETURN_IF_ERROR(make_good(path));
-  return ModelFolder(path, std::move(lock));
+  return ModelFolder(path, stem, std::move(lock));
 }
 
 ModelFolder::~ModelFolder() {
@@ -229,7 +234,8 @@ Status ModelFolder::commit() {
 Status ModelFolder::set_aside(const std::vector<std::string>& new_names) {
   LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> present, names_in(path_));
   std::set<std::string> old(new_names.begin(), new_names.end());
-  std::ranges::copy_if(present, std::inserter(old, old.end()), is_own_weights);
+  std::ranges::copy_if(present, std::inserter(old, old.end()),
+                       [this](const std::string& name) { return is_own_weights(name, stem_); });
   std::vector<std::string> order(old.begin(), old.end());
   std::ranges::stable_partition(order, is_entry);
   const fs::path folder = path_;
@@ -277,7 +283,7 @@ void ModelFolder::discard_partials() {
   if (!names.is_ok()) return;  // what is in the way is noticed when it is
   constexpr std::string_view kSuffix = ".partial";
   for (const std::string& name : *names) {
-    if (name.ends_with(kSuffix) && is_own_weights(name.substr(0, name.size() - kSuffix.size())))
+    if (name.ends_with(kSuffix) && is_own_weights(name.substr(0, name.size() - kSuffix.size()), stem_))
       ::unlink((fs::path(path_) / name).c_str());
   }
 }

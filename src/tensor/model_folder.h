@@ -31,8 +31,13 @@ inline constexpr char kOwnFilePrefix[] = ".llmcodec-";
 // Only names that converters and trainers give by convention: anything else might be wanted.
 bool is_other_weight_format(const std::string& relative);
 
+// What the names of a model's weights begin with, unless its source had others ("adapter_model", "diffusion_pytorch_model").
+inline constexpr char kModelStem[] = "model";
+std::string single_file_name(const std::string& stem);  // "model.safetensors"
+std::string index_file_name(const std::string& stem);   // "model.safetensors.index.json"
+
 // Whether a file of a folder has a name that this program gives to weights: of one file, of a shard, of the index.
-bool is_own_weights(const std::string& name);
+bool is_own_weights(const std::string& name, const std::string& stem = kModelStem);
 
 // Corrupt while a stopped run has not been made good: old and new files may stand side by side.
 Status check_folder_is_whole(const std::string& folder);
@@ -41,13 +46,15 @@ class ModelFolder {
  public:
   // Makes the folder where there is none, has the right to write in it (OutputLock) from here on, and makes good
   // what a killed run left: a swap that was not completed is taken back. InvalidArgument when the folder holds
-  // weights of other names, which would be taken for a part of the model or in its place.
-  static Result<ModelFolder> open(const std::string& path);
+  // weights of other names, which would be taken for a part of the model or in its place. `stem`: of the names that
+  // the new model's weights will have.
+  static Result<ModelFolder> open(const std::string& path, const std::string& stem = kModelStem);
   ModelFolder(ModelFolder&&) = default;
   ModelFolder& operator=(ModelFolder&&) = delete;
   ~ModelFolder();
 
   const std::string& path() const { return path_; }
+  const std::string& stem() const { return stem_; }
   const OutputLock& lock() const { return lock_; }
   // The folder in which the files of create() are until commit().
   std::string staging() const;
@@ -63,11 +70,12 @@ class ModelFolder {
   void discard_partials();
 
  private:
-  ModelFolder(std::string path, OutputLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+  ModelFolder(std::string path, std::string stem, OutputLock lock)
+      : path_(std::move(path)), stem_(std::move(stem)), lock_(std::move(lock)) {}
   Status swap();
   Status set_aside(const std::vector<std::string>& names);
 
-  std::string path_;
+  std::string path_, stem_;
   OutputLock lock_;
   std::vector<AtomicFile> files_;
 };

@@ -2,12 +2,16 @@
 #include "tensor/model_source.h"
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <set>
 
+#include "base/byte_source.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "tensor/file_kind.h"
+#include "tensor/gguf_parts.h"
+#include "tensor/model_files.h"
+#include "tensor/shard_name.h"
 #include "tensor/shards.h"
 
 namespace llmcodec {
@@ -27,7 +31,8 @@ Status open_safetensors_into(const std::string& path, Model* model) {
 }
 
 Status open_shards_into(const std::string& path, Model* model) {
-  LLMC_ASSIGN_OR_RETURN(std::unique_ptr<ShardedSource> source, ShardedSource::open(path));
+  LLMC_ASSIGN_OR_RETURN(std::unique_ptr<ShardedSource> source,
+                        ShardedSource::open(path, Overlap::kIndexDecides));
   model->metadata = source->metadata();
   model->weight_files = source->shard_paths();
   model->index_file = path;
@@ -37,113 +42,113 @@ Status open_shards_into(const std::string& path, Model* model) {
 
 Status open_gguf_into(const std::string& path, Model* model) {
   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<GgufFile> file, GgufFile::open(path));
-  model->gguf = &file->header();
-  model->weight_files = {path};
-  model->source = std::move(file);
+  if (!says_it_is_split(file->header())) {
+    model->gguf = &file->header();
+    model->weight_files = {path};
+    model->source = std::move(file);
+    return Status::ok();
+  }
+  LLMC_ASSIGN_OR_RETURN(std::unique_ptr<GgufParts> parts, GgufParts::open(std::move(file), path));
+  if (parts->is_whole())
+    model->notes.push_back(
+        "the file says that it is one part of several, and has all tensors: it is taken as the whole model");
+  model->gguf = &parts->header();
+  model->weight_files = parts->paths();
+  model->source = std::move(parts);
   return Status::ok();
 }
 
-// Files at any depth, relative to `folder`, sorted; the folders of tools (.git, .cache) and this program's own files
-// left out. Links to
-// files are followed (a Hugging Face cache is made of them), links to folders are not.
-Result<std::vector<std::string>> list_folder(const std::string& folder) {
-  std::vector<std::string> files;
-  std::error_code code;
-  const auto failed = [&] {
-    return error(ErrorKind::kIo, "cannot list the folder: {}", code.message()).in_file(folder);
-  };
-  fs::recursive_directory_iterator entry(folder, code);
-  if (code) return failed();
-  for (; entry != fs::recursive_directory_iterator(); entry.increment(code)) {
-    if (code) return failed();
-    const std::string name = entry->path().filename().string();
-    std::error_code kind_code;  // a dangling link is neither folder nor file
-    const bool own = name.starts_with(kOwnFilePrefix);
-    if (entry->is_directory(kind_code)) {
-      if (name == ".git" || name == ".cache" || own) entry.disable_recursion_pending();
-      continue;
-    }
-    if (entry->is_regular_file(kind_code) && !own)
-      files.push_back(entry->path().lexically_relative(folder).generic_string());
+// Links into nowhere matter where the file would have been used. (Those to folders are not followed.)
+Status sort_links(const std::string& folder, const ModelFiles& files, const std::string& weights,
+                  Model* model) {
+  for (const std::string& name : files.dangling) {
+    if (is_left_out(name, weights)) continue;
+    std::error_code code;
+    const fs::path link = fs::path(folder) / name;
+    return error(ErrorKind::kIo,
+                 "is a link to {}, which is not there; get the file (an interrupted download goes on when it "
+                 "is started again), or remove the link",
+                 fs::read_symlink(link, code).string())
+        .in_file(link.string());
   }
-  if (code) return failed();
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-bool in_top_folder(const std::string& relative) {
-  return relative.find('/') == std::string::npos;
-}
-
-// The file to open in a folder: the standard index, the standard file, or the only index or file
-// under another name (adapters, diffusion models). The index goes first: beside shards it is what
-// makes them a model.
-Result<std::string> find_weights(const std::string& folder, const std::vector<std::string>& files) {
-  for (const char* name : {kIndexFileName, kSingleFileName}) {
-    if (std::find(files.begin(), files.end(), name) != files.end()) return std::string(name);
-  }
-  for (const std::string_view suffix : {kIndexSuffix, kFileSuffix}) {
-    std::vector<std::string> matching;
-    for (const std::string& file : files) {
-      if (in_top_folder(file) && file.ends_with(suffix)) matching.push_back(file);
-    }
-    if (matching.size() == 1) return matching[0];
-    if (matching.size() > 1)
-      return error(ErrorKind::kInvalidArgument,
-                   "several sets of weights ({}, {}, ...) and neither {} nor {}; give one", matching[0],
-                   matching[1], kIndexFileName, kSingleFileName)
-          .in_file(folder);
-  }
-  return error(ErrorKind::kInvalidArgument, "no weights in this folder; looked for {}, {}, *{} and *{}",
-               kIndexFileName, kSingleFileName, kIndexSuffix, kFileSuffix)
-      .in_file(folder);
+  for (const std::string& name : files.folder_links)
+    model->notes.push_back("not followed: " + name + ", a link to a folder");
+  return Status::ok();
 }
 
 Status open_folder_into(const std::string& folder, Model* model) {
   LLMC_RETURN_IF_ERROR(check_folder_is_whole(folder));
-  LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> files, list_folder(folder));
+  LLMC_ASSIGN_OR_RETURN(const ModelFiles files, list_model_files(folder));
   LLMC_ASSIGN_OR_RETURN(const std::string weights, find_weights(folder, files));
+  LLMC_RETURN_IF_ERROR(sort_links(folder, files, weights, model));
   const std::string path = (fs::path(folder) / weights).string();
   const bool sharded = weights.ends_with(kIndexSuffix);
   LLMC_RETURN_IF_ERROR(sharded ? open_shards_into(path, model) : open_safetensors_into(path, model));
 
   std::set<std::string> used = {weights};
   for (const std::string& file : model->weight_files) used.insert(fs::path(file).filename().string());
-  for (const std::string& file : files) {
-    if (used.contains(file)) continue;
-    (is_other_weight_format(file) ? model->skipped_files : model->other_files).push_back(file);
+  for (const std::string& name : files.all) {
+    if (used.contains(name)) continue;
+    const bool left_out = is_left_out(name, weights);
+    (left_out ? model->skipped_files : model->other_files).push_back(name);
+    if (!left_out) LLMC_RETURN_IF_ERROR(check_no_lfs_pointer((fs::path(folder) / name).string()));
   }
   return Status::ok();
 }
 
-enum class Content { kGguf, kPickle, kOther };
+// What is no name of a file: a mistake that the system's own message does not explain.
+Status check_can_be_read(const std::string& path) {
+  if (path.find("://") != std::string::npos)
+    return error(ErrorKind::kInvalidArgument,
+                 "is an address; get the model first (hf download OWNER/MODEL --local-dir FOLDER, or curl "
+                 "-LO), then give the file or "
+                 "the folder")
+        .in_file(path);
+  std::error_code code;
+  const fs::file_status status = fs::status(path, code);
+  if (path == "-" || fs::is_fifo(status) || fs::is_character_file(status))
+    return error(ErrorKind::kInvalidArgument,
+                 "models are read from several places at once, which standard input and pipes do not allow; "
+                 "save it to a file first")
+        .in_file(path);
+  if (fs::exists(status) || fs::is_symlink(fs::symlink_status(path, code))) return Status::ok();
+  const bool hub_name = std::ranges::count(path, '/') == 1 && !path.starts_with('/') &&
+                        !path.starts_with('.') && !fs::exists(fs::path(path).parent_path(), code);
+  if (hub_name)
+    return error(ErrorKind::kIo,
+                 "no such file or folder; if it is a model of the hub, get it first: hf download {} "
+                 "--local-dir FOLDER",
+                 path)
+        .in_file(path);
+  return error(ErrorKind::kIo, "no such file or folder").in_file(path);
+}
 
-// By the first bytes; a pickle may be bare or in a zip archive.
-Result<Content> sniff(const std::string& path) {
-  LLMC_ASSIGN_OR_RETURN(const std::string start, read_prefix(path, 4));
-  const auto starts = [&](std::string_view magic) { return start.starts_with(magic); };
-  if (starts("GGUF")) return Content::kGguf;
-  if (starts("PK\x03\x04") || (starts("\x80") && path.ends_with(".pt")) ||
-      (starts("\x80") && path.ends_with(".pth")))
-    return Content::kPickle;
-  return Content::kOther;
+// One shard is a model to everything here, and a part of one to its user.
+void note_single_shard(const std::string& path, Model* model) {
+  const auto shard = parse_shard_name(fs::path(path).filename().string(), kFileSuffix);
+  if (!shard || shard->count < 2) return;
+  model->notes.push_back(
+      fmt::format("this is shard {} of {} alone; give the index or the folder for the whole model",
+                  shard->number, shard->count));
 }
 
 Status open_file_into(const std::string& path, Model* model) {
+  LLMC_RETURN_IF_ERROR(check_can_be_read(path));
   if (path.ends_with(kIndexSuffix)) {
     model->kind = ModelKind::kShardedSafetensors;
     return open_shards_into(path, model);
   }
-  LLMC_ASSIGN_OR_RETURN(const Content content, sniff(path));
-  if (content == Content::kGguf || path.ends_with(".gguf")) {
+  LLMC_ASSIGN_OR_RETURN(const std::string start, read_prefix(path, 4));
+  if (start == "GGUF" || path.ends_with(".gguf")) {
     model->kind = ModelKind::kGguf;
     return open_gguf_into(path, model);
   }
-  if (content == Content::kPickle)
-    return error(ErrorKind::kUnsupported, "a PyTorch pickle; convert it to safetensors first").in_file(path);
   model->kind = ModelKind::kSafetensors;
+  note_single_shard(path, model);
   Status status = open_safetensors_into(path, model);
   if (status.is_ok() || path.ends_with(kFileSuffix)) return status;
+  LLMC_ASSIGN_OR_RETURN(const ByteSourcePtr file, open_byte_source(path));
+  if (known_other_kind(*file)) return status;
   return error(ErrorKind::kUnsupported, "neither GGUF nor safetensors ({})", status.error().message)
       .in_file(path);
 }
@@ -175,11 +180,11 @@ std::vector<std::string> Model::all_files() const {
 
 Result<Model> open_model(const std::string& path) {
   Model model;
-  model.path = path;
   std::error_code code;
+  LLMC_ASSIGN_OR_RETURN(model.path, resolve_hub_folder(path));
   if (fs::is_directory(path, code)) {
     model.kind = ModelKind::kFolder;
-    LLMC_RETURN_IF_ERROR(open_folder_into(path, &model));
+    LLMC_RETURN_IF_ERROR(open_folder_into(model.path, &model));
   } else {
     LLMC_RETURN_IF_ERROR(open_file_into(path, &model));
   }

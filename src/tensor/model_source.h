@@ -32,7 +32,7 @@ const char* model_kind_name(ModelKind kind);  // "safetensors", "sharded", "fold
 
 struct Model {
   ModelKind kind = ModelKind::kSafetensors;
-  std::string path;  // as given to open_model()
+  std::string path;  // as given to open_model(); the snapshot for a folder of Hugging Face's cache
   std::unique_ptr<TensorSource> source;
   std::vector<std::string> weight_files;  // paths of the files that hold the tensors, in tensor order
   std::string index_file;                 // of shards; empty otherwise
@@ -40,20 +40,22 @@ struct Model {
   const GgufHeader* gguf = nullptr;       // of a GGUF file; owned by source
 
   // Of a folder: what must be carried over, sorted paths relative to `path`, subfolders included; and what
-  // was left out because it holds the same weights in another format (pytorch_model*.bin, consolidated*,
-  // *.gguf, ...). Version-control and cache folders (.git, .cache) and this
-  // program's own files are in neither.
+  // is left out unless it is asked for (is_left_out()): the same weights in another format, the state of a training
+  // run. Version-control and cache folders (.git, .cache) and this program's own files are in neither.
   std::vector<std::string> other_files;
   std::vector<std::string> skipped_files;
   // Texts that take the place of files of other_files, by their names: a config that changed with the tensors.
   std::map<std::string, std::string> rewritten_files;
 
+  std::vector<std::string> notes;  // what the user should know of these files
+
   // Paths of all the files above: what an output must not replace.
   std::vector<std::string> all_files() const;
 };
 
-// Errors: Io (absent, unreadable, missing shard), Corrupt, Limit, Unsupported (a pickle; an unknown kind of
-// file), and InvalidArgument for a folder without weights, which names what was looked for.
+// Errors: Io (absent, unreadable, missing shard, a link that leads nowhere, a pointer of Git LFS), Corrupt, Limit,
+// Unsupported (a pickle; an unknown kind of file), and InvalidArgument for what is no file (an address, a pipe), for a
+// later part of a split GGUF, and for a folder without weights, which says what is there instead.
 Result<Model> open_model(const std::string& path);
 
 }  // namespace llmcodec

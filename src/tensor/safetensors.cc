@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/limits.h"
+#include "tensor/file_kind.h"
 #include "tensor/piece_tracker.h"
 
 namespace llmcodec {
@@ -32,7 +33,7 @@ Result<std::unique_ptr<SafetensorsFile>> SafetensorsFile::open(const std::string
 Result<std::unique_ptr<SafetensorsFile>> SafetensorsFile::open(ByteSourcePtr bytes) {
   LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> start, read_header_bytes(*bytes));
   Result<SafetensorsHeader> header = parse_safetensors_header(start, bytes->size());
-  if (!header) return std::move(header).error().in_file(bytes->name());
+  if (!header) return known_other_kind(*bytes).value_or(header.error()).in_file(bytes->name());
   std::unique_ptr<SafetensorsFile> file(new SafetensorsFile(std::move(bytes)));
   file->data_start_ = header->data_start;
   file->metadata_ = std::move(header->metadata);

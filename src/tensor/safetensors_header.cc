@@ -153,8 +153,10 @@ Status check_tiling(const std::vector<SafetensorsEntry>& entries, uint64_t data_
                    entry.end - entry.begin)
           .in_tensor(name);
     if (entry.end > data_bytes)
-      return error(ErrorKind::kCorrupt, "data ends at {}, the file's data section has {} bytes", entry.end,
-                   data_bytes)
+      return error(ErrorKind::kCorrupt,
+                   "data ends at {}, the file's data section has {} bytes: the file was cut short, get it "
+                   "again",
+                   entry.end, data_bytes)
           .in_tensor(name);
     if (entry.begin < expected)
       return error(ErrorKind::kCorrupt, "data overlaps the tensor before it by {} bytes",

@@ -7,6 +7,7 @@
 #include "base/checked_math.h"
 #include "base/error.h"
 #include "tensor/json_text.h"
+#include "tensor/shard_name.h"
 #include "tensor/shards.h"
 
 namespace llmcodec {
@@ -39,7 +40,8 @@ class ShardedSink final : public TensorSink {
     LLMC_RETURN_IF_ERROR(sink_->finish());
     sink_.reset();
     if (shards_.size() > 1)
-      LLMC_RETURN_IF_ERROR(folder_.write_text(kIndexFileName, safetensors_index(tensors_, shards_)));
+      LLMC_RETURN_IF_ERROR(
+          folder_.write_text(index_file_name(folder_.stem()), safetensors_index(tensors_, shards_)));
     return folder_.commit();
   }
 
@@ -77,7 +79,8 @@ class ShardedSink final : public TensorSink {
 
 }  // namespace
 
-Result<std::vector<Shard>> plan_shards(std::span<const TensorInfo> tensors, uint64_t max_shard_bytes) {
+Result<std::vector<Shard>> plan_shards(std::span<const TensorInfo> tensors, uint64_t max_shard_bytes,
+                                       const std::string& stem) {
   LLMC_ASSIGN_OR_RETURN(const std::vector<SafetensorsEntry> entries, layout_safetensors(tensors));
   std::vector<Shard> shards(1);
   for (size_t i = 0; i < entries.size(); ++i) {
@@ -90,9 +93,8 @@ Result<std::vector<Shard>> plan_shards(std::span<const TensorInfo> tensors, uint
     shards.back().data_bytes += bytes;
   }
   for (size_t s = 0; s < shards.size(); ++s) {
-    shards[s].file_name = shards.size() == 1
-                              ? kSingleFileName
-                              : fmt::format("model-{:05}-of-{:05}.safetensors", s + 1, shards.size());
+    const ShardName name{stem, static_cast<uint32_t>(s + 1), static_cast<uint32_t>(shards.size())};
+    shards[s].file_name = shards.size() == 1 ? single_file_name(stem) : shard_file_name(name, ".safetensors");
   }
   return shards;
 }
@@ -133,7 +135,7 @@ Result<std::unique_ptr<TensorSink>> create_sharded_safetensors(ModelFolder& fold
                                                                std::vector<TensorInfo> tensors,
                                                                const SafetensorsMetadata& metadata,
                                                                uint64_t max_shard_bytes) {
-  Result<std::vector<Shard>> shards = plan_shards(tensors, max_shard_bytes);
+  Result<std::vector<Shard>> shards = plan_shards(tensors, max_shard_bytes, folder.stem());
   if (!shards) return std::move(shards).error().in_file(folder.path());
   return std::unique_ptr<TensorSink>(
       std::make_unique<ShardedSink>(folder, std::move(tensors), std::move(*shards), metadata));

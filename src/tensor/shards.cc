@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tensor/shards.h"
 
+#include <algorithm>
 #include <filesystem>
-#include <map>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -102,7 +102,8 @@ std::string beside(const std::string& path, const std::string& name) {
 Result<std::unique_ptr<SafetensorsFile>> open_shard(const std::string& path, const std::string& index_path) {
   std::error_code code;
   if (!std::filesystem::exists(path, code))
-    return error(ErrorKind::kIo, "the shard is missing; {} names it", file_name(index_path)).in_file(path);
+    return error(ErrorKind::kIo, "the shard is missing; {} names it: get it too", file_name(index_path))
+        .in_file(path);
   return SafetensorsFile::open(path);
 }
 
@@ -110,45 +111,58 @@ Error corrupt_tensor(const std::string& tensor, const std::string& file, std::st
   return Error{ErrorKind::kCorrupt, std::move(message), file, tensor, {}};
 }
 
-// Where the tensors are: every one once.
-Result<WeightMap> find_tensors(const std::vector<std::unique_ptr<SafetensorsFile>>& shards) {
-  WeightMap found;
-  for (const auto& shard : shards) {
-    for (const TensorInfo& info : shard->tensors()) {
-      const auto [first, inserted] = found.emplace(info.name, file_name(shard->path()));
-      if (!inserted)
-        return corrupt_tensor(info.name, shard->path(), fmt::format("also in shard {}", first->second));
-    }
-  }
-  return found;
-}
+using Shards = std::vector<std::unique_ptr<SafetensorsFile>>;
 
-// The index and the shards say the same: every tensor where the index places it.
-Status check_index(const WeightMap& weight_map, const std::vector<std::unique_ptr<SafetensorsFile>>& shards,
-                   const std::string& index_path) {
-  LLMC_ASSIGN_OR_RETURN(WeightMap found, find_tensors(shards));
+// Every tensor once.
+Status check_no_overlap(const Shards& shards) {
+  std::unordered_map<std::string_view, const std::string*> found;  // the shard's path
   for (const auto& shard : shards) {
     for (const TensorInfo& info : shard->tensors()) {
-      const auto expected = weight_map.find(info.name);
-      if (expected == weight_map.end())
-        return corrupt_tensor(info.name, shard->path(), fmt::format("not in {}", file_name(index_path)));
-      if (expected->second != found[info.name])
+      const auto [first, inserted] = found.emplace(info.name, &shard->path());
+      if (!inserted)
         return corrupt_tensor(info.name, shard->path(),
-                              fmt::format("{} places it in {}", file_name(index_path), expected->second));
+                              fmt::format("also in shard {}", file_name(*first->second)));
     }
-  }
-  for (const auto& [tensor, shard] :
-       std::map<std::string, std::string>(weight_map.begin(), weight_map.end())) {
-    if (!found.contains(tensor))
-      return corrupt_tensor(tensor, beside(index_path, shard),
-                            fmt::format("in no shard, though {} places it here", file_name(index_path)));
   }
   return Status::ok();
 }
 
+// Every tensor is where the index places it; those in a shard of which the index knows nothing are named.
+Status check_index(const WeightMap& weight_map, const Shards& shards, const std::string& index_path) {
+  std::unordered_map<std::string_view, const SafetensorsFile*>
+      missing;  // a shard that has it elsewhere, or none
+  for (const auto& [tensor, shard] : weight_map) missing.emplace(tensor, nullptr);
+  for (const auto& shard : shards) {
+    for (const TensorInfo& info : shard->tensors()) {
+      const auto expected = weight_map.find(info.name);
+      if (expected == weight_map.end())
+        return corrupt_tensor(
+            info.name, shard->path(),
+            fmt::format("not in {}, which belongs to other shards: get all files anew from one place",
+                        file_name(index_path)));
+      if (expected->second == file_name(shard->path()))
+        missing.erase(info.name);
+      else if (const auto elsewhere = missing.find(info.name); elsewhere != missing.end())
+        elsewhere->second = shard.get();
+    }
+  }
+  if (missing.empty()) return Status::ok();
+  const auto [tensor, elsewhere] =
+      *std::ranges::min_element(missing, {}, [](const auto& entry) { return entry.first; });
+  const std::string& shard = weight_map.at(std::string(tensor));
+  if (elsewhere != nullptr)
+    return corrupt_tensor(std::string(tensor), elsewhere->path(),
+                          fmt::format("{} places it in {}", file_name(index_path), shard));
+  return corrupt_tensor(
+      std::string(tensor), beside(index_path, shard),
+      fmt::format("in no shard, though {} places it here: get index and shards anew from one place, "
+                  "or take the tensor out of the index",
+                  file_name(index_path)));
+}
+
 }  // namespace
 
-Result<std::unique_ptr<ShardedSource>> ShardedSource::open(const std::string& index_path) {
+Result<std::unique_ptr<ShardedSource>> ShardedSource::open(const std::string& index_path, Overlap overlap) {
   LLMC_ASSIGN_OR_RETURN(const WeightMap weight_map, read_index(index_path));
   std::set<std::string> names;
   for (const auto& [tensor, shard] : weight_map) names.insert(shard);
@@ -159,19 +173,31 @@ Result<std::unique_ptr<ShardedSource>> ShardedSource::open(const std::string& in
                           open_shard(beside(index_path, name), index_path));
     shards.push_back(std::move(shard));
   }
+  if (overlap == Overlap::kRefuse) LLMC_RETURN_IF_ERROR(check_no_overlap(shards));
   LLMC_RETURN_IF_ERROR(check_index(weight_map, shards, index_path));
-  return join(std::move(shards));
+  return take(std::move(shards), [&](const SafetensorsFile& shard, const TensorInfo& info) {
+    return weight_map.at(info.name) == file_name(shard.path());
+  });
 }
 
 Result<std::unique_ptr<ShardedSource>> ShardedSource::join(
     std::vector<std::unique_ptr<SafetensorsFile>> shards) {
-  LLMC_RETURN_IF_ERROR(find_tensors(shards));
+  LLMC_RETURN_IF_ERROR(check_no_overlap(shards));
+  return take(std::move(shards), [](const SafetensorsFile&, const TensorInfo&) { return true; });
+}
+
+std::unique_ptr<ShardedSource> ShardedSource::take(
+    std::vector<std::unique_ptr<SafetensorsFile>> shards,
+    const std::function<bool(const SafetensorsFile&, const TensorInfo&)>& wanted) {
   std::unique_ptr<ShardedSource> source(new ShardedSource);
   source->shards_ = std::move(shards);
   for (uint32_t s = 0; s < source->shards_.size(); ++s) {
     const std::vector<TensorInfo>& tensors = source->shards_[s]->tensors();
-    for (size_t i = 0; i < tensors.size(); ++i) source->places_.push_back({s, i});
-    source->tensors_.insert(source->tensors_.end(), tensors.begin(), tensors.end());
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      if (!wanted(*source->shards_[s], tensors[i])) continue;
+      source->places_.push_back({s, i});
+      source->tensors_.push_back(tensors[i]);
+    }
   }
   return source;
 }

@@ -3,7 +3,7 @@
 //   { "metadata": {"total_size": BYTES}, "weight_map": {TENSOR: FILE, ...} }
 // The index is believed only as far as the shards agree: a missing shard (Io), and a tensor that is
 // absent, in another shard than the index says, in two shards, or not in the index (Corrupt) are
-// errors that name both.
+// errors that name both. Of a model, the index may decide between two shards that have the same tensor.
 //
 // Example (const std::string& from, const std::string& to):
 //
@@ -20,6 +20,7 @@
 //   LLMC_RETURN_IF_ERROR(sink->finish());
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -30,9 +31,16 @@
 
 namespace llmcodec {
 
+// A tensor that is in two shards.
+enum class Overlap {
+  kRefuse,
+  kIndexDecides,  // overlays: the tensor is taken from the shard that the index names
+};
+
 class ShardedSource final : public TensorSource {
  public:
-  static Result<std::unique_ptr<ShardedSource>> open(const std::string& index_path);
+  static Result<std::unique_ptr<ShardedSource>> open(const std::string& index_path,
+                                                     Overlap overlap = Overlap::kRefuse);
   // Of shards without an index. Corrupt when a tensor is in two of them.
   static Result<std::unique_ptr<ShardedSource>> join(std::vector<std::unique_ptr<SafetensorsFile>> shards);
 
@@ -48,6 +56,10 @@ class ShardedSource final : public TensorSource {
   uint64_t offset(size_t index) const override;
 
  private:
+  static std::unique_ptr<ShardedSource> take(
+      std::vector<std::unique_ptr<SafetensorsFile>> shards,
+      const std::function<bool(const SafetensorsFile&, const TensorInfo&)>& wanted);
+
   struct Place {
     uint32_t shard = 0;
     size_t index = 0;  // in the shard
@@ -60,13 +72,14 @@ class ShardedSource final : public TensorSource {
 // How tensors are spread over files: each shard takes tensors in order until the next would pass
 // `max_shard_bytes` of data; a larger tensor gets a shard of its own.
 struct Shard {
-  std::string file_name;  // "model-00001-of-0000N.safetensors", or "model.safetensors" for a single one
+  std::string file_name;  // "STEM-00001-of-0000N.safetensors", or "STEM.safetensors" for a single one
   size_t first = 0;       // tensors [first, first + count) of the list
   size_t count = 0;
   uint64_t data_bytes = 0;
 };
 // `max_shard_bytes` 0 means one file. Errors as layout_safetensors().
-Result<std::vector<Shard>> plan_shards(std::span<const TensorInfo> tensors, uint64_t max_shard_bytes);
+Result<std::vector<Shard>> plan_shards(std::span<const TensorInfo> tensors, uint64_t max_shard_bytes,
+                                       const std::string& stem = kModelStem);
 
 // The text of an index for `shards`.
 std::string safetensors_index(std::span<const TensorInfo> tensors, std::span<const Shard> shards);
@@ -76,7 +89,7 @@ std::string safetensors_index(std::span<const TensorInfo> tensors, std::span<con
 Status check_sharded_safetensors(const std::vector<TensorInfo>& tensors, const SafetensorsMetadata& metadata,
                                  uint64_t max_shard_bytes);
 
-// A sink that writes the shards of plan_shards() into `folder`, which must live longer, and then the index (none for
+// A sink that writes the shards of plan_shards(), named with the folder's stem, into `folder`, which must live longer, and then the index (none for
 // a single file). finish() commits the folder: all files that were added to it appear together.
 Result<std::unique_ptr<TensorSink>> create_sharded_safetensors(ModelFolder& folder,
                                                                std::vector<TensorInfo> tensors,

@@ -96,21 +96,79 @@ class CarriedFiles(CliTest):
         os.symlink("/etc/passwd", archive / "passwords")
         self.refused("unsupported", archive, ("passwords", "is a link"))
 
+    def hub_cache(self, source):
+        """The folder `source` as `hf download` puts it into the cache: the snapshot's files are links into blobs."""
+        root = self.path(self.id().rsplit(".", 1)[1]) / "models--owner--name"
+        shutil.rmtree(root, ignore_errors=True)
+        (root / "refs").mkdir(parents=True)
+        (root / "refs/main").write_text("0123abcd")
+        (root / "blobs").mkdir()
+        snapshot = root / "snapshots/0123abcd"
+        for number, path in enumerate(sorted(path for path in source.rglob("*") if path.is_file())):
+            target = snapshot / path.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, root / f"blobs/{number:08x}")
+            os.symlink(os.path.relpath(root / f"blobs/{number:08x}", target.parent), target)
+        return root, snapshot
+
     def test_a_model_in_the_cache_of_hugging_face(self):
-        # Files of a snapshot are links into ../../blobs.
-        blobs, snapshot = self.path("cache/blobs"), self.path("cache/snapshots/0123")
-        for path in (self.path("folder")).rglob("*"):
-            if path.is_file():
-                target = snapshot / path.relative_to(self.path("folder"))
-                target.parent.mkdir(parents=True, exist_ok=True)
-                blobs.mkdir(exist_ok=True)
-                shutil.copy(path, blobs / path.name)
-                os.symlink(os.path.relpath(blobs / path.name, target.parent), target)
-        self.ok("compress", snapshot, "-o", self.path("cache_archive"), "--codec", "raw")
-        self.assertFalse(any(path.is_symlink() for path in self.path("cache_archive").rglob("*")))
-        self.ok("verify", self.path("cache_archive"))
-        for file in ("config.json", "tokenizer_config.json", "sub/notes.json"):
-            self.assertEqual((self.archive / file).read_bytes(), (self.path("cache_archive") / file).read_bytes())
+        root, snapshot = self.hub_cache(self.path("folder"))
+        for name, source in (("snapshot", snapshot), ("repository", root)):
+            archive = self.path(f"cache_archive_{name}")
+            self.ok("compress", source, "-o", archive, "--codec", "raw")
+            self.assertFalse(any(path.is_symlink() for path in archive.rglob("*")))
+            self.ok("verify", archive)
+            for file in ("config.json", "tokenizer_config.json", "sub/notes.json"):
+                self.assertEqual((self.archive / file).read_bytes(), (archive / file).read_bytes())
+
+    def test_a_link_of_the_cache_that_leads_nowhere_is_named(self):
+        _, snapshot = self.hub_cache(self.path("folder"))
+        (snapshot / "tokenizer_config.json").resolve().unlink()
+        self.fails("io", "compress", snapshot, "-o", self.path("dangling_out"), "--codec", "raw",
+                   naming=("tokenizer_config.json", "is a link to ../../blobs/", "which is not there"))
+
+    def test_several_snapshots_are_named(self):
+        root, snapshot = self.hub_cache(self.path("folder"))
+        (root / "refs/main").unlink()
+        self.ok("inspect", root)  # the only one
+        shutil.copytree(snapshot, snapshot.parent / "4567cdef", symlinks=True)
+        self.fails("invalid_argument", "inspect", root, naming=("several snapshots", "0123abcd", "4567cdef"))
+
+    def test_an_archive_in_the_cache_of_hugging_face(self):
+        root, snapshot = self.hub_cache(self.archive)
+        for place in (snapshot, root):
+            self.assertEqual(self.json("verify", place)["carried_checked"], 3)
+            self.assertEqual(self.restored(place), {"model.safetensors", "config.json", "tokenizer_config.json", "sub/notes.json"})
+
+    def test_links_that_leave_the_cache_of_an_archive_are_refused(self):
+        root, snapshot = self.hub_cache(self.archive)
+        link, blob = snapshot / "tokenizer_config.json", (snapshot / "tokenizer_config.json").resolve()
+        secret = root.parent / "secret"
+        shutil.copy(blob, secret)  # with the right checksum, even
+        inside = os.readlink(link)
+
+        def leads_to(target):
+            link.unlink()
+            os.symlink(target, link)
+            self.refused("unsupported", snapshot, ("tokenizer_config.json", "is a link"))
+
+        leads_to("../../../secret")
+        leads_to("../../blobs/../../secret")
+        leads_to(secret)
+        leads_to(blob)  # absolute, though it ends in the right place
+        leads_to("config.json")  # in the folder, but no blob
+        link.unlink()
+        os.symlink(inside, link)
+        blob.unlink()
+        os.symlink(secret, blob)  # a blob that is a link itself
+        self.refused("unsupported", snapshot, "is a link")
+        blob.unlink()
+        shutil.copy(secret, blob)
+        self.ok("verify", snapshot)
+        outside = root.parent / "outside"
+        os.rename(root / "blobs", outside)
+        os.symlink(outside, root / "blobs")  # all blobs elsewhere
+        self.refused("unsupported", snapshot, "is a link")
 
     def test_a_model_whose_files_cannot_be_listed_is_refused_before_work(self):
         for name, message in (("new\nline.txt", "no plain name"), ("back\\slash", "no plain name"), (b"latin\xe9", "no plain name")):

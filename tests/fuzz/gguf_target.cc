@@ -32,6 +32,8 @@ uint64_t run(std::string_view input) {
   header.find_int("general.alignment");
   const auto again = GgufHeader::parse(header.bytes());
   fuzz_check(again.is_ok() && again->tensors().size() == header.tensors().size(), "a header stands alone");
+  const auto whole = header.without_split(header.tensors());
+  fuzz_check(whole.is_ok() && whole->tensors().size() == header.tensors().size(), "a part can be a whole");
   return read_tensors(**file);
 }
 

@@ -26,6 +26,29 @@ TEST(CarriedName, names_of_weights_and_of_our_own_files_are_taken) {
     expect_error(check_carried_name(name), ErrorKind::kInvalidArgument, "the name is taken");
 }
 
+TEST(CarriedName, names_of_the_restored_weights_are_taken) {
+  for (const char* name : {"adapter_model.safetensors", "adapter_model-00001-of-00002.safetensors",
+                           "adapter_model.safetensors.index.json", "model.safetensors"})
+    expect_error(check_carried_name(name, "adapter_model"), ErrorKind::kInvalidArgument, "the name is taken");
+  ASSERT_OK(check_carried_name("adapter_config.json", "adapter_model"));
+  ASSERT_OK(check_carried_name("sub/adapter_model.safetensors", "adapter_model"));
+}
+
+TEST(StemOfWeights, is_what_the_names_have_in_common) {
+  EXPECT_EQ(stem_of_weights({"adapter_model.safetensors"}), "adapter_model");
+  EXPECT_EQ(stem_of_weights({"model-00001-of-00001.safetensors"}), "model");
+  EXPECT_EQ(stem_of_weights({"u-00001-of-00002.safetensors", "u-00002-of-00002.safetensors"}), "u");
+}
+
+TEST(StemOfWeights, is_the_standard_one_for_what_is_no_name_everywhere) {
+  for (const std::string name :
+       {"../x.safetensors", "a/b.safetensors", "/etc/x.safetensors", "a\b.safetensors", "..safetensors",
+        ".safetensors", "a\nb.safetensors", ".llmcodec-x.safetensors", "model.gguf", ""})
+    EXPECT_EQ(stem_of_weights({name}), "model") << name;
+  EXPECT_EQ(stem_of_weights({"a.safetensors", "b.safetensors"}), "model");
+  EXPECT_EQ(stem_of_weights({}), "model");
+}
+
 TEST(CarriedName, an_error_has_nothing_that_a_terminal_obeys) {
   const Status status = check_carried_name("\x1b]0;x\x07");
   EXPECT_NE(status.error().message.find("'?]0;x?'"), std::string::npos) << status.error().message;

@@ -178,8 +178,6 @@ const BadHeader kBadHeaders[] = {
      "2147483648"},
     {"alignment_string", gguf({text("general.alignment") + u32(8) + text("32")}, {}), ErrorKind::kCorrupt,
      "general.alignment is not"},
-    {"split", gguf({text("split.count") + u32(2) + little_endian(3, 2)}, {}), ErrorKind::kUnsupported,
-     "3 parts"},
     {"tensor_twice", gguf({}, {tensor("t", {1}, 0, 0), tensor("t", {1}, 0, 32)}), ErrorKind::kCorrupt,
      "tensor 't': offset"},
     {"five_dimensions", gguf({}, {tensor("t", {1, 1, 1, 1, 1}, 0, 0)}), ErrorKind::kCorrupt, "5 dimensions"},

@@ -66,12 +66,32 @@ TEST_F(FolderOfModel, with_shards) {
 TEST_F(FolderOfModel, the_same_weights_in_other_formats_are_left_out) {
   add_shards();
   add_weights("model.safetensors");  // beside an index: a leftover
-  const Names skipped = {"consolidated.safetensors", "model.q4.gguf", "model.safetensors",
-                         "pytorch_model.bin", "pytorch_model.bin.index.json"};
+  const Names skipped = {"adapter_model.safetensors",
+                         "checkpoint-500/model.safetensors",
+                         "consolidated.safetensors",
+                         "model.fp16.safetensors",
+                         "model.q4.gguf",
+                         "model.safetensors",
+                         "onnx/model.onnx",
+                         "onnx/model.onnx_data",
+                         "optimizer.pt",
+                         "original/consolidated.00.pth",
+                         "original/params.json",
+                         "pytorch_model.bin",
+                         "pytorch_model.bin.index.json",
+                         "rng_state_0.pth",
+                         "runs/today/events.out.tfevents.1",
+                         "training_args.bin"};
   for (const std::string& name : skipped) {
     if (name != "model.safetensors") write_bytes(folder_.file(name), "x");
   }
-  const Names kept = {"1_Dense/model.safetensors", "adapter_model.safetensors", "training_args.bin"};
+  // The second dense layer exists as a pickle only; nobody knows what the others are.
+  const Names kept = {"1_Dense/model.safetensors",
+                      "2_Dense/pytorch_model.bin",
+                      "checkpoint-best/notes.txt",
+                      "model.bin.notes",
+                      "modeling.py",
+                      "voices/a.pt"};
   for (const std::string& name : kept) write_bytes(folder_.file(name), "x");
   const Result<Model> model = open_model(folder_.path());
   ASSERT_OK(model);
@@ -98,7 +118,6 @@ TEST_F(FolderOfModel, with_several_sets_of_weights) {
 }
 
 TEST_F(FolderOfModel, without_weights) {
-  write_bytes(folder_.file("sub/model.safetensors"), "x");  // not at the top
   const Result<Model> model = open_model(folder_.path());
   expect_error(model, ErrorKind::kInvalidArgument,
                "no weights in this folder; looked for model.safetensors.index.json");
@@ -118,12 +137,21 @@ TEST_F(FolderOfModel, of_links_as_in_a_hub_cache) {
   std::filesystem::create_directories(snapshot);
   std::filesystem::create_symlink("../blobs/abc", snapshot + "/model.safetensors");
   std::filesystem::create_symlink("../config.json", snapshot + "/config.json");
-  std::filesystem::create_symlink("../nowhere", snapshot + "/dangling");
+  std::filesystem::create_symlink("../nowhere", snapshot + "/optimizer.pt");  // nobody would have used it
   std::filesystem::create_directory_symlink("..", snapshot + "/loop");
   const Result<Model> model = open_model(snapshot);
   ASSERT_OK(model);
   EXPECT_EQ(model->source->tensors().size(), 8u);
   EXPECT_EQ(model->other_files, Names{"config.json"});
+  EXPECT_EQ(model->notes, Names{"not followed: loop, a link to a folder"});
+}
+
+TEST_F(FolderOfModel, a_link_that_leads_nowhere_is_named) {
+  add_weights("model.safetensors");
+  std::filesystem::create_symlink("../nowhere", folder_.file("vocab.json"));
+  const Result<Model> model = open_model(folder_.path());
+  expect_error(model, ErrorKind::kIo, "is a link to ../nowhere, which is not there");
+  EXPECT_EQ(model.error().file, folder_.file("vocab.json"));
 }
 
 TEST(ModelFile, safetensors) {

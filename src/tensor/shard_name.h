@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Names of files that are parts of one model, as Hugging Face's tools and llama-gguf-split give them:
+// "model-00002-of-00003.safetensors", "SmolLM2-00001-of-00002.gguf".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace llmcodec {
+
+struct ShardName {
+  std::string stem;  // "model"
+  uint32_t number = 1, count = 1;
+};
+// Of a file's name without its folder; nullopt when it is no such name.
+std::optional<ShardName> parse_shard_name(std::string_view name, std::string_view suffix);
+std::string shard_file_name(const ShardName& shard, std::string_view suffix);
+
+}  // namespace llmcodec

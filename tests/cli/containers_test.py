@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Models as people have them on disk: in parts, under other names, incomplete, mixed with files of other kinds."""
+import json
+import os
+import shutil
+
+import gguf
+import numpy as np
+
+import cli_support
+import safetensors_stream as st
+from cli_support import CliTest
+from make_test_models import entry, weights
+
+
+class Gguf(CliTest):
+    models = ()
+
+    def part(self, name, tensors, number=0, count=1, total=None, keys=True):
+        """A GGUF file of these tensors, part `number` (from 0 on) of `count`."""
+        path = self.path(name)
+        writer = gguf.GGUFWriter(str(path), "llama")
+        if keys:
+            writer.add_uint32("llama.block_count", 1)
+        if count > 1:
+            writer.add_uint16("split.no", number)
+            writer.add_uint16("split.count", count)
+            writer.add_int32("split.tensors.count", total)
+        writer.add_file_type(1)
+        for tensor, values in tensors.items():
+            writer.add_tensor(tensor, values)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return path
+
+    def setUp(self):
+        rng = np.random.default_rng(3)
+        self.tensors = {f"blk.0.{name}.weight": weights(rng, 96, 128).astype(np.float16) for name in ("ffn_up", "ffn_gate", "attn_q")}
+
+    def split(self, stem):
+        """Three files; the first has no tensors, as --no-tensor-first-split writes it."""
+        names = list(self.tensors)
+        groups = ([], names[:2], names[2:])
+        return [self.part(f"{stem}-{i + 1:05}-of-00003.gguf", {n: self.tensors[n] for n in group}, i, 3, 3, keys=i == 0)
+                for i, group in enumerate(groups)]
+
+    def assert_whole(self, source):
+        archive, restored = self.path("whole.safetensors"), self.path("whole.gguf")
+        self.ok("compress", source, "-o", archive, "--keep", ".", "--step", "1")
+        self.ok("verify", archive, "--against", source)
+        self.ok("decompress", archive, "-o", restored)
+        reader = gguf.GGUFReader(restored)
+        self.assertEqual([field for field in reader.fields if field.startswith("split.")], [])
+        self.assertEqual(reader.fields["general.file_type"].contents(), 1)
+        self.assertEqual(reader.fields["llama.block_count"].contents(), 1)
+        self.assertEqual([tensor.name for tensor in reader.tensors], list(self.tensors))
+        for tensor in reader.tensors:
+            np.testing.assert_array_equal(tensor.data, self.tensors[tensor.name])
+
+    def test_parts_are_one_model(self):
+        self.assert_whole(self.split("parts")[0])
+
+    def test_coded_parts_give_the_bytes_of_the_whole(self):
+        parts = self.split("coded")
+        whole = self.part("coded.gguf", self.tensors)
+        restored = []
+        for source in (parts[0], whole):
+            self.ok("compress", source, "-o", self.path("coded.safetensors"), "--step", "0.5")
+            self.ok("decompress", self.path("coded.safetensors"), "-o", self.path("back.gguf"))
+            restored.append({tensor.name: bytes(tensor.data) for tensor in gguf.GGUFReader(self.path("back.gguf")).tensors})
+        self.assertEqual(*restored)
+
+    def test_a_later_part_names_the_first(self):
+        parts = self.split("later")
+        self.fails("invalid_argument", "plan", parts[1], naming=("is part 2 of 3", str(parts[0])))
+
+    def test_a_first_part_of_another_name(self):
+        renamed = self.path("renamed.gguf")
+        os.rename(self.split("renamed")[0], renamed)
+        self.fails("invalid_argument", "plan", renamed, naming=("first of 3 parts", "NAME-00001-of-00003.gguf"))
+
+    def test_a_missing_a_cut_and_a_foreign_part(self):
+        parts = self.split("broken")
+        content = parts[2].read_bytes()
+        parts[2].write_bytes(content[:-100])
+        self.fails("corrupt", "plan", parts[0], naming=(parts[2].name, "was cut short"))
+        parts[2].unlink()
+        self.fails("io", "plan", parts[0], naming=(parts[2].name, "part 3 of 3 of the model is missing"))
+        self.part(parts[2].name, {"other.weight": self.tensors["blk.0.attn_q.weight"]}, 1, 2, 7)
+        self.fails("corrupt", "plan", parts[0], naming=(parts[2].name, "is no part of the model of"))
+        self.part(parts[2].name, {}, 2, 3, 3)
+        self.fails("corrupt", "plan", parts[0], naming="the parts have 2 tensors, the model has 3")
+
+    def test_parts_joined_by_cat(self):
+        joined = self.path("cat.gguf")
+        joined.write_bytes(b"".join(part.read_bytes() for part in self.split("cat")))
+        self.fails("corrupt", "plan", joined, naming=("joined end to end", "llama-gguf-split --merge"))
+
+    def test_a_whole_model_with_the_keys_of_a_part(self):
+        stale = self.part("stale.gguf", self.tensors, 0, 3, 3)
+        self.assert_whole(stale)
+        self.assertIn("taken as the whole model", "".join(self.json("inspect", stale)["notes"]))
+
+
+class Folders(CliTest):
+    models = ("folder",)
+
+    def folder_of(self, files):
+        """A new folder with these files: {name: bytes, text or list of entries}."""
+        folder = self.path(self.id().rsplit(".", 1)[1])
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, list):
+                st.write(str(path), content)
+            else:
+                path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return folder
+
+    @staticmethod
+    def matrix(name="a.weight", seed=1, shape=(96, 128)):
+        return entry(name, "F16", weights(np.random.default_rng(seed), *shape))
+
+    @staticmethod
+    def index(weight_map):
+        return json.dumps({"metadata": {}, "weight_map": weight_map})
+
+    def round_trip(self, folder, *options):
+        archive, back = self.path("archive"), self.path("back")
+        for path in (archive, back):
+            shutil.rmtree(path, ignore_errors=True)
+        report = self.json("compress", folder, "-o", archive, "--keep", ".", "--step", "1", *options)
+        self.ok("verify", archive, "--against", folder)
+        return report, archive, back
+
+    def names(self, folder):
+        return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+    def test_names_of_weights_come_back(self):
+        for name in ("adapter_model.safetensors", "diffusion_pytorch_model.safetensors", "unusual.safetensors", "model.safetensors"):
+            with self.subTest(name):
+                folder = self.folder_of({name: [self.matrix()], "config.json": "{}"})
+                _, archive, back = self.round_trip(folder)
+                for _ in range(2):  # over itself too
+                    self.ok("decompress", archive, "-o", back)
+                    self.assertEqual(self.names(back), {name, "config.json"})
+
+    def test_names_of_shards_come_back(self):
+        stem = "diffusion_pytorch_model"
+        shards = [f"{stem}-0000{i}-of-00002.safetensors" for i in (1, 2)]
+        folder = self.folder_of({shards[0]: [self.matrix("a.weight")], shards[1]: [self.matrix("b.weight")],
+                                 f"{stem}.safetensors.index.json": self.index({"a.weight": shards[0], "b.weight": shards[1]})})
+        _, archive, back = self.round_trip(folder)
+        self.ok("decompress", archive, "-o", back, "--shard-size", "30K")
+        self.assertEqual(self.names(back), {*shards, f"{stem}.safetensors.index.json"})
+        self.ok("decompress", archive, "-o", back)  # in one file, and the shards go
+        self.assertEqual(self.names(back), {f"{stem}.safetensors"})
+
+    def test_a_name_that_could_lead_elsewhere_is_not_taken_from_an_archive(self):
+        folder = self.folder_of({"back\\slash.safetensors": [self.matrix()]})
+        _, archive, back = self.round_trip(folder)
+        self.ok("decompress", archive, "-o", back)
+        self.assertEqual(self.names(back), {"model.safetensors"})
+
+    def test_foreign_files_are_left_out_with_a_note_and_counted(self):
+        foreign = ["adapter_model.safetensors", "consolidated.safetensors", "model-q4.gguf", "onnx/model.onnx", "optimizer.pt",
+                   "original/consolidated.00.pth", "pytorch_model.bin", "runs/x/events.out", "training_args.bin"]
+        folder = self.folder_of({"model.safetensors": [self.matrix()], "tokenizer.json": "{}", "notes.txt": "12345", **dict.fromkeys(foreign, "x")})
+        report, archive, _ = self.round_trip(folder)
+        self.assertEqual(report["carried_files"], {"count": 2, "bytes": 7})
+        self.assertIn("9 files, 9 bytes: adapter_model.safetensors", "".join(report["notes"]))
+        self.assertEqual(self.names(archive), {"model.safetensors", "tokenizer.json", "notes.txt"})
+        self.assertEqual(self.json("inspect", archive)["carried_files"], {"count": 2, "bytes": 7})
+        self.assertEqual(self.json("inspect", folder)["carried_files"], {"count": 2, "bytes": 7})
+        self.assertIn("2 files carried along: 7 bytes", self.ok("inspect", archive).stdout)
+        report, archive, _ = self.round_trip(folder, "--carry", "^optimizer", "--carry", "onnx/")
+        self.assertEqual(self.names(archive), {"model.safetensors", "tokenizer.json", "notes.txt", "optimizer.pt", "onnx/model.onnx"})
+        self.fails("invalid_argument", "compress", folder, "-o", archive, "--carry", "nothing", naming="--carry nothing: matches no file")
+        self.fails("invalid_argument", "compress", folder, "-o", archive, "--carry", "(", naming="is not a regular expression")
+
+    def test_weights_in_a_folder_below_are_carried_with_a_note(self):
+        folder = self.folder_of({"model.safetensors": [self.matrix()], "2_Dense/model.safetensors": [self.matrix("linear.weight", 2)]})
+        report, archive, _ = self.round_trip(folder)
+        self.assertIn("2_Dense/model.safetensors", self.names(archive))
+        self.assertIn("carried along as they are", "".join(report["notes"]))
+
+    def test_a_pipeline_names_its_folders_and_the_commands(self):
+        folder = self.folder_of({"model_index.json": "{}", "unet/diffusion_pytorch_model.safetensors": [self.matrix()],
+                                 "vae/diffusion_pytorch_model.safetensors": [self.matrix()]})
+        self.fails("invalid_argument", "compress", folder, "-o", self.path("out"),
+                   naming=("(unet, vae)", f"`llmcodec compress {folder}/unet -o OUT/unet`"))
+
+    def test_the_index_decides_between_two_files(self):
+        base, overlay = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
+        folder = self.folder_of({base: [self.matrix("a.weight", 1), self.matrix("b.weight", 2)], overlay: [self.matrix("b.weight", 3)],
+                                 "model.safetensors.index.json": self.index({"a.weight": base, "b.weight": overlay})})
+        _, archive, back = self.round_trip(folder)
+        self.ok("decompress", archive, "-o", back)
+        restored = cli_support.arrays(back)
+        np.testing.assert_array_equal(restored["b.weight"][1], self.matrix("b.weight", 3).data)
+        np.testing.assert_array_equal(restored["a.weight"][1], self.matrix("a.weight", 1).data)
+
+    def test_indexes_that_do_not_fit(self):
+        shards = [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+        placed = {"a.weight": shards[0], "b.weight": shards[1]}
+        files = {shards[0]: [self.matrix("a.weight")], shards[1]: [self.matrix("b.weight")]}
+        cases = {"ghost": ("corrupt", {**placed, "mtp.weight": shards[1]}, ("mtp.weight", "in no shard", "take the tensor out of the index")),
+                 "unlisted": ("corrupt", {"a.weight": shards[0], "c.weight": shards[1]}, ("b.weight", "not in model.safetensors.index.json")),
+                 "elsewhere": ("corrupt", {"a.weight": shards[1], "b.weight": shards[0]}, ("a.weight", f"places it in {shards[1]}"))}
+        for name, (kind, weight_map, naming) in cases.items():
+            with self.subTest(name):
+                folder = self.folder_of({**files, "model.safetensors.index.json": self.index(weight_map)})
+                self.fails(kind, "inspect", folder, naming=naming)
+        folder = self.folder_of({**files, "model.safetensors.index.json": self.index(placed)})
+        content = (folder / shards[1]).read_bytes()
+        (folder / shards[1]).write_bytes(content[:-1000])
+        self.fails("corrupt", "inspect", folder, naming=(shards[1], "was cut short, get it again"))
+        (folder / shards[1]).unlink()
+        self.fails("io", "inspect", folder, naming=(shards[1], "the shard is missing", "get it too"))
+        (folder / "model.safetensors.index.json").unlink()
+        self.fails("invalid_argument", "inspect", folder, naming=("1 of 2 shards, and no index", "get model.safetensors.index.json too"))
+
+    def test_pointers_of_git_lfs(self):
+        pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4988025760\n"
+        for files in ({"model.safetensors": pointer}, {"model.safetensors": [self.matrix()], "tokenizer.json": pointer}):
+            folder = self.folder_of(files)
+            self.fails("io", "inspect", folder, naming=(list(files)[-1], "pointer of Git LFS", "git lfs pull", "hf download"))
+        for name in ("model.gguf", "weights"):
+            self.fails("io", "inspect", self.folder_of({name: pointer}) / name, naming=(name, "pointer of Git LFS"))
+
+    def test_folders_of_other_formats(self):
+        cases = [("unsupported", {"pytorch_model.bin": b"PK\x03\x04", "config.json": "{}"}, ("pytorch_model.bin", "pickles", "save_pretrained")),
+                 ("unsupported", {"consolidated.00.pth": b"PK\x03\x04"}, ("consolidated.00.pth", "pickles")),
+                 ("unsupported", {"model.onnx": "x"}, ("model.onnx", "as safetensors or GGUF")),
+                 ("invalid_argument", {"model-Q4.gguf": "GGUF", "README.md": "x"}, ("holds GGUF files", "/model-Q4.gguf")),
+                 ("invalid_argument", {"README.md": "x"}, ("no weights in this folder", "looked for model.safetensors.index.json"))]
+        for kind, files, naming in cases:
+            with self.subTest(list(files)[0]):
+                self.fails(kind, "inspect", self.folder_of(files), naming=naming)
+
+    def test_files_of_other_formats(self):
+        cases = {"a.bin": ("unsupported", b"PK\x03\x04" + bytes(60), "PyTorch pickle"), "b.pt": ("unsupported", b"\x80\x02\x8a\x0al", "torch.load"),
+                 "c.safetensors": ("io", b"<!DOCTYPE html><html></html>", "web page"), "d.h5": ("unsupported", b"\x89HDF\r\n\x1a\n", "HDF5"),
+                 "e.npy": ("unsupported", b"\x93NUMPY\x01\x00", "numpy"), "f.npz": ("unsupported", b"PK\x03\x04" + bytes(26) + b"w.npy", "numpy"),
+                 "g.tar.gz": ("unsupported", b"\x1f\x8b\x08\x00" + bytes(8), "gunzip"), "h.bin": ("unsupported", b"tjgg" + bytes(60), "before GGUF"),
+                 "i.txt": ("unsupported", b"hello, world", "neither GGUF nor safetensors")}
+        folder = self.folder_of({name: content for name, (_, content, _) in cases.items()})
+        for name, (kind, _, message) in cases.items():
+            with self.subTest(name):
+                self.fails(kind, "inspect", folder / name, naming=(name, message))
+
+    def test_what_is_no_file(self):
+        self.fails("invalid_argument", "compress", "https://hub.example/a/model.safetensors", "-o", self.path("x"), naming=("is an address", "hf download"))
+        for pipe in ("-", "/dev/stdin"):
+            self.fails("invalid_argument", "compress", "-o", self.path("x"), "--", pipe, naming="save it to a file first")
+        self.fails("io", "compress", "owner/model", "-o", self.path("x"), naming=("no such file or folder", "hf download owner/model"))
+        self.fails("io", "compress", "/nowhere", "-o", self.path("x"), naming="/nowhere: no such file or folder")
+
+    def test_one_shard_alone_is_noted(self):
+        folder = self.folder_of({"model-00001-of-00002.safetensors": [self.matrix()]})
+        report = self.json("inspect", folder / "model-00001-of-00002.safetensors")
+        self.assertIn("this is shard 1 of 2 alone", "".join(report["notes"]))
+
+    def test_an_importance_matrix_is_checked_first_and_named(self):
+        source = self.path("imatrix.gguf")
+        writer = gguf.GGUFWriter(str(source), "llama")
+        writer.add_tensor("blk.0.ffn_up.weight", weights(np.random.default_rng(1), 96, 128).astype(np.float16))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        name = b"blk.0.ffn_up.weight"
+        for values, message in ((np.zeros(128), "all 128 second moments are zero"), (np.ones(64), "made for another model")):
+            matrix = self.path("imatrix.dat")
+            matrix.write_bytes(np.int32([1, len(name)]).tobytes() + name + np.int32([1, len(values)]).tobytes() + values.astype(np.float32).tobytes())
+            for command in ("inspect-like", "compress"):
+                options = ("--dry-run",) if command == "inspect-like" else ("-o", self.path("imatrix.out"))
+                self.fails("invalid_argument", "compress", source, "--importance", matrix, *options, naming=(matrix, "blk.0.ffn_up.weight", message))
+
+
+if __name__ == "__main__":
+    cli_support.main()
