@@ -111,7 +111,10 @@ Status check_can_be_read(const std::string& path) {
                  "models are read from several places at once, which standard input and pipes do not allow; "
                  "save it to a file first")
         .in_file(path);
-  if (fs::exists(status) || fs::is_symlink(fs::symlink_status(path, code))) return Status::ok();
+  // A dangling link, a name that is too long, a folder that may not be entered: opening says why.
+  const bool absent =
+      status.type() == fs::file_type::not_found && !fs::is_symlink(fs::symlink_status(path, code));
+  if (!absent) return Status::ok();
   const bool hub_name = std::ranges::count(path, '/') == 1 && !path.starts_with('/') &&
                         !path.starts_with('.') && !fs::exists(fs::path(path).parent_path(), code);
   if (hub_name)
