@@ -12,16 +12,15 @@ namespace {
 
 // Tensors whose lossy code takes no less room than the source, which says them exactly: quantised checkpoints
 // at more bits than they have. Empty when there are none.
-std::string larger_than_source(const std::vector<TensorReport>& tensors) {
+std::string larger_than_source(const std::vector<TensorReport>& tensors, const TensorSource& source) {
   uint64_t count = 0, coded_bytes = 0, source_bytes = 0;
   std::string first;
   for (const TensorReport& tensor : tensors) {
-    const auto dtype = dtype_from_name(tensor.dtype);
-    const auto bytes = dtype ? dtype_bytes(*dtype, tensor.elements) : std::nullopt;
-    if (!tensor.coded || !bytes || tensor.bytes < *bytes) continue;
+    const auto index = source.find(tensor.name);
+    if (!tensor.coded || !index.is_ok() || tensor.bytes < source.stored_bytes(*index)) continue;
     if (count++ == 0) first = tensor.name;
     coded_bytes += tensor.bytes;
-    source_bytes += *bytes;
+    source_bytes += source.stored_bytes(*index);
   }
   if (count == 0) return {};
   return fmt::format(
@@ -29,7 +28,7 @@ std::string larger_than_source(const std::vector<TensorReport>& tensors) {
       first, coded_bytes, source_bytes);
 }
 
-// Tensor `i` as the plan has it; its bytes are the source's.
+// Tensor `i` as the plan has it; its bytes are those that the source takes, or that keeping it would.
 TensorReport planned_tensor(const CompressState& state, size_t i) {
   const TensorPlan& tensor = state.plan.tensors[i];
   const TensorInfo& info = state.model.source->tensors()[i];
@@ -40,7 +39,7 @@ TensorReport planned_tensor(const CompressState& state, size_t i) {
           .role = role_name(tensor_role(info)),
           .coded = tensor.code,
           .reason = tensor.reason,
-          .bytes = *dtype_bytes(info.dtype, info.elements())};
+          .bytes = tensor.code ? state.model.source->stored_bytes(i) : state.model.source->byte_size(i)};
 }
 
 double bits_per_element(const TensorReport& tensor) {
@@ -75,7 +74,7 @@ Result<CompressReport> report_archive(const CompressState& state, const std::str
     set_errors(metrics->second, &tensor);
     all.merge(metrics->second);
   }
-  if (const std::string note = larger_than_source(report.tensors); !note.empty())
+  if (const std::string note = larger_than_source(report.tensors, *state.model.source); !note.empty())
     report.notes.push_back(note);
   report.relative_mse = all.relative_mse();
   report.snr_db = all.snr_db();

@@ -49,7 +49,7 @@ Result<std::unique_ptr<PushedTensors>> PushedTensors::open(std::vector<TensorInf
   Source* const borrowed = source.get();
   model.source = std::move(source);
   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<CompressState> state, decide(std::move(model), options));
-  if (state->model.source.get() != borrowed)
+  if (state->model.source->tensors().size() != borrowed->tensors().size())
     return error(
         ErrorKind::kUnsupported,
         "a layer of a quantised model is computed from several tensors, which do not come together when they "

@@ -2,13 +2,16 @@
 #include "llmcodec/read_tensor.h"
 
 #include "base/error.h"
+#include "scheme/quantised_model.h"
 #include "tensor/model_source.h"
 #include "tensor/tensor_role.h"
 
 namespace llmcodec {
 
 Result<TensorValues> read_tensor(const std::string& model, const std::string& name) {
-  LLMC_ASSIGN_OR_RETURN(const Model opened, open_model(model));
+  LLMC_ASSIGN_OR_RETURN(Model opened, open_model(model));
+  LLMC_ASSIGN_OR_RETURN(const QuantisedModel quantised, QuantisedModel::open(&opened));
+  LLMC_RETURN_IF_ERROR(quantised.check_known(true));  // codes are no weights
   auto found = opened.source->find(name);
   if (!found.is_ok()) return std::move(found).error().in_file(model);
   const TensorInfo& info = opened.source->tensors()[*found];

@@ -21,7 +21,7 @@ std::optional<size_t> scales_beside(const StoredNames& names, size_t codes) {
   const std::string stem = name.ends_with("_blocks") ? name.substr(0, name.size() - 7) : name;
   return names.first({name + "_scale", name + "_scale_inv", name + "_scales", name + ".absmax",
                       stem + "_scales", module + ".scale", module + ".scales", module + ".weight_scale",
-                      module + ".SCB"});
+                      module + ".SCB", module + ".scale_weight"});
 }
 
 bool may_be_codes(const TensorInfo& info) {
@@ -95,8 +95,9 @@ std::string module_of(const std::string& name) {
 }
 
 void add_companions(const StoredNames& names, const std::string& module, std::vector<size_t>* parts) {
-  for (const char* name : {"input_scale", "input_zero_point", "input_global_scale", "output_scale",
-                           "output_zero_point", "weight_scale_ub", "activation_scale"}) {
+  for (const char* name :
+       {"input_scale", "input_zero_point", "input_global_scale", "output_scale", "output_zero_point",
+        "weight_scale_ub", "input_scale_ub", "scale_input", "activation_scale"}) {
     if (const auto found = names.find(module + "." + name)) parts->push_back(*found);
   }
 }

@@ -68,7 +68,8 @@ ValueReader with_global(ValueReader values, ValueReader global, bool divide) {
 std::optional<size_t> scale_of_bytes(const StoredNames& names, const std::string& name) {
   const auto scale = names.first({name + "_scale_inv", name + "_scale"});
   if (scale || !name.ends_with(".weight")) return scale;
-  return names.first({module_of(name) + ".scale", module_of(name) + ".SCB"});
+  return names.first(
+      {module_of(name) + ".scale", module_of(name) + ".SCB", module_of(name) + ".scale_weight"});
 }
 
 // Two codes of E2M1 to a byte, the lower half first; nullopt unless each scale is for `block` of them.

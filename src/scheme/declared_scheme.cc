@@ -151,7 +151,8 @@ Result<DeclaredScheme> declared_scheme(const Model& model) {
 
 std::string obstacle_of(const DeclaredScheme& scheme) {
   const std::string& method = scheme.method;
-  constexpr auto kPlain = std::to_array<std::string_view>({"", "fp8", "fbgemm_fp8", "mxfp4", "bitsandbytes"});
+  constexpr auto kPlain =
+      std::to_array<std::string_view>({"", "fp8", "fbgemm_fp8", "mxfp4", "bitsandbytes", "llmcodec"});
   if (std::ranges::find(kPlain, method) != kPlain.end()) return "";
   if (method == "compressed-tensors") return compressed_tensors_obstacle(scheme);
   if (method == "modelopt") return modelopt_obstacle(scheme);

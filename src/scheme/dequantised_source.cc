@@ -71,6 +71,14 @@ DequantisedSource::DequantisedSource(std::shared_ptr<const TensorSource> stored,
   }
 }
 
+uint64_t DequantisedSource::stored_bytes(size_t index) const {
+  const auto [stored, logical] = origin_[index];
+  if (logical == nullptr) return stored_->byte_size(stored);
+  uint64_t bytes = 0;
+  for (const size_t part : logical->parts) bytes += stored_->byte_size(part);
+  return bytes;
+}
+
 Status DequantisedSource::read(size_t index, uint64_t first, std::span<std::byte> out) const {
   const auto [stored, logical] = origin_[index];
   if (logical == nullptr) return stored_->read(stored, first, out);

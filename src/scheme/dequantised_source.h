@@ -37,6 +37,7 @@ class DequantisedSource final : public TensorSource {
   Status read(size_t index, uint64_t first, std::span<std::byte> out) const override;
   const std::string& file(size_t index) const override { return stored_->file(origin_[index].stored); }
   uint64_t offset(size_t index) const override { return stored_->offset(origin_[index].stored); }
+  uint64_t stored_bytes(size_t index) const override;
 
  private:
   struct Origin {

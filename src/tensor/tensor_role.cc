@@ -83,10 +83,12 @@ using enum Where;
 
 // The first that matches holds. Names of llama.cpp, transformers, diffusers and the state-space and RWKV code bases.
 constexpr auto kRules = std::to_array<Rule>({
-    // Parameters of quantisers (GPTQ, AWQ, compressed-tensors, FP8, MXFP4, NVFP4, bitsandbytes).
+    // Parameters of quantisers (GPTQ, AWQ, compressed-tensors, FP8, MXFP4, NVFP4, bitsandbytes, ComfyUI).
     {kQuantiserScale, kEnd, "weight_scale"},
     {kQuantiserScale, kEnd, "weight_scale_inv"},
     {kQuantiserScale, kEnd, "weight_scale_2"},
+    {kQuantiserScale, kLast, "scale_weight"},
+    {kQuantiserScale, kLast, "scale_input"},
     {kQuantiserScale, kEnd, "global_scale"},
     {kQuantiserScale, kEnd, "input_scale"},
     {kQuantiserScale, kEnd, "output_scale"},

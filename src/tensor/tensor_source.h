@@ -50,6 +50,8 @@ class TensorSource {
   virtual uint64_t offset(size_t index) const = 0;
 
   uint64_t byte_size(size_t index) const;
+  // What the tensor takes in its file(s): less than byte_size() where it is computed from codes.
+  virtual uint64_t stored_bytes(size_t index) const { return byte_size(index); }
   // The first `bytes` bytes of a tensor in pieces as visit_pieces() makes them: it may be larger than the memory.
   Status visit(size_t index, uint64_t bytes, uint64_t unit, const PieceVisitor& visit) const;
   // Position of the tensor called `name`; InvalidArgument if there is none.

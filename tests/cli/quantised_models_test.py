@@ -128,9 +128,14 @@ class QuantisedModels(CliTest):
         self.ok("decompress", archive, "-o", restored)
         self.assertEqual(len(arrays(restored)), 3)
 
-    def test_a_target_near_the_bits_of_the_source_is_called_useless(self):
-        notes = self.json("compress", self.gptq, "-o", self.path("near"), "--bpw", "4.5")["notes"]
-        self.assertTrue(any("bits per quantised weight" in note for note in notes), notes)
+    def test_bits_are_those_of_the_source(self):
+        tensors = {tensor["name"]: tensor for tensor in self.json("inspect", self.gptq)["tensors"]}
+        self.assertAlmostEqual(tensors["layers.0.mlp.up_proj.weight"]["bpw"], 4 + 20 / 32, places=3)  # and scale and zero of 32
+        for target, note in (("--bpw=4.5", "4.62 bits per quantised weight"), ("--snr=40", "--keep stores them exactly")):
+            archive = self.path("near.archive")
+            shutil.rmtree(archive, ignore_errors=True)
+            notes = self.json("compress", self.gptq, "-o", archive, target)["notes"]
+            self.assertTrue(any(note in text for text in notes), notes)
 
     def test_what_is_not_known_is_refused_before_work(self):
         source = self.path("unknown")

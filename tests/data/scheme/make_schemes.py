@@ -73,6 +73,8 @@ def add_fine_grained():
     weight = torch.randint(-128, 128, (24, 48), dtype=torch.int8)  # two E2M1 to a byte
     scale = torch.randint(117, 122, (24, 3), dtype=torch.uint8).view(E8M0)
     add("fp4_in_bytes", {"weight": weight, "scale": scale}, fine_grained(weight, scale))
+    weight, scale = random_f8(32, 64), random_scales(1)[0]
+    add("fp8_comfy", {"weight": weight, "scale_weight": scale, "scale_input": scale * 2}, weight.float() * scale)
     # Rows and columns that no block divides: transformers refuses them, DeepSeek's own code cuts the last blocks off.
     weight, scale = random_f8(140, 200), random_scales(2, 2)
     whole = scale.repeat_interleave(128, 0).repeat_interleave(128, 1)[:140, :200]

@@ -150,6 +150,16 @@ TEST_F(CWriter, pushed_tensors_decode_to_what_read_ones_do) {
   EXPECT_EQ(llmcodec_writer_push(writer.get(), 0, "x", 1, error_), LLMCODEC_INVALID_ARGUMENT);
 }
 
+TEST_F(CWriter, layers_of_several_tensors_cannot_be_pushed) {
+  const WriterHandle writer = opened();
+  const uint64_t weights[] = {64, 64}, scales[] = {64, 1};
+  ASSERT_EQ(llmcodec_writer_add(writer.get(), "fp8.weight", "F8_E4M3", weights, 2, error_), LLMCODEC_OK);
+  ASSERT_EQ(llmcodec_writer_add(writer.get(), "fp8.weight_scale", "F32", scales, 2, error_), LLMCODEC_OK);
+  EXPECT_EQ(llmcodec_writer_push(writer.get(), 0, tensors_.bytes[0].data(), 8, error_), LLMCODEC_UNSUPPORTED);
+  EXPECT_NE(error_.text().find("quantised model"), std::string::npos) << error_.text();
+  expect_nothing_left();
+}
+
 TEST_F(CWriter, metadata_comes_back_whether_tensors_are_read_or_pushed) {
   for (const bool push : {false, true}) {
     const WriterHandle writer = opened();
