@@ -153,6 +153,7 @@ void run_without_landlock() {
   const bool loaded =
       seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(landlock_create_ruleset), 0) == 0 &&
       seccomp_load(filter) == 0;
+  seccomp_release(filter);
   const bool told = sandbox_state() == "none: Landlock: Function not implemented";
   const Sandbox sandbox = {.address_space_bytes = kMemory};
   // Were it there, this would be refused.
