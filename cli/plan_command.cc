@@ -20,6 +20,7 @@ Status run_plan(Session& session, const CompressArguments& arguments) {
   options.command = session.recorded_command();
   options.control = session.control();
   LLMC_ASSIGN_OR_RETURN(const PlanReport report, plan(options));
+  for (const std::string& note : report.notes) session.note("note: " + note);
   if (session.json()) {
     nlohmann::json value = nlohmann::json::parse(report.to_json());
     value["plan"] = nlohmann::json::parse(report.plan);

@@ -128,6 +128,7 @@ struct PlanReport {
   uint64_t parameters = 0;
   uint64_t predicted_bytes = 0;
   double predicted_bpw = 0, predicted_snr_db = 0, predicted_seconds = 0;
+  std::vector<std::string> notes;     // as of CompressReport
   std::vector<TensorReport> tensors;  // bytes, bpw and snr_db are predictions
   std::string to_json() const;
 };

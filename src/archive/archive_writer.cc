@@ -195,8 +195,8 @@ Status ArchiveWriter::write_own(const std::string& name, std::span<const std::by
 
 Status ArchiveWriter::complete_shard(size_t shard, const Description& description) {
   Description own = description;
-  own.tensors = shards_[shard].records;
-  own.exact = shards_[shard].exact;
+  own.tensors = std::move(shards_[shard].records);
+  own.exact = std::move(shards_[shard].exact);
   own.shard = shard;
   own.shards = shards_.size();
   if (shard > 0) own.carried.clear();

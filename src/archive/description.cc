@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "archive/description.h"
 
+#include <fmt/format.h>
+
 #include "archive/carried_name.h"
 #include "archive/checksum.h"
 #include "archive/packing.h"
@@ -226,27 +228,52 @@ Result<TensorRecord> tensor_record_from_json(json value) {
   return record;
 }
 
-std::string to_text(const Description& description) {
+namespace {
+
+std::string text_of(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+// An object of many members, each of which is a tree only while it is written: the trees of all would take twenty times
+// the room of the text.
+template <class Entries, class Text>
+std::string object_text(const Entries& entries, Text text) {
+  std::string object;
+  for (const auto& [name, entry] : entries)
+    object += fmt::format("{}{}:{}", object.empty() ? '{' : ',', text_of(name), text(entry));
+  return object.empty() ? "{}" : object + "}";
+}
+
+json source_to_json(const Description& description) {
   json files = json::array();
   for (const SourceFileRecord& file : description.source_files)
     files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"xxh3_128", file.xxh3_128}});
   json source = {{"kind", description.source_kind}, {"files", files}};
   if (!description.source_metadata.empty()) source["metadata"] = description.source_metadata;
-  json tensors = json::object();
-  for (const auto& [name, record] : description.tensors) tensors[name] = to_json(record);
-  json exact = json::object();
-  for (const auto& [name, record] : description.exact)
-    exact[name] = {record.dtype, record.shape, record.xxh3_128};
-  json root = {{"format_version", kFormatVersion},
-               {"writer", description.writer},
-               {"command", description.command},
-               {"source", source},
-               {"shard", {description.shard, description.shards}},
-               {"exact", exact},
-               {"tensors", tensors}};
-  if (!description.archive_id.empty()) root["archive"] = description.archive_id;
-  for (const auto& [name, file] : description.carried) root["carried"][name] = {file.bytes, file.xxh3_128};
-  return root.dump(-1, ' ', false, json::error_handler_t::replace);
+  return source;
+}
+
+}  // namespace
+
+std::string to_text(const Description& description) {
+  std::map<std::string, std::string> members;
+  const auto add = [&](const char* name, const json& value) { members[name] = text_of(value); };
+  add("format_version", kFormatVersion);
+  add("writer", description.writer);
+  add("command", description.command);
+  add("source", source_to_json(description));
+  add("shard", {description.shard, description.shards});
+  if (!description.archive_id.empty()) add("archive", description.archive_id);
+  members["exact"] = object_text(description.exact, [](const ExactRecord& record) {
+    return text_of({record.dtype, record.shape, record.xxh3_128});
+  });
+  members["tensors"] =
+      object_text(description.tensors, [](const TensorRecord& record) { return text_of(to_json(record)); });
+  if (!description.carried.empty())
+    members["carried"] = object_text(description.carried, [](const CarriedFile& file) {
+      return text_of({file.bytes, file.xxh3_128});
+    });
+  return object_text(members, [](const std::string& text) { return text; });
 }
 
 Result<Description> parse_description(std::string_view text) {

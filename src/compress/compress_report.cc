@@ -107,6 +107,7 @@ PlanReport report_plan(const CompressState& state, const RateFound& found) {
   report.predicted_bytes = found.predicted_bytes;
   report.predicted_snr_db = found.predicted_snr_db;
   report.predicted_seconds = found.predicted_seconds;
+  report.notes = state.notes;
   for (size_t i = 0; i < state.plan.tensors.size(); ++i) {
     TensorReport entry = planned_tensor(state, i);
     if (entry.coded) entry.bytes = found.settings[i].predicted_bytes;

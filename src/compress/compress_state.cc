@@ -16,6 +16,7 @@
 #include "base/ordered_run.h"
 #include "base/stopwatch.h"
 #include "compress/folder_files.h"
+#include "compress/range_notes.h"
 #include "llmcodec/version.h"
 #include "plan/codec_settings.h"
 #include "plan/draft.h"
@@ -204,6 +205,18 @@ RateProblem rate_problem(CompressState& state, FixedBytes* fixed_bytes) {
           .control = &state.options.control};
 }
 
+void note_unused_moments(CompressState& state) {
+  const InputMoments& moments = state.moments;
+  if (!moments.given) return;
+  for (const FittedTensor& tensor : state.tensors) {
+    if (tensor.order[0].empty()) state.notes.push_back("no input moments for " + tensor.plan->name);
+  }
+  const bool outputs_given = !moments.estimated && moments.importance && moments.importance->has_outputs();
+  const auto weighed = [](const FittedTensor& tensor) { return tensor.damage.has_value(); };
+  if (outputs_given && std::ranges::none_of(state.tensors, weighed))
+    state.notes.push_back("output moments not used: their names are not spelled as the model's");
+}
+
 }  // namespace
 
 void PhaseProgress::add(const char* phase, uint64_t weights, const std::string& tensor) {
@@ -255,16 +268,10 @@ std::vector<double> octaves_of(const CompressState& state) {
   return octaves_by_damage(state.plan, costs);
 }
 
-void note_unused_moments(CompressState& state) {
-  const InputMoments& moments = state.moments;
-  if (!moments.given) return;
-  for (const FittedTensor& tensor : state.tensors) {
-    if (tensor.order[0].empty()) state.notes.push_back("no input moments for " + tensor.plan->name);
-  }
-  const bool outputs_given = !moments.estimated && moments.importance && moments.importance->has_outputs();
-  const auto weighed = [](const FittedTensor& tensor) { return tensor.damage.has_value(); };
-  if (outputs_given && std::ranges::none_of(state.tensors, weighed))
-    state.notes.push_back("output moments not used: their names are not spelled as the model's");
+void note_fits(CompressState& state) {
+  note_unused_moments(state);
+  for (std::string& note : range_notes(state.tensors, *state.model.source))
+    state.notes.push_back(std::move(note));
 }
 
 Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions& options) {
@@ -305,7 +312,7 @@ Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOption
   }
   LLMC_RETURN_IF_ERROR(describe_source(*state));
   LLMC_RETURN_IF_ERROR(fit_all(*state, progress));
-  note_unused_moments(*state);
+  note_fits(*state);
   state->octaves = octaves_of(*state);
   state->gguf_header = packing.get();
   return state;

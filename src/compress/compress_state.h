@@ -62,8 +62,9 @@ Status describe_source(CompressState& state);
 // step_octaves of every tensor of the source, by what is known of `tensors` so far.
 std::vector<double> octaves_of(const CompressState& state);
 
-// Where the moments that were given do not reach; of fitted tensors, into the notes.
-void note_unused_moments(CompressState& state);
+// What the fitted tensors tell the user, into the notes: where the moments that were given do not reach, and which
+// weights no narrower dtype holds.
+void note_fits(CompressState& state);
 
 // The steps of every tensor: those of the plan file, or what the search finds.
 Result<RateFound> find_settings(CompressState& state);

@@ -104,7 +104,7 @@ Result<MatrixScales> fit_matrix(const TensorSource& source, FittedTensor& tensor
     options.row_exponent = tensor.plan->row_exponent;
   if (options.spec.kind == ScaleKind::kDual && known.columns.steps.empty())
     options.column_exponent = tensor.plan->column_exponent;
-  LLMC_ASSIGN_OR_RETURN(MatrixScales scales, fit_scales(reader, options));
+  LLMC_ASSIGN_OR_RETURN(MatrixScales scales, fit_scales(reader, options, &tensor.largest_weight));
   // Known inputs give columns of different size; sorted, neighbours in the scan are alike and contexts fit
   // better. The closed loop has an order of its own.
   if (!known.columns.steps.empty())

@@ -21,6 +21,7 @@ struct FittedTensor {
   const TensorPlan* plan = nullptr;  // borrowed
   MatrixShape shape;
   std::vector<MatrixScales> scales;  // one per matrix
+  float largest_weight = 0;          // in magnitude
   std::vector<Part> scale_parts;     // of all matrices
   ColumnOrder column_order = ColumnOrder::kNone;
   std::vector<std::vector<uint32_t>> order;  // one per matrix; empty: identity

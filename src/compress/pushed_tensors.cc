@@ -125,7 +125,7 @@ Result<CompressReport> PushedTensors::finish() {
     return fail(error(ErrorKind::kInvalidArgument, "{} of its bytes are missing", source_->missing(next_))
                     .in_tensor(source_->tensors()[next_].name));
   if (Status status = run_->write_rest(); !status.is_ok()) return fail(std::move(status).error());
-  note_unused_moments(*state_);
+  note_fits(*state_);
   const std::unique_ptr<ArchiveRun> run = std::move(run_);
   return run->finish();
 }

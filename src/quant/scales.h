@@ -98,8 +98,9 @@ struct ScaleOptions {
 // Fits scales so that u has unit RMS in each unit of the kind (about its mean where asymmetric). Reads the
 // matrix once, for dual without column_steps 3 to 13 times. The geometric mean of col over live columns is
 // about 1. InvalidArgument: a NaN or Inf in the matrix (row, column and flat index in the message), values
-// too large to scale, options that do not fit the matrix, an empty matrix.
-Result<MatrixScales> fit_scales(RowReader& reader, const ScaleOptions& options);
+// too large to scale, options that do not fit the matrix, an empty matrix. `largest`, if given: raised to the
+// largest magnitude of a weight where that is larger.
+Result<MatrixScales> fit_scales(RowReader& reader, const ScaleOptions& options, float* largest = nullptr);
 
 // The scales and zeros of one matrix, ready for use on some rows after others. Not thread-safe; the
 // MatrixScales must outlive it.

@@ -66,25 +66,46 @@ Sums sum_up(size_t begin, size_t end, Value value) {
   return total;
 }
 
-Status check_finite(size_t first_row, MatrixView<const float> block) {
-  for (size_t r = 0; r < block.rows; ++r) {
-    const auto row = block.row(r);
-    if (all_finite(row)) continue;
-    for (size_t j = 0; j < row.size(); ++j) {
-      if (std::isfinite(row[j])) continue;
-      const size_t i = first_row + r;
-      return error(ErrorKind::kInvalidArgument, "{} at row {}, column {} (index {})",
-                   std::isnan(row[j]) ? "NaN" : "infinity", i, j, i * block.cols + j);
-    }
-  }
-  return Status::ok();
+Error not_finite(size_t i, size_t j, size_t cols, float value) {
+  return error(ErrorKind::kInvalidArgument, "{} at row {}, column {} (index {})",
+               std::isnan(value) ? "NaN" : "infinity", i, j, i * cols + j);
 }
 
-// Calls visit(row, values) for all rows; the first pass over a matrix also checks that it is finite.
+// Rows of a matrix that is read in several passes; the first one checks that all weights are finite and finds
+// the largest.
+class CheckedRows final : public RowReader {
+ public:
+  explicit CheckedRows(RowReader& rows) : rows_(rows) {}
+  size_t rows() const override { return rows_.rows(); }
+  size_t cols() const override { return rows_.cols(); }
+  Status read_rows(size_t first, MatrixView<float> out) override {
+    LLMC_RETURN_IF_ERROR(rows_.read_rows(first, out));
+    for (size_t r = 0; r < out.rows && first + r >= checked_; ++r)
+      LLMC_RETURN_IF_ERROR(check(first + r, out.row(r)));
+    checked_ = std::max(checked_, first + out.rows);
+    return Status::ok();
+  }
+  float largest() const { return largest_; }
+
+ private:
+  Status check(size_t i, std::span<const float> row) {
+    const float largest = largest_magnitude(row);
+    if (std::isfinite(largest)) {
+      largest_ = std::max(largest_, largest);
+      return Status::ok();
+    }
+    const auto bad = std::ranges::find_if_not(row, [](float value) { return std::isfinite(value); });
+    return not_finite(i, static_cast<size_t>(bad - row.begin()), row.size(), *bad);
+  }
+
+  RowReader& rows_;
+  size_t checked_ = 0;  // rows above this one are known
+  float largest_ = 0;
+};
+
 template <class Visit>
-Status for_each_row(RowReader& reader, bool check, Visit visit) {
+Status for_each_row(RowReader& reader, Visit visit) {
   return for_each_row_block(reader, [&](size_t first_row, MatrixView<const float> block) -> Status {
-    if (check) LLMC_RETURN_IF_ERROR(check_finite(first_row, block));
     for (size_t r = 0; r < block.rows; ++r) visit(first_row + r, block.row(r));
     return Status::ok();
   });
@@ -123,7 +144,7 @@ void code_units(const std::vector<Unit>& units, uint32_t per_octave, LogCode& co
 
 Status fit_tensor(RowReader& reader, MatrixScales& scales) {
   Sums total;
-  LLMC_RETURN_IF_ERROR(for_each_row(reader, true, [&](size_t, std::span<const float> row) {
+  LLMC_RETURN_IF_ERROR(for_each_row(reader, [&](size_t, std::span<const float> row) {
     const Sums sums = sum_up(0, row.size(), [&](size_t j) { return double{row[j]}; });
     total.sum += sums.sum;
     total.squares += sums.squares;
@@ -152,7 +173,7 @@ void shape_rows(const std::vector<double>& rms, const ScaleOptions& options, std
 Status fit_rows(RowReader& reader, const ScaleOptions& options, MatrixScales& scales) {
   std::vector<Unit> units(scales.rows);
   std::vector<double> rms(scales.rows);
-  LLMC_RETURN_IF_ERROR(for_each_row(reader, true, [&](size_t i, std::span<const float> row) {
+  LLMC_RETURN_IF_ERROR(for_each_row(reader, [&](size_t i, std::span<const float> row) {
     const Sums sums = sum_up(0, row.size(), [&](size_t j) { return double{row[j]}; });
     units[i] = unit_of(sums, scales.asymmetric);
     rms[i] = unit_of(sums, false).scale;
@@ -164,7 +185,7 @@ Status fit_rows(RowReader& reader, const ScaleOptions& options, MatrixScales& sc
 
 Status fit_columns(RowReader& reader, const ScaleOptions& options, MatrixScales& scales) {
   std::vector<Sums> sums(scales.cols);
-  LLMC_RETURN_IF_ERROR(for_each_row(reader, true, [&](size_t, std::span<const float> row) {
+  LLMC_RETURN_IF_ERROR(for_each_row(reader, [&](size_t, std::span<const float> row) {
     for (size_t j = 0; j < row.size(); ++j) {
       const double v = row[j];
       sums[j].sum += v;
@@ -182,7 +203,7 @@ Status fit_columns(RowReader& reader, const ScaleOptions& options, MatrixScales&
 Status fit_groups(RowReader& reader, const ScaleOptions& options, MatrixScales& scales) {
   const size_t groups = scales.groups(), size = scales.spec.group_size;
   std::vector<Unit> units(scales.rows * groups);
-  LLMC_RETURN_IF_ERROR(for_each_row(reader, true, [&](size_t i, std::span<const float> row) {
+  LLMC_RETURN_IF_ERROR(for_each_row(reader, [&](size_t i, std::span<const float> row) {
     for (size_t g = 0; g < groups; ++g) {
       const Sums sums =
           sum_up(g * size, std::min((g + 1) * size, row.size()), [&](size_t j) { return double{row[j]}; });
@@ -212,12 +233,12 @@ double count_live(const std::vector<double>& values) {
 
 // Row scales for the present columns, then the columns that these rows ask for: one pass over the matrix. A
 // column that its rows' zeros explain entirely is not dead: it keeps a part of its own size.
-Status dual_pass(RowReader& reader, bool first, bool asymmetric, std::vector<double>& cols) {
+Status dual_pass(RowReader& reader, bool asymmetric, std::vector<double>& cols) {
   const std::vector<double> inverse_cols = inverses(cols);
   const double live_cols = count_live(cols);
   std::vector<double> squares(cols.size(), 0), floors(asymmetric ? cols.size() : 0, 0);
   double live_rows = 0;
-  LLMC_RETURN_IF_ERROR(for_each_row(reader, first, [&](size_t, std::span<const float> row) {
+  LLMC_RETURN_IF_ERROR(for_each_row(reader, [&](size_t, std::span<const float> row) {
     const Unit unit = unit_of(scaled_sums(row, inverse_cols, live_cols), asymmetric);
     if (unit.scale == 0) return;
     ++live_rows;
@@ -253,7 +274,7 @@ Result<std::vector<double>> dual_columns(RowReader& reader, bool asymmetric) {
   std::vector<double> cols(reader.cols(), 1);
   for (int pass = 0; pass < kMaxDualPasses; ++pass) {
     std::vector<double> before = cols;
-    LLMC_RETURN_IF_ERROR(dual_pass(reader, pass == 0, asymmetric, cols));
+    LLMC_RETURN_IF_ERROR(dual_pass(reader, asymmetric, cols));
     normalise_geometric_mean(cols);
     if (pass > 0 && largest_change(before, cols) < kDualTolerance) break;
   }
@@ -267,14 +288,14 @@ struct RowFit {
   std::vector<double> rms;  // of the matrix itself
   double live_cols = 0;
 };
-Result<RowFit> fit_rows_behind(RowReader& reader, MatrixScales& scales, bool check) {
+Result<RowFit> fit_rows_behind(RowReader& reader, MatrixScales& scales) {
   const std::vector<float> decoded = decode_all(scales.col_code, scales.col_codes);
   const std::vector<double> inverse_cols = inverses(std::vector<double>(decoded.begin(), decoded.end()));
   std::vector<uint8_t> live(scales.cols, 0);
   RowFit fit;
   fit.rows.resize(scales.rows);
   fit.rms.resize(scales.rows);
-  LLMC_RETURN_IF_ERROR(for_each_row(reader, check, [&](size_t i, std::span<const float> row) {
+  LLMC_RETURN_IF_ERROR(for_each_row(reader, [&](size_t i, std::span<const float> row) {
     fit.rows[i] = scaled_sums(row, inverse_cols, 0);
     fit.rms[i] = unit_of(sum_up(0, row.size(), [&](size_t j) { return double{row[j]}; }), false).scale;
     for (size_t j = 0; j < row.size(); ++j) live[j] |= row[j] != 0;
@@ -315,7 +336,7 @@ Status fit_dual(RowReader& reader, const ScaleOptions& options, MatrixScales& sc
   for (size_t j = 0; classed && j < cols.size(); ++j) {
     scales.col_codes[j] = classed_code(scales.col_code, cols[j], options.column_classes[j]);
   }
-  LLMC_ASSIGN_OR_RETURN(RowFit fit, fit_rows_behind(reader, scales, given));
+  LLMC_ASSIGN_OR_RETURN(RowFit fit, fit_rows_behind(reader, scales));
   std::vector<Unit> units(scales.rows);
   for (size_t i = 0; i < units.size(); ++i) {
     fit.rows[i].count = fit.live_cols;
@@ -392,8 +413,9 @@ Status check_range(const MatrixScales& scales) {
 
 }  // namespace
 
-Result<MatrixScales> fit_scales(RowReader& reader, const ScaleOptions& options) {
-  LLMC_RETURN_IF_ERROR(check_options(reader, options));
+Result<MatrixScales> fit_scales(RowReader& matrix, const ScaleOptions& options, float* largest) {
+  LLMC_RETURN_IF_ERROR(check_options(matrix, options));
+  CheckedRows reader(matrix);
   MatrixScales scales;
   scales.spec = options.spec;
   scales.asymmetric = options.asymmetric;
@@ -417,6 +439,7 @@ Result<MatrixScales> fit_scales(RowReader& reader, const ScaleOptions& options) 
       break;
   }
   LLMC_RETURN_IF_ERROR(check_range(scales));
+  if (largest != nullptr) *largest = std::max(*largest, reader.largest());
   return scales;
 }
 

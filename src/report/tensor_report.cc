@@ -139,6 +139,7 @@ std::string PlanReport::to_json() const {
                   {"predicted_bpw", predicted_bpw},
                   {"predicted_snr_db", finite(predicted_snr_db)},
                   {"predicted_seconds", predicted_seconds},
+                  {"notes", notes},
                   {"tensors", tensors_to_json(tensors)}});
 }
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "restore/weights_to_dtype.h"
+#include "tensor/dtype_range.h"
 #include "tensor/shards.h"
 
 namespace llmcodec {

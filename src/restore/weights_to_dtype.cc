@@ -9,32 +9,12 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/finite.h"
 #include "base/wider_vectors.h"
+#include "tensor/dtype_range.h"
 
 namespace llmcodec {
 namespace {
-
-double largest_finite(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::kF8E4M3Fnuz:
-      return 240;
-    case Dtype::kF8E4M3:
-      return 448;
-    case Dtype::kF8E5M2:
-    case Dtype::kF8E5M2Fnuz:
-      return 57344;
-    case Dtype::kF16:
-      return 65504;
-    case Dtype::kQ8_0:  // the scale of a block is an F16
-      return 127 * 65504;
-    case Dtype::kBF16:
-      return 0x1.fep127;
-    case Dtype::kF64:
-      return std::numeric_limits<double>::max();
-    default:
-      return std::numeric_limits<float>::max();
-  }
-}
 
 // The largest float that `dtype` holds.
 float largest_float(Dtype dtype) {
@@ -52,12 +32,6 @@ LLMC_WIDER_VECTORS
 void clip(std::span<const float> weights, float largest, std::span<float> clipped) {
   for (size_t i = 0; i < weights.size(); ++i)
     clipped[i] = std::fabs(weights[i]) > largest ? std::copysign(largest, weights[i]) : weights[i];
-}
-
-float largest_magnitude(std::span<const float> weights) {
-  float largest = 0;
-  for (const float weight : weights) largest = std::max(largest, std::fabs(weight));  // passes over NaN
-  return largest;
 }
 
 // Finite values past the range clipped. F64 is looked at before it is rounded to float, where it may become
@@ -84,10 +58,6 @@ Dtype restored_dtype(Dtype own) {
 
 Dtype restored_exact_dtype(Dtype own) {
   return dtype_info(own).gguf_block ? Dtype::kF32 : own;
-}
-
-bool is_narrower(Dtype dtype, Dtype own) {
-  return largest_finite(dtype) < largest_finite(own);
 }
 
 Status store_weights(Dtype dtype, std::span<const float> weights, PastRange past, std::span<std::byte> out) {

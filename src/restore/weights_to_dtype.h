@@ -14,9 +14,6 @@ Dtype restored_dtype(Dtype own);
 // That of a tensor stored exactly, in a safetensors file: its own, and for GGUF's blocks F32, which holds their values.
 Dtype restored_exact_dtype(Dtype own);
 
-// True when `dtype` does not reach as far from zero as `own` does.
-bool is_narrower(Dtype dtype, Dtype own);
-
 // What becomes of a weight past the range of its dtype.
 enum class PastRange {
   kClip,    // the dtype's largest: for decoded weights, which only coding noise can have pushed there

@@ -128,7 +128,8 @@ class GgufTypes(CliTest):
         blocks[:, 0] += 20  # some weights reach 2^19
         source, archive, restored = self.path("large.mxfp4.gguf"), self.path("large.mxfp4.archive"), self.path("large.mxfp4.out")
         write_gguf(source, {"w": ("MXFP4", (ROWS, COLUMNS), blocks.tobytes())}, 38)
-        self.ok("compress", source, "-o", archive, "--codec", "raw")
+        notes = self.json("compress", source, "-o", archive, "--codec", "raw")["notes"]
+        self.assertTrue(any("the first w, reach" in note and "with --dtype bf16 or f32" in note for note in notes), notes)
         self.fails("invalid_argument", "decompress", archive, "-o", restored, naming=("'w'", "--dtype"))
         self.ok("decompress", archive, "-o", restored, "--dtype", "bf16")
         self.assertEqual(file_type(restored), 32)

@@ -127,6 +127,17 @@ class HostileInput(CliTest):
                     self.assertEqual(max(np.abs(t).max() for t in self.restored(archive, "--dtype", dtype).values()), largest)
                 self.assertEqual(max(np.abs(t).max() for t in self.restored(archive, "--dtype", "f16", "--saturate").values()), 65504)
 
+    def test_weights_that_narrower_dtypes_cannot_hold_are_said_beforehand(self):
+        noise = np.random.default_rng(3).standard_normal((64, 96)).astype(np.float32)
+        for largest, dtypes in ((65504, []), (1e6, ["F16"]), (3.4e38, ["F16", "BF16"])):
+            noise[3, 5] = largest
+            source = self.model("large.safetensors", w=noise)
+            for command in (["plan", source], ["compress", source, "-o", self.path("large.archive")]):
+                notes = [note for note in self.json(*command, "--codec", "raw", "--step", "1")["notes"] if "reach" in note]
+                self.assertEqual(len(notes), len(dtypes), notes)
+                for dtype, note in zip(dtypes, notes):
+                    self.assertRegex(note, rf"1 tensors, the first w, reach .* at which {dtype} ends.*--saturate")
+
     def test_doubles_that_floats_cannot_hold(self):
         archive = self.path("doubles.archive")
         self.ok("compress", self.model("doubles.safetensors", v=np.float64([1e300, 1])), "-o", archive, "--codec", "raw")

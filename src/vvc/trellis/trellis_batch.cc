@@ -17,14 +17,21 @@ namespace {
 // four bits before the point.
 constexpr int64_t kLeastInverse = 65536 * 101 / 100, kLargestInverse = 15 * 65536;
 
-struct AlignedDelete {
-  void operator()(std::byte* memory) const { ::operator delete[](memory, std::align_val_t{64}); }
-};
-using AlignedMemory = std::unique_ptr<std::byte[], AlignedDelete>;
+// Aligned here and not by the allocator: glibc before 2.38 keeps no room for the padding when it hands aligned memory
+// out again, so a small block taken in between costs it all, and a thousand encoders after each other a gigabyte.
+class AlignedMemory {
+ public:
+  explicit AlignedMemory(size_t size) : memory_(size + kAlignment - 1) {}
+  std::byte* get() {
+    const auto address = reinterpret_cast<uintptr_t>(memory_.data());
+    return memory_.data() + (-address & (kAlignment - 1));
+  }
+  const std::byte* get() const { return const_cast<AlignedMemory*>(this)->get(); }
 
-AlignedMemory aligned_memory(size_t size) {
-  return AlignedMemory(new (std::align_val_t{64}) std::byte[size]());
-}
+ private:
+  static constexpr size_t kAlignment = 64;
+  std::vector<std::byte> memory_;
+};
 
 }  // namespace
 
@@ -35,9 +42,9 @@ struct BatchTrellis::Work {
         log2_width(log2_width_in),
         log2_height(log2_height_in),
         inverse_lambda(inverse_lambda_of(options)),
-        memory(aligned_memory(trellis_memory_size())),
-        magnitudes(aligned_memory(array_size())),
-        levels(aligned_memory(array_size())) {}
+        memory(trellis_memory_size()),
+        magnitudes(array_size()),
+        levels(array_size()) {}
 
   size_t array_size() const { return sizeof(uint16_t) * kTrellisLanes * static_cast<size_t>(scan.count); }
   uint16_t* magnitudes_at(int n) {

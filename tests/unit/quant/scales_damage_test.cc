@@ -172,6 +172,21 @@ TEST(ScalesDamage, nan_and_infinity_are_named_with_their_place) {
   }
 }
 
+TEST(ScalesDamage, the_largest_magnitude_is_told) {
+  OwnedMatrix matrix = testing::gaussian(12, 10, 7, 0);
+  matrix.at(7, 4) = -5000;
+  matrix.at(11, 9) = 4000;
+  for (const ScaleSpec& spec : kAllSpecs) {
+    MemoryRowReader reader(matrix.view());
+    float largest = 1;
+    ASSERT_TRUE(fit_scales(reader, {.spec = spec}, &largest).is_ok());
+    EXPECT_EQ(largest, 5000);
+    largest = 6000;  // of matrices before
+    ASSERT_TRUE(fit_scales(reader, {.spec = spec}, &largest).is_ok());
+    EXPECT_EQ(largest, 6000);
+  }
+}
+
 TEST(ScalesDamage, options_that_do_not_fit_are_errors) {
   const OwnedMatrix matrix = testing::gaussian(8, 8, 8, 0);
   const std::vector<float> seven(7, 1.0f), eight(8, 1.0f);

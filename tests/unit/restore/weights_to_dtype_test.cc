@@ -47,15 +47,6 @@ TEST(WeightsToDtype, weights_that_were_too_large_before_are_refused_where_that_i
   EXPECT_EQ(through(Dtype::kQ8_0, above), block);
 }
 
-TEST(WeightsToDtype, what_is_narrower) {
-  EXPECT_TRUE(is_narrower(Dtype::kF16, Dtype::kBF16));
-  EXPECT_TRUE(is_narrower(Dtype::kBF16, Dtype::kF32));
-  EXPECT_TRUE(is_narrower(Dtype::kF32, Dtype::kF64));
-  EXPECT_TRUE(is_narrower(Dtype::kF16, Dtype::kQ8_0));
-  EXPECT_FALSE(is_narrower(Dtype::kF16, Dtype::kF16));
-  EXPECT_FALSE(is_narrower(Dtype::kF32, Dtype::kBF16));
-}
-
 // Exact values of type T into another dtype, read back.
 template <class T>
 Result<std::vector<float>> converted(Dtype own, const std::vector<T>& values, Dtype dtype, PastRange past) {
