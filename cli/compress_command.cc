@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "commands.h"
 #include "compress_options.h"
+#include "peak_memory.h"
 #include "source_summary.h"
 #include "tensor_table.h"
 #include "text_format.h"

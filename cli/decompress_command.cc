@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/error.h"
 #include "commands.h"
+#include "peak_memory.h"
 #include "text_format.h"
 
 namespace llmcodec::cli {

@@ -3,12 +3,12 @@
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 
+#include "peak_memory.h"
 #include "text_format.h"
 
 namespace llmcodec::cli {
@@ -30,12 +30,6 @@ void show(const std::string& text) {
 }
 
 }  // namespace
-
-uint64_t peak_memory_bytes() {
-  rusage usage = {};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
-}
 
 ProgressLine::ProgressLine()
     : terminal_(isatty(STDERR_FILENO) != 0), terminal_width_(terminal_width()), last_shown_(Clock::now()) {}

@@ -13,9 +13,6 @@
 
 namespace llmcodec::cli {
 
-// Largest resident memory of this process so far, without that of FFmpeg or llama.cpp processes.
-uint64_t peak_memory_bytes();
-
 // Methods may be called from several threads.
 class ProgressLine {
  public:

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "exit_code.h"
 #include "interrupt.h"
+#include "peak_memory.h"
 
 namespace llmcodec::cli {
 namespace {

@@ -21,8 +21,9 @@ struct PastRangeTensors {
     largest = std::max(largest, tensor.largest_weight);
   }
   std::string text(Dtype dtype, const std::string& remedy) const {
-    return fmt::format("weights of {} tensors, the first {}, reach {:.7g}, past the {:.7g} at which {} ends: {}", count,
-                       first, largest, largest_finite(dtype), dtype_info(dtype).name, remedy);
+    return fmt::format(
+        "weights of {} tensors, the first {}, reach {:.7g}, past the {:.7g} at which {} ends: {}", count,
+        first, largest, largest_finite(dtype), dtype_info(dtype).name, remedy);
   }
 };
 

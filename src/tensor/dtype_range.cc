@@ -27,6 +27,8 @@ double largest_finite(Dtype dtype) {
   }
 }
 
-bool is_narrower(Dtype dtype, Dtype own) { return largest_finite(dtype) < largest_finite(own); }
+bool is_narrower(Dtype dtype, Dtype own) {
+  return largest_finite(dtype) < largest_finite(own);
+}
 
 }  // namespace llmcodec
