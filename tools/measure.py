@@ -28,7 +28,7 @@ def find_program():
 
 
 def run(arguments):
-    """(standard output, seconds of user time, peak memory in bytes) of one finished child; Failed with its message."""
+    """(standard output, seconds of user time) of one finished child; Failed with its message."""
     process = subprocess.Popen([str(a) for a in arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
     errors = []
     reader = threading.Thread(target=lambda: errors.append(process.stderr.read()))
@@ -40,12 +40,12 @@ def run(arguments):
     if process.returncode != 0:
         lines = errors[0].decode(errors="replace").strip().splitlines() or ["no message"]
         raise Failed(f"exit code {process.returncode}: {lines[-1]}")
-    return output.decode(), usage.ru_utime, usage.ru_maxrss * 1024
+    return output.decode(), usage.ru_utime
 
 
 def run_json(arguments):
-    output, user_seconds, peak_bytes = run([*arguments, "--json"])
-    return {**json.loads(output), "user_seconds": user_seconds, "peak_bytes": peak_bytes}
+    output, user_seconds = run([*arguments, "--json"])
+    return {**json.loads(output), "user_seconds": user_seconds}
 
 
 class Lab:

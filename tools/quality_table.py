@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The tables of run_benchmarks.py about quality, all on the whole of SmolLM2 with codec vvc:
+"""The tables of run_benchmarks.py about quality, all with codec vvc, on the whole of SmolLM2:
 
 quality   2.5 to 4 bits with more and more known about inputs and outputs
 ablation  what each part of the method buys, at 3 bits
 texts     four kinds of text at 3 bits: prose, code, French, chat
 tasks     PIQA, WinoGrande, ARC at 2, 3 and 4 bits
+
+and `quality --model NAME`, on the whole of another model, with what is known by the program and llama.cpp alone.
 
 Moments are collected once by tools/importance/collect_moments.py (numpy, gguf, safetensors, tokenizers) into the results
 folder. Without a calibration text (--calibration), the rows that need one are left out.
@@ -66,7 +68,7 @@ def collected(lab, options, name, source, wanted):
 
 def inputs_alone(lab, options):
     """An imatrix as llama.cpp makes it, without output moments."""
-    path = lab.folder / "inputs.imatrix.gguf"
+    path = lab.folder / f"{'inputs' if options.is_reference else options.model_name}.imatrix.gguf"
     if not path.exists():
         measure.run([lab.program, "importance", options.model, "-o", path, "--text", options.calibration, "--quiet"])
     return path
@@ -157,6 +159,37 @@ def tasks(lab, options):
     wanted = [("the original, F16", 16, []), *((name, target, arguments) for name, arguments in known.items() for target in (4.0, 3.0, 2.0))]
     calls = [functools.partial(lab.row, {"table": "tasks", "known": name, "target": target},
                                functools.partial(task_row, lab, options, target, arguments)) for name, target, arguments in wanted]
+    return measure.in_parallel(options.jobs, calls)
+
+
+OTHER_TARGETS = (2.5, 3.0, 4.0)
+# Bytes of text that are scored: the larger a model, the fewer, for two cores.
+OTHER_BYTES = {"gemma270m": 30000, "qwen05b": 20000, "qwen15b": 10000}
+OTHER_COLUMNS = [("known", lambda r: r["known"]), *SIZE, *SCORES, ("of the original", lambda r: f"{r['original_perplexity']:.2f}"),
+                 ("peak MB", lambda r: f"{r['peak_bytes'] / 1e6:.0f}")]
+
+
+def tokenizer_bpw(lab, options):
+    """What the GGUF header takes of an archive, in bits per weight."""
+    row = lab.row({"table": "tokenizer", "model": options.model_name},
+                  lambda: lab.clean(lab.code(options.model, "raw", ["--step", "1"])))
+    return row["bpw"] - row["bpw_weights"]
+
+
+def other_model(lab, options):
+    """Rows of another model than SmolLM2: by its name in MODELS of run_benchmarks.py."""
+    known = {"each tensor alone": ["--importance", "none"], "the weights": []}
+    if options.calibration:
+        known["llama-imatrix"] = ["--importance", inputs_alone(lab, options)]
+    tokenizer = tokenizer_bpw(lab, options)
+
+    def score(target, arguments):
+        rate = ["--bpw", f"{target + tokenizer:.4f}"]
+        return lab.clean(lab.score(options.model, "vvc", [*rate, *arguments], options.text, OTHER_BYTES[options.model_name]))
+
+    calls = [functools.partial(lab.row, {"table": "quality", "model": options.model_name, "known": name, "target": target},
+                               functools.partial(score, target, arguments))
+             for name, arguments in known.items() for target in OTHER_TARGETS]
     return measure.in_parallel(options.jobs, calls)
 
 

@@ -11,6 +11,7 @@ tables: gaussian   llmcodec bench, iid Gaussian 1024x1024, one thread: gap to th
         encoders   SNR of a sample of 5 million weights from every kind of tensor of SmolLM2 at 2, 3 and 4 bits per weight
         models     the whole of SmolLM2 through the faster encoders: perplexity and KL divergence
         quality    the whole of SmolLM2 at 2.5 to 4 bits with more and more known about it: perplexity and KL divergence
+                   (--model gemma270m, qwen05b or qwen15b: a table of that model in docs/other-models.md)
         ablation   the same at 3 bits, part by part;  texts: on prose, code, French and chat;  tasks: accuracy at 2 to 4 bits
                    (these four: --calibration FILE for the rows that need a text; tasks: --task-folder; only when named)
         speed      many pictures: our two layouts beside x265 and VVenC in one run, one thread
@@ -45,6 +46,7 @@ QUICK = ("vvc:layout=spectral", "libvvenc:preset=faster", "libx265:preset=medium
 TEXT_BYTES = 20000
 BENCH_RATES = "1.5,2,2.3,3,4"
 MARK = "<!-- {} {} -->"
+MODELS = ("smollm2", "gemma270m", "qwen05b", "qwen15b")  # of get_model.sh
 
 
 def split_layout(codec):
@@ -152,13 +154,13 @@ def source_line(rows, name):
     return f"`./dev bench {name}`, {'; '.join(machines)}, {' to '.join(sorted({dates[0], dates[-1]}))}."
 
 
-def report(document, name, rows):
+def report(document, name, rows, columns):
     """Replaces what stands between this table's marks."""
     text = document.read_text(encoding="utf-8")
     begin, end = MARK.format("begin", name), MARK.format("end", name)
     if begin not in text:
         text = text.rstrip() + f"\n\n{begin}\n{end}\n"
-    content = f"{begin}\n{source_line(rows, name)}\n\n{measure.table(rows, COLUMNS[name])}\n{end}"
+    content = f"{begin}\n{source_line(rows, name)}\n\n{measure.table(rows, columns)}\n{end}"
     document.write_text(re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _: content, text, flags=re.S), encoding="utf-8")
 
 
@@ -192,7 +194,7 @@ def pack(folder, program, tools):
         shutil.copy(pathlib.Path(__file__).parent / name, bench / "tools")
     shutil.copy(tools / "ffmpeg/ffmpeg", bench)
     shutil.copytree(tools / "llama", bench / "llama", symlinks=True)
-    shutil.copy(tools / "smollm2/smollm2-q4_1.gguf", bench / "q4_1.gguf")
+    shutil.copy(tools / "smollm2/smollm2-q4.gguf", bench / "q4_1.gguf")
     shutil.copy(tools / "text/eval.txt", bench)
     for sample in ("sample.safetensors", "crops.safetensors"):
         shutil.copy(tools / sample, bench)
@@ -204,6 +206,22 @@ def pack(folder, program, tools):
     print(f"there: cat {folder}/piece.* | xz -d | tar x; bench/run")
 
 
+def find_model(options):
+    """Turns the name of a model into its path. Tables of other models than SmolLM2 are told apart by it."""
+    options.model_name = options.model if options.model in MODELS else None
+    if options.model_name:
+        options.model = options.tools / options.model_name / f"{options.model_name}-f16.gguf"
+        if not options.model.exists():
+            script = pathlib.Path(__file__).parent / "get_model.sh"
+            subprocess.run([str(script), options.model_name, str(options.model.parent)], check=True)
+    options.model = pathlib.Path(options.model)
+    options.is_reference = options.model_name in (None, "smollm2")
+    if not options.document:
+        options.document = measure.ROOT / ("docs/benchmarks.md" if options.is_reference else "docs/other-models.md")
+    if not options.is_reference and options.tables != ["quality"]:
+        raise SystemExit("of other models than smollm2 there is the table quality alone")
+
+
 def parse():
     tools = measure.ROOT / "build/tools"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -213,19 +231,20 @@ def parse():
     parser.add_argument("--threads", type=int, default=0, help="threads of each run (default: all cores)")
     parser.add_argument("--quick", action="store_true", help="three codecs only")
     parser.add_argument("--codecs", help="codecs separated by spaces, instead of the standard list")
-    parser.add_argument("--model", type=pathlib.Path, default=tools / "smollm2/smollm2-f16.gguf")
+    parser.add_argument("--model", default="smollm2", help=f"an F16 GGUF, or one of {', '.join(MODELS)} (fetched if it is not there)")
     parser.add_argument("--text", type=pathlib.Path, default=tools / "text/eval.txt")
     parser.add_argument("--calibration", type=pathlib.Path, help="text or .jsonl to collect moments from, another than --text")
     parser.add_argument("--task-folder", type=pathlib.Path, help="of the table tasks: piqa.jsonl, winogrande.jsonl, arc_easy.jsonl, arc_challenge.jsonl")
     parser.add_argument("--sample", type=pathlib.Path, default=tools / "sample.safetensors")
     parser.add_argument("--crops", type=pathlib.Path, default=tools / "crops.safetensors")
     parser.add_argument("--results", type=pathlib.Path, default=measure.ROOT / "build/bench")
-    parser.add_argument("--document", type=pathlib.Path, default=measure.ROOT / "docs/benchmarks.md")
+    parser.add_argument("--document", type=pathlib.Path, help="default: docs/benchmarks.md; docs/other-models.md for --model NAME")
     parser.add_argument("--vvdec", type=pathlib.Path, help="VVdeC's vvdecapp, for the table decoders")
     parser.add_argument("--billions", default="4", choices=("4", "8"), help="of parameters, for the table synthetic")
     parser.add_argument("--pack", type=pathlib.Path)
     options = parser.parse_args()
     options.tools = tools
+    find_model(options)
     options.encoders = options.codecs.split() if options.codecs else QUICK if options.quick else ENCODERS
     unknown = set(options.tables) - set(TABLES)
     if unknown:
@@ -235,6 +254,9 @@ def parse():
 
 def main():
     options = parse()
+    if not options.is_reference:
+        rows = quality_table.other_model(measure.Lab(measure.find_program(), options.results, options.threads), options)
+        return report(options.document, f"quality --model {options.model_name}", rows, quality_table.OTHER_COLUMNS)
     make_sample(options.sample, options)
     if options.pack:
         make_sample(options.crops, options, "--crops")
@@ -244,7 +266,7 @@ def main():
         options.document.write_text("# Benchmarks\n", encoding="utf-8")
     for name in options.tables or ["gaussian", "tensors", "encoders", "models"]:
         rows = TABLES[name](lab, options)
-        report(options.document, name, rows)
+        report(options.document, name, rows, COLUMNS[name])
         print(f"{name}: {len(rows)} rows in {options.document}", flush=True)
     return None
 
