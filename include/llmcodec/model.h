@@ -155,8 +155,10 @@ struct DecompressOptions {
   std::string dtype = {};
   // A weight that `dtype` cannot hold becomes its largest; false: it is an error.
   bool saturate = false;
-  std::string format = {};               // "safetensors", "gguf"; empty: that of the source
-  uint64_t shard_bytes = 5'000'000'000;  // of a restored folder, as Hugging Face writes it
+  std::string format = {};  // "safetensors", "gguf"; empty: that of the source
+  // Bytes of tensors in one file. 0: a folder as Hugging Face writes it, 5,000,000,000; a GGUF model in one file. Of
+  // several, "OUT.gguf" becomes "OUT-00001-of-0000N.gguf" and so on. InvalidArgument for one safetensors file.
+  uint64_t shard_bytes = 0;
   Control control = {};
 };
 
@@ -164,6 +166,8 @@ struct DecompressReport {
   uint64_t parameters = 0;
   uint64_t bytes = 0;
   double decode_seconds = 0, wall_seconds = 0;
+  std::string output;  // what loaders are given: the file, the folder, or the first of a GGUF model's parts
+  uint64_t files = 0;  // that hold tensors
   std::string to_json() const;
 };
 Result<DecompressReport> decompress(const DecompressOptions& options);

@@ -173,6 +173,8 @@ std::string InspectReport::to_json() const {
                   {"tensors", tensors_to_json(tensors)}});
 }
 
+                  {"output", output},
+                  {"files", files},
 std::string VerifyReport::to_json() const {
   json value = {{"parameters", parameters},         {"compared", compared},
                 {"decode_seconds", decode_seconds}, {"sandbox", sandbox},

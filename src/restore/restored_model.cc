@@ -86,6 +86,11 @@ Status RestoredModel::choose_format() {
   }
   if (dtype_ == Dtype::kQ8_0 && format != "gguf")
     return error(ErrorKind::kInvalidArgument, "dtype q8_0 exists in GGUF only");
+  if (choice_.shard_bytes != 0 && format != "gguf" && !folder_)
+    return error(ErrorKind::kInvalidArgument,
+                 "a shard size, but the model is restored as one safetensors file: only folders and GGUF "
+                 "models are "
+                 "written in parts");
   return Status::ok();
 }
 
@@ -169,9 +174,14 @@ uint64_t RestoredModel::bytes() const {
   return bytes;
 }
 
-Status RestoredModel::check_headers(uint64_t shard_bytes) const {
+uint64_t RestoredModel::shard_bytes() const {
+  constexpr uint64_t kOfFolders = 5'000'000'000;
+  return choice_.shard_bytes == 0 && folder_ ? kOfFolders : choice_.shard_bytes;
+}
+
+Status RestoredModel::check_headers() const {
   Status status = is_gguf() ? check_gguf(*header_, infos())
-                            : check_sharded_safetensors(infos(), metadata(), folder_ ? shard_bytes : 0);
+                            : check_sharded_safetensors(infos(), metadata(), shard_bytes());
   if (status.is_ok()) return status;
   Error failure = std::move(status).error();
   // What a caller can choose exists in every container: the wrong value is the archive's.

@@ -27,6 +27,7 @@ namespace llmcodec {
 struct RestoreChoice {
   std::string format = {}, dtype = {};
   bool saturate = false;
+  uint64_t shard_bytes = 0;
 };
 
 // One tensor of the restored model and where it is in the archive.
@@ -65,8 +66,10 @@ class RestoredModel {
   bool carries_files(const std::string& input) const;
   uint64_t parameters() const;
   uint64_t bytes() const;
-  // Corrupt or Limit for what the headers of the restored files cannot hold. `shard_bytes` as for create_sharded_safetensors().
-  Status check_headers(uint64_t shard_bytes) const;
+  // Largest file of tensors: as asked for, else as Hugging Face writes a folder. 0: one file.
+  uint64_t shard_bytes() const;
+  // Corrupt or Limit for what the headers of the restored files cannot hold.
+  Status check_headers() const;
 
   // Decodes and checks everything in the order of tensors(). The sink is not finished.
   Status write(TensorSink& sink, CodecSet& codecs, const Control& control,

@@ -30,7 +30,7 @@ class Verification {
     report_.tensors = describe_tensors(*archive_);
     for (const TensorReport& tensor : report_.tensors) report_.parameters += tensor.elements;
     LLMC_ASSIGN_OR_RETURN(const RestoredModel model, RestoredModel::plan(*archive_, {}));
-    LLMC_RETURN_IF_ERROR(model.check_headers(DecompressOptions{}.shard_bytes));
+    LLMC_RETURN_IF_ERROR(model.check_headers());
     LLMC_RETURN_IF_ERROR(check_carried(model));
     const Stopwatch watch;
     LLMC_RETURN_IF_ERROR(check_tensors(model));
