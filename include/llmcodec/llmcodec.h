@@ -125,7 +125,7 @@ typedef struct llmcodec_tensor_info {
   size_t dimensions;
   uint64_t elements;
   uint64_t rows, cols;   /* of all its matrices, one below the other; 0 for a tensor that is no matrix */
-  uint64_t stored_bytes; /* in the archive */
+  uint64_t stored_bytes; /* in the archive; 0 where an equal tensor is stored for it */
   int coded;             /* 0: stored exactly */
 } llmcodec_tensor_info;
 

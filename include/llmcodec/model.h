@@ -93,8 +93,9 @@ struct TensorReport {
   uint64_t elements = 0;
   const char* role = "";  // what it does in the model (docs/tensors.md)
   bool coded = false;
-  std::string reason = {};  // why it is stored exactly; empty for coded tensors
-  uint64_t bytes = 0;       // in the archive, scales and outliers included, headers not
+  std::string reason = {};   // why it is stored exactly; empty for coded tensors
+  std::string same_as = {};  // the tensor that is stored for this one too, being equal; empty: itself
+  uint64_t bytes = 0;  // in the archive, scales and outliers included, headers not; 0 where it is not stored
   double bpw = 0;
   bool measured = false;  // the errors below were measured; false: snr_db is a prediction (plan) or nothing
   double relative_mse = 0, snr_db = 0, max_abs_error = 0, cosine = 1;
@@ -165,9 +166,9 @@ struct DecompressOptions {
 struct DecompressReport {
   uint64_t parameters = 0;
   uint64_t bytes = 0;
-  double decode_seconds = 0, wall_seconds = 0;
   std::string output;  // what loaders are given: the file, the folder, or the first of a GGUF model's parts
   uint64_t files = 0;  // that hold tensors
+  double decode_seconds = 0, wall_seconds = 0;
   std::string to_json() const;
 };
 Result<DecompressReport> decompress(const DecompressOptions& options);

@@ -65,7 +65,7 @@ Status check_written(const ArchiveReader& written, const CompressOptions& option
   LLMC_RETURN_IF_ERROR(model.check_headers());
   for (const RestoredTensor& tensor : model.tensors()) {
     if (!tensor.coded) continue;
-    auto opened = TensorDecoder::open(written, tensor.info.name, codecs, /*verify=*/false);
+    auto opened = TensorDecoder::open(written, tensor.stored, codecs, /*verify=*/false);
     if (!opened.is_ok()) return std::move(opened).error().in_tensor(tensor.info.name);
   }
   return Status::ok();
