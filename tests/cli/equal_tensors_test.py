@@ -41,6 +41,7 @@ class EqualTensors(CliTest):
         self.assertEqual(report["parameters"], sum(int(np.prod(e.shape)) for e in self.entries))
         self.assertAlmostEqual(report["bpw"], 8 * self.archive.stat().st_size / report["parameters"])
         self.assertEqual({t["bytes"] for t in report["tensors"] if "same_as" in t}, {0})
+        self.assertIn("same as " + HEAD, self.ok("inspect", self.archive).stdout)
         verified = self.json("verify", self.archive, "--against", self.source)
         self.assertEqual(verified["snr_db"], report["snr_db"])
         self.ok("decompress", self.archive, "-o", self.back)
