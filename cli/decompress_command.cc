@@ -10,7 +10,9 @@ namespace {
 constexpr const char* kExamples =
     "  llmcodec decompress SmolLM2.llmcodec.safetensors -o SmolLM2.gguf\n"
     "  llmcodec decompress SmolLM2.llmcodec.safetensors -o SmolLM2.gguf --dtype q8_0\n"
-    "  llmcodec decompress ./Llama-3-8B.llmcodec -o ./Llama-3-8B.restored --dtype bf16 --shard-size 4GB";
+    "  llmcodec decompress ./Llama-3-8B.llmcodec -o ./Llama-3-8B.restored --dtype bf16 --shard-size 4GB\n"
+    "  llmcodec decompress big.llmcodec.safetensors -o big.gguf --shard-size 2G  # big-00001-of-0000N.gguf, "
+    "...";
 
 Status run_decompress(Session& session, DecompressOptions options) {
   options.control = session.control();
@@ -20,11 +22,12 @@ Status run_decompress(Session& session, DecompressOptions options) {
     return Status::ok();
   }
   const double speed = static_cast<double>(report.parameters) / std::max(report.decode_seconds, 1e-9) / 1e6;
+  const std::string written =
+      report.files > 1 ? fmt::format("{} ({} files)", report.output, report.files) : report.output;
   session.print(fmt::format(
       "{}: {} parameters, {} bytes of tensors; decoded in {} ({:.1f} Mw/s), in all {}; peak memory {}\n",
-      options.output, grouped(report.parameters), grouped(report.bytes),
-      short_duration(report.decode_seconds), speed, short_duration(report.wall_seconds),
-      short_bytes(peak_memory_bytes())));
+      written, grouped(report.parameters), grouped(report.bytes), short_duration(report.decode_seconds),
+      speed, short_duration(report.wall_seconds), short_bytes(peak_memory_bytes())));
   return Status::ok();
 }
 
@@ -50,10 +53,9 @@ void add_decompress(CLI::App& app, Session& session) {
          {"safetensors", "gguf"});
   command
       ->add_option("--shard-size", options->shard_bytes,
-                   "largest file of a restored folder; suffixes K M G, KiB MiB GiB")
+                   "largest file of tensors of a folder (default 5GB) or a GGUF model (default: one file)")
       ->type_name("SIZE")
-      ->transform(byte_size())
-      ->default_str("5GB");
+      ->transform(byte_size());
   session.on_command(command, [&session, options] { return run_decompress(session, *options); });
 }
 

@@ -14,6 +14,7 @@ std::string shape_text(const std::vector<uint64_t>& shape) {
 }
 
 std::string stored_text(const TensorReport& tensor) {
+  if (!tensor.same_as.empty()) return "same as " + tensor.same_as;
   if (tensor.coded) return "coded";
   return tensor.reason.empty() ? "exact" : "exact: " + tensor.reason;
 }

@@ -277,6 +277,15 @@ def check_carried(folder, carried):
         assert os.path.getsize(os.path.join(folder, name)) == size, f"{name}: not the {size} bytes that are listed"
 
 
+def check_copy(name, dtype, shape, original, description, tensors):
+    """A tensor that is stored as another of the same shard, which is no copy itself (2)."""
+    coded, exact = description["tensors"], description["exact"]
+    assert name not in coded and name not in tensors and not name.startswith("llmcodec."), f"{name}: stored, and a copy"
+    assert (original in coded or original in exact) and not original.startswith("llmcodec."), f"{name}: a copy of {original}, which is not stored"
+    stored = coded[original] if original in coded else dict(zip(("dtype", "shape"), exact[original]))
+    assert (dtype, shape) == (stored["dtype"], stored["shape"]), f"{name}: not like {original}"
+
+
 def decode(archive, only=None):
     """Yields (name, dtype, array) of every tensor of the model, after a look at the files beside it."""
     paths = sorted(glob.glob(os.path.join(archive, "*.safetensors"))) if os.path.isdir(archive) else [archive]
@@ -287,13 +296,20 @@ def decode(archive, only=None):
         if os.path.isdir(archive) and description["format_version"] >= 3:
             check_carried(archive, description.get("carried", {}))
         coded = description["tensors"]
+        copies = {}  # original -> names that share it
+        for name, (dtype, shape, original) in description.get("same_as", {}).items() if description["format_version"] >= 3 else ():
+            check_copy(name, dtype, shape, original, description, tensors)
+            copies.setdefault(original, []).append(name)
         parts = {f"{name}.{suffix}" for name, info in coded.items() for suffix in info["parts"]}
         for name, (dtype, values) in tensors.items():
-            if name not in parts and not name.startswith("llmcodec.") and only in (None, name):
-                yield name, dtype, values
+            wanted = [n for n in (name, *copies.get(name, ())) if only in (None, n)]
+            if name not in parts and not name.startswith("llmcodec."):
+                yield from ((n, dtype, values) for n in wanted)
         for name, info in coded.items():
-            if only in (None, name):
-                yield name, *decode_tensor(name, info, tensors)
+            wanted = [n for n in (name, *copies.get(name, ())) if only in (None, n)]
+            if wanted:
+                decoded = decode_tensor(name, info, tensors)
+                yield from ((n, *decoded) for n in wanted)
 
 
 def main():

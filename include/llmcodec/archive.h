@@ -40,7 +40,9 @@ struct ArchivedTensor {
   uint64_t elements = 0;
   uint64_t rows = 0, cols = 0;  // of all its matrices, one below the other; 0 for a tensor that is no matrix
   bool coded = false;           // false: stored exactly
-  uint64_t stored_bytes = 0;    // in the archive, scales and outliers included
+  uint64_t stored_bytes =
+      0;                // in the archive, scales and outliers included; 0 where another is stored for it
+  std::string same_as;  // that other tensor, whose values this one has; empty: itself
 };
 
 struct DecodeOptions {

@@ -125,7 +125,7 @@ typedef struct llmcodec_tensor_info {
   size_t dimensions;
   uint64_t elements;
   uint64_t rows, cols;   /* of all its matrices, one below the other; 0 for a tensor that is no matrix */
-  uint64_t stored_bytes; /* in the archive */
+  uint64_t stored_bytes; /* in the archive; 0 where an equal tensor is stored for it */
   int coded;             /* 0: stored exactly */
 } llmcodec_tensor_info;
 
@@ -214,9 +214,10 @@ LLMCODEC_API llmcodec_status llmcodec_compress(const char* input, const char* ou
 
 typedef struct llmcodec_decompress_options {
   size_t struct_size;
-  const char* dtype;    /* "f32", "f16", "bf16", "q8_0"; NULL: each tensor's own, F16 for GGUF block types */
-  const char* format;   /* "safetensors", "gguf"; NULL: that of the source */
-  uint64_t shard_bytes; /* of a restored folder; 0: 5,000,000,000, as Hugging Face writes it */
+  const char* dtype;  /* "f32", "f16", "bf16", "q8_0"; NULL: each tensor's own, F16 for GGUF block types */
+  const char* format; /* "safetensors", "gguf"; NULL: that of the source */
+  /* Of a file's tensors; 0: 5,000,000,000 in a folder, as Hugging Face writes it, and a GGUF model in one file. */
+  uint64_t shard_bytes;
   const llmcodec_control* control;
 } llmcodec_decompress_options;
 

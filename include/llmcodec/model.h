@@ -93,8 +93,9 @@ struct TensorReport {
   uint64_t elements = 0;
   const char* role = "";  // what it does in the model (docs/tensors.md)
   bool coded = false;
-  std::string reason = {};  // why it is stored exactly; empty for coded tensors
-  uint64_t bytes = 0;       // in the archive, scales and outliers included, headers not
+  std::string reason = {};   // why it is stored exactly; empty for coded tensors
+  std::string same_as = {};  // the tensor that is stored for this one too, being equal; empty: itself
+  uint64_t bytes = 0;  // in the archive, scales and outliers included, headers not; 0 where it is not stored
   double bpw = 0;
   bool measured = false;  // the errors below were measured; false: snr_db is a prediction (plan) or nothing
   double relative_mse = 0, snr_db = 0, max_abs_error = 0, cosine = 1;
@@ -156,14 +157,18 @@ struct DecompressOptions {
   std::string dtype = {};
   // A weight that `dtype` cannot hold becomes its largest; false: it is an error.
   bool saturate = false;
-  std::string format = {};               // "safetensors", "gguf"; empty: that of the source
-  uint64_t shard_bytes = 5'000'000'000;  // of a restored folder, as Hugging Face writes it
+  std::string format = {};  // "safetensors", "gguf"; empty: that of the source
+  // Bytes of tensors in one file. 0: a folder as Hugging Face writes it, 5,000,000,000; a GGUF model in one file. Of
+  // several, "OUT.gguf" becomes "OUT-00001-of-0000N.gguf" and so on. InvalidArgument for one safetensors file.
+  uint64_t shard_bytes = 0;
   Control control = {};
 };
 
 struct DecompressReport {
   uint64_t parameters = 0;
   uint64_t bytes = 0;
+  std::string output;  // what loaders are given: the file, the folder, or the first of a GGUF model's parts
+  uint64_t files = 0;  // that hold tensors
   double decode_seconds = 0, wall_seconds = 0;
   std::string to_json() const;
 };

@@ -134,13 +134,28 @@ Status ArchiveReader::load_descriptions(std::span<const SafetensorsFile* const> 
     // Into those found before, so that many shards cost no more than one.
     description_.tensors.merge(description.tensors);
     description_.exact.merge(description.exact);
+    LLMC_RETURN_IF_ERROR(merge_copies(&description));
     description_.carried.merge(description.carried);
     description.tensors.swap(description_.tensors);
     description.exact.swap(description_.exact);
+    description.same_as.swap(description_.same_as);
     description.carried.swap(description_.carried);
     description_ = std::move(description);
   }
   return Status::ok();
+}
+
+Status ArchiveReader::merge_copies(Description* shard) {
+  description_.same_as.merge(shard->same_as);
+  if (shard->same_as.empty()) return Status::ok();
+  return error(ErrorKind::kCorrupt, "is the same as others in two shards")
+      .in_file(files_.back())
+      .in_tensor(shard->same_as.begin()->first);
+}
+
+const std::string& ArchiveReader::stored_name(const std::string& name) const {
+  const auto copy = description_.same_as.find(name);
+  return copy == description_.same_as.end() ? name : copy->second.original;
 }
 
 Status ArchiveReader::match_parts() {
@@ -191,6 +206,13 @@ Status ArchiveReader::match_exact() {
   for (const auto& [name, record] : description_.exact) {
     if (!index_.contains(name) || described_.contains(name))
       return error(ErrorKind::kCorrupt, "is described but absent").in_file(files_[0]).in_tensor(name);
+  }
+  // Of its own shard the description was checked.
+  for (const auto& [name, copy] : description_.same_as) {
+    if (index_.contains(name) || description_.tensors.contains(name))
+      return error(ErrorKind::kCorrupt, "is the same as '{}', and is stored as well", copy.original)
+          .in_file(files_[0])
+          .in_tensor(name);
   }
   return Status::ok();
 }

@@ -41,6 +41,8 @@ class ArchiveReader {
   const TensorSource& source() const { return *source_; }
   // Indices into source().tensors() of tensors stored exactly, the archive's own ("llmcodec.*") left out.
   const std::vector<size_t>& exact_tensors() const { return exact_; }
+  // The tensor of the file that has the values of the model's tensor `name`: itself, unless it is the same as another.
+  const std::string& stored_name(const std::string& name) const;
   // Bytes in the file of the archive's own tensor, padding included; 0 if there is none.
   uint64_t own_bytes(const std::string& name) const;
 
@@ -83,6 +85,7 @@ class ArchiveReader {
   Status load(std::span<const SafetensorsFile* const> files);
   Status load_descriptions(std::span<const SafetensorsFile* const> files);
   Result<Description> load_description(const SafetensorsFile& file);
+  Status merge_copies(Description* shard);  // into description_
   Status match_parts();
   Status match_exact();
   Result<CheckedBytes> find_exact(const std::string& name) const;

@@ -200,6 +200,7 @@ Status ArchiveWriter::complete_shard(size_t shard, const Description& descriptio
   own.shard = shard;
   own.shards = shards_.size();
   if (shard > 0) own.carried.clear();
+  keep_own_copies(&own);
   const std::string text = to_text(own);
   std::vector<std::byte> packed = pack_description(text);
   packed.resize(stored_bytes(packed.size(), text.size(), shards_[shard].file->size()));
@@ -214,13 +215,14 @@ Status ArchiveWriter::complete_shard(size_t shard, const Description& descriptio
   return shards_[shard].file->write_at(0, std::as_bytes(std::span(*header)));
 }
 
-std::string ArchiveWriter::archive_id() const {
+std::string ArchiveWriter::archive_id(const Description& description) const {
   Checksum checksum;
   const auto add = [&](const std::string& text) { checksum.update(std::as_bytes(std::span(text))); };
   for (const OpenShard& shard : shards_) {
     for (const auto& [name, record] : shard.records) add(name + to_json(record).dump());
     for (const auto& [name, record] : shard.exact) add(name + record.xxh3_128);
   }
+  for (const auto& [name, copy] : description.same_as) add(name + copy.original);
   return checksum.hex();
 }
 
@@ -244,7 +246,7 @@ Status ArchiveWriter::read_back(const Check& check) const {
 Status ArchiveWriter::finish(const Description& content, const Check& check) {
   LLMC_RETURN_IF_ERROR(open_shard(shards_.size() - 1));
   Description description = content;
-  if (shards_.size() > 1) description.archive_id = archive_id();
+  if (shards_.size() > 1) description.archive_id = archive_id(content);
   std::vector<TensorInfo> infos;
   std::vector<Shard> shards;
   for (size_t i = 0; i < shards_.size(); ++i) {

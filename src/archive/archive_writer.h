@@ -83,7 +83,7 @@ class ArchiveWriter {
   Status write_own(const std::string& name, std::span<const std::byte> packed, uint64_t content_bytes,
                    size_t shard);
 
-  // Writes descriptions (`description` without its tensors) and headers, reads the archive back, lets `check`
+  // Writes descriptions (`description` without its tensors, but with what is the same as these) and headers, reads the archive back, lets `check`
   // look at it, moves the files to their names, removes the journal. Internal error when a header does not fit
   // its reserved size and when the reader finds something corrupt; to be followed by abandon() then.
   using Check = std::function<Status(const ArchiveReader& written)>;
@@ -119,7 +119,7 @@ class ArchiveWriter {
   // Its own description as its last tensor, then the header.
   Status complete_shard(size_t shard, const Description& description);
   // Of everything that the shards hold: two runs that differ in a byte have another.
-  std::string archive_id() const;
+  std::string archive_id(const Description& description) const;
   Status read_back(const Check& check) const;
 
   ArchiveLayout layout_;

@@ -61,13 +61,14 @@ Result<PartRecord> part_from_json(const json& value) {
   return PartRecord{value[0].get<uint64_t>(), value[1].get<std::string>()};
 }
 
-Result<ExactRecord> exact_from_json(const json& value) {
+// [dtype, shape, a text], as `field` has them.
+Result<ExactRecord> exact_from_json(const json& value, const char* field) {
   if (!value.is_array() || value.size() != 3 || !value[0].is_string() || !value[1].is_array() ||
       !value[2].is_string())
-    return missing("exact");
+    return missing(field);
   ExactRecord record{value[0].get<std::string>(), {}, value[2].get<std::string>()};
   for (const json& side : value[1]) {
-    if (!side.is_number_unsigned()) return missing("exact");
+    if (!side.is_number_unsigned()) return missing(field);
     record.shape.push_back(side.get<uint64_t>());
   }
   return record;
@@ -75,13 +76,19 @@ Result<ExactRecord> exact_from_json(const json& value) {
 
 // The members with an entry for every tensor. They are read one by one: as a tree, a description takes thirty
 // times the memory of its text.
-constexpr std::string_view kEntries[] = {"exact", "tensors"};
+constexpr std::string_view kEntries[] = {"exact", "tensors", "same_as"};
 
 Status read_entry(const std::string& member, const std::string& name, json value, Description* description) {
   bool first = false;
   if (member == "exact") {
-    LLMC_ASSIGN_OR_RETURN(ExactRecord record, exact_from_json(value));
+    LLMC_ASSIGN_OR_RETURN(ExactRecord record, exact_from_json(value, "exact"));
     first = description->exact.emplace(name, std::move(record)).second;
+  } else if (member == "same_as") {
+    LLMC_ASSIGN_OR_RETURN(ExactRecord record, exact_from_json(value, "same_as"));
+    first = description->same_as
+                .emplace(name, SameAsRecord{std::move(record.dtype), std::move(record.shape),
+                                            std::move(record.xxh3_128)})
+                .second;
   } else {
     LLMC_ASSIGN_OR_RETURN(TensorRecord record, tensor_record_from_json(std::move(value)));
     first = description->tensors.emplace(name, std::move(record)).second;
@@ -90,10 +97,42 @@ Status read_entry(const std::string& member, const std::string& name, json value
 }
 
 Status check_entries(const json& root) {
-  for (const std::string_view name : kEntries) {
-    LLMC_ASSIGN_OR_RETURN(const json* entries, member(root, name.data()));
-    if (!entries->is_object()) return missing(name.data());
+  for (const char* name : {"exact", "tensors"}) {
+    LLMC_ASSIGN_OR_RETURN(const json* entries, member(root, name));
+    if (!entries->is_object()) return missing(name);
   }
+  if (root.contains("same_as") && !root["same_as"].is_object()) return missing("same_as");
+  return Status::ok();
+}
+
+Status check_copy(const std::string& name, const SameAsRecord& copy, const Description& description) {
+  const auto corrupt = [&](const std::string& what) {
+    return error(ErrorKind::kCorrupt, "description: is the same as '{}', {}", copy.original, what)
+        .in_tensor(name);
+  };
+  if (copy.original == name) return corrupt("which is itself");
+  if (description.same_as.contains(copy.original)) return corrupt("which is the same as another one itself");
+  if (name.starts_with(kOwnPrefix) || copy.original.starts_with(kOwnPrefix))
+    return corrupt("and one of these names is the archive's own");
+  if (description.tensors.contains(name) || description.exact.contains(name))
+    return corrupt("and is stored as well");
+  const auto coded = description.tensors.find(copy.original);
+  const auto exact = description.exact.find(copy.original);
+  if (coded != description.tensors.end()) {
+    if (coded->second.dtype != copy.dtype || coded->second.shape != copy.shape)
+      return corrupt("which has another dtype or shape");
+  } else if (exact == description.exact.end()) {
+    return corrupt("which is not in this shard");
+  } else if (exact->second.dtype != copy.dtype || exact->second.shape != copy.shape) {
+    return corrupt("which has another dtype or shape");
+  }
+  return Status::ok();
+}
+
+Status check_copies(Description* description) {
+  if (description->format_version < 3) description->same_as.clear();
+  for (const auto& [name, copy] : description->same_as)
+    LLMC_RETURN_IF_ERROR(check_copy(name, copy, *description));
   return Status::ok();
 }
 
@@ -188,6 +227,13 @@ bool Description::is_of_same_archive(const Description& other) const {
          source_files == other.source_files && source_metadata == other.source_metadata;
 }
 
+void keep_own_copies(Description* description) {
+  std::erase_if(description->same_as, [&](const auto& copy) {
+    return !description->tensors.contains(copy.second.original) &&
+           !description->exact.contains(copy.second.original);
+  });
+}
+
 json to_json(const TensorRecord& record) {
   json parts = json::object();
   for (const auto& [name, part] : record.parts) parts[name] = {part.bytes, part.xxh3_128};
@@ -269,6 +315,10 @@ std::string to_text(const Description& description) {
   });
   members["tensors"] =
       object_text(description.tensors, [](const TensorRecord& record) { return text_of(to_json(record)); });
+  if (!description.same_as.empty())
+    members["same_as"] = object_text(description.same_as, [](const CopyRecord& copy) {
+      return text_of({copy.dtype, copy.shape, copy.original});
+    });
   if (!description.carried.empty())
     members["carried"] = object_text(description.carried, [](const CarriedFile& file) {
       return text_of({file.bytes, file.xxh3_128});
@@ -300,6 +350,7 @@ Result<Description> parse_description(std::string_view text) {
   LLMC_RETURN_IF_ERROR(read_carried(root, &description));
   LLMC_RETURN_IF_ERROR(check_entries(root));
   LLMC_RETURN_IF_ERROR(std::move(entries));
+  LLMC_RETURN_IF_ERROR(check_copies(&description));
   return description;
 }
 

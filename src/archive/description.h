@@ -46,6 +46,13 @@ struct TensorRecord {
   uint64_t outliers = 0;                    // how many part "outliers" holds
 };
 
+// A tensor that has the values of another one of the same shard, of which the archive holds the only ones.
+struct SameAsRecord {
+  std::string dtype;
+  std::vector<uint64_t> shape;
+  std::string original;  // in `tensors` or `exact`
+};
+
 struct SourceFileRecord {
   std::string name;
   uint64_t bytes = 0;
@@ -69,9 +76,10 @@ struct Description {
   std::vector<SourceFileRecord> source_files;
   std::map<std::string, std::string> source_metadata;  // __metadata__ of a safetensors source
   std::map<std::string, TensorRecord> tensors;
-  std::map<std::string, ExactRecord> exact;  // the archive's own ("llmcodec.*") included
-  CarriedFiles carried;                      // of shard 0; version 2 lists none
-  uint64_t shard = 0, shards = 1;            // which of how many files this one is
+  std::map<std::string, ExactRecord> exact;     // the archive's own ("llmcodec.*") included
+  std::map<std::string, SameAsRecord> same_as;  // version 2 lists none
+  CarriedFiles carried;                         // of shard 0; version 2 lists none
+  uint64_t shard = 0, shards = 1;               // which of how many files this one is
   // The same in all shards of an archive and in no shard of another one; empty for one file and in version 2.
   std::string archive_id;
 
@@ -80,6 +88,9 @@ struct Description {
   // Whether `other` says the same of everything that the shards of one archive share.
   bool is_of_same_archive(const Description& other) const;
 };
+
+// Leaves out of `same_as` what is the same as a tensor that this description does not have.
+void keep_own_copies(Description* description);
 
 nlohmann::json to_json(const TensorRecord& record);
 // Corrupt, naming the field, for anything missing, of the wrong type, or out of range.

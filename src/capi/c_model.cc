@@ -53,7 +53,7 @@ Result<DecompressReport> run_decompress(const char* input, const char* output,
   options.output = output;
   options.dtype = text_or(asked.dtype);
   options.format = text_or(asked.format);
-  if (asked.shard_bytes != 0) options.shard_bytes = asked.shard_bytes;
+  options.shard_bytes = asked.shard_bytes;
   LLMC_ASSIGN_OR_RETURN(options.control, control_of(asked.control));
   return decompress(options);
 }

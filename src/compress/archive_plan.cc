@@ -94,13 +94,19 @@ void add_exact(const TensorInfo& info, HeaderContent* header) {
   }
 }
 
+// Whether the archive holds nothing of the tensor, for it is the same as another.
+bool is_copy(const ArchiveContent& content, size_t index) {
+  return content.description->same_as.contains(content.model->source->tensors()[index].name);
+}
+
 uint64_t tensor_bytes(const TensorInfo& info) {
   return *dtype_bytes(info.dtype, info.elements());
 }
 
-// Every name that will stand in the file, once.
-Status check_names(const std::vector<HeaderContent>& shards) {
+// Every name that will stand in the file or that only the description knows, once.
+Status check_names(const std::vector<HeaderContent>& shards, const Description& description) {
   std::set<std::string> seen;
+  for (const auto& [name, copy] : description.same_as) seen.insert(name);
   for (const HeaderContent& shard : shards) {
     for (const SafetensorsEntry& entry : shard.entries) {
       if (!seen.insert(entry.info.name).second)
@@ -154,6 +160,9 @@ std::vector<size_t> assign_shards(const ArchiveContent& content,
     const uint64_t roomy = predicted > 0 ? predicted + predicted / 20 : tensor.shape.weights() * 5 / 8;
     bytes[tensor.index] = roomy + tensor.side_bytes();
   }
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    if (is_copy(content, i)) bytes[i] = 0;
+  }
   std::vector<size_t> shard_of(bytes.size());
   uint64_t filled = 0;
   size_t shard = 0;
@@ -173,7 +182,7 @@ std::vector<size_t> exact_tensors(const ArchiveContent& content) {
   for (const FittedTensor& tensor : *content.tensors) coded[tensor.index] = true;
   std::vector<size_t> exact;
   for (size_t i = 0; i < coded.size(); ++i) {
-    if (!coded[i]) exact.push_back(i);
+    if (!coded[i] && !is_copy(content, i)) exact.push_back(i);
   }
   return exact;
 }
@@ -202,15 +211,17 @@ Result<std::vector<HeaderContent>> fill_headers(const ArchiveContent& content,
   for (const size_t i : exact_tensors(content)) add_exact(tensors[i], &headers[plan.shard_of[i]]);
   if (content.gguf_header_bytes > 0)
     add_exact({kGgufHeaderName, Dtype::kU8, {align_up(content.gguf_header_bytes, 8)}}, &headers[0]);
-  LLMC_RETURN_IF_ERROR(check_names(headers));
+  LLMC_RETURN_IF_ERROR(check_names(headers, *content.description));
   return headers;
 }
 
 std::map<std::string, PlannedTensor> planned_tensors(const ArchiveContent& content, const ArchivePlan& plan) {
   const std::vector<TensorInfo>& tensors = content.model->source->tensors();
   std::map<std::string, PlannedTensor> planned;
-  for (size_t i = 0; i < tensors.size(); ++i)
-    planned[tensors[i].name] = {tensors[i], plan.shard_of[i], needs_verbatim(tensors[i].dtype)};
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (!is_copy(content, i))
+      planned[tensors[i].name] = {tensors[i], plan.shard_of[i], needs_verbatim(tensors[i].dtype)};
+  }
   for (const FittedTensor& tensor : *content.tensors) planned[tensor.plan->name].has_parts = true;
   if (content.gguf_header_bytes > 0)
     planned[kGgufHeaderName] = {
@@ -237,6 +248,7 @@ Result<ArchivePlan> plan_archive(const ArchiveContent& content, const std::vecto
     headers[i].description.shards = shards;
     if (shards > 1) headers[i].description.archive_id = any_checksum("archive");
     if (i > 0) headers[i].description.carried.clear();
+    keep_own_copies(&headers[i].description);
     headers[i].add_largest(description_name(i));
     const std::string text = to_text(headers[i].description);
     if (text.size() > kMaxJsonBytes)

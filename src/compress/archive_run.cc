@@ -62,10 +62,10 @@ class SegmentList {
 Status check_written(const ArchiveReader& written, const CompressOptions& options) {
   CodecSet codecs = CodecSet::for_decoding(options.control.environment);
   LLMC_ASSIGN_OR_RETURN(const RestoredModel model, RestoredModel::plan(written, {}));
-  LLMC_RETURN_IF_ERROR(model.check_headers(DecompressOptions{}.shard_bytes));
+  LLMC_RETURN_IF_ERROR(model.check_headers());
   for (const RestoredTensor& tensor : model.tensors()) {
     if (!tensor.coded) continue;
-    auto opened = TensorDecoder::open(written, tensor.info.name, codecs, /*verify=*/false);
+    auto opened = TensorDecoder::open(written, tensor.stored, codecs, /*verify=*/false);
     if (!opened.is_ok()) return std::move(opened).error().in_tensor(tensor.info.name);
   }
   return Status::ok();

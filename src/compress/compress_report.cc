@@ -17,7 +17,9 @@ std::string larger_than_source(const std::vector<TensorReport>& tensors, const T
   std::string first;
   for (const TensorReport& tensor : tensors) {
     const auto index = source.find(tensor.name);
-    if (!tensor.coded || !index.is_ok() || tensor.bytes < source.stored_bytes(*index)) continue;
+    if (!tensor.coded || !tensor.same_as.empty() || !index.is_ok() ||
+        tensor.bytes < source.stored_bytes(*index))
+      continue;
     if (count++ == 0) first = tensor.name;
     coded_bytes += tensor.bytes;
     source_bytes += source.stored_bytes(*index);
@@ -69,7 +71,7 @@ Result<CompressReport> report_archive(const CompressState& state, const std::str
     report.parameters += tensor.elements;
     if (const auto reason = reasons.find(tensor.name); reason != reasons.end())
       tensor.reason = reason->second;
-    const auto metrics = measured.find(tensor.name);
+    const auto metrics = measured.find(tensor.same_as.empty() ? tensor.name : tensor.same_as);
     if (metrics == measured.end()) continue;
     set_errors(metrics->second, &tensor);
     all.merge(metrics->second);
@@ -110,7 +112,13 @@ PlanReport report_plan(const CompressState& state, const RateFound& found) {
   report.notes = state.notes;
   for (size_t i = 0; i < state.plan.tensors.size(); ++i) {
     TensorReport entry = planned_tensor(state, i);
-    if (entry.coded) entry.bytes = found.settings[i].predicted_bytes;
+    if (const auto copy = state.description.same_as.find(entry.name);
+        copy != state.description.same_as.end()) {
+      entry.same_as = copy->second.original;
+      entry.bytes = 0;
+    } else if (entry.coded) {
+      entry.bytes = found.settings[i].predicted_bytes;
+    }
     entry.bpw = bits_per_element(entry);
     entry.snr_db = found.settings[i].predicted_snr_db;
     report.parameters += entry.elements;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <future>
+#include <map>
 #include <mutex>
 
 #include "archive/carry_over.h"
@@ -17,6 +18,7 @@
 #include "base/stopwatch.h"
 #include "compress/folder_files.h"
 #include "compress/range_notes.h"
+#include "compress/stored_once.h"
 #include "llmcodec/version.h"
 #include "plan/codec_settings.h"
 #include "plan/draft.h"
@@ -137,7 +139,8 @@ bool uses_inputs(const TensorDraft& draft) {
 uint64_t coded_weights(const CompressState& state) {
   uint64_t weights = 0;
   for (size_t i = 0; i < state.drafts.size(); ++i) {
-    if (state.drafts[i].code) weights += state.model.source->tensors()[i].elements();
+    const TensorInfo& info = state.model.source->tensors()[i];
+    if (state.drafts[i].code && !state.description.same_as.contains(info.name)) weights += info.elements();
   }
   return weights;
 }
@@ -147,7 +150,7 @@ Status fit_all(CompressState& state, PhaseProgress& progress) {
   const std::vector<TensorPlan>& plans = state.plan.tensors;
   std::vector<size_t> coded;
   for (size_t i = 0; i < plans.size(); ++i) {
-    if (plans[i].code) coded.push_back(i);
+    if (plans[i].code && !state.description.same_as.contains(plans[i].name)) coded.push_back(i);
   }
   state.tensors.resize(coded.size());
   std::mutex mutex;
@@ -215,6 +218,16 @@ void note_unused_moments(CompressState& state) {
   const auto weighed = [](const FittedTensor& tensor) { return tensor.damage.has_value(); };
   if (outputs_given && std::ranges::none_of(state.tensors, weighed))
     state.notes.push_back("output moments not used: their names are not spelled as the model's");
+}
+
+Result<RateFound> find_settings_of_stored(CompressState& state) {
+  FixedBytes fixed_bytes(state.content());
+  if (state.given_settings) return found_in_plan_file(state, fixed_bytes);
+  RateProblem problem = rate_problem(state, &fixed_bytes);
+  if (problem.target.kind == TargetKind::kDefault) {
+    LLMC_ASSIGN_OR_RETURN(problem.target, default_target(state));
+  }
+  return find_steps(problem);
 }
 
 }  // namespace
@@ -311,7 +324,9 @@ Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOption
     LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state));
   }
   LLMC_RETURN_IF_ERROR(describe_source(*state));
-  LLMC_RETURN_IF_ERROR(fit_all(*state, progress));
+  LLMC_RETURN_IF_ERROR(store_equal_tensors_once(*state));
+  PhaseProgress fitting(state->options.control, coded_weights(*state));
+  LLMC_RETURN_IF_ERROR(fit_all(*state, fitting));
   note_fits(*state);
   state->octaves = octaves_of(*state);
   state->gguf_header = packing.get();
@@ -319,13 +334,13 @@ Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOption
 }
 
 Result<RateFound> find_settings(CompressState& state) {
-  FixedBytes fixed_bytes(state.content());
-  if (state.given_settings) return found_in_plan_file(state, fixed_bytes);
-  RateProblem problem = rate_problem(state, &fixed_bytes);
-  if (problem.target.kind == TargetKind::kDefault) {
-    LLMC_ASSIGN_OR_RETURN(problem.target, default_target(state));
-  }
-  return find_steps(problem);
+  LLMC_ASSIGN_OR_RETURN(RateFound found, find_settings_of_stored(state));
+  // Copies have those of the tensor that is stored for them: a plan file says of both what happens to both.
+  std::map<std::string_view, size_t> index;
+  for (size_t i = 0; i < state.plan.tensors.size(); ++i) index[state.plan.tensors[i].name] = i;
+  for (const auto& [name, copy] : state.description.same_as)
+    found.settings[index.at(name)] = found.settings[index.at(copy.original)];
+  return found;
 }
 
 Result<std::vector<TensorSettings>> given_settings(CompressState& state) {

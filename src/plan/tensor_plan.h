@@ -27,6 +27,7 @@ struct TensorDraft {
   std::optional<Layout> layout;
   std::optional<uint32_t> bit_depth;
   std::optional<double> step_octaves;
+  bool operator==(const TensorDraft&) const = default;
 };
 
 struct TensorPlan {

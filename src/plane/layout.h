@@ -30,6 +30,7 @@ struct PictureSettings {
   double step = 0;                 // u per sample step (spatial) or per index (spectral)
   double quality = 0;              // of the codec; spectral: the slice QP
   uint32_t outputs_per_block = 0;  // spectral
+  bool operator==(const PictureSettings&) const = default;
 };
 
 }  // namespace llmcodec

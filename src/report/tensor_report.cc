@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/checked_math.h"
@@ -23,6 +24,7 @@ json tensor_to_json(const TensorReport& tensor) {
   json value = {{"name", tensor.name},         {"dtype", tensor.dtype},    {"shape", tensor.shape},
                 {"elements", tensor.elements}, {"role", tensor.role},      {"coded", tensor.coded},
                 {"bytes", tensor.bytes},       {"bpw", finite(tensor.bpw)}};
+  if (!tensor.same_as.empty()) value["same_as"] = tensor.same_as;
   if (!tensor.coded) {
     value["reason"] = tensor.reason;
     return value;
@@ -55,6 +57,20 @@ TensorReport coded_tensor(const std::string& name, const TensorRecord& record) {
   return tensor;
 }
 
+// Those that are the same as others, of which the archive holds nothing.
+void add_copies(const ArchiveReader& archive, std::vector<TensorReport>* tensors) {
+  std::map<std::string_view, size_t> stored;
+  for (size_t i = 0; i < tensors->size(); ++i) stored[(*tensors)[i].name] = i;
+  std::vector<TensorReport> copies;
+  for (const auto& [name, copy] : archive.description().same_as) {
+    copies.push_back((*tensors)[stored.at(copy.original)]);
+    copies.back().name = name;
+    copies.back().same_as = copy.original;
+    copies.back().bytes = 0;
+  }
+  tensors->insert(tensors->end(), copies.begin(), copies.end());
+}
+
 }  // namespace
 
 std::vector<TensorReport> describe_tensors(const ArchiveReader& archive) {
@@ -70,6 +86,7 @@ std::vector<TensorReport> describe_tensors(const ArchiveReader& archive) {
     tensor.bytes = archive.source().byte_size(index);
     tensors.push_back(std::move(tensor));
   }
+  add_copies(archive, &tensors);
   for (TensorReport& tensor : tensors) {
     if (const auto dtype = dtype_from_name(tensor.dtype))
       tensor.role = role_name(tensor_role({tensor.name, *dtype, tensor.shape}));
@@ -157,6 +174,8 @@ std::string SourceReport::to_json() const {
 std::string DecompressReport::to_json() const {
   return text_of({{"parameters", parameters},
                   {"bytes", bytes},
+                  {"output", output},
+                  {"files", files},
                   {"decode_seconds", decode_seconds},
                   {"wall_seconds", wall_seconds}});
 }

@@ -50,7 +50,7 @@ Result<ArchivedTensor> describe(const TensorReport& report, const ArchiveReader&
   tensor.shape = report.shape;
   tensor.elements = report.elements;
   if (report.coded) {
-    const TensorRecord& record = reader.description().tensors.at(report.name);
+    const TensorRecord& record = reader.description().tensors.at(reader.stored_name(report.name));
     tensor.rows = record.matrices * record.rows;
     tensor.cols = record.cols;
   } else if (const auto matrix = tensor_matrices({report.name, own, report.shape})) {
@@ -59,6 +59,7 @@ Result<ArchivedTensor> describe(const TensorReport& report, const ArchiveReader&
   }
   tensor.coded = report.coded;
   tensor.stored_bytes = report.bytes;
+  tensor.same_as = report.same_as;
   return tensor;
 }
 
@@ -119,7 +120,7 @@ struct Archive::Opened {
   // The stream's checksum is over all of it; those of its samples are by segment, and checked.
   Status decode_coded(const Wanted& wanted, const DecodeOptions& options) const {
     const uint64_t last = wanted.first + wanted.count;
-    const BlockWork store = [&](const TensorDecoder&, uint64_t begin,
+    const BlockWork store = [&](size_t, uint64_t begin,
                                 std::span<const float> weights) -> Result<BlockTaker> {
       const uint64_t from = std::max(begin, wanted.first), to = std::min(begin + weights.size(), last);
       const uint64_t element = dtype_info(wanted.dtype).block_bytes;
@@ -131,7 +132,7 @@ struct Archive::Opened {
     Control control;
     control.threads = options.threads;
     control.cancelled = options.cancelled;
-    const DecodeTask task{wanted.tensor->name, wanted.first, last, /*verify=*/false};
+    const DecodeTask task{reader->stored_name(wanted.tensor->name), wanted.first, last, /*verify=*/false};
     return decode_tensors(*reader, std::span(&task, 1), codecs, control, store);
   }
 
@@ -157,7 +158,7 @@ struct Archive::Opened {
   // The bytes of a tensor stored exactly: under its own name, or for GGUF's blocks as the part `data`. Checked when
   // they are all of it.
   Status each_piece(const Wanted& wanted, const PieceVisitor& visit) const {
-    const std::string& name = wanted.tensor->name;
+    const std::string& name = reader->stored_name(wanted.tensor->name);
     const bool part = reader->description().tensors.contains(name);
     if (wanted.whole())
       return part ? reader->visit_part(name, part_name::kData, visit) : reader->visit_exact(name, visit);

@@ -9,6 +9,8 @@
 #include "base/stopwatch.h"
 #include "llmcodec/model.h"
 #include "restore/restored_model.h"
+#include "tensor/gguf_parts.h"
+#include "tensor/shard_name.h"
 #include "tensor/shards.h"
 
 namespace llmcodec {
@@ -24,9 +26,9 @@ class Decompression {
   Result<DecompressReport> run() {
     const Stopwatch wall;
     LLMC_ASSIGN_OR_RETURN(archive_, ArchiveReader::open(options_.input));
-    const RestoreChoice choice{options_.format, options_.dtype, options_.saturate};
+    const RestoreChoice choice{options_.format, options_.dtype, options_.saturate, options_.shard_bytes};
     LLMC_ASSIGN_OR_RETURN(const RestoredModel model, RestoredModel::plan(*archive_, choice));
-    LLMC_RETURN_IF_ERROR(model.check_headers(options_.shard_bytes));
+    LLMC_RETURN_IF_ERROR(model.check_headers());
     report_.parameters = model.parameters();
     report_.bytes = model.bytes();
     const bool carries = model.carries_files(options_.input);
@@ -51,18 +53,52 @@ class Decompression {
     if (model.is_folder()) return create_folder_sink(model);
     LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> inputs, files_of(*archive_, options_.input));
     LLMC_RETURN_IF_ERROR(check_output_file(options_.output, inputs));
-    if (model.is_gguf()) {
-      LLMC_ASSIGN_OR_RETURN(sink_, create_gguf(options_.output, model.gguf_header(), model.infos()));
-    } else {
-      LLMC_ASSIGN_OR_RETURN(sink_, create_safetensors(options_.output, model.infos(), model.metadata()));
-    }
+    report_.output = options_.output;
+    report_.files = 1;
+    if (model.is_gguf()) return create_gguf_sink(model, inputs);
+    LLMC_ASSIGN_OR_RETURN(sink_, create_safetensors(options_.output, model.infos(), model.metadata()));
     return Status::ok();
+  }
+
+  Status create_gguf_sink(const RestoredModel& model, const std::vector<std::string>& inputs) {
+    std::vector<TensorInfo> infos = model.infos();
+    LLMC_ASSIGN_OR_RETURN(const std::string stem, stem_of_parts());
+    LLMC_ASSIGN_OR_RETURN(std::vector<Shard> parts, plan_gguf_parts(infos, model.shard_bytes(), stem));
+    if (parts.size() == 1) {
+      LLMC_ASSIGN_OR_RETURN(sink_, create_gguf(options_.output, model.gguf_header(), std::move(infos)));
+      return Status::ok();
+    }
+    const fs::path parent = fs::path(options_.output).parent_path();
+    const fs::path folder = parent.empty() ? "." : parent;
+    for (const Shard& part : parts)
+      LLMC_RETURN_IF_ERROR(check_output_file((parent / part.file_name).string(), inputs));
+    LLMC_ASSIGN_OR_RETURN(ModelFolder opened, ModelFolder::open_shared(folder.string()));
+    output_folder_.emplace(std::move(opened));
+    report_.output = (parent / parts[0].file_name).string();
+    report_.files = parts.size();
+    LLMC_ASSIGN_OR_RETURN(
+        sink_, create_gguf_parts(*output_folder_, model.gguf_header(), std::move(infos), std::move(parts)));
+    return Status::ok();
+  }
+
+  // "dir/OUT.gguf" becomes "dir/OUT-00001-of-0000N.gguf".
+  Result<std::string> stem_of_parts() const {
+    constexpr std::string_view kSuffix = ".gguf";
+    std::string name = fs::path(options_.output).filename().string();
+    if (const auto part = parse_shard_name(name, kSuffix); part && options_.shard_bytes != 0)
+      return error(
+                 ErrorKind::kInvalidArgument,
+                 "is the name of one part, and parts are numbered as they are written: name the whole, {}{}",
+                 part->stem, kSuffix)
+          .in_file(options_.output);
+    if (name.ends_with(kSuffix)) name.resize(name.size() - kSuffix.size());
+    return name;
   }
 
   Status create_folder_sink(const RestoredModel& model) {
     const std::vector<TensorInfo> infos = model.infos();
     const std::string stem = archive_->description().weights_stem();
-    LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards, plan_shards(infos, options_.shard_bytes, stem));
+    LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards, plan_shards(infos, model.shard_bytes(), stem));
     LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> inputs, files_of(*archive_, options_.input));
     std::vector<std::string> names = {index_file_name(stem)};
     for (const Shard& shard : shards) names.push_back(shard.file_name);
@@ -71,7 +107,9 @@ class Decompression {
     LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(options_.output, stem));
     output_folder_.emplace(std::move(folder));
     LLMC_ASSIGN_OR_RETURN(
-        sink_, create_sharded_safetensors(*output_folder_, infos, model.metadata(), options_.shard_bytes));
+        sink_, create_sharded_safetensors(*output_folder_, infos, model.metadata(), model.shard_bytes()));
+    report_.output = options_.output;
+    report_.files = shards.size();
     return Status::ok();
   }
 

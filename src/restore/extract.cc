@@ -89,7 +89,8 @@ Status extract(const ExtractOptions& options) {
   LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> inputs, files_of(*archive, options.input));
   LLMC_RETURN_IF_ERROR(check_output_file(options.output, inputs));
   if (options.rows) return extract_rows(options);
-  const auto record = archive->description().tensors.find(options.tensor);
+  const std::string& tensor = archive->stored_name(options.tensor);
+  const auto record = archive->description().tensors.find(tensor);
   if (record == archive->description().tensors.end() || is_verbatim(record->second))
     return error(ErrorKind::kInvalidArgument, "is not a coded tensor of this archive")
         .in_tensor(options.tensor)
@@ -97,13 +98,11 @@ Status extract(const ExtractOptions& options) {
   LLMC_ASSIGN_OR_RETURN(AtomicFile out, AtomicFile::create(options.output));
   if (options.samples) {
     CodecSet codecs = CodecSet::for_decoding(options.control.environment);
-    LLMC_ASSIGN_OR_RETURN(const TensorDecoder tensor,
-                          TensorDecoder::open(*archive, options.tensor, codecs, true));
-    LLMC_RETURN_IF_ERROR(write_samples(tensor, options.control, out));
+    LLMC_ASSIGN_OR_RETURN(const TensorDecoder decoder, TensorDecoder::open(*archive, tensor, codecs, true));
+    LLMC_RETURN_IF_ERROR(write_samples(decoder, options.control, out));
   } else {
-    LLMC_ASSIGN_OR_RETURN(const TensorRecipe coded,
-                          recipe_from_record(archive->description().tensors.at(options.tensor)));
-    LLMC_RETURN_IF_ERROR(write_stream(*archive, options.tensor, coded.codec, out));
+    LLMC_ASSIGN_OR_RETURN(const TensorRecipe coded, recipe_from_record(record->second));
+    LLMC_RETURN_IF_ERROR(write_stream(*archive, tensor, coded.codec, out));
   }
   return out.commit();
 }

@@ -18,6 +18,7 @@ constexpr uint64_t kLeastCounted = kDecodeGroupWeights / 1024;
 struct Group {
   std::vector<std::shared_ptr<const TensorDecoder>> tensors;
   std::vector<const RowBlock*> blocks;  // of the tensor with the same index
+  std::vector<size_t> tasks;            // likewise: which the block was decoded for
   // Results:
   std::vector<BlockTaker> takers;
   std::vector<Status> statuses;
@@ -67,6 +68,7 @@ class DecodeRun {
       group.tensors.push_back(tensor_);
       const RowBlock& block = tensor_->blocks()[block_++];
       group.blocks.push_back(&block);
+      group.tasks.push_back(task_ - 1);
       weights += std::max(block.rows * tensor_->record().cols, kLeastCounted);
     }
     return group.blocks.empty() ? std::nullopt : std::optional(std::move(group));
@@ -107,12 +109,13 @@ class DecodeRun {
       const TensorDecoder& tensor = *group.tensors[i];
       const RowBlock& block = *group.blocks[i];
       const uint64_t first = first_element(tensor, block);
-      blocks.push_back({&tensor, &block, [this, &tensor, first, taker = &group.takers[i]](auto weights) {
-                          auto made = work_(tensor, first, weights);
-                          if (!made.is_ok()) return Status(std::move(made).error());
-                          *taker = std::move(made).value();
-                          return Status::ok();
-                        }});
+      blocks.push_back(
+          {&tensor, &block, [this, task = group.tasks[i], first, taker = &group.takers[i]](auto weights) {
+             auto made = work_(task, first, weights);
+             if (!made.is_ok()) return Status(std::move(made).error());
+             *taker = std::move(made).value();
+             return Status::ok();
+           }});
     }
     decode_blocks(blocks);
     for (BlockDecoding& block : blocks) group.statuses.push_back(std::move(block.status));

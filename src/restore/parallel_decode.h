@@ -12,10 +12,10 @@ namespace llmcodec {
 
 // Called for blocks one at a time, in the order of the tensors and their rows.
 using BlockTaker = std::function<Status()>;
-// Called by any thread, for blocks in any order: rows of a tensor, starting at element `first` of it. The
-// weights are gone when it returns.
-using BlockWork = std::function<Result<BlockTaker>(const TensorDecoder& tensor, uint64_t first,
-                                                   std::span<const float> weights)>;
+// Called by any thread, for blocks in any order: rows of the tensor of task `task`, starting at element `first` of it.
+// The weights are gone when it returns.
+using BlockWork =
+    std::function<Result<BlockTaker>(size_t task, uint64_t first, std::span<const float> weights)>;
 
 // A coded tensor, or the blocks that have some of its elements [first, last).
 struct DecodeTask {
@@ -25,7 +25,7 @@ struct DecodeTask {
   bool verify = true;
 };
 
-// One after the other. Errors name file and tensor; Corrupt for a checksum. Of several errors the first in the
+// One after the other; a tensor may be in several tasks. Errors name file and tensor; Corrupt for a checksum. Of several errors the first in the
 // order of blocks is returned.
 Status decode_tensors(const ArchiveReader& archive, std::span<const DecodeTask> tasks, CodecSet& codecs,
                       const Control& control, const BlockWork& work);

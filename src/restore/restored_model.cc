@@ -87,6 +87,11 @@ Status RestoredModel::choose_format() {
   }
   if (dtype_ == Dtype::kQ8_0 && format != "gguf")
     return error(ErrorKind::kInvalidArgument, "dtype q8_0 exists in GGUF only");
+  if (choice_.shard_bytes != 0 && format != "gguf" && !folder_)
+    return error(ErrorKind::kInvalidArgument,
+                 "a shard size, but the model is restored as one safetensors file: only folders and GGUF "
+                 "models are "
+                 "written in parts");
   return Status::ok();
 }
 
@@ -97,14 +102,15 @@ Result<RestoredTensor> RestoredModel::coded_tensor(const std::string& name,
     return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record.dtype)
         .in_file(archive_->files()[0])
         .in_tensor(name);
-  RestoredTensor tensor{{name, *own, record.shape}, *own, !is_verbatim(record), {}};
+  RestoredTensor tensor{{name, *own, record.shape}, *own, !is_verbatim(record), {}, name};
   tensor.info.dtype = tensor.coded ? coded_dtype(*own, dtype_, record.shape)
                                    : exact_dtype(*own, dtype_, choice_.format == "gguf");
   return tensor;
 }
 
 RestoredTensor RestoredModel::exact_tensor(size_t index) const {
-  RestoredTensor tensor{archive_->source().tensors()[index], {}, false, index};
+  const TensorInfo& info = archive_->source().tensors()[index];
+  RestoredTensor tensor{info, {}, false, index, info.name};
   tensor.own = tensor.info.dtype;
   tensor.info.dtype = exact_dtype(tensor.own, dtype_, choice_.format == "gguf");
   return tensor;
@@ -116,9 +122,22 @@ Status RestoredModel::list_tensors() {
     tensors_.push_back(std::move(tensor));
   }
   for (const size_t index : archive_->exact_tensors()) tensors_.push_back(exact_tensor(index));
+  add_copies();
   if (choice_.format == "gguf") return sort_like_gguf();
   std::ranges::sort(tensors_, {}, [](const RestoredTensor& tensor) { return tensor.info.name; });
   return Status::ok();
+}
+
+// Each as the tensor that it is the same as, under its own name.
+void RestoredModel::add_copies() {
+  std::map<std::string_view, size_t> stored;
+  for (size_t i = 0; i < tensors_.size(); ++i) stored[tensors_[i].info.name] = i;
+  std::vector<RestoredTensor> copies;
+  for (const auto& [name, copy] : archive_->description().same_as) {
+    copies.push_back(tensors_[stored.at(copy.original)]);  // there: the description was checked
+    copies.back().info.name = name;
+  }
+  tensors_.insert(tensors_.end(), copies.begin(), copies.end());
 }
 
 // GGUF tensors stand in the order of their header.
@@ -170,9 +189,14 @@ uint64_t RestoredModel::bytes() const {
   return bytes;
 }
 
-Status RestoredModel::check_headers(uint64_t shard_bytes) const {
+uint64_t RestoredModel::shard_bytes() const {
+  constexpr uint64_t kOfFolders = 5'000'000'000;
+  return choice_.shard_bytes == 0 && folder_ ? kOfFolders : choice_.shard_bytes;
+}
+
+Status RestoredModel::check_headers() const {
   Status status = is_gguf() ? check_gguf(*header_, infos())
-                            : check_sharded_safetensors(infos(), metadata(), folder_ ? shard_bytes : 0);
+                            : check_sharded_safetensors(infos(), metadata(), shard_bytes());
   if (status.is_ok()) return status;
   Error failure = std::move(status).error();
   // What a caller can choose exists in every container: the wrong value is the archive's.
@@ -192,21 +216,21 @@ class RestoreWalk {
     std::vector<DecodeTask> tasks;
     for (size_t i = 0; i < tensors_.size(); ++i) {
       if (!tensors_[i].coded) continue;
-      tasks.push_back({.name = tensors_[i].info.name});
-      index_[tasks.back().name] = i;
+      tasks.push_back({.name = tensors_[i].stored});
+      coded_.push_back(i);
     }
-    const BlockWork store = [this](const TensorDecoder& tensor, uint64_t first,
-                                   std::span<const float> weights) { return take(tensor, first, weights); };
+    const BlockWork store = [this](size_t task, uint64_t first, std::span<const float> weights) {
+      return take(coded_[task], first, weights);
+    };
     LLMC_RETURN_IF_ERROR(decode_tensors(*model_.archive_, tasks, codecs, control, store));
     return write_exact_before(tensors_.size());
   }
 
  private:
-  Result<BlockTaker> take(const TensorDecoder& tensor, uint64_t first, std::span<const float> weights) {
-    const size_t i = index_.at(tensor.name());
+  Result<BlockTaker> take(size_t i, uint64_t first, std::span<const float> weights) {
     BlockTaker watched = [] { return Status::ok(); };
     if (watch_.coded) {
-      LLMC_ASSIGN_OR_RETURN(watched, watch_.coded(tensor, first, weights));
+      LLMC_ASSIGN_OR_RETURN(watched, watch_.coded(tensors_[i], first, weights));
     }
     LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> bytes, stored(tensors_[i], weights));
     return BlockTaker([this, i, watched = std::move(watched), bytes = std::move(bytes)]() -> Status {
@@ -240,8 +264,8 @@ class RestoreWalk {
       if (watch_.exact) LLMC_RETURN_IF_ERROR(watch_.exact(name, piece));
       return tensor.own == tensor.info.dtype ? sink_.write(index, piece) : write_converted(index, piece);
     };
-    if (tensor.exact) return model_.archive_->visit_exact(name, write);
-    return model_.archive_->visit_part(name, part_name::kData, write);
+    if (tensor.exact) return model_.archive_->visit_exact(tensor.stored, write);
+    return model_.archive_->visit_part(tensor.stored, part_name::kData, write);
   }
 
   Status write_converted(size_t index, std::span<const std::byte> bytes) {
@@ -259,8 +283,8 @@ class RestoreWalk {
   const std::vector<RestoredTensor>& tensors_;
   TensorSink& sink_;
   const RestoreWatch& watch_;
-  std::map<std::string, size_t> index_;  // of coded tensors
-  size_t next_ = 0;                      // to be written
+  std::vector<size_t> coded_;  // in tensors_, by their task
+  size_t next_ = 0;            // to be written
 };
 
 Status RestoredModel::write(TensorSink& sink, CodecSet& codecs, const Control& control,

@@ -27,6 +27,7 @@ namespace llmcodec {
 struct RestoreChoice {
   std::string format = {}, dtype = {};
   bool saturate = false;
+  uint64_t shard_bytes = 0;
 };
 
 // One tensor of the restored model and where it is in the archive.
@@ -35,11 +36,15 @@ struct RestoredTensor {
   Dtype own = Dtype::kF32;
   bool coded = false;
   std::optional<size_t> exact;  // index in the archive's source; neither: its record's part `data` holds it
+  std::string stored;           // name in the archive: another tensor's where the two are the same
 };
 
 // Who wants to see the weights on their way; either may be empty.
 struct RestoreWatch {
-  BlockWork coded;  // decoded weights, before they get their dtype
+  // Decoded weights from element `first` on, before they get their dtype. As BlockWork.
+  std::function<Result<BlockTaker>(const RestoredTensor& tensor, uint64_t first,
+                                   std::span<const float> weights)>
+      coded;
   // A tensor stored exactly, in pieces and in order, before its checksum is known.
   std::function<Status(const std::string& tensor, std::span<const std::byte> piece)> exact;
 };
@@ -65,8 +70,10 @@ class RestoredModel {
   bool carries_files(const std::string& input) const;
   uint64_t parameters() const;
   uint64_t bytes() const;
-  // Corrupt or Limit for what the headers of the restored files cannot hold. `shard_bytes` as for create_sharded_safetensors().
-  Status check_headers(uint64_t shard_bytes) const;
+  // Largest file of tensors: as asked for, else as Hugging Face writes a folder. 0: one file.
+  uint64_t shard_bytes() const;
+  // Corrupt or Limit for what the headers of the restored files cannot hold.
+  Status check_headers() const;
 
   // Decodes and checks everything in the order of tensors(). The sink is not finished.
   Status write(TensorSink& sink, CodecSet& codecs, const Control& control,
@@ -79,6 +86,7 @@ class RestoredModel {
   Status list_tensors();
   Result<RestoredTensor> coded_tensor(const std::string& name, const TensorRecord& record) const;
   RestoredTensor exact_tensor(size_t index) const;
+  void add_copies();
   Status sort_like_gguf();
 
   friend class RestoreWalk;

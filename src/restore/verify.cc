@@ -30,7 +30,7 @@ class Verification {
     report_.tensors = describe_tensors(*archive_);
     for (const TensorReport& tensor : report_.tensors) report_.parameters += tensor.elements;
     LLMC_ASSIGN_OR_RETURN(const RestoredModel model, RestoredModel::plan(*archive_, {}));
-    LLMC_RETURN_IF_ERROR(model.check_headers(DecompressOptions{}.shard_bytes));
+    LLMC_RETURN_IF_ERROR(model.check_headers());
     LLMC_RETURN_IF_ERROR(check_carried(model));
     const Stopwatch watch;
     LLMC_RETURN_IF_ERROR(check_tensors(model));
@@ -46,6 +46,7 @@ class Verification {
     std::set<std::string> names;
     for (const auto& [name, record] : archive_->description().tensors) names.insert(name);
     for (const auto& [name, record] : archive_->description().exact) names.insert(name);
+    for (const auto& [name, copy] : archive_->description().same_as) names.insert(name);
     quantised.keep_parts_in(names, &original_);
     return Status::ok();
   }
@@ -65,8 +66,8 @@ class Verification {
   Status check_tensors(const RestoredModel& model) {
     RestoreWatch watch;
     if (report_.compared) {
-      watch.coded = [this](const TensorDecoder& tensor, uint64_t first, std::span<const float> weights) {
-        return compare(tensor.name(), first, weights);
+      watch.coded = [this](const RestoredTensor& tensor, uint64_t first, std::span<const float> weights) {
+        return compare(tensor.info, first, weights);
       };
       watch.exact = [this](const std::string& tensor, std::span<const std::byte> piece) {
         return compare_exact(tensor, piece);
@@ -81,16 +82,16 @@ class Verification {
     return check_equal();
   }
 
-  Result<BlockTaker> compare(const std::string& name, uint64_t first, std::span<const float> weights) {
+  Result<BlockTaker> compare(const TensorInfo& info, uint64_t first, std::span<const float> weights) {
     const TensorSource& source = *original_.source;
-    LLMC_ASSIGN_OR_RETURN(const size_t index, source.find(name));
-    if (source.tensors()[index].shape != archive_->description().tensors.at(name).shape)
-      return error(ErrorKind::kInvalidArgument, "has another shape in the original").in_tensor(name);
+    LLMC_ASSIGN_OR_RETURN(const size_t index, source.find(info.name));
+    if (source.tensors()[index].shape != info.shape)
+      return error(ErrorKind::kInvalidArgument, "has another shape in the original").in_tensor(info.name);
     std::vector<float> original(weights.size());
     LLMC_RETURN_IF_ERROR(source.read_f32(index, first, original));
     ErrorMetrics metrics;
     metrics.add(original, weights);
-    return BlockTaker([this, &name, metrics] {
+    return BlockTaker([this, &name = info.name, metrics] {
       metrics_[name].merge(metrics);
       return Status::ok();
     });

@@ -9,6 +9,13 @@
 //     LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<GgufParts> parts, GgufParts::open(std::move(first), path));
 //     use(parts->tensors().size());
 //   }
+//
+// Example (const std::string& path, const GgufHeader& header, std::vector<TensorInfo> tensors):
+//
+//   LLMC_ASSIGN_OR_RETURN(std::vector<Shard> parts, plan_gguf_parts(tensors, 2'000'000'000, "model"));
+//   LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open_shared(path));
+//   LLMC_ASSIGN_OR_RETURN(const auto sink, create_gguf_parts(folder, header, tensors, parts));
+//   use(sink);  // as any other
 #pragma once
 
 #include <memory>
@@ -16,6 +23,8 @@
 #include <vector>
 
 #include "tensor/gguf.h"
+#include "tensor/model_folder.h"
+#include "tensor/parted_sink.h"
 
 namespace llmcodec {
 
@@ -52,5 +61,17 @@ class GgufParts final : public TensorSource {
   std::vector<Place> places_;
   GgufHeader header_;
 };
+
+// How llama-gguf-split spreads tensors over parts: each takes tensors in order until the next would pass
+// `max_part_bytes` of tensors and their padding (the key-values do not count); a larger one gets a part of its own.
+// 0 means one part. Named "STEM-00001-of-0000N.gguf". InvalidArgument for more than 65,535 parts.
+Result<std::vector<Shard>> plan_gguf_parts(std::span<const TensorInfo> tensors, uint64_t max_part_bytes,
+                                           const std::string& stem);
+
+// A sink as create_gguf(), with the same errors, that writes these parts into `folder`, which must live longer: all
+// key-values in the first, split.no, split.count and split.tensors.count in each. finish() commits the folder.
+Result<std::unique_ptr<TensorSink>> create_gguf_parts(ModelFolder& folder, const GgufHeader& header,
+                                                      std::vector<TensorInfo> tensors,
+                                                      std::vector<Shard> parts);
 
 }  // namespace llmcodec

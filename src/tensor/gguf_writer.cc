@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The writing half of gguf.h.
+// The writing half of gguf.h and gguf_parts.h.
 #include <algorithm>
 #include <cstring>
+#include <functional>
+#include <limits>
 #include <map>
 
 #include "base/checked_math.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "tensor/gguf.h"
+#include "tensor/gguf_parts.h"
 #include "tensor/piece_tracker.h"
+#include "tensor/shard_name.h"
 
 namespace llmcodec {
 namespace {
 
 constexpr uint32_t kVersion = 3;
+constexpr uint32_t kDefaultAlignment = 32;  // where no general.alignment says otherwise
 
 class ByteWriter {
  public:
@@ -122,8 +127,14 @@ Result<Layout> lay_out(const GgufHeader& header, const std::vector<TensorInfo>& 
 
 class GgufSink final : public TensorSink {
  public:
-  GgufSink(AtomicFile file, PieceTracker tracker, Layout layout)
-      : file_(std::move(file)), tracker_(std::move(tracker)), layout_(std::move(layout)) {}
+  using Take = std::function<Status(AtomicFile file)>;  // gets the complete file
+
+  static Result<std::unique_ptr<TensorSink>> create(AtomicFile file, Layout layout,
+                                                    const std::vector<TensorInfo>& tensors, Take take) {
+    LLMC_RETURN_IF_ERROR(file.write(layout.header));
+    return std::unique_ptr<TensorSink>(
+        new GgufSink(std::move(file), PieceTracker(tensors), std::move(layout), std::move(take)));
+  }
 
   // Padding needs no writing: a gap between two writes reads as zeros.
   Status write(size_t index, std::span<const std::byte> bytes) override {
@@ -139,14 +150,41 @@ class GgufSink final : public TensorSink {
       constexpr std::byte kZero{0};
       LLMC_RETURN_IF_ERROR(file_.write_at(layout_.file_bytes - 1, std::span(&kZero, 1)));
     }
-    return file_.commit();
+    return take_(std::move(file_));
   }
 
  private:
+  GgufSink(AtomicFile file, PieceTracker tracker, Layout layout, Take take)
+      : file_(std::move(file)),
+        tracker_(std::move(tracker)),
+        layout_(std::move(layout)),
+        take_(std::move(take)) {}
+
   AtomicFile file_;
   PieceTracker tracker_;
   Layout layout_;
+  Take take_;
 };
+
+// An entry of the key-values whose value has a fixed size.
+template <class T>
+void add_number(std::string_view key, uint32_t type, T value, KeyValues* key_values) {
+  ByteWriter writer;
+  writer.string(key);
+  writer.number(type);
+  writer.number(value);
+  const std::vector<std::byte> entry = writer.take();
+  key_values->bytes.insert(key_values->bytes.end(), entry.begin(), entry.end());
+  ++key_values->count;
+}
+
+// As llama-gguf-split types and orders them.
+void add_split_keys(uint16_t number, uint16_t count, int32_t tensors, KeyValues* key_values) {
+  constexpr uint32_t kUint16 = 2, kInt32 = 5;
+  add_number("split.no", kUint16, number, key_values);
+  add_number("split.tensors.count", kInt32, tensors, key_values);
+  add_number("split.count", kUint16, count, key_values);
+}
 
 }  // namespace
 
@@ -177,9 +215,57 @@ Result<std::unique_ptr<TensorSink>> create_gguf(const std::string& path, const G
   Result<Layout> layout = lay_out(header, tensors);
   if (!layout) return std::move(layout).error().in_file(path);
   LLMC_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
-  LLMC_RETURN_IF_ERROR(file.write(layout->header));
-  return std::unique_ptr<TensorSink>(
-      std::make_unique<GgufSink>(std::move(file), PieceTracker(tensors), std::move(*layout)));
+  return GgufSink::create(std::move(file), std::move(*layout), tensors,
+                          [](AtomicFile done) { return done.commit(); });
+}
+
+Result<std::vector<Shard>> plan_gguf_parts(std::span<const TensorInfo> tensors, uint64_t max_part_bytes,
+                                           const std::string& stem) {
+  std::vector<Shard> parts(1);
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const std::optional<uint64_t> bytes = dtype_bytes(tensors[i].dtype, tensors[i].elements());
+    const std::optional<uint64_t> padded = bytes ? checked_add(*bytes, kDefaultAlignment - 1) : std::nullopt;
+    if (!padded)
+      return error(ErrorKind::kInvalidArgument, "size in bytes overflows").in_tensor(tensors[i].name);
+    const uint64_t size = align_up(*bytes, kDefaultAlignment), used = parts.back().data_bytes;
+    const bool full = max_part_bytes != 0 && (used > max_part_bytes || size > max_part_bytes - used);
+    if (full && parts.back().count > 0)
+      parts.push_back({.file_name = {}, .first = i, .count = 0, .data_bytes = 0});
+    ++parts.back().count;
+    parts.back().data_bytes += size;
+  }
+  if (parts.size() > std::numeric_limits<uint16_t>::max())
+    return error(ErrorKind::kInvalidArgument, "{} parts, a GGUF model has at most {}: allow larger ones",
+                 parts.size(), std::numeric_limits<uint16_t>::max());
+  for (size_t p = 0; p < parts.size(); ++p) {
+    const ShardName name{stem, static_cast<uint32_t>(p + 1), static_cast<uint32_t>(parts.size())};
+    parts[p].file_name = shard_file_name(name, ".gguf");
+  }
+  return parts;
+}
+
+Result<std::unique_ptr<TensorSink>> create_gguf_parts(ModelFolder& folder, const GgufHeader& header,
+                                                      std::vector<TensorInfo> tensors,
+                                                      std::vector<Shard> parts) {
+  const auto named = [&](Error failure) { return std::move(failure).in_file(folder.path()); };
+  if (Status status = check_tensors(header, tensors); !status) return named(std::move(status).error());
+  auto whole = header.without_split(header.tensors());
+  if (!whole.is_ok()) return named(std::move(whole).error());
+  const KeyValues first{key_values_for(*whole, tensors), whole->key_value_count()};
+  const auto open_part = [&folder, parts, first, alignment = header.alignment(), all = tensors.size()](
+                             size_t part,
+                             std::vector<TensorInfo> own) -> Result<std::unique_ptr<TensorSink>> {
+    KeyValues key_values = part == 0 ? first : KeyValues();
+    add_split_keys(static_cast<uint16_t>(part), static_cast<uint16_t>(parts.size()),
+                   static_cast<int32_t>(all), &key_values);
+    // Only the first part has general.alignment, and readers take each part by itself.
+    LLMC_ASSIGN_OR_RETURN(Layout layout, lay_out(key_values, own, part == 0 ? alignment : kDefaultAlignment));
+    LLMC_ASSIGN_OR_RETURN(AtomicFile file, folder.create(parts[part].file_name));
+    return GgufSink::create(std::move(file), std::move(layout), own,
+                            [&folder](AtomicFile done) { return folder.add(std::move(done)); });
+  };
+  return std::unique_ptr<TensorSink>(std::make_unique<PartedSink>(
+      folder, std::move(tensors), std::move(parts), open_part, [&folder] { return folder.commit(); }));
 }
 
 }  // namespace llmcodec

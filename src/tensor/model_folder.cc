@@ -56,15 +56,22 @@ bool is_there(const fs::path& path) {
 
 constexpr char kFileSuffix[] = ".safetensors";
 constexpr char kIndexSuffix[] = ".safetensors.index.json";
+constexpr char kGgufSuffix[] = ".gguf";
 
 bool in_top_folder(const std::string& relative) {
   return relative.find('/') == std::string::npos;
 }
 
-// A file by which readers find all weights, whatever its stem.
+// A file by which readers find all weights, whatever its stem: an index, the only weights, or the first part of a GGUF
+// model.
 bool is_entry(const std::string& name) {
-  return in_top_folder(name) && (name.ends_with(kIndexSuffix) ||
-                                 (name.ends_with(kFileSuffix) && !parse_shard_name(name, kFileSuffix)));
+  if (!in_top_folder(name)) return false;
+  if (name.ends_with(kGgufSuffix)) {
+    const auto part = parse_shard_name(name, kGgufSuffix);
+    return !part || part->number == 1;
+  }
+  return name.ends_with(kIndexSuffix) ||
+         (name.ends_with(kFileSuffix) && !parse_shard_name(name, kFileSuffix));
 }
 
 Result<std::vector<std::string>> names_in(const fs::path& folder) {
@@ -183,6 +190,12 @@ Result<ModelFolder> ModelFolder::open(const std::string& path, const std::string
   return ModelFolder(path, stem, std::move(lock));
 }
 
+Result<ModelFolder> ModelFolder::open_shared(const std::string& path) {
+  LLMC_ASSIGN_OR_RETURN(OutputLock lock, OutputLock::folder(path));
+  LLMC_RETURN_IF_ERROR(make_good(path));
+  return ModelFolder(path, "", std::move(lock));
+}
+
 ModelFolder::~ModelFolder() {
   files_.clear();
   std::error_code ignored;  // the next writer tries again
@@ -234,8 +247,9 @@ Status ModelFolder::commit() {
 Status ModelFolder::set_aside(const std::vector<std::string>& new_names) {
   LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> present, names_in(path_));
   std::set<std::string> old(new_names.begin(), new_names.end());
-  std::ranges::copy_if(present, std::inserter(old, old.end()),
-                       [this](const std::string& name) { return is_own_weights(name, stem_); });
+  std::ranges::copy_if(present, std::inserter(old, old.end()), [this](const std::string& name) {
+    return !stem_.empty() && is_own_weights(name, stem_);
+  });
   std::vector<std::string> order(old.begin(), old.end());
   std::ranges::stable_partition(order, is_entry);
   const fs::path folder = path_;

@@ -49,6 +49,9 @@ class ModelFolder {
   // weights of other names, which would be taken for a part of the model or in its place. `stem`: of the names that
   // the new model's weights will have.
   static Result<ModelFolder> open(const std::string& path, const std::string& stem = kModelStem);
+  // A folder of the user's that gets the parts of a GGUF model and may hold anything besides, other weights too: only
+  // files of the same names are replaced. The folder must be there. Otherwise as open().
+  static Result<ModelFolder> open_shared(const std::string& path);
   ModelFolder(ModelFolder&&) = default;
   ModelFolder& operator=(ModelFolder&&) = delete;
   ~ModelFolder();
@@ -70,6 +73,7 @@ class ModelFolder {
   void discard_partials();
 
  private:
+  // `stem` is empty in a shared folder, where no weights are replaced for their names alone.
   ModelFolder(std::string path, std::string stem, OutputLock lock)
       : path_(std::move(path)), stem_(std::move(stem)), lock_(std::move(lock)) {}
   Status swap();

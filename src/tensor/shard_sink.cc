@@ -11,73 +11,6 @@
 #include "tensor/shards.h"
 
 namespace llmcodec {
-namespace {
-
-class ShardedSink final : public TensorSink {
- public:
-  ShardedSink(ModelFolder& folder, std::vector<TensorInfo> tensors, std::vector<Shard> shards,
-              SafetensorsMetadata metadata)
-      : folder_(folder),
-        tensors_(std::move(tensors)),
-        shards_(std::move(shards)),
-        metadata_(std::move(metadata)) {}
-
-  Status write(size_t index, std::span<const std::byte> bytes) override {
-    if (index >= tensors_.size())
-      return error(ErrorKind::kInvalidArgument, "tensor {} written, there are {}", index, tensors_.size())
-          .in_file(folder_.path());
-    LLMC_RETURN_IF_ERROR(open_shard_of(index));
-    if (index < shards_[current_].first)
-      return error(ErrorKind::kInvalidArgument, "written after a later tensor")
-          .in_tensor(tensors_[index].name)
-          .in_file(folder_.path());
-    return sink_->write(index - shards_[current_].first, bytes);
-  }
-
-  Status finish() override {
-    if (!tensors_.empty()) LLMC_RETURN_IF_ERROR(open_shard_of(tensors_.size() - 1));
-    if (sink_ == nullptr) LLMC_RETURN_IF_ERROR(open_shard());
-    LLMC_RETURN_IF_ERROR(sink_->finish());
-    sink_.reset();
-    if (shards_.size() > 1)
-      LLMC_RETURN_IF_ERROR(
-          folder_.write_text(index_file_name(folder_.stem()), safetensors_index(tensors_, shards_)));
-    return folder_.commit();
-  }
-
- private:
-  Status open_shard() {
-    const Shard& shard = shards_[current_];
-    const auto begin = tensors_.begin() + static_cast<std::ptrdiff_t>(shard.first);
-    LLMC_ASSIGN_OR_RETURN(AtomicFile file, folder_.create(shard.file_name));
-    LLMC_ASSIGN_OR_RETURN(
-        sink_,
-        create_safetensors(std::move(file), {begin, begin + static_cast<std::ptrdiff_t>(shard.count)},
-                           metadata_, [this](AtomicFile done) { return folder_.add(std::move(done)); }));
-    return Status::ok();
-  }
-
-  // Finishes the shards before the one that holds tensor `index` and makes that the open one.
-  Status open_shard_of(size_t index) {
-    if (sink_ == nullptr) LLMC_RETURN_IF_ERROR(open_shard());
-    while (index >= shards_[current_].first + shards_[current_].count) {
-      LLMC_RETURN_IF_ERROR(sink_->finish());
-      sink_.reset();
-      ++current_;
-      LLMC_RETURN_IF_ERROR(open_shard());
-    }
-    return Status::ok();
-  }
-
-  ModelFolder& folder_;
-  std::vector<TensorInfo> tensors_;
-  std::vector<Shard> shards_;
-  SafetensorsMetadata metadata_;
-  std::unique_ptr<TensorSink> sink_;  // of shards_[current_]
-  size_t current_ = 0;
-};
-
-}  // namespace
 
 Result<std::vector<Shard>> plan_shards(std::span<const TensorInfo> tensors, uint64_t max_shard_bytes,
                                        const std::string& stem) {
@@ -135,10 +68,24 @@ Result<std::unique_ptr<TensorSink>> create_sharded_safetensors(ModelFolder& fold
                                                                std::vector<TensorInfo> tensors,
                                                                const SafetensorsMetadata& metadata,
                                                                uint64_t max_shard_bytes) {
-  Result<std::vector<Shard>> shards = plan_shards(tensors, max_shard_bytes, folder.stem());
-  if (!shards) return std::move(shards).error().in_file(folder.path());
+  auto planned = plan_shards(tensors, max_shard_bytes, folder.stem());
+  if (!planned.is_ok()) return std::move(planned).error().in_file(folder.path());
+  const std::vector<Shard> shards = std::move(planned).value();
+  const auto open_shard = [&folder, shards, metadata](
+                              size_t shard,
+                              std::vector<TensorInfo> own) -> Result<std::unique_ptr<TensorSink>> {
+    LLMC_ASSIGN_OR_RETURN(AtomicFile file, folder.create(shards[shard].file_name));
+    return create_safetensors(std::move(file), std::move(own), metadata,
+                              [&folder](AtomicFile done) { return folder.add(std::move(done)); });
+  };
+  const auto commit = [&folder, shards, tensors]() -> Status {
+    if (shards.size() > 1)
+      LLMC_RETURN_IF_ERROR(
+          folder.write_text(index_file_name(folder.stem()), safetensors_index(tensors, shards)));
+    return folder.commit();
+  };
   return std::unique_ptr<TensorSink>(
-      std::make_unique<ShardedSink>(folder, std::move(tensors), std::move(*shards), metadata));
+      std::make_unique<PartedSink>(folder, std::move(tensors), shards, open_shard, commit));
 }
 
 }  // namespace llmcodec

@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "tensor/model_folder.h"
+#include "tensor/parted_sink.h"
 #include "tensor/safetensors.h"
 
 namespace llmcodec {
@@ -70,13 +71,8 @@ class ShardedSource final : public TensorSource {
 };
 
 // How tensors are spread over files: each shard takes tensors in order until the next would pass
-// `max_shard_bytes` of data; a larger tensor gets a shard of its own.
-struct Shard {
-  std::string file_name;  // "STEM-00001-of-0000N.safetensors", or "STEM.safetensors" for a single one
-  size_t first = 0;       // tensors [first, first + count) of the list
-  size_t count = 0;
-  uint64_t data_bytes = 0;
-};
+// `max_shard_bytes` of data; a larger tensor gets a shard of its own. Names: "STEM-00001-of-0000N.safetensors", or
+// "STEM.safetensors" for a single one.
 // `max_shard_bytes` 0 means one file. Errors as layout_safetensors().
 Result<std::vector<Shard>> plan_shards(std::span<const TensorInfo> tensors, uint64_t max_shard_bytes,
                                        const std::string& stem = kModelStem);

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 
 import gguf
 import numpy as np
@@ -61,6 +62,99 @@ class Gguf(CliTest):
 
     def test_parts_are_one_model(self):
         self.assert_whole(self.split("parts")[0])
+
+    def written_in_parts(self, *sizes, source=None):
+        """The archive of a whole GGUF, and for each size the parts that are written of it, first part first."""
+        source, archive = source or self.part("unsplit.gguf", self.tensors), self.path("unsplit.safetensors")
+        self.ok("compress", source, "-o", archive, "--keep", ".", "--step", "1")
+        for number, size in enumerate(sizes):
+            folder = self.path(f"parts_{number}")
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            report = self.json("decompress", archive, "-o", folder / "back.gguf", "--shard-size", size)
+            parts = sorted(folder.iterdir())
+            self.assertEqual((report["files"], report["output"]), (len(parts), str(parts[0])))
+            yield source, archive, parts
+
+    def test_parts_are_written_on_request(self):
+        size = self.tensors["blk.0.attn_q.weight"].nbytes
+        for (source, _, parts), groups in zip(self.written_in_parts(1, 2 * size), ([0, 1, 2], [0, 0, 1])):
+            count = groups[-1] + 1
+            self.assertEqual([part.name for part in parts], [f"back-{i + 1:05}-of-{count:05}.gguf" for i in range(count)])
+            for number, part in enumerate(parts):
+                reader = gguf.GGUFReader(part)
+                self.assertEqual([t.name for t in reader.tensors], [n for n, g in zip(self.tensors, groups) if g == number])
+                keys = {field: reader.fields[field].contents() for field in reader.fields if field.startswith("split.")}
+                self.assertEqual(keys, {"split.no": number, "split.count": count, "split.tensors.count": 3})
+                self.assertEqual("llama.block_count" in reader.fields, number == 0)
+                self.assertEqual("general.file_type" in reader.fields, number == 0)
+                for tensor in reader.tensors:
+                    np.testing.assert_array_equal(tensor.data, self.tensors[tensor.name])
+            self.assert_whole(parts[0])  # and are read here as one model again
+
+    def test_one_part_is_a_whole_file(self):
+        for source, _, parts in self.written_in_parts("1G"):
+            self.assertEqual([part.name for part in parts], ["back.gguf"])
+            self.assertEqual(parts[0].read_bytes(), source.read_bytes())
+
+    def test_type_of_parts_follows_all_weights(self):
+        for _, archive, parts in self.written_in_parts(1):
+            self.ok("compress", self.path("unsplit.gguf"), "-o", archive, "--step", "0.5")
+            self.ok("decompress", archive, "-o", parts[0].parent / "back.gguf", "--shard-size", 1, "--dtype", "bf16")
+            self.assertEqual(gguf.GGUFReader(parts[0]).fields["general.file_type"].contents(), 32)
+
+    def test_parts_replace_those_of_their_names_alone(self):
+        for _, archive, parts in self.written_in_parts(1):
+            others = {name: parts[0].with_name(name) for name in ("back.gguf", "back-00001-of-00002.gguf", "other.gguf", "notes.txt")}
+            for file in others.values():
+                file.write_bytes(b"mine")
+            for part in parts:
+                part.write_bytes(b"old")
+            self.ok("decompress", archive, "-o", others["back.gguf"], "--shard-size", 1)
+            self.assertEqual(sorted(parts[0].parent.iterdir()), sorted([*parts, *others.values()]))
+            self.assertEqual({file.read_bytes() for file in others.values()}, {b"mine"})
+            self.assert_whole(parts[0])
+
+    def test_where_parts_cannot_be(self):
+        for _, archive, parts in self.written_in_parts(1):
+            decompress = ("decompress", archive, "--shard-size", 1, "-o")
+            self.fails("invalid_argument", *decompress, parts[0], naming=("name the whole, back.gguf", parts[0]))
+            self.fails("invalid_argument", *decompress, self.path("x.safetensors"), "--format", "safetensors", naming="one safetensors file")
+            parts[1].unlink()
+            os.link(archive, parts[1])
+            self.fails("invalid_argument", *decompress, parts[0].with_name("back.gguf"), naming=("output is the input", parts[1].name))
+
+    def with_alignment(self, alignment):
+        path = self.path(f"aligned_{alignment}.gguf")
+        writer = gguf.GGUFWriter(str(path), "llama")
+        if alignment != 32:
+            writer.add_custom_alignment(alignment)
+        writer.add_array("tokenizer.ggml.tokens", ["a", "b", "c"])
+        for tensor, values in {**self.tensors, "norm.weight": np.ones(7, np.float32), "out.weight": self.tensors["blk.0.attn_q.weight"]}.items():
+            writer.add_tensor(tensor, values)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return path
+
+    @cli_support.needs_llama
+    def test_parts_are_those_of_gguf_split(self):
+        tool = os.path.join(cli_support.LLAMA, "llama-gguf-split")
+        for alignment in (32, 64):
+            for source, _, parts in self.written_in_parts(1, source=self.with_alignment(alignment)):
+                theirs = self.path(f"theirs_{alignment}")
+                theirs.mkdir()
+                subprocess.run([tool, "--split", "--split-max-tensors", "1", source, theirs / "back"], check=True, capture_output=True)
+                self.assertEqual([part.name for part in parts], sorted(part.name for part in theirs.iterdir()))
+                for part in parts:
+                    self.assertEqual(part.read_bytes(), (theirs / part.name).read_bytes(), part.name)
+                if alignment != 32:  # it loses data when it merges its own parts
+                    continue
+                merged = self.path("merged.gguf")
+                subprocess.run([tool, "--merge", parts[0], merged], check=True, capture_output=True)
+                for ours, one in zip(gguf.GGUFReader(merged).tensors, gguf.GGUFReader(source).tensors, strict=True):
+                    self.assertEqual((ours.name, bytes(ours.data)), (one.name, bytes(one.data)))
 
     def test_coded_parts_give_the_bytes_of_the_whole(self):
         parts = self.split("coded")

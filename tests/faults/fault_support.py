@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import time
 
+import gguf
 import numpy as np
 
 import cli_support
@@ -22,9 +23,10 @@ PRELOAD = os.environ.get("LLMCODEC_FAULT_POINTS", "")
 LONG = os.environ.get("LLMCODEC_FAULTS_LONG") == "1"
 
 Point = collections.namedtuple("Point", "number call path")
-# One command: its arguments with OUTPUT for the place it writes to, and what is there before. `inputs` are never changed.
+# One command: its arguments with OUTPUT for the place it writes to (or OUTPUT_GGUF for a file in it), and what is there before.
+# `inputs` are never changed.
 Command = collections.namedtuple("Command", "name arguments output before")
-OUTPUT = object()
+OUTPUT, OUTPUT_GGUF = object(), object()
 
 NOTES = {"notes.txt": b"the user's own"}
 # Own files that are no part of what is written; they may be left by a kill, and the next run removes them.
@@ -66,6 +68,16 @@ def fault_environment(folder, **settings):
     return environment
 
 
+def write_gguf(path, entries):
+    writer = gguf.GGUFWriter(str(path), "llama")
+    for item in entries:
+        writer.add_tensor(item.name, st.from_bf16(item.data))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 class FaultTest(cli_support.CliTest):
     models = ()
 
@@ -85,8 +97,10 @@ class FaultTest(cli_support.CliTest):
             st.write_sharded(str(folder), entries, 30_000, {"format": "pt"})
             (folder / "config.json").write_text('{"model_type": "%s"}' % name)
             (folder / "sub/notes.json").write_text('{"of": "%s"}' % name)
+            write_gguf(cls.folder / f"{name}.gguf", entries[:3])
         for number, name in enumerate(("first", "second")):
-            for source, target in ((f"{name}.safetensors", f"{name}.archive"), (f"{name}_model", f"{name}_archive")):
+            for source, target in ((f"{name}.safetensors", f"{name}.archive"), (f"{name}_model", f"{name}_archive"),
+                                   (f"{name}.gguf", f"{name}_gguf.archive")):
                 result = cli_support.run("compress", cls.folder / source, "-o", cls.folder / target, "--codec", "raw", "-q")
                 assert result.returncode == 0, result.stderr
         cls.work = cls.folder / "work"
@@ -94,7 +108,8 @@ class FaultTest(cli_support.CliTest):
         cls.log = cls.folder / "points.log"
 
     def arguments(self, command):
-        return [BINARY, *(str(self.work / command.output) if a is OUTPUT else str(a) for a in command.arguments), "--threads", "1"]
+        places = {OUTPUT: self.work / command.output, OUTPUT_GGUF: self.work / command.output / "model.gguf"}
+        return [BINARY, *(str(places.get(a, a)) for a in command.arguments), "--threads", "1"]
 
     def start(self, command, **settings):
         return subprocess.Popen(self.arguments(command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -157,6 +172,8 @@ def commands(folder):
         Command("decompress folder", ["decompress", folder / "first_archive", "-o", OUTPUT, "-q", "--shard-size", "30K"], "out",
                 old_model(1)),
         Command("decompress folder to one file", ["decompress", folder / "first_archive", "-o", OUTPUT, "-q"], "out", old_model(3)),
+        Command("decompress parts", ["decompress", folder / "first_gguf.archive", "-o", OUTPUT_GGUF, "-q", "--shard-size", "1"], "out",
+                {**{f"model-{i + 1:05d}-of-00003.gguf": b"old part" for i in range(3)}, **NOTES}),
         Command("extract", ["extract", folder / "first.archive", "layer.1.weight", "-o", OUTPUT, "-q"], "out", old),
         Command("extract rows", ["extract", folder / "first.archive", "layer.1.weight", "-o", OUTPUT, "--rows", "0:3", "-q"], "out", old),
         Command("plan", ["plan", folder / "first.safetensors", "-o", OUTPUT, *step], "out", old),

@@ -36,15 +36,22 @@ std::vector<std::byte> bytes_of(const TensorInfo& info, uint32_t seed) {
   return bytes;
 }
 
-Status write_source(const std::string& path) {
-  const std::vector<TensorInfo> infos = {
+// `copies`: with tensors that are equal to others of them.
+Status write_source(const std::string& path, bool copies) {
+  std::vector<TensorInfo> infos = {
       {"a.weight", Dtype::kF16, {72, 64}}, {"b.experts", Dtype::kBF16, {2, 48, 45}},
       {"empty", Dtype::kF32, {0, 64}},     {"ids", Dtype::kI64, {5}},
       {"mask", Dtype::kU8, {3, 3}},        {"norm.weight", Dtype::kF32, {40}}};
+  const size_t different = infos.size();
+  if (copies)
+    infos.insert(infos.end(), {{"a.copy", Dtype::kF16, {72, 64}},
+                               {"b.copy", Dtype::kBF16, {2, 48, 45}},
+                               {"empty.copy", Dtype::kF32, {0, 64}},
+                               {"ids.copy", Dtype::kI64, {5}}});
   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<TensorSink> sink,
                         create_safetensors(path, infos, {{"format", "pt"}}));
   for (size_t i = 0; i < infos.size(); ++i)
-    LLMC_RETURN_IF_ERROR(sink->write(i, bytes_of(infos[i], static_cast<uint32_t>(i))));
+    LLMC_RETURN_IF_ERROR(sink->write(i, bytes_of(infos[i], static_cast<uint32_t>(i % different))));
   return sink->finish();
 }
 
@@ -108,7 +115,7 @@ FastFolder::~FastFolder() {
 }
 
 std::vector<std::string> archive_case_names() {
-  return {"spectral", "spatial", "raw_group", "gguf", "sharded"};
+  return {"spectral", "spatial", "raw_group", "gguf", "sharded", "copies"};
 }
 
 Result<ArchiveCase> make_archive_case(const std::string& name, const FastFolder& folder) {
@@ -119,7 +126,7 @@ Result<ArchiveCase> make_archive_case(const std::string& name, const FastFolder&
   if (name == "gguf") {
     write_gguf(options.input);
   } else {
-    LLMC_RETURN_IF_ERROR(write_source(options.input));
+    LLMC_RETURN_IF_ERROR(write_source(options.input, name == "copies"));
   }
   LLMC_RETURN_IF_ERROR(compress(options));
   ArchiveCase made{name, options.output, {}, folder.file(name + ".restored" + end), {}};

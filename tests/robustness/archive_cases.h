@@ -31,7 +31,7 @@ struct ArchiveCase {
   std::string expected;            // bytes of the model restored from the undamaged archive
 };
 
-// spectral, spatial, raw_group, gguf, sharded: tensors with outliers, exact tensors of several dtypes, an
+// spectral, spatial, raw_group, gguf, sharded, copies (equal tensors): tensors with outliers, exact tensors of several dtypes, an
 // empty one, several matrices, a GGUF header and a block dtype where the kind has them.
 std::vector<std::string> archive_case_names();
 Result<ArchiveCase> make_archive_case(const std::string& name, const FastFolder& folder);

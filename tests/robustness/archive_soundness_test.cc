@@ -103,5 +103,57 @@ TEST_F(ArchiveSoundness, a_tensor_of_the_archives_own_that_has_no_meaning) {
   refused(text, ErrorKind::kCorrupt, "'llmcodec.gguf_headel': is none of the tensors");
 }
 
+TEST_F(ArchiveSoundness, copies_of_what_cannot_be) {
+  const ArchiveText text = make("spectral");
+  const struct {
+    const char *same_as, *message;
+  } cases[] = {
+      {R"({"x": ["F16", [72, 64], "x"]})", "is the same as 'x', which is itself"},
+      {R"({"x": ["F16", [72, 64], "y"]})", "is the same as 'y', which is not in this shard"},
+      {R"({"x": ["F16", [72, 64], "y"], "y": ["F16", [72, 64], "a.weight"]})", "the same as another one"},
+      {R"({"x": ["BF16", [72, 64], "a.weight"]})", "has another dtype or shape"},
+      {R"({"x": ["F16", [64, 72], "a.weight"]})", "has another dtype or shape"},
+      {R"({"x": ["F32", [41], "norm.weight"]})", "has another dtype or shape"},
+      {R"({"norm.weight": ["F16", [72, 64], "a.weight"]})", "is stored as well"},
+      {R"({"a.weight.bitstream": ["F16", [72, 64], "a.weight"]})", "is stored as well"},
+      {R"({"llmcodec.x": ["F16", [72, 64], "a.weight"]})", "is the archive's own"},
+      {R"({"x": ["F16", [72, 64]]})", "lacks a valid 'same_as'"},
+      {R"({"x": "a.weight"})", "lacks a valid 'same_as'"},
+      {R"([])", "lacks a valid 'same_as'"},
+  };
+  for (const auto& [same_as, message] : cases) {
+    ArchiveText changed = text;
+    changed.description["same_as"] = nlohmann::ordered_json::parse(same_as);
+    SCOPED_TRACE(same_as);
+    refused(changed, ErrorKind::kCorrupt, message);
+  }
+}
+
+TEST_F(ArchiveSoundness, copies_mean_nothing_in_version_2) {
+  ArchiveText text = make("spectral");
+  text.description["same_as"] = {{"x", {"F16", {72, 64}, "a.weight"}}};
+  text.description["format_version"] = 2;
+  write_bytes(archive_.files[0], text.with_description_checksum());
+  const auto model = restored(archive_);
+  ASSERT_OK(model);
+  EXPECT_EQ(*model, archive_.expected);
+}
+
+TEST_F(ArchiveSoundness, one_copy_in_two_shards) {
+  make("sharded");
+  std::vector<ArchiveText> shards;
+  for (size_t i = 0; i < 2; ++i) {
+    shards.push_back(ArchiveText::parse(read_bytes(archive_.files[i])));
+    nlohmann::ordered_json& description = shards[i].description;
+    const bool coded = !description["tensors"].empty();
+    const auto original = description[coded ? "tensors" : "exact"].items().begin();
+    const auto& record = original.value();
+    description["same_as"]["x"] = {coded ? record["dtype"] : record[0], coded ? record["shape"] : record[1],
+                                   original.key()};
+  }
+  write_bytes(archive_.files[1], shards[1].with_description_checksum());
+  refused(shards[0], ErrorKind::kCorrupt, "'x': is the same as others in two shards");
+}
+
 }  // namespace
 }  // namespace llmcodec
