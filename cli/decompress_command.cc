@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/error.h"
+#include "base/printable.h"
 #include "commands.h"
 #include "text_format.h"
 
@@ -21,7 +22,7 @@ Status run_decompress(Session& session, DecompressOptions options) {
   const double speed = static_cast<double>(report.parameters) / std::max(report.decode_seconds, 1e-9) / 1e6;
   session.print(fmt::format(
       "{}: {} parameters, {} bytes of tensors; decoded in {} ({:.1f} Mw/s), in all {}; peak memory {}\n",
-      options.output, grouped(report.parameters), grouped(report.bytes),
+      printable(options.output), grouped(report.parameters), grouped(report.bytes),
       short_duration(report.decode_seconds), speed, short_duration(report.wall_seconds),
       short_bytes(peak_memory_bytes())));
   return Status::ok();

@@ -53,7 +53,7 @@ void open_standard_streams() {
 
 // One line, from the handlers of last resort.
 int say(ErrorKind kind, const std::string& message) {
-  std::fputs(("llmcodec: error: " + message + "\n").c_str(), stderr);
+  std::fputs(("llmcodec: error: " + Error{kind, message}.to_string() + "\n").c_str(), stderr);
   return exit_code(kind);
 }
 

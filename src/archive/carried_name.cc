@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "tensor/json_text.h"
+#include "base/utf8.h"
 #include "tensor/model_folder.h"
 #include "tensor/shard_name.h"
 
@@ -13,13 +13,6 @@ namespace llmcodec {
 namespace {
 
 constexpr std::string_view kWeightsSuffix = ".safetensors";
-
-// The name with what a terminal would obey taken out.
-std::string printable(std::string name) {
-  std::ranges::replace_if(
-      name, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
-  return name;
-}
 
 bool is_plain_component(std::string_view component) {
   return !component.empty() && component != "." && component != "..";
@@ -55,10 +48,10 @@ Status check_carried_name(const std::string& name, const std::string& stem) {
     return error(ErrorKind::kInvalidArgument,
                  "'{}' is no plain name of a file to be carried along (relative, no '..', no backslash, no "
                  "control characters, UTF-8)",
-                 printable(name));
+                 name);
   if (is_weights(name, kModelStem) || is_weights(name, stem) || is_own_file(name))
     return error(ErrorKind::kInvalidArgument, "a file called '{}' cannot be carried along: the name is taken",
-                 printable(name));
+                 name);
   return Status::ok();
 }
 

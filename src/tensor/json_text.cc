@@ -13,23 +13,6 @@
 namespace llmcodec {
 namespace {
 
-// Length of the well-formed sequence at the start of `text` (not empty); 0 if there is none.
-size_t utf8_sequence(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  const unsigned second = byte(1);
-  const bool overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
-  const bool surrogate = lead == 0xed && second >= 0xa0;
-  const bool too_large = lead == 0xf4 && second >= 0x90;
-  return overlong || surrogate || too_large ? 0 : length;
-}
-
 // Builds the value. nlohmann's own parser does so too, but has no limit on nesting: every level costs a heap
 // block each way, and what later walks, prints or copies the value calls itself once per level.
 template <class Json>
@@ -140,15 +123,6 @@ Result<Json> build(std::string_view text, ValueBuilder<Json>* builder) {
 }
 
 }  // namespace
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const size_t length = utf8_sequence(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
 
 void append_json_string(std::string_view text, std::string* out) {
   out->push_back('"');

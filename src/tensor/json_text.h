@@ -14,9 +14,6 @@
 
 namespace llmcodec {
 
-// Well-formed UTF-8 as in the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool is_utf8(std::string_view text);
-
 // Appends `text` in quotes, control characters, quotes and backslashes escaped. Precondition: is_utf8(text).
 void append_json_string(std::string_view text, std::string* out);
 

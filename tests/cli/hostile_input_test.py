@@ -30,6 +30,33 @@ class HostileInput(CliTest):
         st.write(str(path), [st.Entry(key, dtypes[values.dtype.name], values.shape, values) for key, values in tensors.items()])
         return path
 
+    # --- what a terminal would obey
+
+    def test_nothing_in_a_name_or_a_recorded_command_reaches_a_terminal(self):
+        name = "w\x1b[2J\r\n\t\x7f\u009b31m\u202e\u2028\ufeff"
+        model = self.model("names.safetensors", **{name: np.ones((64, 96), np.float32), name + "2": np.ones(3, np.float32)})
+        commands = [["inspect", model], ["plan", model, "--codec", "raw"],
+                    ["compress", model, "-o", self.out, "--codec", "raw", "--keep", "\ufeff2$|\x1b\n"],
+                    ["inspect", self.out], ["verify", self.out], ["verify", self.out, "--against", model]]
+        for command in commands:
+            for form in ([], ["--json"]):
+                with self.subTest(command=command[0], form=form):
+                    result = self.ok(*command, *form)
+                    shown = result.stdout + result.stderr
+                    self.assertEqual([c for c in shown if c != "\n" and not (" " <= c <= "~" or "\xa0" <= c < "\u2000")], [])
+                    if form and "tensors" in result.stdout:
+                        self.assertIn(name, [tensor["name"] for tensor in json.loads(result.stdout)["tensors"]])
+        self.assertIn("w\\x1b[2J\\x0d\\x0a\\x09\\x7f\\u009b31m\\u202e\\u2028\\ufeff", self.ok("inspect", self.out).stdout)
+        self.assertNotIn("\x1b", self.fails("invalid_argument", "extract", self.out, "\x1b[2J", "-o", self.path("none"), naming="\\x1b[2J").stderr)
+
+    def test_a_long_name_neither_fills_the_screen_nor_pads_the_table(self):
+        tensors = {f"w{i}": np.ones(1, np.float32) for i in range(300)}
+        model = self.model("padding.safetensors", **tensors, **{"x" * 1_000_000: np.ones(1, np.float32)})
+        self.assertLess(len(self.ok("inspect", model).stdout), 100_000)
+        cut = self.path("cut.safetensors")
+        cut.write_bytes(model.read_bytes()[:-1])
+        self.assertLess(len(self.fails("corrupt", "inspect", cut, naming=(cut, "xxx... (1000000 bytes)")).stderr), 2000)
+
     # --- patterns
 
     def test_a_very_long_name_and_a_pattern_that_backtracks(self):
