@@ -18,7 +18,8 @@ namespace {
 template <class Json>
 class ValueBuilder : public JsonHandler {
  public:
-  explicit ValueBuilder(uint64_t text_bytes) : max_values_(max_json_values(text_bytes)) {}
+  ValueBuilder(uint64_t text_bytes, RepeatedKeys repeated)
+      : max_values_(max_json_values(text_bytes)), repeated_(repeated) {}
   Json& root() { return root_; }
 
   bool start_object(size_t) override { return open(Json::object()); }
@@ -26,8 +27,11 @@ class ValueBuilder : public JsonHandler {
   bool end_object() override { return close(); }
   bool end_array() override { return close(); }
   bool key(std::string& key) override {
-    member_ = &(*open_.back())[std::move(key)];
-    return true;
+    Json& object = *open_.back();
+    const size_t before = object.size();
+    member_ = &object[key];
+    return object.size() > before || repeated_ == RepeatedKeys::kLastCounts ||
+           fail(fmt::format("key '{}' given twice", key));
   }
   bool string(std::string& text) override { return put(std::move(text)); }
   bool number_unsigned(uint64_t value) override { return put(value); }
@@ -77,13 +81,14 @@ class ValueBuilder : public JsonHandler {
   Json root_;
   Json* member_ = nullptr;  // of the innermost object, that its last key names
   uint64_t max_values_;
+  RepeatedKeys repeated_;
 };
 
 // Hands over the entries of some members as soon as they are whole.
 class EntryBuilder final : public ValueBuilder<nlohmann::json> {
  public:
   EntryBuilder(uint64_t text_bytes, std::span<const std::string_view> split, const JsonEntryVisitor& visit)
-      : ValueBuilder(text_bytes), split_(split), visit_(visit) {}
+      : ValueBuilder(text_bytes, RepeatedKeys::kRefuse), split_(split), visit_(visit) {}
 
   bool key(std::string& key) override {
     if (open_.size() == 1) member_name_ = key;
@@ -166,8 +171,8 @@ Status parse_json(std::string_view text, JsonHandler* handler) {
 }
 
 template <class Json>
-Result<Json> parse_json_value(std::string_view text) {
-  ValueBuilder<Json> builder(text.size());
+Result<Json> parse_json_value(std::string_view text, RepeatedKeys repeated) {
+  ValueBuilder<Json> builder(text.size(), repeated);
   return build(text, &builder);
 }
 
@@ -177,7 +182,8 @@ Result<nlohmann::json> parse_json_entries(std::string_view text, std::span<const
   return build<nlohmann::json>(text, &builder);
 }
 
-template Result<nlohmann::json> parse_json_value<nlohmann::json>(std::string_view text);
-template Result<nlohmann::ordered_json> parse_json_value<nlohmann::ordered_json>(std::string_view text);
+template Result<nlohmann::json> parse_json_value<nlohmann::json>(std::string_view, RepeatedKeys);
+template Result<nlohmann::ordered_json> parse_json_value<nlohmann::ordered_json>(std::string_view,
+                                                                                 RepeatedKeys);
 
 }  // namespace llmcodec
