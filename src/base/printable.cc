@@ -17,17 +17,18 @@ struct Range {
 };
 
 // Besides control characters: what has no glyph, or moves others.
-constexpr std::array kHidden = {Range{0x061c, 0x061c},   // Arabic letter mark
-                                Range{0x200b, 0x200f},   // zero width, direction marks
-                                Range{0x2028, 0x202e},   // separators of lines, embeddings and overrides
-                                Range{0x2060, 0x206f},   // word joiner, isolates, deprecated format controls
-                                Range{0xfeff, 0xfeff},   // byte order mark
-                                Range{0xfff9, 0xfffb},   // annotations
+constexpr std::array kHidden = {Range{0x061c, 0x061c},  // Arabic letter mark
+                                Range{0x200b, 0x200f},  // zero width, direction marks
+                                Range{0x2028, 0x202e},  // separators of lines, embeddings and overrides
+                                Range{0x2060, 0x206f},  // word joiner, isolates, deprecated format controls
+                                Range{0xfeff, 0xfeff},  // byte order mark
+                                Range{0xfff9, 0xfffb},  // annotations
                                 Range{0xe0000, 0xe0fff}};  // tags and variation selectors
 
 bool is_hidden(char32_t c) {
   if (c < 0x20 || (c >= 0x7f && c < 0xa0)) return true;
-  return std::ranges::any_of(kHidden, [c](const Range& range) { return c >= range.first && c <= range.last; });
+  return std::ranges::any_of(kHidden,
+                             [c](const Range& range) { return c >= range.first && c <= range.last; });
 }
 
 // Of one well-formed sequence.

@@ -11,7 +11,8 @@ namespace llmcodec {
 namespace {
 
 TEST(Printable, text_without_anything_hidden_stays) {
-  for (const std::string text : {"", "model.layers.0.weight", "C:\\x 'y' \"z\"", "Grüße", "重み", "\U0001f600"})
+  for (const std::string text :
+       {"", "model.layers.0.weight", "C:\\x 'y' \"z\"", "Grüße", "重み", "\U0001f600"})
     EXPECT_EQ(printable(text), text);
 }
 
@@ -34,7 +35,8 @@ TEST(Printable, bytes_that_are_no_utf8_become_escapes) {
 TEST(Printable, everything_comes_out_as_utf8_without_controls) {
   for (int first = 0; first < 256; ++first) {
     for (int second = 0; second < 256; ++second) {
-      const std::string shown = printable(std::string{static_cast<char>(first), static_cast<char>(second), 'x'});
+      const std::string shown =
+          printable(std::string{static_cast<char>(first), static_cast<char>(second), 'x'});
       EXPECT_TRUE(is_utf8(shown));
       EXPECT_EQ(shown.find_first_of("\x1b\r\n\x7f\t"), std::string::npos);
     }

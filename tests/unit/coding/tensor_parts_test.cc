@@ -7,6 +7,7 @@
 #include "../quant/memory_row_reader.h"
 #include "../tensor/tensor_test_files.h"
 #include "archive/packing.h"
+#include "archive/part_names.h"
 #include "base/error.h"
 
 namespace llmcodec {
