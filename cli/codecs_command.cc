@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "commands.h"
 #include "text_format.h"
 
@@ -46,7 +47,8 @@ std::string codec_table(const std::vector<CodecStatus>& codecs) {
     table.add({info.name, directions_text(codec), fmt::format("{}", fmt::join(info.bit_depths, " ")),
                info.chroma_420 ? "4:2:0" : "grey", info.lossless ? "yes" : "no", info.stream_format,
                quality_text(info.quality), sizes_text(info), info.version});
-    if (!codec.missing_reason.empty()) missing += fmt::format("  {}: {}\n", info.name, codec.missing_reason);
+    if (!codec.missing_reason.empty())
+      missing += fmt::format("  {}: {}\n", info.name, printable(codec.missing_reason));
   }
   std::string text = table.to_string();
   if (!missing.empty()) text += "\nMissing:\n" + missing;

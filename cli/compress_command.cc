@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/error.h"
+#include "base/printable.h"
 #include "commands.h"
 #include "compress_options.h"
 #include "peak_memory.h"
@@ -19,8 +20,8 @@ constexpr const char* kExamples =
     "'ffn_down=step_octaves:-0.3'";
 
 std::string summary(const std::string& output, const CompressReport& report) {
-  std::string text = fmt::format("{}: {} bytes, {:.3f} bpw (weights alone {:.3f}), SNR {} dB, {}\n", output,
-                                 grouped(report.bytes), report.bpw, report.bpw_weights,
+  std::string text = fmt::format("{}: {} bytes, {:.3f} bpw (weights alone {:.3f}), SNR {} dB, {}\n",
+                                 printable(output), grouped(report.bytes), report.bpw, report.bpw_weights,
                                  decimals(report.snr_db, 2), coded_count(report.tensors));
   text += carried_line(report.carried_files);
   return text + fmt::format("fit {}, rate {}, encode {}, in all {}; peak memory {}{}\n",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/error.h"
+#include "base/printable.h"
 #include "commands.h"
 #include "peak_memory.h"
 #include "text_format.h"
@@ -22,8 +23,8 @@ Status run_decompress(Session& session, DecompressOptions options) {
     return Status::ok();
   }
   const double speed = static_cast<double>(report.parameters) / std::max(report.decode_seconds, 1e-9) / 1e6;
-  const std::string written =
-      report.files > 1 ? fmt::format("{} ({} files)", report.output, report.files) : report.output;
+  std::string written = printable(report.output);
+  if (report.files > 1) written += fmt::format(" ({} files)", report.files);
   session.print(fmt::format(
       "{}: {} parameters, {} bytes of tensors; decoded in {} ({:.1f} Mw/s), in all {}; peak memory {}\n",
       written, grouped(report.parameters), grouped(report.bytes), short_duration(report.decode_seconds),

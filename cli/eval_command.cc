@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/error.h"
+#include "base/printable.h"
 #include "llmcodec/eval.h"
 
 #include "commands.h"
@@ -44,8 +45,8 @@ void add_scores(const EvalReport& report, std::string* text) {
 
 std::string task_text(const TaskScore& score, const std::vector<TaskScore>& originals) {
   std::string text =
-      fmt::format("{}  {} % of {} tasks, chance {} %", score.file, measured_text(score.accuracy_percent, 2),
-                  score.tasks, decimals(score.chance_percent, 1));
+      fmt::format("{}  {} % of {} tasks, chance {} %", printable(score.file),
+                  measured_text(score.accuracy_percent, 2), score.tasks, decimals(score.chance_percent, 1));
   if (score.skipped > 0) text += fmt::format(", {} skipped", score.skipped);
   for (const TaskScore& original : originals) {
     if (original.file == score.file)
@@ -55,15 +56,17 @@ std::string task_text(const TaskScore& score, const std::vector<TaskScore>& orig
 }
 
 std::string report_text(const EvalReport& report) {
-  std::string text = fmt::format("candidate         {}\n", report.candidate);
-  if (!report.original.empty()) text += fmt::format("original          {}\n", report.original);
+  std::string text = fmt::format("candidate         {}\n", printable(report.candidate));
+  if (!report.original.empty()) text += fmt::format("original          {}\n", printable(report.original));
   if (!report.text_file.empty()) {
-    text += fmt::format("text              {}: {} bytes, {} chunks of {} tokens\n", report.text_file,
-                        grouped(report.text_bytes), report.chunks, report.context);
+    text +=
+        fmt::format("text              {}: {} bytes, {} chunks of {} tokens\n", printable(report.text_file),
+                    grouped(report.text_bytes), report.chunks, report.context);
   }
   add_scores(report, &text);
   for (const TaskScore& score : report.tasks) text += task_text(score, report.original_tasks);
-  return text + fmt::format("{} in {}\n", report.tool_version.empty() ? report.tool : report.tool_version,
+  return text + fmt::format("{} in {}\n",
+                            printable(report.tool_version.empty() ? report.tool : report.tool_version),
                             short_duration(report.seconds));
 }
 

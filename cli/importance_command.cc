@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/error.h"
+#include "base/printable.h"
 #include "llmcodec/importance.h"
 
 #include "commands.h"
@@ -15,9 +16,10 @@ constexpr const char* kExamples =
 
 std::string report_text(const ImportanceMatrixReport& report) {
   return fmt::format("{}: inputs of {} weights, {} bytes\nfrom {}: {} chunks of {} tokens\n{} in {}\n",
-                     report.output, report.entries, grouped(report.bytes),
-                     report.text_file.empty() ? "random tokens" : report.text_file, report.chunks,
-                     kImportanceContext, report.tool_version.empty() ? report.tool : report.tool_version,
+                     printable(report.output), report.entries, grouped(report.bytes),
+                     report.text_file.empty() ? "random tokens" : printable(report.text_file), report.chunks,
+                     kImportanceContext,
+                     printable(report.tool_version.empty() ? report.tool : report.tool_version),
                      short_duration(report.seconds));
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/error.h"
+#include "base/printable.h"
 #include "commands.h"
 #include "source_summary.h"
 #include "tensor_table.h"
@@ -29,8 +30,8 @@ Status run_inspect(Session& session, const std::string& path) {
                             grouped(report.parameters), grouped(report.bytes), report.bpw, report.bpw_weights,
                             coded_count(report.tensors)));
   session.print(carried_line(report.carried_files));
-  session.print(fmt::format("made by {} from a source of kind '{}': {}\n", report.writer, report.source_kind,
-                            report.command));
+  session.print(fmt::format("made by {} from a source of kind '{}': {}\n", printable(report.writer),
+                            printable(report.source_kind), printable(report.command)));
   return Status::ok();
 }
 

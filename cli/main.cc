@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <new>
@@ -53,7 +54,7 @@ void open_standard_streams() {
 
 // One line, from the handlers of last resort.
 int say(ErrorKind kind, const std::string& message) {
-  std::fputs(("llmcodec: error: " + message + "\n").c_str(), stderr);
+  std::fputs(("llmcodec: error: " + Error{kind, message}.to_string() + "\n").c_str(), stderr);
   return exit_code(kind);
 }
 
@@ -79,6 +80,21 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& failure, int argc,
                given.empty() ? "" : given.front()->get_name() + " ");
 }
 
+// An option or argument that is there and empty, as "$PLAN" is where nobody set it: what it asks for would not be done,
+// without a word. Null if there is none.
+const CLI::Option* empty_option(const CLI::App& app) {
+  const auto is_empty = [](const CLI::Option* option) {
+    return option->get_items_expected_max() > 0 &&
+           std::ranges::find(option->results(), "") != option->results().end();
+  };
+  const std::vector<const CLI::Option*> options = app.get_options(is_empty);
+  if (!options.empty()) return options.front();
+  for (const CLI::App* command : app.get_subcommands()) {
+    if (const CLI::Option* found = empty_option(*command)) return found;
+  }
+  return nullptr;
+}
+
 // The exit code.
 int end(Session& session, const Status& status) {
   if (!status.is_ok()) return session.report(status.error());
@@ -99,6 +115,9 @@ int run(int argc, const char* const* argv) {
     session.print(text.str());
     return end(session, Status::ok());
   }
+  if (const CLI::Option* empty = empty_option(app))
+    return session.report(
+        error(ErrorKind::kInvalidArgument, "{}: an empty value is none", empty->get_name()));
   return end(session, session.run()());
 }
 

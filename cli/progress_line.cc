@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/printable.h"
 #include "peak_memory.h"
 #include "text_format.h"
 
@@ -59,12 +60,6 @@ void ProgressLine::update(const Progress& progress) {
   std::fflush(stderr);
 }
 
-void ProgressLine::note(const std::string& text) {
-  const std::scoped_lock lock(mutex_);
-  erase_line();
-  show(text + "\n");
-}
-
 void ProgressLine::clear() {
   const std::scoped_lock lock(mutex_);
   erase_line();
@@ -85,7 +80,8 @@ std::string ProgressLine::text_of(const Progress& progress, Clock::time_point no
     const double left = static_cast<double>(progress.total - std::min(progress.done, progress.total));
     text += fmt::format("  {:.3g} Mw/s  {} left", rate / 1e6, short_duration(left / rate));
   }
-  return text + fmt::format("  peak {}  {}", short_bytes(peak_memory_bytes()), progress.tensor);
+  return text + fmt::format("  peak {}  {}", short_bytes(peak_memory_bytes()),
+                            printable(progress.tensor, kMaxPrintedNameBytes));
 }
 
 }  // namespace llmcodec::cli

@@ -18,8 +18,6 @@ class ProgressLine {
  public:
   ProgressLine();
   void update(const Progress& progress);
-  // A message that stays: on a terminal it replaces the line.
-  void note(const std::string& text);
   // Takes the line off the terminal. Call it before anything else is printed.
   void clear();
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "exit_code.h"
 #include "interrupt.h"
 #include "peak_memory.h"
@@ -15,8 +16,23 @@ namespace {
 
 using nlohmann::json;
 
+// In ASCII, for a terminal obeys some characters of Unicode too.
 std::string dump(const json& value) {
-  return value.dump(1, ' ', false, json::error_handler_t::replace);
+  return value.dump(1, ' ', true, json::error_handler_t::replace);
+}
+
+// The last look at what goes to a terminal. Where the line breaks of a name must not pass for those of the text,
+// whoever puts the text together has called printable() already.
+std::string printable_lines(std::string_view text) {
+  std::string shown;
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    shown += printable(text.substr(0, end), SIZE_MAX);
+    if (end == std::string_view::npos) break;
+    shown += '\n';
+    text.remove_prefix(end + 1);
+  }
+  return shown;
 }
 
 // An argument as a POSIX shell reads it back.
@@ -26,13 +42,6 @@ std::string shell_quoted(const std::string& text) {
   std::string quoted = "'";
   for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return quoted + "'";
-}
-
-std::string one_line(std::string text) {
-  for (char& c : text) {
-    if (c == '\n' || c == '\r') c = ' ';
-  }
-  return text;
 }
 
 json error_to_json(const Error& error) {
@@ -116,8 +125,9 @@ std::string Session::recorded_command() const {
   return command;
 }
 
-void Session::print(const std::string& text) {
+void Session::print(const std::string& given) {
   if (progress_) progress_->clear();
+  const std::string text = printable_lines(given);
   if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return;
   if (!print_failure_) print_failure_ = errno_error("cannot write to standard output");
 }
@@ -130,7 +140,7 @@ void Session::print_json(const std::string& object) {
 
 void Session::note(const std::string& text) {
   if (progress_) progress_->clear();
-  if (!quiet_) std::fputs((text + "\n").c_str(), stderr);
+  if (!quiet_) std::fputs((printable(text) + "\n").c_str(), stderr);
 }
 
 Status Session::check_printed() const {
@@ -148,7 +158,7 @@ int Session::report(const Error& failure) {
     shown = error(ErrorKind::kInterrupted, "interrupted");
   // The exit code tells of the failure even where these texts do not arrive.
   if (json_) print(dump(error_to_json(shown)) + "\n");
-  std::fputs(fmt::format("llmcodec: error: {}\n", one_line(shown.to_string())).c_str(), stderr);
+  std::fputs(fmt::format("llmcodec: error: {}\n", shown.to_string()).c_str(), stderr);
   return exit_code(shown.kind);
 }
 

@@ -46,8 +46,9 @@ class Session {
   // What the archive records: the command line without the options that do not change the archive.
   std::string recorded_command() const;
 
-  // Standard output; both end the progress line first. print_json adds "peak_bytes" to a JSON object. What
-  // could not be written makes check_printed() fail.
+  // Standard output; both end the progress line first. print_json adds "peak_bytes" to a JSON object and writes
+  // ASCII. Of `text` line ends stay, and every line becomes printable(). What could not be written makes
+  // check_printed() fail.
   void print(const std::string& text);
   void print_json(const std::string& object);
   // A message on standard error that --quiet leaves out.

@@ -19,14 +19,6 @@ std::string stored_text(const TensorReport& tensor) {
   return tensor.reason.empty() ? "exact" : "exact: " + tensor.reason;
 }
 
-// Names come from files: control characters must not reach the terminal.
-std::string printable(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text;
-}
-
 }  // namespace
 
 std::string tensor_table(const std::vector<TensorReport>& tensors, const TensorColumns& columns) {
@@ -42,7 +34,7 @@ std::string tensor_table(const std::vector<TensorReport>& tensors, const TensorC
   titles.push_back({"stored"});
   TextTable table(std::move(titles));
   for (const TensorReport& tensor : tensors) {
-    std::vector<std::string> cells = {printable(tensor.name), tensor.dtype, shape_text(tensor.shape),
+    std::vector<std::string> cells = {tensor.name, tensor.dtype, shape_text(tensor.shape),
                                       grouped(tensor.bytes), decimals(tensor.bpw, 3)};
     const auto add = [&](const std::string& text) { cells.push_back(tensor.coded ? text : ""); };
     if (columns.role) cells.push_back(tensor.role);
@@ -52,7 +44,7 @@ std::string tensor_table(const std::vector<TensorReport>& tensors, const TensorC
       add(decimals(tensor.cosine, 6));
     }
     if (columns.outliers) add(grouped(tensor.outliers));
-    cells.push_back(printable(stored_text(tensor)));
+    cells.push_back(stored_text(tensor));
     table.add(std::move(cells));
   }
   return table.to_string();

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/printable.h"
 
 namespace llmcodec::cli {
 namespace {
@@ -96,6 +97,11 @@ Result<PlaneSize> parse_plane_size(const std::string& text) {
   if (!width || !height)
     return error(ErrorKind::kInvalidArgument, "'{}' is no size (1024 or 1024x512)", text);
   return size;
+}
+
+void TextTable::add(std::vector<std::string> cells) {
+  for (std::string& cell : cells) cell = printable(cell, kMaxPrintedNameBytes);
+  rows_.push_back(std::move(cells));
 }
 
 std::string TextTable::to_string() const {

@@ -42,8 +42,9 @@ class TextTable {
     Align align = Align::kLeft;
   };
   explicit TextTable(std::vector<Column> columns) : columns_(std::move(columns)) {}
-  // One cell per column, UTF-8 without line ends.
-  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  // One cell per column, of any text: it is made printable, and cut where it is so long that the others would be padded
+  // out of sight (and to gigabytes, in a long table).
+  void add(std::vector<std::string> cells);
   // Heading and rows, two blanks between columns, none at the end of a line; every line ends in a newline.
   std::string to_string() const;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/error.h"
+#include "base/printable.h"
 #include "commands.h"
 #include "peak_memory.h"
 #include "tensor_table.h"
@@ -38,7 +39,7 @@ Status run_verify(Session& session, VerifyOptions options) {
   }
   session.print(
       fmt::format("{}: sound; {} parameters, {}, every checksum agrees; decoded in {}, peak memory {}\n",
-                  options.input, grouped(report.parameters), coded_count(report.tensors),
+                  printable(options.input), grouped(report.parameters), coded_count(report.tensors),
                   short_duration(report.decode_seconds), short_bytes(peak_memory_bytes())));
   session.print(carried_files_line(report));
   session.print(fmt::format("sandbox of FFmpeg's processes: {}\n", report.sandbox));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/error.h"
+#include "base/printable.h"
 #include "llmcodec/vvc_video.h"
 
 #include <cmath>
@@ -59,9 +60,9 @@ Status run_encode(Session& session, VvcEncodeOptions options, const std::string&
     session.print_json(value.dump());
     return Status::ok();
   }
-  session.print(fmt::format("{}: {}: {} bytes, {:.4f} bits per sample, PSNR {} dB; {}\n", options.output,
-                            pictures_text(report.pictures, report.format), grouped(report.bytes),
-                            report.bits_per_sample, decimals(report.psnr_db, 3),
+  session.print(fmt::format("{}: {}: {} bytes, {:.4f} bits per sample, PSNR {} dB; {}\n",
+                            printable(options.output), pictures_text(report.pictures, report.format),
+                            grouped(report.bytes), report.bits_per_sample, decimals(report.psnr_db, 3),
                             short_duration(report.seconds)));
   return Status::ok();
 }
@@ -83,7 +84,7 @@ Status run_decode(Session& session, VvcDecodeOptions options) {
     session.note(fmt::format("{}: {}, {} hashes agree; {}", options.output,
                              pictures_text(report.pictures, report.format), report.hashes_checked,
                              short_duration(report.seconds)));
-  if (options.md5) session.print(fmt::format("{}  {}\n", report.md5, options.input));
+  if (options.md5) session.print(fmt::format("{}  {}\n", report.md5, printable(options.input)));
   return Status::ok();
 }
 

@@ -236,11 +236,26 @@ def undo_scales(stage, part, u):
     return u * factor
 
 
+def unique(pairs):
+    """A JSON object, no key of which may be there twice (2)."""
+    assert len(dict(pairs)) == len(pairs), f"a key twice among {[key for key, _ in pairs][:9]}"
+    return dict(pairs)
+
+
+def check_taken(name, info, stage):
+    """No part may be there that no stage takes (3)."""
+    scales = {"row": {"row_scale"}, "column": {"col_scale"}, "dual": {"row_scale", "col_scale"}, "tensor": set()}.get(stage["kind"], {"group_scale"})
+    taken = {"bitstream"} | scales | ({"zero"} if stage.get("zero") else set()) | ({"outliers"} if info.get("outliers") else set())
+    assert set(info["parts"]) <= taken, f"{name}: no stage takes {set(info['parts']) - taken}"
+
+
 def read_description(tensors, metadata):
     assert metadata["format"] == "llmcodec"
     name = next(name for name in tensors if name.startswith("llmcodec.description."))
     # Padding may follow the frame.
-    return json.loads(zstandard.ZstdDecompressor().decompressobj().decompress(tensors[name][1].tobytes()))
+    description = json.loads(zstandard.ZstdDecompressor().decompressobj().decompress(tensors[name][1].tobytes()), object_pairs_hook=unique)
+    assert description["source"]["kind"] in ("safetensors", "sharded", "folder", "gguf"), description["source"]["kind"]
+    return description
 
 
 def decode_tensor(name, info, tensors):
@@ -258,9 +273,10 @@ def decode_tensor(name, info, tensors):
         return "U8", stored("data")
     unknown = set(stages) - {"scales", "affine", "layout", "codec", "outliers"}
     assert not unknown and all(s.get("version", 1) == 1 for s in info["stages"]), f"{name}: unknown stages {unknown}"
+    check_taken(name, info, stages["scales"])
     layout = {"spatial": spatial, "spectral": spectral}[stages["layout"]["kind"]]
     x = undo_scales(stages["scales"], part, layout(stages, stored("bitstream"), *info["matrix"])).astype(f32).reshape(-1)
-    if "outliers" in info:
+    if info.get("outliers"):
         content, count, width = part("outliers"), info["outliers"], 8 if x.size >> 32 else 4
         values = content[count * width:].view(NUMPY.get(info["dtype"], f32))
         x[content[:count * width].view(f"u{width}")] = st.from_bf16(values) if info["dtype"] == "BF16" else values.astype(f32)

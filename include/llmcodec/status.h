@@ -44,7 +44,7 @@ struct [[nodiscard]] Error {
   Error&& in_file(std::string path) &&;
   Error&& in_tensor(std::string name) &&;
   Error&& at_offset(uint64_t bytes) &&;
-  // "FILE: tensor 'NAME': offset N: message", absent parts left out.
+  // "FILE: tensor 'NAME': offset N: message", absent parts left out. One printable line, whatever the fields hold.
   std::string to_string() const;
 };
 

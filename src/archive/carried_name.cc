@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "tensor/json_text.h"
+#include "base/plain_name.h"
 #include "tensor/model_folder.h"
 #include "tensor/shard_name.h"
 
@@ -13,29 +13,6 @@ namespace llmcodec {
 namespace {
 
 constexpr std::string_view kWeightsSuffix = ".safetensors";
-
-// The name with what a terminal would obey taken out.
-std::string printable(std::string name) {
-  std::ranges::replace_if(
-      name, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
-  return name;
-}
-
-bool is_plain_component(std::string_view component) {
-  return !component.empty() && component != "." && component != "..";
-}
-
-bool is_plain(std::string_view name) {
-  if (!is_utf8(name)) return false;
-  const auto is_bad = [](unsigned char c) { return c < 0x20 || c == 0x7f || c == '\\'; };
-  if (std::ranges::any_of(name, is_bad)) return false;
-  for (;;) {
-    const size_t slash = name.find('/');
-    if (!is_plain_component(name.substr(0, slash))) return false;
-    if (slash == std::string_view::npos) return true;
-    name.remove_prefix(slash + 1);
-  }
-}
 
 // What decompress writes itself into a restored folder.
 bool is_weights(std::string_view name, const std::string& stem) {
@@ -51,14 +28,14 @@ bool is_own_file(std::string_view name) {
 }  // namespace
 
 Status check_carried_name(const std::string& name, const std::string& stem) {
-  if (!is_plain(name))
+  if (!is_plain_name(name))
     return error(ErrorKind::kInvalidArgument,
                  "'{}' is no plain name of a file to be carried along (relative, no '..', no backslash, no "
                  "control characters, UTF-8)",
-                 printable(name));
+                 name);
   if (is_weights(name, kModelStem) || is_weights(name, stem) || is_own_file(name))
     return error(ErrorKind::kInvalidArgument, "a file called '{}' cannot be carried along: the name is taken",
-                 printable(name));
+                 name);
   return Status::ok();
 }
 
@@ -68,7 +45,7 @@ std::string stem_of_weights(const std::vector<std::string>& source_files) {
     if (!file.ends_with(kWeightsSuffix)) return kModelStem;
     const auto shard = parse_shard_name(file, kWeightsSuffix);
     std::string stem = shard ? shard->stem : file.substr(0, file.size() - kWeightsSuffix.size());
-    const bool plain = is_plain(stem) && stem.find('/') == std::string::npos && !is_own_file(stem);
+    const bool plain = is_plain_name(stem) && stem.find('/') == std::string::npos && !is_own_file(stem);
     if (!plain || (!common.empty() && common != stem)) return kModelStem;
     common = std::move(stem);
   }

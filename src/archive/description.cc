@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "archive/carried_name.h"
 #include "archive/checksum.h"
 #include "archive/packing.h"
@@ -10,6 +13,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "tensor/json_text.h"
+#include "tensor/model_source.h"
 
 namespace llmcodec {
 namespace {
@@ -179,6 +183,9 @@ Status read_carried(const json& root, Description* description) {
 }
 
 Status check_matrix(const TensorRecord& record) {
+  if (record.shape.size() > kMaxDimensions)  // no container could hold what is restored
+    return error(ErrorKind::kLimit, "description: {} dimensions, at most {} are accepted",
+                 record.shape.size(), kMaxDimensions);
   const std::vector<uint64_t> matrix = {record.matrices, record.rows, record.cols};
   const auto elements = checked_product(record.shape);
   if (!elements || checked_product(matrix) != elements)
@@ -196,17 +203,29 @@ Result<SourceFileRecord> source_file_from_json(const json& value) {
   return file;
 }
 
+// The kind decides which container comes back, and whether files are carried along.
+bool is_known_kind(const std::string& kind) {
+  constexpr std::array kKinds = {ModelKind::kSafetensors, ModelKind::kShardedSafetensors, ModelKind::kFolder,
+                                 ModelKind::kGguf};
+  return std::ranges::any_of(kKinds, [&](ModelKind known) { return kind == model_kind_name(known); });
+}
+
 Status read_source(const json& root, Description* description) {
   LLMC_ASSIGN_OR_RETURN(const json* source, member(root, "source"));
   LLMC_ASSIGN_OR_RETURN(description->source_kind, string_member(*source, "kind"));
+  if (!is_known_kind(description->source_kind))
+    return error(ErrorKind::kUnsupported, "description: a source of kind '{}' is not known",
+                 description->source_kind);
   LLMC_ASSIGN_OR_RETURN(const json* files, member(*source, "files"));
   if (!files->is_array()) return missing("files");
   for (const json& value : *files) {
     LLMC_ASSIGN_OR_RETURN(SourceFileRecord file, source_file_from_json(value));
     description->source_files.push_back(std::move(file));
   }
-  if (!source->contains("metadata")) return Status::ok();
-  for (const auto& [key, value] : (*source)["metadata"].items()) {
+  const auto metadata = source->find("metadata");
+  if (metadata == source->end()) return Status::ok();
+  if (!metadata->is_object()) return missing("metadata");
+  for (const auto& [key, value] : metadata->items()) {
     if (!value.is_string()) return missing("metadata");
     description->source_metadata[key] = value.get<std::string>();
   }

@@ -109,7 +109,7 @@ Result<JournalEntry> journal_entry(const json& value) {
 }
 
 Result<JournalEntry> parse_line(std::string_view line) {
-  LLMC_ASSIGN_OR_RETURN(json value, parse_json_value<json>(line));
+  LLMC_ASSIGN_OR_RETURN(json value, parse_json_value<json>(line, RepeatedKeys::kRefuse));
   if (!value.is_object()) return bad("the line is no JSON object");
   if (!value.contains(kChecksum) || !value[kChecksum].is_string()) return bad("the line has no checksum");
   const std::string checksum = value[kChecksum].get<std::string>();

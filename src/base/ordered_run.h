@@ -13,10 +13,12 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <thread>
+#include <typeinfo>
 #include <vector>
 
-#include "llmcodec/status.h"
+#include "base/error.h"
 
 namespace llmcodec {
 
@@ -41,6 +43,20 @@ class HandOver {
  private:
   std::atomic<unsigned> turns_ = 0;
 };
+
+// Calls `run`. TBB throws a bare runtime_error where the system lets it start no thread, for want of memory or by a limit
+// on processes; everything else that is thrown goes on.
+template <class Run>
+Status run_on_threads(const Run& run) {
+  try {
+    run();
+    return Status::ok();
+  } catch (const std::runtime_error& failure) {
+    if (typeid(failure) != typeid(std::runtime_error)) throw;
+    return error(ErrorKind::kLimit, "the system starts no more threads ({}): ask for fewer with --threads",
+                 failure.what());
+  }
+}
 
 template <class Item>
 struct OrderedRun {
@@ -81,12 +97,14 @@ struct OrderedRun {
       slot->turn.give();
       taken_.give();
     };
-    arena.execute([&] {
-      tbb::parallel_pipeline(slots.size(),
-                             tbb::make_filter<void, Slot*>(tbb::filter_mode::serial_in_order, source) &
-                                 tbb::make_filter<Slot*, Slot*>(tbb::filter_mode::parallel, middle) &
-                                 tbb::make_filter<Slot*, void>(tbb::filter_mode::serial_in_order, sink));
-    });
+    LLMC_RETURN_IF_ERROR(run_on_threads([&] {
+      arena.execute([&] {
+        tbb::parallel_pipeline(slots.size(),
+                               tbb::make_filter<void, Slot*>(tbb::filter_mode::serial_in_order, source) &
+                                   tbb::make_filter<Slot*, Slot*>(tbb::filter_mode::parallel, middle) &
+                                   tbb::make_filter<Slot*, void>(tbb::filter_mode::serial_in_order, sink));
+      });
+    }));
     started_.take();
     taken_.take();
     if (first_error_) return std::move(*first_error_);

@@ -75,6 +75,7 @@ Result<Descriptor> open_lock_file(const std::string& path, const std::string& ou
 }  // namespace
 
 Status check_output_file(const std::string& output, std::span<const std::string> inputs) {
+  if (output.empty()) return error(ErrorKind::kInvalidArgument, "the output has no name");
   std::error_code code;
   const fs::file_status status = fs::status(output, code);
   if (fs::is_directory(status))
@@ -88,10 +89,30 @@ Status check_output_file(const std::string& output, std::span<const std::string>
       return error(ErrorKind::kInvalidArgument, "output is the input {}: name another output", input)
           .in_file(output);
   }
+  if (output.ends_with('/'))
+    return error(ErrorKind::kInvalidArgument, "ends in '/', as a folder does: name the file to write")
+        .in_file(output);
+  if (fs::is_symlink(fs::symlink_status(output, code)))
+    return error(
+               ErrorKind::kInvalidArgument,
+               "is a symbolic link, and would be replaced: name the file that it leads to, or another output")
+        .in_file(output);
   return Status::ok();
 }
 
+Status check_output_folder(const std::string& output) {
+  const fs::path parent = fs::path(output).parent_path();
+  const fs::path folder = parent.empty() ? "." : parent;
+  std::error_code code;
+  const fs::file_status status = fs::status(folder, code);
+  if (fs::is_directory(status)) return Status::ok();
+  if (fs::exists(status)) return error(ErrorKind::kIo, "{} is no folder", folder.string()).in_file(output);
+  return error(ErrorKind::kIo, "the folder {} is not there: {}", folder.string(), code.message())
+      .in_file(output);
+}
+
 Result<OutputLock> OutputLock::file(const std::string& path) {
+  LLMC_RETURN_IF_ERROR(check_output_folder(path));
   const fs::path file(path);
   return take(file.parent_path().string(), place_of(file.filename().string()), 1, path);
 }

@@ -17,10 +17,13 @@
 namespace llmcodec {
 
 // To be asked before any file is opened for writing. InvalidArgument when `output` is the same file as one of
-// `inputs`, under whatever name or link (empty inputs are skipped), and when it exists and is no regular
-// file: a finished output takes the place of what has its name, and a folder, a FIFO or a device must not be
-// lost.
+// `inputs`, under whatever name or link (empty inputs are skipped), when it is no name of a file, and when it exists and
+// is no regular file: a finished output takes the place of what has its name, and a folder, a FIFO, a device or a
+// symbolic link (/dev/stdout is one) must not be lost.
 Status check_output_file(const std::string& output, std::span<const std::string> inputs);
+
+// Io when there is no folder to write the file `output` into. OutputLock::file() asks too, which may be after minutes.
+Status check_output_folder(const std::string& output);
 
 // The right to write a file, or anything in a folder, until this object goes or the process ends, however it
 // ends. Every writer has one, so a folder's writer also keeps away those who name one of its files. Held as

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/error.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
+
+#include "base/printable.h"
 
 namespace llmcodec {
 
@@ -41,22 +44,19 @@ Error&& Error::at_offset(uint64_t bytes) && {
   return std::move(*this);
 }
 
-// Names come from files: a control character in one must not reach the terminal, nor break the line.
-static std::string printable(const std::string& name) {
-  std::string text;
-  for (const char c : name) {
-    const auto code = static_cast<unsigned char>(c);
-    text += code < 0x20 || code == 0x7f ? fmt::format("\\x{:02x}", code) : std::string(1, c);
-  }
+// A message may quote several lines of another program.
+static std::string joined_lines(std::string text) {
+  std::ranges::replace_if(
+      text, [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
   return text;
 }
 
 std::string Error::to_string() const {
   std::string text;
   if (!file.empty()) text += printable(file) + ": ";
-  if (!tensor.empty()) text += "tensor '" + printable(tensor) + "': ";
+  if (!tensor.empty()) text += "tensor '" + printable(tensor, kMaxPrintedNameBytes) + "': ";
   if (offset) text += fmt::format("offset {}: ", *offset);
-  return text + message;
+  return text + printable(joined_lines(message));
 }
 
 Error errno_error(const std::string& what) {

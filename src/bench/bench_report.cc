@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "llmcodec/bench.h"
 
 namespace llmcodec {
@@ -14,15 +15,16 @@ constexpr std::array kHeadings = {"codec",  "source",   "bpw",      "SNR dB",
 using Line = std::array<std::string, kHeadings.size()>;
 
 Line cells(const BenchRow& row) {
-  if (row.bpw == 0) return {row.codec, row.source, "-", "-", "-", "-", "-", row.note};
-  return {row.codec,
-          row.source,
+  const std::string codec = printable(row.codec), source = printable(row.source), note = printable(row.note);
+  if (row.bpw == 0) return {codec, source, "-", "-", "-", "-", "-", note};
+  return {codec,
+          source,
           fmt::format("{:.3f}", row.bpw),
           fmt::format("{:.2f}", row.snr_db),
           fmt::format("{:.2f}", row.gap_db),
           fmt::format("{:.3g}", row.encode_mws),
           fmt::format("{:.3g}", row.decode_mws),
-          row.note};
+          note};
 }
 
 }  // namespace

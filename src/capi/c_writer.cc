@@ -2,10 +2,10 @@
 // Archives of tensors that are in no file.
 #include <unordered_set>
 
+#include "base/utf8.h"
 #include "capi/c_error.h"
 #include "compress/compress_model.h"
 #include "compress/pushed_tensors.h"
-#include "tensor/json_text.h"
 #include "tensor/safetensors.h"
 
 namespace llmcodec::c {

@@ -288,7 +288,7 @@ Result<VvcEncodeReport> vvc_encode(const VvcEncodeOptions& options) {
 
 Result<VvcDecodeReport> vvc_decode(const VvcDecodeOptions& options) {
   LLMC_ASSIGN_OR_RETURN(const std::vector<std::byte> stream, read_file(options.input, kMaxWholeFileBytes));
-  LLMC_RETURN_IF_ERROR(check_output_file(options.output, {&options.input, 1}));
+  if (!options.output.empty()) LLMC_RETURN_IF_ERROR(check_output_file(options.output, {&options.input, 1}));
   LLMC_ASSIGN_OR_RETURN(TraceFile trace, TraceFile::open(options.trace, {&options.input, 1}));
   std::optional<AtomicFile> out;
   if (!options.output.empty()) {

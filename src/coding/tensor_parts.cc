@@ -2,6 +2,7 @@
 #include "coding/tensor_parts.h"
 
 #include <cstring>
+#include <map>
 
 #include "archive/packing.h"
 #include "archive/part_names.h"
@@ -121,6 +122,21 @@ Result<std::vector<MatrixScales>> scales_from_parts(const ScalesStage& stage, co
         read_part(part_name::kZero, any.zero_count(), read, &MatrixScales::zeros, &matrices));
   for (const MatrixScales& scales : matrices) LLMC_RETURN_IF_ERROR(validate(scales));
   return matrices;
+}
+
+Status check_parts(const TensorRecord& record, const ScalesStage& scales) {
+  const std::map<std::string_view, bool> taken = {{part_name::kBitstream, true},
+                                                  {part_name::kRowScale, !scales.row_code.empty()},
+                                                  {part_name::kColScale, !scales.col_code.empty()},
+                                                  {part_name::kGroupScale, !scales.group_code.empty()},
+                                                  {part_name::kZero, scales.asymmetric},
+                                                  {part_name::kOutliers, record.outliers > 0}};
+  for (const auto& [name, part] : record.parts) {
+    const auto found = taken.find(name);
+    if (found == taken.end() || !found->second)
+      return error(ErrorKind::kCorrupt, "part '{}' is there, and no stage takes it", name);
+  }
+  return Status::ok();
 }
 
 uint64_t outlier_bytes(const TensorInfo& info) {

@@ -39,6 +39,10 @@ std::vector<Part> scales_to_parts(std::span<const MatrixScales> matrices);
 Result<std::vector<MatrixScales>> scales_from_parts(const ScalesStage& stage, const MatrixShape& shape,
                                                     const PartContent& read);
 
+// Corrupt for a part that none of the stages takes: without it the tensor would have other weights, and nobody would
+// be told. Those that are needed and absent are found when they are read.
+Status check_parts(const TensorRecord& record, const ScalesStage& scales);
+
 // Bytes that one outlier of this tensor takes before it is packed: index and exact value.
 uint64_t outlier_bytes(const TensorInfo& info);
 // `outliers` count over all matrices of the tensor. Values keep the tensor's dtype, F32 for block dtypes.

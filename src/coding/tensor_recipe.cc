@@ -65,7 +65,8 @@ Result<std::pair<uint32_t, uint32_t>> pair(const json& stage, const char* name, 
 }
 
 Result<LogCode> log_code(const json& value, const char* field) {
-  if (!value.is_array() || value.size() != 2 || !value[0].is_number() || !value[1].is_number_unsigned())
+  if (!value.is_array() || value.size() != 2 || !value[0].is_number() || !value[1].is_number_unsigned() ||
+      value[1].get<uint64_t>() > UINT32_MAX)
     return bad("scales", field);
   LogCode code{static_cast<float>(value[0].get<double>()), value[1].get<uint32_t>()};
   if (!code.is_valid()) return bad("scales", field);
@@ -128,6 +129,7 @@ Result<ScalesStage> scales_from_json(const json& stage, uint64_t matrices) {
     LLMC_ASSIGN_OR_RETURN(scales.group_code, log_codes(stage, "codes", matrices));
   }
   if (k == ScaleKind::kTensor) LLMC_RETURN_IF_ERROR(read_tensor_scales(stage, matrices, &scales));
+  if (stage.contains("zero") && !stage["zero"].is_boolean()) return bad("scales", "zero");
   scales.asymmetric = stage.contains("zero") && stage["zero"] == true;
   if (stage.contains("order")) {
     for (const auto& [order, name] : kOrderNames) {

@@ -56,7 +56,10 @@ Result<PlanReport> plan(const CompressOptions& options) {
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<CompressState> state, prepare(std::move(model), options));
   // Before the minutes that the search may take.
   const std::string& file = options.output;
-  if (!file.empty()) LLMC_RETURN_IF_ERROR(check_output_file(file, state->inputs()));
+  if (!file.empty()) {
+    LLMC_RETURN_IF_ERROR(check_output_file(file, state->inputs()));
+    LLMC_RETURN_IF_ERROR(check_output_folder(file));
+  }
   LLMC_ASSIGN_OR_RETURN(const RateFound found, find_settings(*state));
   PlanReport report = report_plan(*state, found);
   if (!file.empty()) LLMC_RETURN_IF_ERROR(write_text_file(file, report.plan));

@@ -110,6 +110,11 @@ Status keep_in_parts(CompressState& state, QuantisedModel& quantised) {
   return Status::ok();
 }
 
+// A plan names a codec for each tensor, options one for many.
+Error unusable_codec(Error failure, const std::string& tensor, const std::string& plan) {
+  return plan.empty() ? failure : std::move(failure).in_tensor(tensor).in_file(plan);
+}
+
 Result<PlanFacts> known_facts(CompressState& state) {
   const std::vector<TensorDraft>& drafts = state.drafts;
   PlanFacts facts{state.options.target, state.moments.hessian != nullptr,
@@ -118,8 +123,9 @@ Result<PlanFacts> known_facts(CompressState& state) {
     if (!drafts[i].code) continue;
     const TensorInfo& info = state.model.source->tensors()[i];
     TensorFacts& tensor = facts.tensors[i];
-    LLMC_ASSIGN_OR_RETURN(const Codec* codec, state.codecs.get(drafts[i].codec));
-    tensor.codec = &codec->info();
+    const auto codec = state.codecs.get(drafts[i].codec);
+    if (!codec.is_ok()) return unusable_codec(codec.error(), info.name, state.options.plan);
+    tensor.codec = &(*codec)->info();
     tensor.shape = *tensor_matrices(info);
     LLMC_ASSIGN_OR_RETURN(tensor.inputs_known, state.moments.knows_inputs(info));
     LLMC_ASSIGN_OR_RETURN(tensor.outputs_known, state.moments.knows_outputs(info));

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/output_guard.h"
 #include "base/stopwatch.h"
+#include "base/utf8.h"
 #include "eval/llama_runner.h"
 #include "eval/random_text.h"
 #include "eval/temporary_folder.h"

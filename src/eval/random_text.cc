@@ -7,6 +7,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "tensor/json_text.h"
 
 namespace llmcodec {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "plan/plan_file.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -53,8 +55,14 @@ class Fields {
   }
   uint64_t count(const char* field, uint64_t max) {
     const double n = number(field, 0);
-    if (!(n >= 0 && n <= static_cast<double>(max))) fail(field);
-    return n >= 0 && n <= static_cast<double>(max) ? static_cast<uint64_t>(n) : 0;
+    const bool valid = n >= 0 && n <= static_cast<double>(max) && n == std::floor(n);
+    if (!valid) fail(field);
+    return valid ? static_cast<uint64_t>(n) : 0;
+  }
+  bool flag(const char* field) {
+    if (!value_.contains(field)) return false;
+    if (!value_[field].is_boolean()) fail(field);
+    return value_[field] == true;
   }
   std::string text(const char* field, const std::string& fallback) {
     if (!value_.contains(field)) return fallback;
@@ -88,7 +96,7 @@ Status read_coded(const json& value, Fields& fields, TensorDraft* draft, TensorS
   draft->row_exponent = unit_number(fields, "row_exponent", 1);
   draft->column_exponent = unit_number(fields, "column_exponent", 1);
   draft->token_rank = unit_number(fields, "token_rank", 0);
-  draft->asymmetric = value.contains("asymmetric") && value["asymmetric"] == true;
+  draft->asymmetric = fields.flag("asymmetric");
   draft->codec = fields.text("codec", "vvc");
   Status planned = check_planned_codec(draft->codec);
   if (!planned.is_ok()) return std::move(planned).error().in_tensor(draft->name);
@@ -100,7 +108,7 @@ Status read_coded(const json& value, Fields& fields, TensorDraft* draft, TensorS
   PictureSettings& pictures = settings->pictures;
   pictures.step = fields.number("step", 0);
   if (!check_step(pictures.step).is_ok()) fields.fail("step");
-  pictures.quality = fields.number("quality", 0);
+  pictures.quality = fields.number("quality", std::nan(""));
   if (!(std::abs(pictures.quality) <= kMaxQuality)) fields.fail("quality");
   pictures.outputs_per_block = static_cast<uint32_t>(fields.count("outputs_per_block", kMaxOutputsPerBlock));
   if (draft->layout == Layout::kSpectral && pictures.outputs_per_block == 0) fields.fail("outputs_per_block");
@@ -109,8 +117,23 @@ Status read_coded(const json& value, Fields& fields, TensorDraft* draft, TensorS
   return Status::ok();
 }
 
+// A misspelt key would leave a setting at its default without a word.
+Status check_keys(const json& tensor) {
+  constexpr auto kKeys = std::to_array<std::string_view>(
+      {"name", "keep", "scales", "codec", "layout", "step_octaves", "step", "quality", "predicted_bytes",
+       "predicted_snr_db", "asymmetric", "row_exponent", "column_exponent", "token_rank", "outputs_per_block",
+       "bit_depth"});
+  for (const auto& [key, value] : tensor.items()) {
+    if (std::ranges::find(kKeys, key) == kKeys.end())
+      return error(ErrorKind::kInvalidArgument, "plan: '{}' is none of the keys of a tensor", key)
+          .in_tensor(Fields(tensor).text("name", ""));
+  }
+  return Status::ok();
+}
+
 Status read_tensor(const json& value, PlanFile* file) {
   if (!value.is_object()) return error(ErrorKind::kCorrupt, "plan: a tensor is no JSON object");
+  LLMC_RETURN_IF_ERROR(check_keys(value));
   Fields fields(value);
   TensorDraft draft;
   TensorSettings settings;
@@ -163,7 +186,7 @@ Result<std::vector<std::string>> plan_tensor_names(const std::string& text) {
 }
 
 Result<PlanFile> plan_from_text(const std::string& text, const std::vector<TensorInfo>& tensors) {
-  LLMC_ASSIGN_OR_RETURN(const json root, parse_json_value<json>(text));
+  LLMC_ASSIGN_OR_RETURN(const json root, parse_json_value<json>(text, RepeatedKeys::kRefuse));
   if (!root.is_object() || !root.contains("llmcodec_plan") || !root.contains("tensors") ||
       !root["tensors"].is_array())
     return error(ErrorKind::kCorrupt, "is not a plan ('llmcodec_plan' and 'tensors' expected)");

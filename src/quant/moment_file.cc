@@ -41,7 +41,7 @@ Result<std::unique_ptr<MomentFile>> MomentFile::open(const std::string& path) {
 }
 
 Status MomentFile::read_members(const std::string& description) {
-  LLMC_ASSIGN_OR_RETURN(const json root, parse_json_value<json>(description));
+  LLMC_ASSIGN_OR_RETURN(const json root, parse_json_value<json>(description, RepeatedKeys::kRefuse));
   if (!root.is_object()) return broken("the description is not a JSON object");
   const auto version = root.find("format_version");
   if (version == root.end() || !version->is_number_unsigned()) return broken("format_version is missing");

@@ -88,6 +88,7 @@ Status extract(const ExtractOptions& options) {
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<ArchiveReader> archive, ArchiveReader::open(options.input));
   LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> inputs, files_of(*archive, options.input));
   LLMC_RETURN_IF_ERROR(check_output_file(options.output, inputs));
+  LLMC_RETURN_IF_ERROR(check_output_folder(options.output));
   if (options.rows) return extract_rows(options);
   const std::string& tensor = archive->stored_name(options.tensor);
   const auto record = archive->description().tensors.find(tensor);

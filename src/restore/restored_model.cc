@@ -102,6 +102,11 @@ Result<RestoredTensor> RestoredModel::coded_tensor(const std::string& name,
     return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record.dtype)
         .in_file(archive_->files()[0])
         .in_tensor(name);
+  const bool bytes_alone = record.parts.size() == 1 && record.outliers == 0 && record.samples.empty();
+  if (is_verbatim(record) && !bytes_alone)
+    return error(ErrorKind::kCorrupt, "is stored as bytes, and has more than part '{}'", part_name::kData)
+        .in_file(archive_->files()[0])
+        .in_tensor(name);
   RestoredTensor tensor{{name, *own, record.shape}, *own, !is_verbatim(record), {}, name};
   tensor.info.dtype = tensor.coded ? coded_dtype(*own, dtype_, record.shape)
                                    : exact_dtype(*own, dtype_, choice_.format == "gguf");

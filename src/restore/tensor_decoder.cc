@@ -43,6 +43,7 @@ Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const st
 Status TensorDecoder::load_parts() {
   const auto dtype = dtype_from_name(record_->dtype);
   if (!dtype) return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record_->dtype);
+  LLMC_RETURN_IF_ERROR(check_parts(*record_, stages_.scales));
   const MatrixShape shape{record_->matrices, record_->rows, record_->cols};
   const PartContent read = [&](const std::string& part, uint64_t max_bytes) {
     // The others are no longer than the tensor, by its shape; how many outliers there are is only said.

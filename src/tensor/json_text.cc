@@ -13,29 +13,13 @@
 namespace llmcodec {
 namespace {
 
-// Length of the well-formed sequence at the start of `text` (not empty); 0 if there is none.
-size_t utf8_sequence(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  const unsigned second = byte(1);
-  const bool overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
-  const bool surrogate = lead == 0xed && second >= 0xa0;
-  const bool too_large = lead == 0xf4 && second >= 0x90;
-  return overlong || surrogate || too_large ? 0 : length;
-}
-
 // Builds the value. nlohmann's own parser does so too, but has no limit on nesting: every level costs a heap
 // block each way, and what later walks, prints or copies the value calls itself once per level.
 template <class Json>
 class ValueBuilder : public JsonHandler {
  public:
-  explicit ValueBuilder(uint64_t text_bytes) : max_values_(max_json_values(text_bytes)) {}
+  ValueBuilder(uint64_t text_bytes, RepeatedKeys repeated)
+      : max_values_(max_json_values(text_bytes)), repeated_(repeated) {}
   Json& root() { return root_; }
 
   bool start_object(size_t) override { return open(Json::object()); }
@@ -43,8 +27,11 @@ class ValueBuilder : public JsonHandler {
   bool end_object() override { return close(); }
   bool end_array() override { return close(); }
   bool key(std::string& key) override {
-    member_ = &(*open_.back())[std::move(key)];
-    return true;
+    Json& object = *open_.back();
+    const size_t before = object.size();
+    member_ = &object[key];
+    return object.size() > before || repeated_ == RepeatedKeys::kLastCounts ||
+           fail(fmt::format("key '{}' given twice", key));
   }
   bool string(std::string& text) override { return put(std::move(text)); }
   bool number_unsigned(uint64_t value) override { return put(value); }
@@ -94,13 +81,14 @@ class ValueBuilder : public JsonHandler {
   Json root_;
   Json* member_ = nullptr;  // of the innermost object, that its last key names
   uint64_t max_values_;
+  RepeatedKeys repeated_;
 };
 
 // Hands over the entries of some members as soon as they are whole.
 class EntryBuilder final : public ValueBuilder<nlohmann::json> {
  public:
   EntryBuilder(uint64_t text_bytes, std::span<const std::string_view> split, const JsonEntryVisitor& visit)
-      : ValueBuilder(text_bytes), split_(split), visit_(visit) {}
+      : ValueBuilder(text_bytes, RepeatedKeys::kRefuse), split_(split), visit_(visit) {}
 
   bool key(std::string& key) override {
     if (open_.size() == 1) member_name_ = key;
@@ -140,15 +128,6 @@ Result<Json> build(std::string_view text, ValueBuilder<Json>* builder) {
 }
 
 }  // namespace
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const size_t length = utf8_sequence(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
 
 void append_json_string(std::string_view text, std::string* out) {
   out->push_back('"');
@@ -192,8 +171,8 @@ Status parse_json(std::string_view text, JsonHandler* handler) {
 }
 
 template <class Json>
-Result<Json> parse_json_value(std::string_view text) {
-  ValueBuilder<Json> builder(text.size());
+Result<Json> parse_json_value(std::string_view text, RepeatedKeys repeated) {
+  ValueBuilder<Json> builder(text.size(), repeated);
   return build(text, &builder);
 }
 
@@ -203,7 +182,8 @@ Result<nlohmann::json> parse_json_entries(std::string_view text, std::span<const
   return build<nlohmann::json>(text, &builder);
 }
 
-template Result<nlohmann::json> parse_json_value<nlohmann::json>(std::string_view text);
-template Result<nlohmann::ordered_json> parse_json_value<nlohmann::ordered_json>(std::string_view text);
+template Result<nlohmann::json> parse_json_value<nlohmann::json>(std::string_view, RepeatedKeys);
+template Result<nlohmann::ordered_json> parse_json_value<nlohmann::ordered_json>(std::string_view,
+                                                                                 RepeatedKeys);
 
 }  // namespace llmcodec

@@ -14,9 +14,6 @@
 
 namespace llmcodec {
 
-// Well-formed UTF-8 as in the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool is_utf8(std::string_view text);
-
 // Appends `text` in quotes, control characters, quotes and backslashes escaped. Precondition: is_utf8(text).
 void append_json_string(std::string_view text, std::string* out);
 
@@ -59,12 +56,16 @@ class JsonHandler {
 // of errors count from the start of `text`.
 Status parse_json(std::string_view text, JsonHandler* handler);
 
+// What is done about a key that an object has twice. Readers differ about which one counts, so a text of our own formats
+// that has one could be two things; files of others, such as config.json, are taken as Python takes them.
+enum class RepeatedKeys { kRefuse, kLastCounts };
+
 // The value that `text` holds: `Json` is nlohmann::json, or nlohmann::ordered_json where the order of keys
-// matters. Of keys given twice the last one counts. Limit for more than kMaxJsonDepth levels or
-// max_json_values() values, found before they are built; Corrupt for what is no JSON. Errors carry no offset,
-// for `text` is often a part of a file.
+// matters. Limit for more than kMaxJsonDepth levels or max_json_values() values, found before they are built; Corrupt for
+// what is no JSON, and for repeated keys where they are refused. Errors carry no offset, for `text` is often a part of a
+// file.
 template <class Json>
-Result<Json> parse_json_value(std::string_view text);
+Result<Json> parse_json_value(std::string_view text, RepeatedKeys repeated = RepeatedKeys::kLastCounts);
 
 // Takes an entry of an object; what it refuses ends the parsing with its error.
 using JsonEntryVisitor =
@@ -72,7 +73,8 @@ using JsonEntryVisitor =
 
 // The same of an object of which some members are objects with very many entries. The entries of the members
 // listed in `split` go to `visit` one by one, in the order of the text, and are not kept: these members come
-// back empty. So the tree never holds more than one of them, and the limit on values is for each.
+// back empty. So the tree never holds more than one of them, and the limit on values is for each. Repeated keys are
+// refused, but for the names of these entries, which `visit` sees twice.
 Result<nlohmann::json> parse_json_entries(std::string_view text, std::span<const std::string_view> split,
                                           const JsonEntryVisitor& visit);
 

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/plain_name.h"
 #include "tensor/shard_name.h"
 
 namespace llmcodec {
@@ -112,6 +113,34 @@ Status check_no_other_weights(const fs::path& folder, const std::string& stem) {
   return Status::ok();
 }
 
+// What a stopped swap left is found in a folder that may have come from somebody else: nothing that it names is touched
+// outside this folder, nor through a link.
+Status check_inside(const fs::path& folder, const std::string& name) {
+  bool linked = false;
+  std::error_code code;
+  for (fs::path parent = fs::path(name).parent_path(); !parent.empty() && is_plain_name(name);
+       parent = parent.parent_path())
+    linked = linked || fs::is_symlink(fs::symlink_status(folder / parent, code));
+  if (is_plain_name(name) && !linked) return Status::ok();
+  return error(ErrorKind::kCorrupt,
+               "a stopped run is to be taken back, and '{}' in {} leads out of this folder: look at it, "
+               "remove it and "
+               "run the command again",
+               name, kReplaced)
+      .in_file(folder.string());
+}
+
+Status check_all_inside(const fs::path& folder, const std::vector<std::string>& names) {
+  for (const std::string& name : names) LLMC_RETURN_IF_ERROR(check_inside(folder, name));
+  return Status::ok();
+}
+
+Status remove_file(const fs::path& path) {
+  std::error_code code;
+  fs::remove(path, code);
+  return code ? Status(fs_error("cannot remove", path, code)) : Status::ok();
+}
+
 Result<std::vector<std::string>> new_names(const fs::path& list) {
   LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(list.string(), kMaxJsonBytes));
   std::vector<std::string> names;
@@ -123,14 +152,18 @@ Result<std::vector<std::string>> new_names(const fs::path& list) {
 // Entries go first and come back last.
 Status put_back(const fs::path& folder) {
   const fs::path replaced = folder / kReplaced;
+  LLMC_RETURN_IF_ERROR(
+      check_inside(folder, std::string(kReplaced) + "/" + kNewNames));  // it is no link itself
   if (is_there(replaced / kNewNames)) {
     LLMC_ASSIGN_OR_RETURN(std::vector<std::string> added, new_names(replaced / kNewNames));
+    LLMC_RETURN_IF_ERROR(check_all_inside(folder, added));
     std::ranges::stable_partition(added, is_entry);
-    for (const std::string& name : added) LLMC_RETURN_IF_ERROR(remove_tree(folder / name));
+    for (const std::string& name : added) LLMC_RETURN_IF_ERROR(remove_file(folder / name));
     LLMC_RETURN_IF_ERROR(sync_folder(folder.string()));
-    LLMC_RETURN_IF_ERROR(remove_tree(replaced / kNewNames));
+    LLMC_RETURN_IF_ERROR(remove_file(replaced / kNewNames));
   }
   LLMC_ASSIGN_OR_RETURN(std::vector<std::string> names, files_below(replaced));
+  LLMC_RETURN_IF_ERROR(check_all_inside(folder, names));
   std::ranges::stable_partition(names, [](const std::string& name) { return !is_entry(name); });
   for (const std::string& name : names) LLMC_RETURN_IF_ERROR(move_file(replaced / name, folder / name));
   LLMC_RETURN_IF_ERROR(sync_folder(folder.string()));
@@ -183,6 +216,7 @@ Status check_folder_is_whole(const std::string& folder) {
 }
 
 Result<ModelFolder> ModelFolder::open(const std::string& path, const std::string& stem) {
+  if (path.empty()) return error(ErrorKind::kInvalidArgument, "the output has no name");
   LLMC_RETURN_IF_ERROR(make_folders(path));
   LLMC_RETURN_IF_ERROR(check_no_other_weights(path, stem));
   LLMC_ASSIGN_OR_RETURN(OutputLock lock, OutputLock::folder(path));

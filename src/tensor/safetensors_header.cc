@@ -8,6 +8,7 @@
 #include "base/checked_math.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "tensor/json_text.h"
 #include "tensor/safetensors.h"
 

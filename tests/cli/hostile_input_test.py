@@ -8,7 +8,7 @@ import numpy as np
 
 import cli_support
 import safetensors_stream as st
-from cli_support import CliTest
+from cli_support import EXIT, CliTest
 
 DEEP = "[" * 200_000 + "]" * 200_000
 
@@ -29,6 +29,87 @@ class HostileInput(CliTest):
         dtypes = {"float16": "F16", "float32": "F32", "float64": "F64"}
         st.write(str(path), [st.Entry(key, dtypes[values.dtype.name], values.shape, values) for key, values in tensors.items()])
         return path
+
+    # --- what a terminal would obey
+
+    def test_nothing_in_a_name_or_a_recorded_command_reaches_a_terminal(self):
+        name = "w\x1b[2J\r\n\t\x7f\u009b31m\u202e\u2028\ufeff"
+        model = self.model("names.safetensors", **{name: np.ones((64, 96), np.float32), name + "2": np.ones(3, np.float32)})
+        commands = [["inspect", model], ["plan", model, "--codec", "raw"],
+                    ["compress", model, "-o", self.out, "--codec", "raw", "--keep", "\ufeff2$|\x1b\n"],
+                    ["inspect", self.out], ["verify", self.out], ["verify", self.out, "--against", model]]
+        for command in commands:
+            for form in ([], ["--json"]):
+                with self.subTest(command=command[0], form=form):
+                    result = self.ok(*command, *form)
+                    shown = result.stdout + result.stderr
+                    self.assertEqual([c for c in shown if c != "\n" and not (" " <= c <= "~" or "\xa0" <= c < "\u2000")], [])
+                    if form and "tensors" in result.stdout:
+                        self.assertIn(name, [tensor["name"] for tensor in json.loads(result.stdout)["tensors"]])
+        self.assertIn("w\\x1b[2J\\x0d\\x0a\\x09\\x7f\\u009b31m\\u202e\\u2028\\ufeff", self.ok("inspect", self.out).stdout)
+        self.assertNotIn("\x1b", self.fails("invalid_argument", "extract", self.out, "\x1b[2J", "-o", self.path("none"), naming="\\x1b[2J").stderr)
+
+    def test_a_long_name_neither_fills_the_screen_nor_pads_the_table(self):
+        tensors = {f"w{i}": np.ones(1, np.float32) for i in range(300)}
+        model = self.model("padding.safetensors", **tensors, **{"x" * 1_000_000: np.ones(1, np.float32)})
+        self.assertLess(len(self.ok("inspect", model).stdout), 100_000)
+        cut = self.path("cut.safetensors")
+        cut.write_bytes(model.read_bytes()[:-1])
+        self.assertLess(len(self.fails("corrupt", "inspect", cut, naming=(cut, "xxx... (1000000 bytes)")).stderr), 2000)
+
+    # --- outputs that lead elsewhere
+
+    def test_an_output_that_is_a_link_is_refused_and_stays(self):
+        model, archive, target = self.path("moe.safetensors"), self.path("linked.archive"), self.path("target")
+        self.ok("compress", model, "-o", archive, "--codec", "raw", "--step", "1")
+        target.write_text("mine")
+        name = self.json("inspect", archive)["tensors"][0]["name"]
+        for destination in (target, self.path("nowhere"), self.out):
+            self.out.symlink_to(destination)
+            for command in (["compress", model, "--codec", "raw", "--step", "1"], ["decompress", archive], ["extract", archive, name],
+                            ["plan", model, "--codec", "raw", "--step", "1"]):
+                with self.subTest(command=command[0], destination=destination.name):
+                    self.fails("invalid_argument", *command, "-o", self.out, naming=(self.out, "symbolic link"))
+                    self.assertTrue(self.out.is_symlink())
+            self.out.unlink()
+        self.assertEqual(target.read_text(), "mine")
+
+    def test_a_folder_with_a_forged_stopped_swap(self):
+        archive, forged, mine = self.path("swap.archive"), self.path("forged"), self.path("mine")
+        self.ok("compress", self.path("folder"), "-o", archive, "--codec", "raw", "--step", "0.05")
+        for command in (["decompress", archive], ["compress", self.path("folder"), "--codec", "raw", "--step", "0.05"]):
+            for name in (str(mine), "../mine", "link/file"):
+                with self.subTest(command=command[0], name=name):
+                    shutil.rmtree(forged, ignore_errors=True)
+                    (forged / ".llmcodec-replaced").mkdir(parents=True)
+                    mine.mkdir(exist_ok=True)
+                    (mine / "file").write_text("mine")
+                    (forged / "link").symlink_to(mine)
+                    (forged / ".llmcodec-replaced/.llmcodec-names").write_text(name + "\0")
+                    self.fails("corrupt", *command, "-o", forged, naming=(forged, "leads out of this folder"))
+                    self.assertEqual((mine / "file").read_text(), "mine")
+
+    # --- options, and what the system refuses
+
+    def test_an_empty_value_is_an_error_and_no_default(self):
+        compress = ["compress", self.path("moe.safetensors"), "-o", self.out]
+        for option in ("--plan", "--importance", "--hessian", "--keep", "--set", "--snr", "--codec", "--ffmpeg"):
+            self.fails("invalid_argument", *compress, option, "", naming=option)
+        for command in (["inspect", ""], ["verify", ""], ["decompress", self.out, "-o", ""], ["vvc", "decode", "", "--md5"]):
+            self.fails("invalid_argument", *command, naming="an empty value is none")
+        self.assertFalse(self.out.exists())
+
+    def test_too_little_memory_for_threads_is_no_mistake_of_the_program(self):
+        for megabytes in range(18, 60, 3):
+            def limit(size=megabytes << 20):
+                resource.setrlimit(resource.RLIMIT_AS, (size, size))
+            result = cli_support.run("compress", self.path("moe.safetensors"), "-o", self.out, "--codec", "raw", "--step", "1", "--threads", "4",
+                                     preexec_fn=limit)
+            if result.returncode == 127 or "loading shared libraries" in result.stderr:
+                continue  # not even the program fits
+            self.assertIn(result.returncode, (0, EXIT["io"], EXIT["limit"]), (megabytes, result.stderr))
+            if result.returncode:
+                self.assertIn("llmcodec: error:", result.stderr)
 
     # --- patterns
 

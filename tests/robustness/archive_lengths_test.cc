@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Lengths of parts that wrap when they are rounded up, their checksums right.
+#include "../unit/archive/small_description.h"
 #include "../unit/tensor/tensor_test_files.h"
 #include "archive/archive_reader.h"
 #include "archive/archive_writer.h"
@@ -21,7 +22,7 @@ TEST(ArchiveLengths, a_length_near_the_largest_number_is_corrupt) {
   record.shape = {8, 8};
   record.rows = record.cols = 8;
   ASSERT_OK(writer->end_tensor(record));
-  ASSERT_OK(writer->finish({}));
+  ASSERT_OK(writer->finish(of_one_file()));
   ASSERT_OK(ArchiveReader::open(path));
   ArchiveText text = ArchiveText::parse(read_bytes(path));
   text.description["tensors"]["w"]["parts"]["outliers"][0] = UINT64_MAX;

@@ -155,5 +155,27 @@ TEST_F(ArchiveSoundness, one_copy_in_two_shards) {
   refused(shards[0], ErrorKind::kCorrupt, "'x': is the same as others in two shards");
 }
 
+// Without them the tensor would have other weights than the writer's, and nothing else would tell.
+TEST_F(ArchiveSoundness, outliers_of_which_the_description_says_nothing) {
+  const ArchiveText text = make("spatial");
+  int changed = 0;
+  for (const auto& [name, record] : text.description["tensors"].items()) {
+    if (!record.contains("outliers")) continue;
+    ArchiveText silent = text;
+    silent.description["tensors"][name].erase("outliers");
+    refused(silent, ErrorKind::kCorrupt, "part 'outliers' is there, and no stage takes it");
+    silent.description["tensors"][name]["outliers"] = 0;
+    refused(silent, ErrorKind::kCorrupt, "part 'outliers' is there, and no stage takes it");
+    ++changed;
+  }
+  EXPECT_GT(changed, 0);
+}
+
+TEST_F(ArchiveSoundness, a_source_of_another_kind) {
+  ArchiveText text = make("spectral");
+  text.description["source"]["kind"] = "Folder";
+  refused(text, ErrorKind::kUnsupported, "a source of kind 'Folder' is not known");
+}
+
 }  // namespace
 }  // namespace llmcodec

@@ -4,6 +4,7 @@
 #include "../tensor/tensor_test_files.h"
 #include "archive/archive_writer.h"
 #include "base/error.h"
+#include "small_description.h"
 
 namespace llmcodec {
 namespace {
@@ -36,7 +37,7 @@ class ArchiveReaderTest : public testing::Test {
     LLMC_RETURN_IF_ERROR(writer.begin_exact({"exact", Dtype::kU8, {kLarge}}, 0));
     LLMC_RETURN_IF_ERROR(writer.append(as_bytes(noise(kLarge))));
     LLMC_RETURN_IF_ERROR(writer.end_exact());
-    return writer.finish({});
+    return writer.finish(of_one_file());
   }
   void flip_byte(uint64_t offset) {
     std::string bytes = read_bytes(path_);

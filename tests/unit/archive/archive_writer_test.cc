@@ -6,6 +6,7 @@
 #include "../tensor/tensor_test_files.h"
 #include "archive/archive_reader.h"
 #include "base/error.h"
+#include "small_description.h"
 
 namespace llmcodec {
 namespace {
@@ -58,7 +59,7 @@ class ArchiveWriterTest : public testing::Test {
     if (!writer.is_done("a")) LLMC_RETURN_IF_ERROR(coded(writer, "a", "coded bytes", 0));
     if (!writer.is_done("b")) LLMC_RETURN_IF_ERROR(coded(writer, "b", "more of them", last_shard));
     if (!writer.is_done("x")) LLMC_RETURN_IF_ERROR(exact(writer, "x", "exact", last_shard));
-    return writer.finish({});
+    return writer.finish(of_one_file());
   }
   std::string undisturbed() {
     auto writer = ArchiveWriter::open(layout());
@@ -172,7 +173,8 @@ TEST_F(ArchiveWriterTest, what_cannot_be_read_back_gets_no_name) {
     ASSERT_OK(writer->begin_part("unknown"));
     ASSERT_OK(writer->end_part());
     ASSERT_OK(writer->end_tensor(record_of(0)));
-    expect_error(writer->finish({}), ErrorKind::kInternal, "the archive just written cannot be read back");
+    expect_error(writer->finish(of_one_file()), ErrorKind::kInternal,
+                 "the archive just written cannot be read back");
     writer->abandon();
     EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
   }
@@ -183,7 +185,7 @@ TEST_F(ArchiveWriterTest, a_check_sees_the_whole_archive_before_it_has_a_name) {
   ASSERT_OK(writer);
   ASSERT_OK(coded(*writer, "a", "coded bytes", 0));
   ASSERT_OK(exact(*writer, "x", "exact", 1));
-  const Status status = writer->finish({}, [&](const ArchiveReader& written) -> Status {
+  const Status status = writer->finish(of_one_file(), [&](const ArchiveReader& written) -> Status {
     EXPECT_EQ(written.files().size(), 2u);
     EXPECT_TRUE(written.part("a", "data").is_ok());
     EXPECT_TRUE(written.exact("x").is_ok());
@@ -213,7 +215,7 @@ TEST_F(ArchiveWriterTest, shards_are_written_in_any_order_also_after_a_kill) {
     auto writer = ArchiveWriter::open(layout(3));
     ASSERT_OK(writer);
     write(*writer, 6);
-    ASSERT_OK(writer->finish({}));
+    ASSERT_OK(writer->finish(of_one_file()));
     const auto archive = ArchiveReader::open(folder_.path());
     ASSERT_OK(archive);
     EXPECT_EQ((*archive)->exact_tensors().size(), 6u);

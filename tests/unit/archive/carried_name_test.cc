@@ -51,7 +51,7 @@ TEST(StemOfWeights, is_the_standard_one_for_what_is_no_name_everywhere) {
 
 TEST(CarriedName, an_error_has_nothing_that_a_terminal_obeys) {
   const Status status = check_carried_name("\x1b]0;x\x07");
-  EXPECT_NE(status.error().message.find("'?]0;x?'"), std::string::npos) << status.error().message;
+  EXPECT_NE(status.error().to_string().find("'\\x1b]0;x\\x07'"), std::string::npos);
 }
 
 }  // namespace

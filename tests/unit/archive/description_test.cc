@@ -3,6 +3,7 @@
 
 #include "../tensor/tensor_test_files.h"
 #include "archive/packing.h"
+#include "base/limits.h"
 
 namespace llmcodec {
 namespace {
@@ -173,6 +174,43 @@ TEST(Description, a_changed_or_missing_checksum_is_corrupt) {
   expect_error(unpack_description(metadata, packed_text(changed), 0), ErrorKind::kCorrupt, "checksum");
   metadata.erase(kChecksumKey);
   expect_error(unpack_description(metadata, packed_text(text), 0), ErrorKind::kCorrupt, kChecksumKey);
+}
+
+TEST(Description, a_repeated_key_is_corrupt_wherever_it_stands) {
+  const std::string text = to_text(example());
+  ASSERT_OK(parse_description(text));
+  int checked = 0;
+  for (size_t colon = text.find("\":"); colon != std::string::npos; colon = text.find("\":", colon + 1)) {
+    const size_t key = text.rfind('"', colon - 1);
+    std::string twice = text;
+    twice.insert(key, text.substr(key, colon + 1 - key) + ":0,");
+    EXPECT_FALSE(parse_description(twice).is_ok()) << twice;
+    ++checked;
+  }
+  EXPECT_GT(checked, 20);
+}
+
+TEST(Description, the_source_is_of_a_known_kind_and_its_metadata_an_object_of_texts) {
+  json root = json::parse(to_text(example()));
+  for (const json& damage :
+       {json("text"), json({"a", "b"}), json(nullptr), json(1), json{{"a", 1}}, json{{"a", {"b"}}}}) {
+    root["source"]["metadata"] = damage;
+    expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "'metadata'");
+  }
+  root["source"].erase("metadata");
+  for (const char* kind : {"", "Folder", "gguf ", "hdf5"}) {
+    root["source"]["kind"] = kind;
+    expect_error(parse_description(root.dump()), ErrorKind::kUnsupported, "kind");
+  }
+}
+
+TEST(Description, more_dimensions_than_containers_have_are_refused) {
+  json root = json::parse(to_text(example()));
+  root["tensors"]["t"]["matrix"] = {1, 1, 1};
+  root["tensors"]["t"]["shape"] = std::vector<uint64_t>(kMaxDimensions, 1);
+  ASSERT_OK(parse_description(root.dump()));
+  root["tensors"]["t"]["shape"].push_back(1);
+  expect_error(parse_description(root.dump()), ErrorKind::kLimit, "9 dimensions");
 }
 
 }  // namespace

@@ -50,6 +50,40 @@ TEST_F(OutputGuard, an_input_is_refused_under_every_name) {
     refused(name, "is the input " + path("input"));
 }
 
+TEST_F(OutputGuard, a_link_is_refused_and_stays) {
+  ASSERT_TRUE(write_text_file(path("target"), "old").is_ok());
+  fs::create_symlink(path("target"), path("link"));
+  fs::create_symlink(path("nowhere"), path("dangling"));
+  fs::create_symlink(path("loop"), path("loop"));
+  for (const char* name : {"link", "dangling", "loop"}) {
+    refused(path(name), "is a symbolic link");
+    EXPECT_FALSE(write_text_file(path(name), "new").is_ok());
+    EXPECT_TRUE(fs::is_symlink(fs::symlink_status(path(name)))) << name;
+  }
+  EXPECT_FALSE(fs::exists(path("nowhere")));
+}
+
+TEST_F(OutputGuard, what_is_no_name_of_a_file_is_refused) {
+  refused("", "has no name");
+  refused(path("new/"), "ends in '/'");
+}
+
+TEST_F(OutputGuard, the_folder_of_an_output_must_be_there) {
+  EXPECT_TRUE(check_output_folder(path("new")).is_ok());
+  EXPECT_TRUE(check_output_folder("new").is_ok());
+  for (const auto& [output, message] :
+       {std::pair{path("no/new"), "the folder " + path("no") + " is not there"},
+        std::pair{path("input/new"), path("input") + " is no folder"}}) {
+    for (const bool asked_before : {true, false}) {
+      const Status status = asked_before ? check_output_folder(output) : write_text_file(output, "x");
+      ASSERT_FALSE(status.is_ok()) << output;
+      EXPECT_EQ(status.error().kind, ErrorKind::kIo);
+      EXPECT_EQ(status.error().file, output);
+      EXPECT_NE(status.error().message.find(message), std::string::npos) << status.error().message;
+    }
+  }
+}
+
 TEST_F(OutputGuard, what_is_no_regular_file_is_refused_and_stays) {
   ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
   fs::create_symlink(path("fifo"), path("link"));

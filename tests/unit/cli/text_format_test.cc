@@ -71,5 +71,15 @@ TEST(TextTable, aligns_by_characters_not_bytes) {
             "longer  1234567  x\n");
 }
 
+TEST(TextTable, cells_from_files_are_made_printable_and_a_long_one_does_not_pad_the_others) {
+  TextTable table({{"name"}, {"value"}});
+  table.add({"a\n\x1b[2J", "\u202e"});
+  table.add({std::string(100'000, 'x'), "1"});
+  const std::string text = table.to_string();
+  EXPECT_NE(text.find("a\\x0a\\x1b[2J "), std::string::npos);
+  EXPECT_NE(text.find("\\u202e\n"), std::string::npos);
+  EXPECT_LT(text.size(), 1500u);
+}
+
 }  // namespace
 }  // namespace llmcodec::cli

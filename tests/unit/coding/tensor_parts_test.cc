@@ -7,6 +7,7 @@
 #include "../quant/memory_row_reader.h"
 #include "../tensor/tensor_test_files.h"
 #include "archive/packing.h"
+#include "archive/part_names.h"
 #include "base/error.h"
 
 namespace llmcodec {
@@ -126,6 +127,26 @@ TEST(TensorParts, impossible_outliers_are_corrupt) {
   expect_error(outliers_from_part(1, {"w", Dtype::kF32, {2, 24, 40}}, store.content()), ErrorKind::kLimit,
                "");
   EXPECT_TRUE(outliers_from_part(0, info, store.content())->empty()) << "no part is looked for";
+}
+
+TEST(TensorParts, a_part_that_no_stage_takes_is_corrupt) {
+  ScalesStage scales;
+  scales.spec = {ScaleKind::kRow, 0};
+  scales.row_code = {LogCode{1, 8}};
+  TensorRecord record;
+  record.parts = {{part_name::kBitstream, {}}, {part_name::kRowScale, {}}};
+  ASSERT_OK(check_parts(record, scales));
+  for (const char* name : {part_name::kColScale, part_name::kGroupScale, part_name::kZero,
+                           part_name::kOutliers, part_name::kData, "unknown"}) {
+    TensorRecord more = record;
+    more.parts[name] = {};
+    expect_error(check_parts(more, scales), ErrorKind::kCorrupt, name);
+  }
+  scales.asymmetric = true;
+  record.outliers = 1;
+  record.parts[part_name::kZero] = {};
+  record.parts[part_name::kOutliers] = {};
+  ASSERT_OK(check_parts(record, scales));
 }
 
 }  // namespace

@@ -138,5 +138,25 @@ TEST(Stages, pictures_must_cover_the_matrix_and_none_lie_outside) {
   }
 }
 
+TEST(Stages, a_number_is_not_cut_to_the_width_of_its_field) {
+  for (const char* field : {"row", "col", "codes"}) {
+    for (const TensorRecord& whole : {spatial(), spectral()}) {
+      if (!whole.stages[0].contains(field)) continue;
+      TensorRecord record = whole;
+      json& codes = record.stages[0][field];
+      (codes[0].is_array() ? codes[0] : codes)[1] = (1ull << 32) + 8;
+      expect_error(recipe_from_record(record), ErrorKind::kCorrupt, field);
+    }
+  }
+}
+
+TEST(Stages, zero_is_true_or_false) {
+  for (const json& other : {json(1), json("true"), json(nullptr), json::array()}) {
+    TensorRecord record = spatial();
+    record.stages[0]["zero"] = other;
+    expect_error(recipe_from_record(record), ErrorKind::kCorrupt, "zero");
+  }
+}
+
 }  // namespace
 }  // namespace llmcodec

@@ -73,6 +73,10 @@ TEST(PlanFile, values_out_of_range_name_the_tensor_and_the_key) {
                                                   {"layout", "diagonal"},
                                                   {"outputs_per_block", 32},
                                                   {"outputs_per_block", 0},
+                                                  {"outputs_per_block", 7.5},
+                                                  {"asymmetric", 1},
+                                                  {"stepp", 1},
+                                                  {"quality", nullptr},
                                                   {"predicted_bytes", -1}};
   for (const auto& [key, value] : changes) {
     json plan = json::parse(some_plan());
@@ -81,6 +85,15 @@ TEST(PlanFile, values_out_of_range_name_the_tensor_and_the_key) {
     expect_error(file, ErrorKind::kInvalidArgument, key);
     expect_error(file, ErrorKind::kInvalidArgument, "'a'");
   }
+}
+
+TEST(PlanFile, what_is_absent_or_there_twice_is_refused) {
+  json plan = json::parse(some_plan());
+  plan["tensors"][0].erase("quality");
+  expect_error(plan_from_text(plan.dump(), kTensors), ErrorKind::kInvalidArgument, "quality");
+  std::string text = some_plan();
+  text.insert(text.find("\"step\""), "\"step\":1,");
+  expect_error(plan_from_text(text, kTensors), ErrorKind::kCorrupt, "'step' given twice");
 }
 
 TEST(PlanFile, other_texts_versions_and_models_are_refused) {

@@ -2,6 +2,7 @@
 // Descriptions that are right by their checksums and would take memory without limit.
 #include "restore/tensor_decoder.h"
 
+#include "../archive/small_description.h"
 #include "../tensor/tensor_test_files.h"
 #include "archive/archive_writer.h"
 #include "archive/packing.h"
@@ -53,7 +54,7 @@ Result<std::unique_ptr<ArchiveReader>> hollow_archive(const std::string& path, c
     LLMC_RETURN_IF_ERROR(writer.end_part());
   }
   LLMC_RETURN_IF_ERROR(writer.end_tensor(record));
-  LLMC_RETURN_IF_ERROR(writer.finish({}));
+  LLMC_RETURN_IF_ERROR(writer.finish(of_one_file()));
   return ArchiveReader::open(path);
 }
 

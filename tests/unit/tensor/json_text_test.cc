@@ -121,5 +121,29 @@ TEST(JsonEntries, what_is_refused_ends_the_parsing) {
   EXPECT_EQ(calls, 1);
 }
 
+TEST(JsonValue, a_repeated_key_is_refused_where_asked_for) {
+  for (const char* text :
+       {R"({"a":1,"a":1})", R"({"x":[{"a":{},"b":2,"a":{}}]})", R"({"":1,"":2})", R"({"a":1,"\u0061":2})"}) {
+    expect_error(parse_json_value<json>(text, RepeatedKeys::kRefuse), ErrorKind::kCorrupt, "given twice");
+    ASSERT_OK(parse_json_value<nlohmann::ordered_json>(text));
+  }
+  EXPECT_EQ(*parse_json_value<json>(R"({"a":1,"a":2})"), json::parse(R"({"a":2})"));
+  ASSERT_OK(parse_json_value<json>(R"({"a":{"a":{"a":1}},"b":{"a":1}})", RepeatedKeys::kRefuse));
+}
+
+TEST(JsonEntries, a_repeated_key_is_refused_but_for_the_names_of_entries) {
+  std::vector<std::string> seen;
+  const auto visit = [&](const std::string& member, const std::string& name, const json&) {
+    seen.push_back(member + "/" + name);
+    return Status::ok();
+  };
+  for (const char* text :
+       {R"({"many":{"x":1},"many":{"y":1}})", R"({"a":1,"a":1})", R"({"many":{"x":{"a":1,"a":2}}})"})
+    expect_error(parse_json_entries(text, kSplit, visit), ErrorKind::kCorrupt, "given twice");
+  seen.clear();
+  ASSERT_OK(parse_json_entries(R"({"many":{"x":1,"x":2}})", kSplit, visit));
+  EXPECT_EQ(seen, (std::vector<std::string>{"many/x", "many/x"}));
+}
+
 }  // namespace
 }  // namespace llmcodec

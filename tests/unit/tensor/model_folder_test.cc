@@ -105,5 +105,38 @@ TEST_F(ModelFolderTest, a_swap_that_was_done_stays_done) {
   EXPECT_EQ(files(), kAfter);
 }
 
+// A folder from somebody else, with what a stopped swap would have left: nothing outside it is lost or moved.
+TEST_F(ModelFolderTest, a_forged_stopped_swap_reaches_nothing_outside) {
+  const TempFolder outside;
+  write_bytes(outside.file("precious"), "mine");
+  const std::string up = "../" + fs::path(outside.path()).filename().string() + "/precious";
+  fs::create_directory_symlink(outside.path(), folder_.file("linked"));
+  for (const std::string& name :
+       {outside.path(), outside.file("precious"), up, std::string("linked/precious"),
+        std::string("sub/../../x"), std::string(".."), std::string("a\nb")}) {
+    fs::create_directories(folder_.file(".llmcodec-replaced"));
+    write_bytes(folder_.file(".llmcodec-replaced/.llmcodec-names"), name + '\0');
+    expect_error(ModelFolder::open(folder_.path()), ErrorKind::kCorrupt, "leads out of this folder");
+    EXPECT_EQ(read_bytes(outside.file("precious")), "mine") << name;
+    fs::remove_all(folder_.file(".llmcodec-replaced"));
+  }
+  fs::create_directories(folder_.file(".llmcodec-replaced/linked"));
+  write_bytes(folder_.file(".llmcodec-replaced/linked/precious"), "theirs");
+  expect_error(ModelFolder::open(folder_.path()), ErrorKind::kCorrupt, "leads out of this folder");
+  EXPECT_EQ(read_bytes(outside.file("precious")), "mine");
+  fs::remove_all(folder_.file(".llmcodec-replaced"));
+  fs::create_directory_symlink(outside.path(), folder_.file(".llmcodec-replaced"));
+  expect_error(ModelFolder::open(folder_.path()), ErrorKind::kCorrupt, "leads out of this folder");
+  EXPECT_EQ(read_bytes(outside.file("precious")), "mine");
+}
+
+TEST_F(ModelFolderTest, a_forged_stopped_swap_removes_no_folder) {
+  put({{"sub/a", "mine"}});
+  fs::create_directories(folder_.file(".llmcodec-replaced"));
+  write_bytes(folder_.file(".llmcodec-replaced/.llmcodec-names"), std::string("sub\0", 4));
+  expect_error(ModelFolder::open(folder_.path()), ErrorKind::kIo, "cannot remove");
+  EXPECT_EQ(read_bytes(folder_.file("sub/a")), "mine");
+}
+
 }  // namespace
 }  // namespace llmcodec
