@@ -335,7 +335,7 @@ std::string to_text(const Description& description) {
   members["tensors"] =
       object_text(description.tensors, [](const TensorRecord& record) { return text_of(to_json(record)); });
   if (!description.same_as.empty())
-    members["same_as"] = object_text(description.same_as, [](const CopyRecord& copy) {
+    members["same_as"] = object_text(description.same_as, [](const SameAsRecord& copy) {
       return text_of({copy.dtype, copy.shape, copy.original});
     });
   if (!description.carried.empty())
