@@ -107,7 +107,7 @@ Status check_output_folder(const std::string& output) {
   const fs::file_status status = fs::status(folder, code);
   if (fs::is_directory(status)) return Status::ok();
   if (fs::exists(status)) return error(ErrorKind::kIo, "{} is no folder", folder.string()).in_file(output);
-  return error(ErrorKind::kIo, "the folder {} is not there: {}", folder.string(), code.message())
+  return error(ErrorKind::kIo, "its folder is not there ({}): {}", code.message(), folder.string())
       .in_file(output);
 }
 

@@ -16,6 +16,7 @@
 #include "base/limits.h"
 #include "base/ordered_run.h"
 #include "base/stopwatch.h"
+#include "base/utf8.h"
 #include "compress/folder_files.h"
 #include "compress/range_notes.h"
 #include "compress/stored_once.h"
@@ -309,8 +310,26 @@ Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions
   return state;
 }
 
+namespace {
+
+// A GGUF file may have any bytes in its names; an archive's stand in JSON.
+Status check_names(const TensorSource& source) {
+  for (size_t i = 0; i < source.tensors().size(); ++i) {
+    const std::string& name = source.tensors()[i].name;
+    if (!is_utf8(name))
+      return error(ErrorKind::kInvalidArgument,
+                   "the name is not UTF-8, as names in an archive are: rename the tensor")
+          .in_file(source.file(i))
+          .in_tensor(name);
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
 Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOptions& options) {
   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<CompressState> state, decide(std::move(model), options));
+  LLMC_RETURN_IF_ERROR(check_names(*state->model.source));
   // A GGUF header holds the tokenizer, and packing it takes as long as all that is done up to the rate
   // search.
   const bool beside = thread_count(options.control.threads) > 1;

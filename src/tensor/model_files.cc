@@ -214,12 +214,18 @@ bool is_weights_below(const std::string& name) {
   return ends_with_any(name, std::array{".safetensors", ".bin", ".pt", ".ckpt", ".h5"});
 }
 
+// Models have three levels. Each that is open keeps its whole path, so that memory grows with the square.
+constexpr int kMaxFolderDepth = 64;
+
 // Links to files are followed (Hugging Face's cache is made of them), links to folders are not.
 Result<ModelFiles> list_model_files(const std::string& folder) {
   ModelFiles files;
   std::error_code code;
   fs::recursive_directory_iterator entry(folder, code);
   for (; !code && entry != fs::recursive_directory_iterator(); entry.increment(code)) {
+    if (entry.depth() > kMaxFolderDepth)
+      return error(ErrorKind::kLimit, "has more than {} levels of folders inside each other", kMaxFolderDepth)
+          .in_file(folder);
     const std::string base = entry->path().filename().string();
     const std::string name = entry->path().lexically_relative(folder).generic_string();
     std::error_code kind_code;  // what cannot be looked at is neither folder nor file

@@ -241,8 +241,7 @@ std::string ModelFolder::staging() const {
 }
 
 Result<AtomicFile> ModelFolder::create(const std::string& name) {
-  const std::string plain = fs::path(name).lexically_normal().string();
-  if (fs::path(name).is_absolute() || plain.starts_with("..") || plain.starts_with(kOwnFilePrefix))
+  if (!is_plain_name(name) || name.starts_with(kOwnFilePrefix))
     return error(ErrorKind::kInvalidArgument, "'{}' cannot be the name of a file of a model", name)
         .in_file(path_);
   const fs::path partial = fs::path(path_) / kNew / name;

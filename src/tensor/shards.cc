@@ -88,6 +88,7 @@ Result<WeightMap> read_index(const std::string& path) {
   Status status = parse_json(text, &handler);
   if (!status.is_ok()) return std::move(status).error().in_tensor(handler.current_name()).in_file(path);
   if (!handler.found()) return error(ErrorKind::kCorrupt, "the index has no weight_map").in_file(path);
+  if (map.empty()) return error(ErrorKind::kCorrupt, "the index lists no tensor").in_file(path);
   return map;
 }
 

@@ -18,7 +18,7 @@ def two_gigabytes():
 
 
 class HostileInput(CliTest):
-    models = ("moe", "folder")
+    models = ("moe", "folder", "llama")
 
     def setUp(self):
         self.out = self.path(self.id().rsplit(".", 1)[1] + ".safetensors")
@@ -110,6 +110,21 @@ class HostileInput(CliTest):
             self.assertIn(result.returncode, (0, EXIT["io"], EXIT["limit"]), (megabytes, result.stderr))
             if result.returncode:
                 self.assertIn("llmcodec: error:", result.stderr)
+
+    def test_a_name_that_no_archive_can_hold(self):
+        gguf = self.path("bytes.gguf")
+        content = self.path("llama.gguf").read_bytes()
+        gguf.write_bytes(content.replace(b"blk.0.attn_q.weight", b"blk.0.att\xff\x9bq.weight"))
+        for command in (["compress", gguf, "-o", self.out], ["plan", gguf]):
+            self.fails("invalid_argument", *command, naming=(gguf, "blk.0.att\\xff\\x9bq.weight", "not UTF-8"))
+        self.assertIn("blk.0.att\\xff\\x9bq.weight", self.ok("inspect", gguf).stdout)
+
+    def test_folders_inside_each_other_without_end(self):
+        folder = self.path("deep_folder")
+        shutil.copytree(self.path("folder"), folder)
+        (folder / "/".join("d" * 66)).mkdir(parents=True)
+        for command in (["inspect", folder], ["compress", folder, "-o", self.path("deep_folder_out")]):
+            self.fails("limit", *command, naming=(folder, "levels of folders"))
 
     # --- patterns
 

@@ -72,7 +72,7 @@ TEST_F(OutputGuard, the_folder_of_an_output_must_be_there) {
   EXPECT_TRUE(check_output_folder(path("new")).is_ok());
   EXPECT_TRUE(check_output_folder("new").is_ok());
   for (const auto& [output, message] :
-       {std::pair{path("no/new"), "the folder " + path("no") + " is not there"},
+       {std::pair{path("no/new"), "its folder is not there (No such file or directory): " + path("no")},
         std::pair{path("input/new"), path("input") + " is no folder"}}) {
     for (const bool asked_before : {true, false}) {
       const Status status = asked_before ? check_output_folder(output) : write_text_file(output, "x");

@@ -76,6 +76,12 @@ TEST_F(ModelFolderTest, names_that_lead_elsewhere_are_refused) {
   EXPECT_EQ(files(), Files());
 }
 
+TEST_F(ModelFolderTest, names_that_only_look_like_the_folder_above_are_taken) {
+  const Files dots = {{"...", "x"}, {"..a/b", "x"}};
+  ASSERT_OK(write(dots));
+  EXPECT_EQ(files(), dots);
+}
+
 // A swap that was stopped before any new file had its name, and one stopped later: readers are kept away, and the next
 // writer begins with the old model.
 TEST_F(ModelFolderTest, a_stopped_swap_is_taken_back) {

@@ -175,7 +175,9 @@ TEST(ModelFile, gguf_under_any_name) {
 
 TEST(ModelFile, index) {
   TempFolder folder;
-  write_bytes(folder.file("x.safetensors.index.json"), R"({"weight_map":{}})");
+  write_bytes(folder.file("x.safetensors.index.json"), R"({"weight_map":{"a":"1.safetensors"}})");
+  write_bytes(folder.file("1.safetensors"),
+              safetensors_with(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1));
   const Result<Model> model = open_model(folder.file("x.safetensors.index.json"));
   ASSERT_OK(model);
   EXPECT_EQ(model->kind, ModelKind::kShardedSafetensors);

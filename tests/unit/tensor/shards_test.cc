@@ -92,6 +92,7 @@ TEST_F(Shards, broken_index) {
   expect_error(open("[]"), ErrorKind::kCorrupt, "unexpected an array");
   expect_error(open("3"), ErrorKind::kCorrupt, "unexpected a number");
   expect_error(open("{}"), ErrorKind::kCorrupt, "no weight_map");
+  expect_error(open(R"({"weight_map":{}})"), ErrorKind::kCorrupt, "lists no tensor");
   expect_error(open(R"({"weight_map":3})"), ErrorKind::kCorrupt, "unexpected a number");
   expect_error(open(R"({"weight_map":["a"]})"), ErrorKind::kCorrupt, "unexpected");
   expect_error(open(R"({"weight_map":{"a":1}})"), ErrorKind::kCorrupt, "unexpected a number");
