@@ -183,7 +183,7 @@ bool is_adapter(const CompressState& state) {
 // clipped. Adapters get a step too: their headers and scales may take more than 3 bits, and a step gives the same quality
 // whatever these take (docs/decisions/048-adapters.md).
 Result<Target> default_target(CompressState& state) {
-  constexpr double kAdapterStep = 0.2;
+  constexpr double kAdapterStep = 0.15;
   for (const FittedTensor& tensor : state.tensors) {
     LLMC_ASSIGN_OR_RETURN(const Codec* codec, state.codecs.get(tensor.plan->codec));
     if (!codec->info().quality.lossless_only || tensor.plan->layout == Layout::kSpectral)

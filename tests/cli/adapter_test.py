@@ -82,8 +82,8 @@ class Adapters(CliTest):
         source, plan = self.path("adapter.safetensors"), self.path("plan.json")
         for name in ("direct.safetensors", "planned.safetensors"):
             self.path(name).unlink(missing_ok=True)
-        direct = self.json("compress", source, "-o", self.path("direct.safetensors"), "--bpw", "4")
-        self.ok("plan", source, "--bpw", "4", "-o", plan)
+        direct = self.json("compress", source, "-o", self.path("direct.safetensors"), "--step", "0.2")
+        self.ok("plan", source, "--step", "0.2", "-o", plan)
         planned = self.json("compress", source, "-o", self.path("planned.safetensors"), "--plan", plan)
         self.assertEqual(planned["products"], direct["products"])
 
@@ -108,7 +108,7 @@ class Adapters(CliTest):
     def test_an_independent_reader_unfolds(self):
         import independent_decode
         rng = np.random.default_rng(4)
-        entries = [st.Entry(f"{few}x{many}.weight", "F32", shape, np.ascontiguousarray(rng.standard_normal(shape) + 0.5, dtype=np.float32))
+        entries = [st.Entry("{}x{}.weight".format(*shape), "F32", shape, np.ascontiguousarray(rng.standard_normal(shape) + 0.5, dtype=np.float32))
                    for few, many in ((1, 100), (3, 577), (8, 1000), (16, 64)) for shape in ((few, many), (many, few))]
         st.write(str(self.path("thin.all.safetensors")), entries)
         for options in ((), ("--asymmetric", "--set", "^[0-9]+x=scales:row")):
