@@ -102,8 +102,8 @@ TEST(Stages, what_cannot_be_folded_is_refused) {
   TensorRecord ordered = folded();
   ordered.stages[0] = {{"stage", "scales"},
                        {"kind", "dual"},
-                       {"row", {0.25, 16}},
-                       {"col", {0.25, 16}},
+                       {"row", {0.25, 16u}},
+                       {"col", {0.25, 16u}},
                        {"order", "col_scale"}};
   expect_error(recipe_from_record(ordered), ErrorKind::kCorrupt, "lines");
 }

@@ -187,8 +187,9 @@ TEST(Scales, column_scales_take_an_exponent_and_steps_too) {
   const auto col = [&](size_t c) { return double{scales.col_code.decode(scales.col_codes[c])}; };
   EXPECT_NEAR(std::log2(col(1) / col(0)), 1, 0.07);
   EXPECT_NEAR(std::log2(col(2) / col(0)), 2, 0.07);
-  // The level of columns with unit RMS stays: 1, 16 and 1 have the geometric mean of 2^(4/3).
-  EXPECT_NEAR(std::log2(col(0)), 4.0 / 3, 0.1);
+  // The level of columns with unit RMS stays: 1, 16 and 1 have the geometric mean of 2^(4/3), times the
+  // matrix's deviation of 0.02.
+  EXPECT_NEAR(std::log2(col(0) / 0.02), 4.0 / 3, 0.1);
 }
 
 TEST(Scales, importance_steps_follow_the_exponent) {
