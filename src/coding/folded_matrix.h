@@ -5,9 +5,11 @@
 //
 // Example (const Fold& fold, const MatrixContext& matrix):
 //
-//   LLMC_ASSIGN_OR_RETURN(FoldedSource source, FoldedSource::read(fold, matrix));
-//   encode(source.context());
+//   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<FoldedSource> source, FoldedSource::read(fold, matrix));
+//   use(source->context());
 #pragma once
+
+#include <memory>
 
 #include "base/error_metrics.h"
 #include "base/owned_matrix.h"

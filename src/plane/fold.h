@@ -6,16 +6,17 @@
 //   piece p of line l  =  row p, from column 32 l on
 // One strip of blocks is one line, which has one scale. What lies beyond a piece's end is padding.
 //
-// Example (MatrixView<const float> a), 8 x 576:
+// Example (MatrixView<const float> matrix):
 //
-//   const Fold fold = Fold::make(Lines::kRows, a.rows, a.cols);  // 18 pieces of 32 weights in each of 8 lines
-//   OwnedMatrix<float> folded(fold.pieces(), fold.folded_cols());
-//   fold_rows(fold, a, 0, folded.view());
+//   const Fold fold = Fold::make(Lines::kRows, matrix.rows, matrix.cols);  // of 8 x 576: 18 pieces in each of 8 lines
+//   std::vector<float> folded(fold.pieces() * fold.folded_cols());
+//   fold_rows(fold, matrix, 0, {folded.data(), fold.pieces(), fold.folded_cols()});
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "llmcodec/matrix_view.h"
 #include "plane/layout.h"
