@@ -55,6 +55,13 @@ std::string coded_count(const std::vector<TensorReport>& tensors) {
                      tensors.size());
 }
 
+std::string products_line(const ProductsReport& products) {
+  if (products.pairs.empty()) return "";
+  const ProductReport& worst = *std::ranges::min_element(products.pairs, {}, &ProductReport::snr_db);
+  return fmt::format("products B A of {} pairs: SNR {} dB, the worst {} dB ({})\n", products.pairs.size(),
+                     decimals(products.snr_db, 2), decimals(worst.snr_db, 2), worst.down);
+}
+
 std::string carried_line(const CarriedFilesReport& files) {
   if (files.count == 0) return {};
   return fmt::format("{} {} carried along: {} bytes, not counted above\n", files.count,

@@ -23,6 +23,9 @@ std::string tensor_table(const std::vector<TensorReport>& tensors, const TensorC
 // "30 of 272 tensors coded".
 std::string coded_count(const std::vector<TensorReport>& tensors);
 
+// "products B A of 210 pairs: SNR 17.05 dB, the worst 12.31 dB (NAME of A)", as a line; empty where there are none.
+std::string products_line(const ProductsReport& products);
+
 // "3 files carried along: 1,234 bytes, not counted above", as a line; empty where there are none.
 std::string carried_line(const CarriedFilesReport& files);
 

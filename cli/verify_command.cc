@@ -36,6 +36,7 @@ Status run_verify(Session& session, VerifyOptions options) {
     session.print(fmt::format("SNR {} dB, relative MSE {:.4g}, largest error {:.4g}, cosine {:.6f}\n",
                               decimals(report.snr_db, 3), report.relative_mse, report.max_abs_error,
                               report.cosine));
+    session.print(products_line(report.products));
   }
   session.print(
       fmt::format("{}: sound; {} parameters, {}, every checksum agrees; decoded in {}, peak memory {}\n",

@@ -180,11 +180,20 @@ def spectral(stages, bitstream, matrices, rows, cols):
     layout, codec, depth = stages["layout"], stages["codec"], 10
     (wide, high), (across, down) = layout["blocks"], layout["cuts"]
     m = layout["coefficients"] // 32
+    if lines := layout.get("lines"):
+        assert (lines, stages["scales"]["kind"]) in (("rows", "row"), ("columns", "column")) and "order" not in stages["scales"], lines
+        count, length = (rows, cols) if lines == "rows" else (cols, rows)
+        pieces = -(-length // 32)
+        rows, cols = pieces, 32 * count
     pictures = all_pictures(codec, bitstream, matrices, across * down, (32 * wide, 32 * high), depth)
     ends = np.cumsum(codec["segments"])  # a segment is one picture
     streams = [bitstream[end - size:end].tobytes() for end, size in zip(ends, codec["segments"])]
     indices = [block_indices(picture, m, strip_qps(stream, high, int(codec["quality"])), depth) for picture, stream in zip(pictures, streams)]
-    return matrices_of(indices, layout, matrices, wide * m, high * 32)[:, :rows, :cols].astype(f32) * f32(layout["step"])
+    u = matrices_of(indices, layout, matrices, wide * m, high * 32)[:, :rows, :cols].astype(f32) * f32(layout["step"])
+    if not lines:
+        return u
+    u = u.reshape(matrices, pieces, count, 32)[..., :-(-length // pieces)].swapaxes(1, 2).reshape(matrices, count, -1)[..., :length]
+    return u if lines == "rows" else u.swapaxes(1, 2)
 
 
 # --- scales, zeros, outliers (2.1) ---------------------------------------------------------------------------------

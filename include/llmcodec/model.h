@@ -102,6 +102,17 @@ struct TensorReport {
   uint64_t outliers = 0;
 };
 
+// A low-rank update W = B A (LoRA), of which a factor is coded: how far the product is from the original's.
+struct ProductReport {
+  std::string down, up;  // the names of A and B
+  uint64_t rank = 0;
+  double snr_db = 0;
+};
+struct ProductsReport {
+  std::vector<ProductReport> pairs;
+  double snr_db = 0;  // over all products
+};
+
 // Files that lie beside an archive of a folder (config.json, the tokenizer, ...), which its description lists.
 struct CarriedFilesReport {
   uint64_t count = 0, bytes = 0;
@@ -118,6 +129,7 @@ struct CompressReport {
   bool resumed = false;
   std::vector<std::string> notes;  // tensors without an importance entry, skipped files, ...
   std::vector<TensorReport> tensors;
+  ProductsReport products;
   std::string to_json() const;
 };
 Result<CompressReport> compress(const CompressOptions& options);
@@ -206,6 +218,7 @@ struct VerifyReport {
   std::string carried_files;
   uint64_t carried_checked = 0;  // how many agree with their checksums
   std::vector<TensorReport> tensors;
+  ProductsReport products;  // where it was compared
   std::string to_json() const;
 };
 Result<VerifyReport> verify(const VerifyOptions& options);

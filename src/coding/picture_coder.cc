@@ -1,21 +1,70 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "coding/picture_coder.h"
 
+#include <memory>
+
+#include "coding/folded_matrix.h"
 #include "coding/spatial_pictures.h"
 #include "coding/spectral_pictures.h"
 
 namespace llmcodec {
+namespace {
+
+const Fold* fold_of(const TensorRecipe& tensor) {
+  return tensor.is_spectral() && tensor.spectral().fold ? &*tensor.spectral().fold : nullptr;
+}
+
+// Segments of folded matrices, each with the folded matrix in place of its own while it is encoded.
+class FoldedSegments {
+ public:
+  Status add(SegmentEncoding* segment) {
+    LLMC_ASSIGN_OR_RETURN(std::unique_ptr<FoldedSource> source,
+                          FoldedSource::read(*fold_of(*segment->tensor), segment->matrix));
+    all_.push_back({segment, segment->matrix, std::move(source)});
+    segment->matrix = all_.back().source->context();
+    return Status::ok();
+  }
+  void unfold() {
+    for (Folded& folded : all_) {
+      folded.segment->matrix = folded.matrix;
+      unfold_outliers(*fold_of(*folded.segment->tensor), folded.matrix.first_row,
+                      &folded.segment->coded.outliers);
+    }
+  }
+
+ private:
+  struct Folded {
+    SegmentEncoding* segment;
+    MatrixContext matrix;
+    std::unique_ptr<FoldedSource> source;
+  };
+  std::vector<Folded> all_;
+};
+
+// All pictures of a folded matrix go to one block, which is the matrix.
+void restore_folded(const Fold& fold, const SegmentDecoding& segment, const DecodedRows& out) {
+  const MatrixScales scales = folded_scales(fold, *segment.matrix.scales, 0);
+  const PictureRect rect = segment.tensor->picture(segment.range.first);
+  OwnedMatrix<float> folded(rect.rows, fold.folded_cols());
+  restore_spectral({nullptr, &scales, {}, nullptr, 0}, segment, {rect.first_row, folded.view()});
+  unfold_rows(fold, folded.view(), rect.first_row, out.rows);
+}
+
+}  // namespace
 
 void encode_pictures(std::span<SegmentEncoding> segments) {
   std::vector<SegmentEncoding*> spectral;
+  FoldedSegments folded;
   for (SegmentEncoding& segment : segments) {
-    if (segment.tensor->is_spectral()) {
-      spectral.push_back(&segment);
-    } else {
+    if (!segment.tensor->is_spectral()) {
       segment.status = encode_spatial(&segment);
+      continue;
     }
+    if (fold_of(*segment.tensor) != nullptr) segment.status = folded.add(&segment);
+    if (segment.status.is_ok()) spectral.push_back(&segment);
   }
   encode_spectral(spectral);
+  folded.unfold();
 }
 
 Result<CodedPictures> encode_pictures(const TensorRecipe& tensor, const Codec* codec,
@@ -35,7 +84,9 @@ void decode_pictures(std::span<SegmentDecoding> segments) {
 }
 
 void restore_weights(const SegmentDecoding& segment, const DecodedRows& out) {
-  segment.tensor->is_spectral() ? restore_spectral(segment, out) : restore_spatial(segment, out);
+  if (const Fold* fold = fold_of(*segment.tensor)) return restore_folded(*fold, segment, out);
+  segment.tensor->is_spectral() ? restore_spectral(segment.matrix, segment, out)
+                                : restore_spatial(segment, out);
 }
 
 }  // namespace llmcodec

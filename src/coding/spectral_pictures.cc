@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/owned_matrix.h"
 #include "coding/column_order.h"
+#include "coding/folded_matrix.h"
 #include "vvc/spectral/spectral_decoder.h"
 #include "vvc/spectral/spectral_encoder.h"
 
@@ -29,12 +30,15 @@ struct Place {
   uint64_t row, column;
   bool padding;
 };
-Place place_of(const SpectralLayout& layout, const PictureRect& rect, uint32_t strip, uint32_t position) {
+Place place_of(const SpectralStage& stage, const PictureRect& rect, uint32_t strip, uint32_t position) {
+  const SpectralLayout& layout = stage.layout;
   const uint64_t block = position / layout.block_coefficients();
   const uint64_t inside = position % layout.block_coefficients();
   const uint64_t row = block * layout.outputs_per_block + inside % layout.outputs_per_block;
   const uint64_t input = uint64_t{strip} * kStripInputs + inside / layout.outputs_per_block;
-  return {row, rect.first_col + input, row >= rect.rows || input >= rect.cols};
+  const bool outside = row >= rect.rows || input >= rect.cols;
+  return {row, rect.first_col + input,
+          outside || (stage.fold && stage.fold->is_padding(rect.first_row + row, input))};
 }
 
 void to_steps(float step, MatrixView<float> u) {
@@ -120,7 +124,7 @@ class PictureEncoding {
   void end_strip() {
     std::vector<Place> lost;
     for (uint32_t position : escaped_) {
-      const Place place = place_of(stage_.layout, rect_, strip_, position);
+      const Place place = place_of(stage_, rect_, strip_, position);
       if (!place.padding) lost.push_back(place);
     }
     take_strip(lost);
@@ -189,8 +193,11 @@ class OpenEncoding final : public PictureEncoding {
       const MatrixView<float> restored = group_rows.view().block(0, 0, rows, stage_.layout.cols);
       rows_.restore(group, indices_, restored);
       apply_outliers(coded_.outliers, row_ + first, restored);
-      add_columns(rect_, matrix_.order, source_.view().block(first, 0, rows, stage_.layout.cols), restored,
-                  &coded_.metrics);
+      const MatrixView<const float> original = source_.view().block(first, 0, rows, stage_.layout.cols);
+      if (stage_.fold)
+        add_pieces(*stage_.fold, rect_.first_row + first, original, restored, &coded_.metrics);
+      else
+        add_columns(rect_, matrix_.order, original, restored, &coded_.metrics);
     });
   }
 
@@ -368,12 +375,12 @@ void decode_spectral(std::span<SegmentDecoding* const> segments) {
   for (size_t i = 0; i < open.size(); ++i) open[i]->status = std::move(pictures[i].status);
 }
 
-void restore_spectral(const SegmentDecoding& segment, const DecodedRows& out) {
+void restore_spectral(const MatrixContext& matrix, const SegmentDecoding& segment, const DecodedRows& out) {
   const SpectralStage& stage = segment.tensor->spectral();
   const auto* indices = reinterpret_cast<const int32_t*>(segment.samples.data());
   const std::span all(indices, segment.samples.size() / sizeof(int32_t));
   const MatrixView<float> rows = out.of(stage.layout.picture(segment.range.first));
-  PictureRows picture(stage, segment.matrix, segment.range.first);
+  PictureRows picture(stage, matrix, segment.range.first);
   picture.for_each_group([&](uint32_t group, uint64_t first, uint64_t count) {
     picture.restore(group, all, rows.block(first, 0, count, rows.cols));
   });

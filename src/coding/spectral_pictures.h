@@ -10,6 +10,7 @@ namespace llmcodec {
 // strips still to come.
 void encode_spectral(std::span<SegmentEncoding* const> segments);
 void decode_spectral(std::span<SegmentDecoding* const> segments);
-void restore_spectral(const SegmentDecoding& segment, const DecodedRows& out);
+// `matrix`: whose pictures they are: the segment's, or the folded one.
+void restore_spectral(const MatrixContext& matrix, const SegmentDecoding& segment, const DecodedRows& out);
 
 }  // namespace llmcodec

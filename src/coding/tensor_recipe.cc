@@ -148,12 +148,28 @@ json spatial_to_json(const SpatialLayout& layout) {
 }
 
 json spectral_to_json(const SpectralStage& stage) {
-  return {{"stage", "layout"},
-          {"kind", "spectral"},
-          {"step", shortest(stage.step)},
-          {"coefficients", stage.layout.block_coefficients()},
-          {"blocks", {stage.layout.blocks_x, stage.layout.strips}},
-          {"cuts", {stage.layout.row_cuts, stage.layout.col_cuts}}};
+  json value = {{"stage", "layout"},
+                {"kind", "spectral"},
+                {"step", shortest(stage.step)},
+                {"coefficients", stage.layout.block_coefficients()},
+                {"blocks", {stage.layout.blocks_x, stage.layout.strips}},
+                {"cuts", {stage.layout.row_cuts, stage.layout.col_cuts}}};
+  if (stage.fold) value["lines"] = lines_name(stage.fold->lines);
+  return value;
+}
+
+// The fold of a stage that has one; the scales must be such that a line has one scale.
+Result<std::optional<Fold>> fold_from_json(const json& stage, const TensorRecord& record,
+                                           const ScalesStage& scales) {
+  if (!stage.contains("lines")) return std::optional<Fold>();
+  LLMC_ASSIGN_OR_RETURN(const std::string name, text(stage, "layout", "lines"));
+  const auto lines = lines_from_name(name);
+  if (!lines) return error(ErrorKind::kUnsupported, "lines '{}' are not known", name);
+  const ScaleKind needed = *lines == Lines::kRows ? ScaleKind::kRow : ScaleKind::kColumn;
+  if (scales.order != ColumnOrder::kNone || scales.spec.kind != needed) return bad("layout", "lines");
+  const Fold fold = Fold::make(*lines, record.rows, record.cols);
+  if (fold.line_count() > kMaxLines) return bad("layout", "lines");
+  return std::optional(fold);
 }
 
 // The pictures must cover the matrix and none of them lie outside it.
@@ -184,8 +200,10 @@ Result<SpatialStage> spatial_from_json(const json& affine, const json& layout, c
   return spatial;
 }
 
-Result<SpectralStage> spectral_from_json(const json& stage, const TensorRecord& record) {
+Result<SpectralStage> spectral_from_json(const json& stage, const TensorRecord& record,
+                                         const ScalesStage& scales) {
   SpectralStage spectral;
+  LLMC_ASSIGN_OR_RETURN(spectral.fold, fold_from_json(stage, record, scales));
   LLMC_ASSIGN_OR_RETURN(const double step, number(stage, "layout", "step"));
   LLMC_ASSIGN_OR_RETURN(const uint32_t coefficients,
                         small_integer(stage, "layout", "coefficients", kStripInputs * kMaxOutputsPerBlock));
@@ -195,8 +213,8 @@ Result<SpectralStage> spectral_from_json(const json& stage, const TensorRecord& 
   if (!(spectral.step > 0) || !std::isfinite(spectral.step)) return bad("layout", "step");
   if (coefficients == 0 || coefficients % kStripInputs != 0) return bad("layout", "coefficients");
   SpectralLayout& l = spectral.layout;
-  l.rows = record.rows;
-  l.cols = record.cols;
+  l.rows = spectral.fold ? spectral.fold->pieces() : record.rows;
+  l.cols = spectral.fold ? spectral.fold->folded_cols() : record.cols;
   l.outputs_per_block = coefficients / kStripInputs;
   l.blocks_x = blocks.first;
   l.strips = blocks.second;
@@ -296,6 +314,7 @@ PictureRect TensorRecipe::picture(uint64_t index) const {
 }
 
 bool TensorRecipe::has_whole_rows() const {
+  if (is_spectral() && spectral().fold) return false;
   return (is_spectral() ? spectral().layout.col_cuts : spatial().layout.col_cuts) == 1;
 }
 
@@ -318,7 +337,10 @@ Result<TensorRecipe> make_recipe(uint64_t rows, uint64_t cols, ScalesStage scale
   const auto step = static_cast<float>(settings.step);
   if (settings.layout == Layout::kSpectral) {
     SpectralStage stage;
-    LLMC_ASSIGN_OR_RETURN(stage.layout, SpectralLayout::make(rows, cols, settings.outputs_per_block));
+    if (settings.lines != Lines::kNone) stage.fold = Fold::make(settings.lines, rows, cols);
+    LLMC_ASSIGN_OR_RETURN(stage.layout, SpectralLayout::make(stage.fold ? stage.fold->pieces() : rows,
+                                                             stage.fold ? stage.fold->folded_cols() : cols,
+                                                             settings.outputs_per_block));
     stage.step = step;
     recipe.layout = stage;
   } else {
@@ -393,16 +415,19 @@ Result<TensorRecipe> recipe_from_record(const TensorRecord& record) {
   }
   using Names = std::vector<std::string>;
   TensorRecipe tensor;
+  const bool has_scales = !names.empty() && names[0] == "scales";
+  if (has_scales) {
+    LLMC_ASSIGN_OR_RETURN(tensor.scales, scales_from_json(record.stages[0], record.matrices));
+  }
   if (names == Names{"scales", "affine", "layout", "codec"} &&
       text_or_empty(record.stages[2], "kind") == "spatial") {
     LLMC_ASSIGN_OR_RETURN(tensor.layout, spatial_from_json(record.stages[1], record.stages[2], record));
   } else if (names == Names{"scales", "layout", "codec"} &&
              text_or_empty(record.stages[1], "kind") == "spectral") {
-    LLMC_ASSIGN_OR_RETURN(tensor.layout, spectral_from_json(record.stages[1], record));
+    LLMC_ASSIGN_OR_RETURN(tensor.layout, spectral_from_json(record.stages[1], record, tensor.scales));
   } else {
     return error(ErrorKind::kUnsupported, "the chain of stages '{}' is not known", fmt::join(names, ", "));
   }
-  LLMC_ASSIGN_OR_RETURN(tensor.scales, scales_from_json(record.stages[0], record.matrices));
   const auto stream = record.parts.find("bitstream");
   if (stream == record.parts.end()) return error(ErrorKind::kCorrupt, "part 'bitstream' is absent");
   LLMC_ASSIGN_OR_RETURN(tensor.codec, codec_from_json(record.stages.back(), record.matrices,

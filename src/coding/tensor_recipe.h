@@ -5,6 +5,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
@@ -12,6 +13,7 @@
 
 #include "archive/description.h"
 #include "llmcodec/codec.h"
+#include "plane/fold.h"
 #include "plane/layout.h"
 #include "plane/spatial_layout.h"
 #include "plane/spectral_layout.h"
@@ -37,7 +39,8 @@ struct ScalesStage {
 };
 
 struct SpectralStage {
-  SpectralLayout layout;
+  SpectralLayout layout;  // of the folded matrix where there is a fold
+  std::optional<Fold> fold = {};
   float step = 1;  // u = index * step
 };
 
@@ -66,7 +69,7 @@ struct TensorRecipe {
   const SpectralStage& spectral() const { return *std::get_if<SpectralStage>(&layout); }
   uint64_t pictures_per_matrix() const;
   uint64_t segments_per_matrix() const;
-  // Rows and coded columns of the matrix that picture `index` of it holds.
+  // Rows and coded columns of the matrix (folded: of the folded one) that picture `index` of it holds.
   PictureRect picture(uint64_t index) const;
   // Whether every picture holds whole rows, so that rows can be decoded without the rest of their matrix.
   bool has_whole_rows() const;

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "plan/plan_file.h"
 #include "report/tensor_report.h"
+#include "restore/product_errors.h"
 #include "tensor/tensor_role.h"
 
 namespace llmcodec {
@@ -80,6 +81,10 @@ Result<CompressReport> report_archive(const CompressState& state, const std::str
     report.notes.push_back(note);
   report.relative_mse = all.relative_mse();
   report.snr_db = all.snr_db();
+  if (!state.model.weight_files.empty()) {
+    LLMC_ASSIGN_OR_RETURN(report.products,
+                          product_errors(archive, *state.model.source, state.options.control));
+  }
   set_bpw(report.bytes, report.carried_bytes, report.parameters, &report.bpw, &report.bpw_weights);
   return report;
 }

@@ -130,6 +130,7 @@ Result<PlanFacts> known_facts(CompressState& state) {
     tensor.shape = *tensor_matrices(info);
     LLMC_ASSIGN_OR_RETURN(tensor.inputs_known, state.moments.knows_inputs(info));
     LLMC_ASSIGN_OR_RETURN(tensor.outputs_known, state.moments.knows_outputs(info));
+    tensor.factor = state.moments.factors.contains(info.name);
   }
   return facts;
 }
@@ -139,8 +140,17 @@ Result<Plan> resolved(CompressState& state) {
   return resolve(state.drafts, facts);
 }
 
-bool uses_inputs(const TensorDraft& draft) {
-  return draft.code && (!draft.scales || draft.scales->kind == ScaleKind::kDual);
+// Whether its scales depend on moments. A plan file gives factors of low-rank updates row and column scales.
+bool uses_moments(const TensorDraft& draft, const TensorInfo& info) {
+  return draft.code && (!draft.scales || draft.scales->kind == ScaleKind::kDual ||
+                        tensor_role(info) == TensorRole::kAdapter);
+}
+
+bool any_uses_moments(const CompressState& state) {
+  for (size_t i = 0; i < state.drafts.size(); ++i) {
+    if (uses_moments(state.drafts[i], state.model.source->tensors()[i])) return true;
+  }
+  return false;
 }
 
 uint64_t coded_weights(const CompressState& state) {
@@ -173,23 +183,33 @@ Status fit_all(CompressState& state, PhaseProgress& progress) {
   return Status::ok();
 }
 
+bool is_adapter(const CompressState& state) {
+  const auto coded = [&](const FittedTensor& tensor) {
+    return tensor_role(state.model.source->tensors()[tensor.index]) == TensorRole::kAdapter;
+  };
+  return !state.tensors.empty() && std::ranges::all_of(state.tensors, coded);
+}
+
 // 3 bits per weight, unless every codec is lossless: then the plane step at which (almost) nothing is
-// clipped.
+// clipped. Adapters get a step too: their headers and scales may take more than 3 bits, and a step gives the same quality
+// whatever these take (docs/decisions/048-adapters.md).
 Result<Target> default_target(CompressState& state) {
+  constexpr double kAdapterStep = 0.15;
   for (const FittedTensor& tensor : state.tensors) {
     LLMC_ASSIGN_OR_RETURN(const Codec* codec, state.codecs.get(tensor.plan->codec));
     if (!codec->info().quality.lossless_only || tensor.plan->layout == Layout::kSpectral)
-      return Target{TargetKind::kBpw, 3.0};
+      return is_adapter(state) ? Target{TargetKind::kStep, kAdapterStep} : Target{TargetKind::kBpw, 3.0};
   }
   return Target{TargetKind::kStep,
                 state.tensors.empty() ? 1.0 : nominal_step(state.tensors[0].plan->bit_depth)};
 }
 
-// A plan file leaves layout and depth to resolve().
+// A plan file leaves layout, folding and depth to resolve().
 std::vector<TensorSettings> settings_of_plan_file(const CompressState& state) {
   std::vector<TensorSettings> settings = *state.given_settings;
   for (const FittedTensor& tensor : state.tensors) {
     settings[tensor.index].pictures.layout = tensor.plan->layout;
+    settings[tensor.index].pictures.lines = tensor.plan->lines;
     settings[tensor.index].pictures.bit_depth = tensor.plan->bit_depth;
   }
   return settings;
@@ -233,6 +253,8 @@ Result<RateFound> find_settings_of_stored(CompressState& state) {
   RateProblem problem = rate_problem(state, &fixed_bytes);
   if (problem.target.kind == TargetKind::kDefault) {
     LLMC_ASSIGN_OR_RETURN(problem.target, default_target(state));
+    if (problem.target.kind == TargetKind::kStep && is_adapter(state))
+      state.notes.push_back(fmt::format("an adapter without a target: --step {}", problem.target.value));
   }
   return find_steps(problem);
 }
@@ -284,7 +306,8 @@ std::vector<std::string> CompressState::inputs() const {
 std::vector<double> octaves_of(const CompressState& state) {
   std::vector<TensorCost> costs(state.plan.tensors.size());
   for (const FittedTensor& tensor : state.tensors)
-    costs[tensor.index] = {static_cast<double>(tensor.shape.weights()), tensor.damage};
+    costs[tensor.index] = {static_cast<double>(tensor.shape.weights()), tensor.damage,
+                           state.moments.factors.contains(tensor.plan->name)};
   return octaves_by_damage(state.plan, costs);
 }
 
@@ -338,7 +361,7 @@ Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOption
                               return gguf != nullptr ? pack(gguf->bytes()) : std::vector<std::byte>();
                             });
   PhaseProgress progress(state->options.control, coded_weights(*state));
-  if (std::ranges::any_of(state->drafts, uses_inputs)) {
+  if (any_uses_moments(*state)) {
     const auto layer_done = [&](uint64_t weights) {
       progress.add("estimate", weights, "");
       return progress.check_cancelled();

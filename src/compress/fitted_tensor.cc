@@ -23,14 +23,23 @@ double damping_of(std::string_view name) {
 
 // What is known about the inputs and outputs of a matrix; empty where nothing is.
 struct KnownMatrix {
+  bool factor = false;  // what is known are moments of a product
   ClosedLoopColumns columns;
   std::vector<float> inputs;   // E[x_j^2]
   std::vector<float> outputs;  // E[g_i^2]
 };
 
+// How finely the lines of a factor are wanted: as the square root of the energy that they meet in the product. What
+// meets nearly nothing still keeps a step that is at most ten times the mean's.
+Result<std::vector<float>> factor_steps(std::span<const float> moments) {
+  return importance_column_steps(moments, {.exponent = 1, .damping = 0.01});
+}
+
 Status know_inputs(const TensorInfo& info, const FittedTensor& tensor, uint64_t m,
                    const InputMoments& moments, KnownMatrix& known) {
-  if (tensor.plan->scales.kind != ScaleKind::kDual) return Status::ok();
+  const bool factor = moments.factors.contains(info.name);
+  const ScaleKind kind = tensor.plan->scales.kind;
+  if (kind != ScaleKind::kDual && !(factor && kind == ScaleKind::kColumn)) return Status::ok();
   if (tensor.hessian_group) {
     LLMC_ASSIGN_OR_RETURN(const std::vector<float> h, moments.hessian->read(*tensor.hessian_group));
     LLMC_ASSIGN_OR_RETURN(known.columns, closed_loop_columns({h.data(), tensor.shape.cols, tensor.shape.cols},
@@ -43,7 +52,9 @@ Status know_inputs(const TensorInfo& info, const FittedTensor& tensor, uint64_t 
                         moments.importance->find(info.name, tensor.shape.cols, tensor.shape.matrices));
   if (!entry.found()) return Status::ok();
   LLMC_ASSIGN_OR_RETURN(known.columns.steps,
-                        importance_column_steps(entry.matrix(m), {.damping = damping_of(info.name)}));
+                        factor
+                            ? factor_steps(entry.matrix(m))
+                            : importance_column_steps(entry.matrix(m), {.damping = damping_of(info.name)}));
   known.inputs.assign(entry.matrix(m).begin(), entry.matrix(m).end());
   return Status::ok();
 }
@@ -51,6 +62,7 @@ Status know_inputs(const TensorInfo& info, const FittedTensor& tensor, uint64_t 
 Result<KnownMatrix> known_matrix(const TensorInfo& info, const FittedTensor& tensor, uint64_t m,
                                  const InputMoments& moments) {
   KnownMatrix known;
+  known.factor = moments.factors.contains(info.name);
   LLMC_RETURN_IF_ERROR(know_inputs(info, tensor, m, moments, known));
   if (!moments.importance) return known;
   LLMC_ASSIGN_OR_RETURN(
@@ -68,7 +80,8 @@ Result<std::vector<float>> row_factors(const FittedTensor& tensor, const KnownMa
   if (tensor.plan->token_rank > 0)
     factors = token_rank_factors(tensor.shape.rows, {.exponent = tensor.plan->token_rank});
   if (!known.outputs.empty()) {
-    LLMC_ASSIGN_OR_RETURN(const std::vector<float> steps, output_row_steps(known.outputs));
+    LLMC_ASSIGN_OR_RETURN(const std::vector<float> steps,
+                          known.factor ? factor_steps(known.outputs) : output_row_steps(known.outputs));
     for (size_t i = 0; i < factors.size(); ++i) factors[i] *= steps[i];
   }
   return factors;
@@ -81,9 +94,16 @@ double mean_of_products(std::span<const float> moments, std::span<const float> s
 }
 
 void add_damage(const KnownMatrix& known, const MatrixScales& scales, FittedTensor& tensor) {
-  if (known.inputs.empty() || known.outputs.empty()) return;
-  const double rows = mean_of_products(known.outputs, decode_all(scales.row_code, scales.row_codes));
-  const double cols = mean_of_products(known.inputs, decode_all(scales.col_code, scales.col_codes));
+  // The other side of a factor is that of the product, whose errors count alike.
+  if (known.factor ? known.inputs.empty() == known.outputs.empty()
+                   : known.inputs.empty() || known.outputs.empty())
+    return;
+  const double rows = known.outputs.empty()
+                          ? 1
+                          : mean_of_products(known.outputs, decode_all(scales.row_code, scales.row_codes));
+  const double cols = known.inputs.empty()
+                          ? 1
+                          : mean_of_products(known.inputs, decode_all(scales.col_code, scales.col_codes));
   tensor.damage = tensor.damage.value_or(0) + rows * cols / static_cast<double>(tensor.shape.matrices);
 }
 
@@ -102,12 +122,13 @@ Result<MatrixScales> fit_matrix(const TensorSource& source, FittedTensor& tensor
   options.row_factors = factors;
   if (options.spec.kind == ScaleKind::kRow || options.spec.kind == ScaleKind::kDual)
     options.row_exponent = tensor.plan->row_exponent;
-  if (options.spec.kind == ScaleKind::kDual && known.columns.steps.empty())
+  if (options.spec.kind == ScaleKind::kColumn ||
+      (options.spec.kind == ScaleKind::kDual && known.columns.steps.empty()))
     options.column_exponent = tensor.plan->column_exponent;
   LLMC_ASSIGN_OR_RETURN(MatrixScales scales, fit_scales(reader, options, &tensor.largest_weight));
   // Known inputs give columns of different size; sorted, neighbours in the scan are alike and contexts fit
   // better. The closed loop has an order of its own.
-  if (!known.columns.steps.empty())
+  if (!known.columns.steps.empty() && !known.factor)
     tensor.column_order = known.columns.classes.empty() ? ColumnOrder::kColScale : ColumnOrder::kColClass;
   tensor.order.push_back(coding_order(tensor.column_order, scales.col_codes));
   add_damage(known, scales, tensor);

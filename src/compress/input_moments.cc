@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "estimate/moment_estimate.h"
+#include "estimate/product_moments.h"
 #include "tensor/tensor_role.h"
 
 namespace llmcodec {
@@ -66,6 +67,22 @@ Result<InputMoments> open_moments(const CompressOptions& options) {
   return moments;
 }
 
+namespace {
+
+Status estimate_products(const Model& model, InputMoments* moments) {
+  const TensorSource& source = *model.source;
+  for (const AdapterPair& pair : adapter_pairs(source.tensors())) {
+    if (!moments->importance) moments->importance.emplace();
+    LLMC_ASSIGN_OR_RETURN(const bool known, append_product_moments(source, pair, &*moments->importance));
+    if (!known) continue;
+    for (const size_t factor : {pair.down, pair.up}) moments->factors.insert(source.tensors()[factor].name);
+  }
+  moments->estimated = moments->estimated || !moments->factors.empty();
+  return Status::ok();
+}
+
+}  // namespace
+
 Result<std::string> estimate_missing(const Model& model, const CompressOptions& options,
                                      const std::function<Status(uint64_t weights)>& layer_done,
                                      InputMoments* moments) {
@@ -73,6 +90,10 @@ Result<std::string> estimate_missing(const Model& model, const CompressOptions& 
     return std::string();
   LLMC_ASSIGN_OR_RETURN(MomentEstimate estimate,
                         estimate_moments(model, options.control.threads, layer_done));
+  if (!estimate.importance && !moments->given) {
+    LLMC_RETURN_IF_ERROR(estimate_products(model, moments));
+    if (!moments->factors.empty()) return std::string();
+  }
   if (!estimate.importance)
     return (moments->given ? "outputs not estimated: " : "inputs not estimated: ") + estimate.why_not;
   if (moments->given) {
@@ -80,6 +101,7 @@ Result<std::string> estimate_missing(const Model& model, const CompressOptions& 
     moments->importance->adopt_outputs(std::move(*estimate.importance));
   } else {
     moments->importance = std::move(estimate.importance);
+    LLMC_RETURN_IF_ERROR(estimate_products(model, moments));
   }
   moments->estimated = true;
   return std::string();

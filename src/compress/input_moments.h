@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "llmcodec/model.h"
@@ -18,8 +19,9 @@ namespace llmcodec {
 struct InputMoments {
   std::optional<Importance> importance;
   std::unique_ptr<MomentFile> hessian;
-  std::string file;        // of `importance`, where it was given
-  bool given = false;      // something came from a file
+  std::string file;               // of `importance`, where it was given
+  bool given = false;             // something came from a file
+  std::set<std::string> factors;  // tensors whose moments are those of a product (estimate/product_moments.h)
   bool estimated = false;  // what `importance` knows about outputs comes from the weights, not from a file
 
   // Whether anything is known about the inputs of a tensor that can be coded; about how much its outputs
@@ -35,7 +37,8 @@ struct InputMoments {
 Result<InputMoments> open_moments(const CompressOptions& options);
 
 // Fills in from the weights what no file said: inputs and outputs, or the outputs alone beside an imatrix or
-// second moments that know only the inputs. Returns why it could not, as a note; empty otherwise.
+// second moments that know only the inputs; where nothing was given, what factors of low-rank updates do to their
+// product too. Returns why it could not, as a note; empty otherwise.
 // `layer_done` as in estimate_moments().
 Result<std::string> estimate_missing(const Model& model, const CompressOptions& options,
                                      const std::function<Status(uint64_t weights)>& layer_done,

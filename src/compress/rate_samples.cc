@@ -95,7 +95,8 @@ Result<std::vector<SegmentTask>> RateSamples::pieces(const Strip& strip,
   const FittedTensor& tensor = tensors_[strip.tensor];
   LLMC_ASSIGN_OR_RETURN(const Codec* codec, problem_.codecs->get(tensor.plan->codec));
   // Whole blocks, so that a strip has no other edges than its picture would have.
-  const uint64_t unit = settings.layout == Layout::kSpectral ? settings.outputs_per_block : 1;
+  const bool in_blocks = settings.layout == Layout::kSpectral && settings.lines == Lines::kNone;
+  const uint64_t unit = in_blocks ? settings.outputs_per_block : 1;
   const uint64_t rows = std::min(align_up(strip.rows, unit), tensor.shape.rows);
   const uint64_t first_row = std::min(strip.first_row, tensor.shape.rows - rows);
   LLMC_ASSIGN_OR_RETURN(TensorRecipe recipe, tensor.recipe(rows, settings, *codec));
@@ -160,7 +161,8 @@ Result<std::vector<RateSamples::Totals>> RateSamples::code(const std::vector<Ten
 
 // What a stream costs beside its weights: parameter sets, headers, an encoder's signature, contexts that have
 // to learn. From a picture of zeros; strips have more streams per weight than the archive will have.
-Result<double> RateSamples::overhead(const FittedTensor& tensor, const PictureSettings& settings) {
+Result<double> RateSamples::overhead(const FittedTensor& tensor, PictureSettings settings) {
+  settings.lines = Lines::kNone;
   const std::string key =
       tensor.plan->codec + layout_name(settings.layout) + std::to_string(settings.bit_depth);
   const auto found = overheads_.find(key);

@@ -63,7 +63,7 @@ class RateSamples {
   };
   void spread_strips(uint64_t count, uint64_t strip_weights);
   Result<std::vector<SegmentTask>> pieces(const Strip& strip, const PictureSettings& settings) const;
-  Result<double> overhead(const FittedTensor& tensor, const PictureSettings& settings);
+  Result<double> overhead(const FittedTensor& tensor, PictureSettings settings);
   Result<std::vector<TensorFacts>> facts(const std::vector<TensorSettings>& settings);
   Result<std::vector<Totals>> code(const std::vector<TensorSettings>& settings,
                                    const std::vector<TensorFacts>& facts,

@@ -43,7 +43,7 @@ Status choose_step(const RateProblem& problem, double log2_step, std::optional<d
     TensorSettings& settings = (*all)[tensor.index];
     settings.octaves = (*problem.octaves)[tensor.index];
     settings.pictures = settings_for({log2_step, settings.octaves, base_log2_step}, *tensor.plan,
-                                     tensor.shape.rows, codec->info());
+                                     tensor.shape, codec->info());
     if (Status status = check_step(settings.pictures.step); !status.is_ok())
       return std::move(status).error().in_tensor(tensor.plan->name);
   }

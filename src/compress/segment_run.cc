@@ -18,9 +18,10 @@ constexpr uint64_t kLeastCounted = 1 << 15;
 }  // namespace
 
 uint64_t SegmentTask::weights() const {
-  const uint64_t rows =
-      recipe->is_spectral() ? recipe->spectral().layout.rows : recipe->spatial().layout.rows;
-  return rows * tensor->shape.cols * range.count / recipe->pictures_per_matrix();
+  const uint64_t weights = recipe->is_spectral()
+                               ? recipe->spectral().layout.rows * recipe->spectral().layout.cols
+                               : recipe->spatial().layout.rows * recipe->spatial().layout.cols;
+  return weights * range.count / recipe->pictures_per_matrix();
 }
 
 std::vector<SegmentTask> segments_of(const FittedTensor& tensor, const Codec* codec,

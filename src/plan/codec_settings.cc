@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "plane/fold.h"
 #include "quant/portable_math.h"
 #include "rate/gaussian_rate.h"
 #include "vvc/spectral/spectral_format.h"
@@ -37,6 +38,11 @@ double quality_for(double log2_step, uint32_t bit_depth, const QualityRange& ran
   return rounded(octaves * range.per_octave + kUnitStepQuality, range);
 }
 
+uint64_t laid_out_rows(const TensorPlan& plan, const MatrixShape& shape) {
+  if (plan.lines == Lines::kNone) return shape.rows;
+  return Fold::make(plan.lines, shape.rows, shape.cols).pieces();
+}
+
 }  // namespace
 
 Status check_step(double step) {
@@ -58,15 +64,15 @@ StepRange step_range(const CodecInfo& codec, const TensorPlan& plan) {
           nominal + octaves_of(codec.quality.max, codec.quality) + 1, codec.quality.fixed_rate};
 }
 
-PictureSettings settings_for(const StepChoice& choice, const TensorPlan& plan, uint64_t rows,
+PictureSettings settings_for(const StepChoice& choice, const TensorPlan& plan, const MatrixShape& shape,
                              const CodecInfo& codec) {
   const QualityRange& range = codec.quality;
-  PictureSettings settings{.layout = plan.layout, .bit_depth = plan.bit_depth};
+  PictureSettings settings{.layout = plan.layout, .bit_depth = plan.bit_depth, .lines = plan.lines};
   const double own = choice.log2_step + choice.octaves;
   double plane_log2_step = own;
   if (plan.layout == Layout::kSpectral) {
     const double bits = gaussian_bits(own);
-    settings.outputs_per_block = vvc::spectral_outputs_for_rate(bits, rows);
+    settings.outputs_per_block = vvc::spectral_outputs_for_rate(bits, laid_out_rows(plan, shape));
     settings.quality = static_cast<double>(vvc::spectral_qp_for_rate(bits));
   } else if (!range.lossless_only) {
     settings.quality = choice.base_log2_step

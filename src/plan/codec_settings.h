@@ -10,6 +10,7 @@
 #include "llmcodec/status.h"
 #include "plan/tensor_plan.h"
 #include "plane/layout.h"
+#include "tensor/matrix_shape.h"
 
 namespace llmcodec {
 
@@ -33,8 +34,7 @@ struct StepChoice {
   // the rest and the rate is continuous; absent: each tensor gets the quality nearest to its step.
   std::optional<double> base_log2_step;
 };
-// `rows`: of the tensor's matrices.
-PictureSettings settings_for(const StepChoice& choice, const TensorPlan& plan, uint64_t rows,
+PictureSettings settings_for(const StepChoice& choice, const TensorPlan& plan, const MatrixShape& shape,
                              const CodecInfo& codec);
 
 // The plane scale at which all but one Gaussian weight in 26 million fit into the samples.

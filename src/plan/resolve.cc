@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "plane/fold.h"
 #include "quant/affine.h"
 #include "quant/portable_math.h"
 #include "tensor/tensor_role.h"
@@ -47,6 +48,29 @@ bool is_thin(const MatrixShape& shape) {
   return std::min(shape.rows, shape.cols) <= kThinSide;
 }
 
+// Thin matrices and factors are folded along the lines that have scales. Shorter lines would be no fuller blocks. A folded matrix is
+// one piece of work, so it is not large.
+Lines resolve_lines(const TensorPlan& plan, const TensorFacts& facts) {
+  constexpr uint64_t kShortestLine = 64, kMostWeights = uint64_t{1} << 22;
+  const MatrixShape& shape = facts.shape;
+  const uint64_t most_lines = facts.factor ? kMaxLines : kThinSide;
+  if (plan.layout != Layout::kSpectral || shape.rows * shape.cols > kMostWeights) return Lines::kNone;
+  if (plan.scales.kind == ScaleKind::kRow && shape.rows <= most_lines && shape.cols >= kShortestLine)
+    return Lines::kRows;
+  if (plan.scales.kind == ScaleKind::kColumn && shape.cols <= most_lines && shape.rows >= kShortestLine)
+    return Lines::kColumns;
+  return Lines::kNone;
+}
+
+// A factor of a low-rank update has one scale for each component of the update, as the product asks for it, however
+// large its weights are (docs/decisions/048-adapters.md).
+void resolve_factor_scales(const TensorDraft& draft, const TensorFacts& facts, TensorPlan* plan) {
+  const ScaleKind kind = facts.outputs_known ? ScaleKind::kRow : ScaleKind::kColumn;
+  plan->scales = draft.scales.value_or(ScaleSpec{kind, 0});
+  plan->row_exponent = draft.row_exponent.value_or(0);
+  plan->column_exponent = draft.column_exponent.value_or(0);
+}
+
 // Output heads (and embeddings, often the same tensor) read hidden states of which a few dimensions are
 // hundreds of times as strong as the rest; dual scales take just these for coarse ones. Row scales do not,
 // until the inputs are known. Then most of a head's columns are nearly empty, and at the step of the others
@@ -60,10 +84,11 @@ void resolve_scales(const TensorDraft& draft, const TensorFacts& facts, bool clo
   const bool thin = is_thin(facts.shape);
   const bool by_rows = (vocabulary && !facts.inputs_known) || thin;
   const ScaleKind across = thin && facts.shape.cols < facts.shape.rows ? ScaleKind::kColumn : ScaleKind::kRow;
+  if (facts.factor) return resolve_factor_scales(draft, facts, plan);
   plan->scales = draft.scales.value_or(ScaleSpec{by_rows ? across : ScaleKind::kDual, 0});
   const double row_exponent = facts.outputs_known ? kRowExponentBesideOutputs : kRowExponent;
   plan->row_exponent = draft.row_exponent.value_or(by_rows ? 1 : row_exponent);
-  plan->column_exponent = draft.column_exponent.value_or(kColumnExponent);
+  plan->column_exponent = draft.column_exponent.value_or(by_rows ? 1 : kColumnExponent);
   plan->token_rank = draft.token_rank.value_or(vocabulary ? kTokenRank : 0);
   if (vocabulary && !plan->step_octaves)
     plan->step_octaves = !draft.scales && facts.inputs_known ? known_head_octaves : 0;
@@ -82,6 +107,7 @@ Result<TensorPlan> resolve_tensor(const TensorDraft& draft, const TensorFacts& f
   LLMC_ASSIGN_OR_RETURN(plan.layout, resolve_layout(draft, *facts.codec));
   LLMC_ASSIGN_OR_RETURN(plan.bit_depth, resolve_depth(draft, *facts.codec, model.target));
   resolve_scales(draft, facts, model.closed_loop, &plan);
+  plan.lines = resolve_lines(plan, facts);
   return plan;
 }
 
@@ -97,24 +123,38 @@ Result<Plan> resolve(const std::vector<TensorDraft>& drafts, const PlanFacts& fa
   return plan;
 }
 
-// Equal slope of the damage to the model, half-way: its octaves are what the linear theory asks for, at two
-// or three bits half of them is better (docs/decisions/024-output-moments.md). The mean over the weights
-// stays.
-std::vector<double> octaves_by_damage(const Plan& plan, std::span<const TensorCost> costs) {
-  constexpr double kShare = 0.5;
+namespace {
+
+// Octaves of the tensors that are factors, or of those that are not, by this share of what equal slope asks for. The
+// mean over their weights is 0.
+void share_octaves(const Plan& plan, std::span<const TensorCost> costs, bool factors, double share,
+                   std::vector<double>* octaves) {
   const auto asks = [&](size_t i) {
-    return plan.tensors[i].code && !plan.tensors[i].step_octaves && costs[i].damage.value_or(0) > 0;
+    return plan.tensors[i].code && !plan.tensors[i].step_octaves && costs[i].damage.value_or(0) > 0 &&
+           costs[i].factor == factors;
   };
-  const auto wanted = [&](size_t i) { return -kShare / 2 * portable_log2(*costs[i].damage); };
+  const auto wanted = [&](size_t i) { return -share / 2 * portable_log2(*costs[i].damage); };
   double sum = 0, weights = 0;
   for (size_t i = 0; i < costs.size(); ++i) {
     if (!asks(i)) continue;
     sum += wanted(i) * costs[i].weights;
     weights += costs[i].weights;
   }
+  for (size_t i = 0; i < costs.size(); ++i) {
+    if (asks(i)) (*octaves)[i] = wanted(i) - sum / weights;
+  }
+}
+
+}  // namespace
+
+std::vector<double> octaves_by_damage(const Plan& plan, std::span<const TensorCost> costs) {
+  // Of the damage to a model, half of what the linear theory asks for is better at two or three bits
+  // (docs/decisions/024-output-moments.md). The error of a product is what the theory says (048).
+  constexpr double kModelShare = 0.5, kProductShare = 1;
   std::vector<double> octaves;
-  for (size_t i = 0; i < costs.size(); ++i)
-    octaves.push_back(asks(i) ? wanted(i) - sum / weights : plan.tensors[i].step_octaves.value_or(0));
+  for (const TensorPlan& tensor : plan.tensors) octaves.push_back(tensor.step_octaves.value_or(0));
+  share_octaves(plan, costs, false, kModelShare, &octaves);
+  share_octaves(plan, costs, true, kProductShare, &octaves);
   return octaves;
 }
 

@@ -25,6 +25,7 @@ struct TensorFacts {
   const CodecInfo* codec = nullptr;  // of tensors that are to be coded
   bool inputs_known = false;         // E[x_j^2] of its inputs
   bool outputs_known = false;        // E[g_i^2] of its outputs
+  bool factor = false;               // what is known is what its errors do to a product
   MatrixShape shape = {};
 };
 
@@ -42,6 +43,7 @@ struct TensorCost {
   double weights = 0;
   // Mean over its weights of the cost of an error of one step; absent where inputs or outputs are unknown.
   std::optional<double> damage;
+  bool factor = false;  // as of TensorFacts
 };
 
 // step_octaves for every tensor of the plan: as planned, or by damage. `costs` has one entry per tensor of

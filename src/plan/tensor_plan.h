@@ -42,7 +42,8 @@ struct TensorPlan {
   bool asymmetric = false;
   std::string codec = "vvc";
   Layout layout = Layout::kSpectral;
-  uint32_t bit_depth = 10;  // spatial
+  Lines lines = Lines::kNone;  // that are folded (plane/fold.h)
+  uint32_t bit_depth = 10;     // spatial
   // Step of this tensor relative to the others, in octaves: bits it gives up. Absent: by what its errors cost
   // the model (octaves_by_damage), once its scales are fitted.
   std::optional<double> step_octaves;

@@ -11,6 +11,9 @@ namespace llmcodec {
 
 enum class Layout { kSpatial, kSpectral };
 
+// Lines of a matrix that are cut into pieces before it is laid out (plane/fold.h).
+enum class Lines { kNone, kRows, kColumns };
+
 // As plans, options and archives spell it.
 inline const char* layout_name(Layout layout) {
   return layout == Layout::kSpectral ? "spectral" : "spatial";
@@ -30,6 +33,7 @@ struct PictureSettings {
   double step = 0;                 // u per sample step (spatial) or per index (spectral)
   double quality = 0;              // of the codec; spectral: the slice QP
   uint32_t outputs_per_block = 0;  // spectral
+  Lines lines = Lines::kNone;      // spectral
   bool operator==(const PictureSettings&) const = default;
 };
 

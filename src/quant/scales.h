@@ -76,8 +76,8 @@ struct ScaleOptions {
   ScaleSpec spec = {};
   bool asymmetric = false;
   uint32_t per_octave = 16;  // resolution of the log codes, see LogCode
-  // kDual only. Given (one per column, > 0, finite): col[j] is proportional to column_steps[j] and only the
-  // rows are fitted, to unit RMS of x / col; see importance_column_steps and closed_loop_columns. Empty:
+  // kColumn: the fitted column scale is multiplied by column_steps[j], as row_factors do. kDual: given (one per
+  // column, > 0, finite), col[j] is proportional to column_steps[j] and only the rows are fitted, to unit RMS of x / col; see importance_column_steps and closed_loop_columns. Empty:
   // rows and columns by alternating normalisation to unit RMS in every row and column, to a fixed point.
   std::span<const float> column_steps = {};
   // With column_steps only. Given (one per column, below kColumnClasses): col codes have 32 per octave and
@@ -88,7 +88,7 @@ struct ScaleOptions {
   // (RMS of row i of the matrix itself, not of x / col) ^ row_exponent, with the geometric mean of rows that
   // have unit RMS. 0..1.
   double row_exponent = 1;
-  // kDual without column_steps: col[j] is the fixed point's to this power. 0..1.
+  // kDual without column_steps: col[j] is the fixed point's to this power. kColumn: as row_exponent. 0..1.
   double column_exponent = 1;
   // kRow and kDual. Given (one per row, > 0, finite): the fitted row scale is multiplied by row_factors[i],
   // e.g. to give the embeddings of rare tokens coarser steps.

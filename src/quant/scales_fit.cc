@@ -156,18 +156,19 @@ Status fit_tensor(RowReader& reader, MatrixScales& scales) {
   return Status::ok();
 }
 
-// Row scales by a power of the rows' own RMS, then by the caller's factors; dead rows stay dead.
-void shape_rows(const std::vector<double>& rms, const ScaleOptions& options, std::vector<Unit>& units) {
-  if (options.row_exponent != 1) {
+// Scales of rows (or columns) by a power of their own RMS, then by the caller's factors; dead ones stay dead.
+void shape(const std::vector<double>& rms, double exponent, std::span<const float> factors,
+           std::vector<Unit>& units) {
+  if (exponent != 1) {
     std::vector<double> fitted(units.size()), powers(units.size());
     for (size_t i = 0; i < units.size(); ++i) {
       fitted[i] = units[i].scale;
-      powers[i] = units[i].scale > 0 ? portable_pow(rms[i], options.row_exponent) : 0;
+      powers[i] = units[i].scale > 0 ? portable_pow(rms[i], exponent) : 0;
     }
     const double factor = geometric_mean(fitted) / geometric_mean(powers);
     for (size_t i = 0; i < units.size(); ++i) units[i].scale = powers[i] * factor;
   }
-  for (size_t i = 0; i < options.row_factors.size(); ++i) units[i].scale *= options.row_factors[i];
+  for (size_t i = 0; i < factors.size(); ++i) units[i].scale *= factors[i];
 }
 
 Status fit_rows(RowReader& reader, const ScaleOptions& options, MatrixScales& scales) {
@@ -178,7 +179,7 @@ Status fit_rows(RowReader& reader, const ScaleOptions& options, MatrixScales& sc
     units[i] = unit_of(sums, scales.asymmetric);
     rms[i] = unit_of(sums, false).scale;
   }));
-  shape_rows(rms, options, units);
+  shape(rms, options.row_exponent, options.row_factors, units);
   code_units(units, options.per_octave, scales.row_code, scales.row_codes, scales);
   return Status::ok();
 }
@@ -196,6 +197,10 @@ Status fit_columns(RowReader& reader, const ScaleOptions& options, MatrixScales&
   std::vector<Unit> units(scales.cols);
   std::transform(sums.begin(), sums.end(), units.begin(),
                  [&](const Sums& s) { return unit_of(s, scales.asymmetric); });
+  std::vector<double> rms(scales.cols);
+  std::transform(sums.begin(), sums.end(), rms.begin(),
+                 [](const Sums& s) { return unit_of(s, false).scale; });
+  shape(rms, options.column_exponent, options.column_steps, units);
   code_units(units, options.per_octave, scales.col_code, scales.col_codes, scales);
   return Status::ok();
 }
@@ -342,7 +347,7 @@ Status fit_dual(RowReader& reader, const ScaleOptions& options, MatrixScales& sc
     fit.rows[i].count = fit.live_cols;
     units[i] = unit_of(fit.rows[i], scales.asymmetric);
   }
-  shape_rows(fit.rms, options, units);
+  shape(fit.rms, options.row_exponent, options.row_factors, units);
   code_units(units, options.per_octave, scales.row_code, scales.row_codes, scales);
   return Status::ok();
 }
@@ -391,7 +396,8 @@ Status check_options(const RowReader& reader, const ScaleOptions& options) {
                  options.per_octave);
   }
   const bool dual = kind == ScaleKind::kDual;
-  LLMC_RETURN_IF_ERROR(check_factors("column steps", options.column_steps, reader.cols(), dual));
+  LLMC_RETURN_IF_ERROR(
+      check_factors("column steps", options.column_steps, reader.cols(), dual || kind == ScaleKind::kColumn));
   LLMC_RETURN_IF_ERROR(check_classes(options));
   for (double exponent : {options.row_exponent, options.column_exponent})
     if (!(exponent >= 0 && exponent <= 1))

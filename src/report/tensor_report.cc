@@ -38,6 +38,16 @@ json tensor_to_json(const TensorReport& tensor) {
   return value;
 }
 
+// Empty without pairs.
+json products_to_json(const ProductsReport& products) {
+  if (products.pairs.empty()) return json::object();
+  json pairs = json::array();
+  for (const ProductReport& pair : products.pairs)
+    pairs.push_back(
+        {{"down", pair.down}, {"up", pair.up}, {"rank", pair.rank}, {"snr_db", finite(pair.snr_db)}});
+  return {{"products", {{"snr_db", finite(products.snr_db)}, {"pairs", pairs}}}};
+}
+
 json tensors_to_json(const std::vector<TensorReport>& tensors) {
   json list = json::array();
   for (const TensorReport& tensor : tensors) list.push_back(tensor_to_json(tensor));
@@ -133,21 +143,23 @@ json carried_to_json(const CarriedFilesReport& files) {
 }  // namespace
 
 std::string CompressReport::to_json() const {
-  return text_of({{"parameters", parameters},
-                  {"bytes", bytes},
-                  {"carried_bytes", carried_bytes},
-                  {"carried_files", carried_to_json(carried_files)},
-                  {"bpw", bpw},
-                  {"bpw_weights", bpw_weights},
-                  {"snr_db", finite(snr_db)},
-                  {"relative_mse", finite(relative_mse)},
-                  {"fit_seconds", fit_seconds},
-                  {"rate_seconds", rate_seconds},
-                  {"encode_seconds", encode_seconds},
-                  {"wall_seconds", wall_seconds},
-                  {"resumed", resumed},
-                  {"notes", notes},
-                  {"tensors", tensors_to_json(tensors)}});
+  json value = {{"parameters", parameters},
+                {"bytes", bytes},
+                {"carried_bytes", carried_bytes},
+                {"carried_files", carried_to_json(carried_files)},
+                {"bpw", bpw},
+                {"bpw_weights", bpw_weights},
+                {"snr_db", finite(snr_db)},
+                {"relative_mse", finite(relative_mse)},
+                {"fit_seconds", fit_seconds},
+                {"rate_seconds", rate_seconds},
+                {"encode_seconds", encode_seconds},
+                {"wall_seconds", wall_seconds},
+                {"resumed", resumed},
+                {"notes", notes},
+                {"tensors", tensors_to_json(tensors)}};
+  value.update(products_to_json(products));
+  return text_of(value);
 }
 
 std::string PlanReport::to_json() const {
@@ -204,6 +216,7 @@ std::string VerifyReport::to_json() const {
     value["cosine"] = finite(cosine);
   }
   value["tensors"] = tensors_to_json(tensors);
+  value.update(products_to_json(products));
   return text_of(value);
 }
 

@@ -7,6 +7,7 @@
 #include "base/stopwatch.h"
 #include "llmcodec/model.h"
 #include "report/tensor_report.h"
+#include "restore/product_errors.h"
 #include "restore/restored_model.h"
 #include "scheme/quantised_model.h"
 #include "tensor/model_source.h"
@@ -79,7 +80,11 @@ class Verification {
     LLMC_RETURN_IF_ERROR(nowhere->finish());
     if (!model.is_gguf() && archive_->description().exact.contains(kGgufHeaderName))
       LLMC_RETURN_IF_ERROR(archive_->exact(kGgufHeaderName));
-    return check_equal();
+    LLMC_RETURN_IF_ERROR(check_equal());
+    if (!report_.compared) return Status::ok();
+    LLMC_ASSIGN_OR_RETURN(report_.products,
+                          product_errors(options_.input, *original_.source, options_.control));
+    return Status::ok();
   }
 
   Result<BlockTaker> compare(const TensorInfo& info, uint64_t first, std::span<const float> weights) {

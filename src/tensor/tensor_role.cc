@@ -141,6 +141,7 @@ constexpr auto kRules = std::to_array<Rule>({
     // Low-rank updates (PEFT, GGUF, kohya, diffusers).
     {kAdapter, kStart, "lora_"},
     {kAdapter, kPart, "lora"},
+    {kAdapter, kEnd, "_lora"},
     // Norms and biases.
     {kNorm, kEnd, "norm"},
     {kNorm, kStart, "norm"},

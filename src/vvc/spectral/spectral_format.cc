@@ -62,7 +62,9 @@ uint32_t spectral_outputs_for_rate(double bits, uint64_t outputs) {
   const int best = static_cast<int>(spectral_coefficients_for_rate(bits) / 32);
   int chosen = best;
   double least = 1e9;
-  for (int m = std::max(1, best - 6); m <= std::min(31, best + 6); ++m) {
+  const int smallest =
+      static_cast<int>(std::min<uint64_t>(outputs, static_cast<uint64_t>(std::max(1, best - 6))));
+  for (int m = smallest; m <= std::min(31, best + 6); ++m) {
     const uint64_t coded =
         (outputs + static_cast<uint64_t>(m) - 1) / static_cast<uint64_t>(m) * static_cast<uint64_t>(m);
     const double padding = static_cast<double>(coded - outputs) / static_cast<double>(outputs);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Writes archives of tiny models with a given llmcodec: fixtures of the format version that this program writes.
 
-  vN/folder   an archive in two shards of a Hugging Face folder with a sub-folder, coded spectrally and spatially
+  vN/folder   an archive in two shards of a Hugging Face folder with a sub-folder, coded spectrally, folded too, and spatially
   vN/gguf.safetensors  one of a GGUF file: a coded matrix, blocks stored as bytes, key-values
   vN.sha256   the SHA-256 of every file that `decompress` makes of them, and its name: tests/cli/old_archives_test.py
 
@@ -32,6 +32,8 @@ def make_folder(path, rng):
     (path / "tokenizer").mkdir(parents=True)
     entries = [st.Entry("model.embed.weight", "BF16", (80, 64), st.to_bf16(normal(rng, 80, 64))),
                st.Entry("model.layers.0.experts.weight", "F32", (2, 48, 48), normal(rng, 2, 48, 48)),
+               st.Entry("model.layers.0.q_proj.lora_A.weight", "F32", (8, 160), normal(rng, 8, 160)),
+               st.Entry("model.layers.0.q_proj.lora_B.weight", "F16", (160, 8), normal(rng, 160, 8).astype(np.float16)),
                st.Entry("model.layers.0.norm.weight", "F32", (48,), normal(rng, 48)),
                st.Entry("model.position_ids", "I64", (4,), np.arange(4))]
     st.write(str(path / "model.safetensors"), entries, {"format": "pt"})

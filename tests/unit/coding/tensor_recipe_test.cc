@@ -39,8 +39,18 @@ TensorRecord spectral() {
      "pictures": 1, "segments": [30]}])");
 }
 
+// 96 x 64 by rows: two pieces in each line, so a folded matrix of 2 x 3072.
+TensorRecord folded() {
+  return record_with(R"([
+    {"stage": "scales", "kind": "row", "row": [0.25, 16]},
+    {"stage": "layout", "kind": "spectral", "step": 0.31, "coefficients": 64, "blocks": [1, 96], "cuts": [1, 1],
+     "lines": "rows"},
+    {"stage": "codec", "name": "vvc", "options": "vvc", "codec_version": "1", "stream": "h266", "quality": 20,
+     "pictures": 1, "segments": [30]}])");
+}
+
 TEST(Stages, come_back_as_they_were) {
-  for (const TensorRecord& record : {spatial(), spectral()}) {
+  for (const TensorRecord& record : {spatial(), spectral(), folded()}) {
     const auto tensor = recipe_from_record(record);
     ASSERT_OK(tensor);
     EXPECT_EQ(json(recipe_to_json(*tensor)), json(record.stages));
@@ -69,6 +79,33 @@ TEST(Stages, every_field_is_needed_and_typed) {
       }
     }
   }
+}
+
+// One scale for each line, no other order of columns, no more lines than a picture has strips.
+TEST(Stages, what_cannot_be_folded_is_refused) {
+  const auto with = [](size_t stage, const char* key, json value) {
+    TensorRecord record = folded();
+    record.stages[stage][key] = std::move(value);
+    return recipe_from_record(record);
+  };
+  ASSERT_OK(recipe_from_record(folded()));
+  EXPECT_FALSE(recipe_from_record(folded())->has_whole_rows());
+  expect_error(with(1, "lines", "diagonals"), ErrorKind::kUnsupported, "diagonals");
+  expect_error(with(1, "lines", "columns"), ErrorKind::kCorrupt, "lines");
+  expect_error(with(1, "lines", 1), ErrorKind::kCorrupt, "lines");
+  expect_error(with(0, "kind", "column"), ErrorKind::kCorrupt, "col");
+  expect_error(with(1, "blocks", {1, 2}), ErrorKind::kCorrupt, "blocks");
+  TensorRecord many = folded();
+  many.shape = {1024, 64};
+  many.rows = 1024;
+  expect_error(recipe_from_record(many), ErrorKind::kCorrupt, "lines");
+  TensorRecord ordered = folded();
+  ordered.stages[0] = {{"stage", "scales"},
+                       {"kind", "dual"},
+                       {"row", {0.25, 16u}},
+                       {"col", {0.25, 16u}},
+                       {"order", "col_scale"}};
+  expect_error(recipe_from_record(ordered), ErrorKind::kCorrupt, "lines");
 }
 
 TEST(Stages, unknown_ones_are_unsupported) {

@@ -53,6 +53,26 @@ TEST_F(FittedTensorTest, known_inputs_are_ordered_by_their_steps) {
   EXPECT_EQ(tensor->order[0][0], 5u) << "the strongest input has the finest step";
 }
 
+// 2 x 64 x 80 weights: a factor has one matrix, so `a` of 96 x 64, taken for A with rows that matter as 1 and 16.
+TEST_F(FittedTensorTest, steps_of_a_factor_go_with_the_root_of_what_its_lines_meet) {
+  plan_.name = "a.weight";
+  plan_.scales = {ScaleKind::kRow, 0};
+  plan_.row_exponent = 0;
+  moments_.importance.emplace();
+  std::vector<float> outputs(96, 1.0f);
+  for (size_t i = 48; i < 96; ++i) outputs[i] = 16;
+  moments_.importance->append_outputs("a.weight", outputs);
+  moments_.factors.insert("a.weight");
+  const auto tensor = fit_tensor(*model_.source, 0, plan_, moments_);
+  ASSERT_OK(tensor);
+  const MatrixScales& scales = tensor->scales[0];
+  const double first = scales.row_code.decode(scales.row_codes[0]),
+               last = scales.row_code.decode(scales.row_codes[95]);
+  EXPECT_NEAR(first / last, 4, 0.4) << "the damping of 1 % and codes of 8 per octave";
+  EXPECT_TRUE(tensor->damage.has_value()) << "the product's other side counts alike";
+  EXPECT_TRUE(tensor->order[0].empty());
+}
+
 TEST_F(FittedTensorTest, damage_needs_inputs_and_outputs) {
   know_inputs();
   EXPECT_FALSE(fit()->damage.has_value());

@@ -25,7 +25,7 @@ class RateSamplesTest : public testing::Test {
     for (const FittedTensor& tensor : state_->tensors) {
       const Codec* codec = *state_->codecs.get("vvc");
       settings[tensor.index].pictures =
-          settings_for({log2_step, 0, {}}, *tensor.plan, tensor.shape.rows, codec->info());
+          settings_for({log2_step, 0, {}}, *tensor.plan, tensor.shape, codec->info());
     }
     return settings;
   }

@@ -9,6 +9,8 @@
 namespace llmcodec {
 namespace {
 
+constexpr MatrixShape kShape = {1, 64, 64};
+
 CodecInfo with_qp() {
   CodecInfo info;
   info.quality = {.min = 0, .max = 51, .step = 1};
@@ -29,7 +31,7 @@ double effective_log2_step(const PictureSettings& settings) {
 
 TEST(CodecSettings, quality_and_plane_scale_together_give_the_step) {
   for (const double log2_step : {-3.0, -1.37, 0.0, 0.8}) {
-    const PictureSettings settings = settings_for({log2_step, 0.25, {}}, spatial(10), 64, with_qp());
+    const PictureSettings settings = settings_for({log2_step, 0.25, {}}, spatial(10), kShape, with_qp());
     EXPECT_NEAR(effective_log2_step(settings), log2_step + 0.25, 1e-6);
     EXPECT_EQ(settings.quality, std::round(settings.quality));
     EXPECT_NEAR(std::log2(settings.step), std::log2(nominal_step(10)), 0.5 / 6 + 1e-6);
@@ -39,18 +41,18 @@ TEST(CodecSettings, quality_and_plane_scale_together_give_the_step) {
 TEST(CodecSettings, a_base_keeps_the_quality_where_it_is) {
   const CodecInfo codec = with_qp();
   const double base = -1.0;
-  const double quality = settings_for({base, 0, base}, spatial(10), 64, codec).quality;
+  const double quality = settings_for({base, 0, base}, spatial(10), kShape, codec).quality;
   for (const double log2_step : {-2.0, -1.3, -0.2}) {
-    const PictureSettings settings = settings_for({log2_step, 0, base}, spatial(10), 64, codec);
+    const PictureSettings settings = settings_for({log2_step, 0, base}, spatial(10), kShape, codec);
     EXPECT_EQ(settings.quality, quality);
     EXPECT_NEAR(effective_log2_step(settings), log2_step, 1e-6);
   }
 }
 
 TEST(CodecSettings, quality_stays_in_the_codecs_range) {
-  const PictureSettings coarse = settings_for({20, 0, {}}, spatial(8), 64, with_qp());
+  const PictureSettings coarse = settings_for({20, 0, {}}, spatial(8), kShape, with_qp());
   EXPECT_EQ(coarse.quality, 51);
-  const PictureSettings fine = settings_for({-20, 0, {}}, spatial(8), 64, with_qp());
+  const PictureSettings fine = settings_for({-20, 0, {}}, spatial(8), kShape, with_qp());
   EXPECT_EQ(fine.quality, 0);
   const StepRange range = step_range(with_qp(), spatial(8));
   EXPECT_LT(range.min, range.max);
@@ -60,7 +62,7 @@ TEST(CodecSettings, quality_stays_in_the_codecs_range) {
 TEST(CodecSettings, lossless_codecs_have_only_the_plane) {
   CodecInfo codec;
   codec.quality.lossless_only = true;
-  const PictureSettings settings = settings_for({-4, 0.5, {}}, spatial(10), 64, codec);
+  const PictureSettings settings = settings_for({-4, 0.5, {}}, spatial(10), kShape, codec);
   EXPECT_EQ(settings.quality, 0);
   EXPECT_NEAR(std::log2(settings.step), -3.5, 1e-6);
   EXPECT_TRUE(step_range(codec, spatial(10)).continuous);
@@ -68,8 +70,8 @@ TEST(CodecSettings, lossless_codecs_have_only_the_plane) {
 
 TEST(CodecSettings, spectral_blocks_hold_more_outputs_at_fewer_bits) {
   const TensorPlan plan;
-  const PictureSettings fine = settings_for({-3, 0, {}}, plan, 4096, with_qp());
-  const PictureSettings coarse = settings_for({1, 0, {}}, plan, 4096, with_qp());
+  const PictureSettings fine = settings_for({-3, 0, {}}, plan, {1, 4096, 4096}, with_qp());
+  const PictureSettings coarse = settings_for({1, 0, {}}, plan, {1, 4096, 4096}, with_qp());
   EXPECT_LT(fine.outputs_per_block, coarse.outputs_per_block);
   EXPECT_NEAR(std::log2(coarse.step), 1, 1e-6);
 }

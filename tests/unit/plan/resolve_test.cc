@@ -81,6 +81,42 @@ TEST(Resolve, a_thin_matrix_has_scales_of_its_short_side_alone) {
   EXPECT_EQ(resolved(coded("w"), facts)->scales.kind, ScaleKind::kDual);
 }
 
+TEST(Resolve, thin_matrices_are_folded_along_their_long_side) {
+  const CodecInfo vvc = codec_info("vvc"), x265 = codec_info("libx265");
+  const auto lines = [](const CodecInfo& codec, MatrixShape shape) {
+    TensorFacts facts{&codec};
+    facts.shape = shape;
+    return resolved(coded("lora_A"), facts)->lines;
+  };
+  EXPECT_EQ(lines(vvc, {1, 8, 512}), Lines::kRows);
+  EXPECT_EQ(lines(vvc, {1, 512, 8}), Lines::kColumns);
+  EXPECT_EQ(lines(vvc, {1, 8, 63}), Lines::kNone) << "no fuller blocks";
+  EXPECT_EQ(lines(vvc, {1, 512, 17}), Lines::kNone);
+  EXPECT_EQ(lines(vvc, {1, 16, 1 << 20}), Lines::kNone) << "too large for one piece of work";
+  EXPECT_EQ(lines(x265, {1, 8, 512}), Lines::kNone);
+}
+
+TEST(Resolve, a_factor_has_one_scale_for_each_component) {
+  const CodecInfo vvc = codec_info("vvc");
+  TensorFacts facts{&vvc};
+  facts.factor = true;
+  facts.shape = {1, 64, 512};
+  facts.outputs_known = true;
+  const auto down = resolved(coded("lora_A"), facts);
+  ASSERT_OK(down);
+  EXPECT_EQ(down->scales.kind, ScaleKind::kRow);
+  EXPECT_EQ(down->row_exponent, 0) << "however large its weights are";
+  EXPECT_EQ(down->lines, Lines::kRows);
+  facts.shape = {1, 512, 64};
+  facts.outputs_known = false;
+  facts.inputs_known = true;
+  const auto up = resolved(coded("lora_B"), facts);
+  ASSERT_OK(up);
+  EXPECT_EQ(up->scales.kind, ScaleKind::kColumn);
+  EXPECT_EQ(up->column_exponent, 0);
+  EXPECT_EQ(up->lines, Lines::kColumns);
+}
+
 TEST(Resolve, embeddings_have_row_scales_until_their_inputs_are_known) {
   const CodecInfo vvc = codec_info("vvc");
   const auto blind = resolved(coded("token_embd.weight"), {&vvc});
@@ -137,6 +173,14 @@ TEST(OctavesByDamage, costly_tensors_get_finer_steps_and_the_mean_stays) {
   const std::vector<double> octaves = octaves_by_damage(plan_of(2), costs);
   EXPECT_NEAR(octaves[1] - octaves[0], 1, 1e-9) << "a quarter of the logarithm of the damage";
   EXPECT_NEAR(octaves[0] * 100 + octaves[1] * 300, 0, 1e-9);
+}
+
+TEST(OctavesByDamage, factors_share_among_themselves_what_their_product_asks_for) {
+  const std::vector<TensorCost> costs = {{100, 1.0, true}, {300, 16.0, true}, {50, 2.0}, {50, 2.0}};
+  const std::vector<double> octaves = octaves_by_damage(plan_of(4), costs);
+  EXPECT_NEAR(octaves[0] - octaves[1], 2, 1e-9) << "half of the logarithm of the damage";
+  EXPECT_NEAR(octaves[0] * 100 + octaves[1] * 300, 0, 1e-9);
+  EXPECT_EQ(octaves[2], 0) << "what is no factor is by itself";
 }
 
 TEST(OctavesByDamage, tensors_with_octaves_of_their_own_or_without_damage_stand_aside) {

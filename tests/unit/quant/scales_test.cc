@@ -177,6 +177,21 @@ TEST(Scales, column_exponent_flattens_the_fixed_point) {
     EXPECT_NEAR(2 * std::log2(half_cols[c] / half_cols[0]), std::log2(full_cols[c] / full_cols[0]), 0.2);
 }
 
+// The steps of a factor of a product: as asked for, however large its columns are.
+TEST(Scales, column_scales_take_an_exponent_and_steps_too) {
+  OwnedMatrix matrix = testing::gaussian(2048, 3, 5, 0);
+  for (size_t r = 0; r < matrix.rows; ++r) matrix.at(r, 1) *= 16;
+  const std::vector<float> steps = {1, 2, 4};
+  const MatrixScales scales =
+      fitted(matrix, {.spec = {ScaleKind::kColumn}, .column_steps = steps, .column_exponent = 0});
+  const auto col = [&](size_t c) { return double{scales.col_code.decode(scales.col_codes[c])}; };
+  EXPECT_NEAR(std::log2(col(1) / col(0)), 1, 0.07);
+  EXPECT_NEAR(std::log2(col(2) / col(0)), 2, 0.07);
+  // The level of columns with unit RMS stays: 1, 16 and 1 have the geometric mean of 2^(4/3), times the
+  // matrix's deviation of 0.02.
+  EXPECT_NEAR(std::log2(col(0) / 0.02), 4.0 / 3, 0.1);
+}
+
 TEST(Scales, importance_steps_follow_the_exponent) {
   const std::vector<float> moments = {1.0f, 16.0f, 4.0f};
   const auto flat = importance_column_steps(moments, {.exponent = 0, .damping = 0.01});

@@ -98,6 +98,7 @@ TEST(TensorRole, adapters_and_convolutions) {
   expect_roles({{"base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight", {4, 512}, "adapter"},
                 {"blk.0.attn_q.weight.lora_b", {512, 4}, "adapter"},
                 {"lora_unet_down_blocks_0.lora_down.weight", {4, 320, 1, 1}, "adapter"},
+                {"down_blocks.0.attn1.processor.to_q_lora.down.weight", {4, 320}, "adapter"},
                 {"v.patch_embd.weight", {1152, 3, 14, 14}, "convolution"},
                 {"vision_model.embeddings.patch_embedding.weight", {1152, 3, 14, 14}, "convolution"},
                 {"features.0.weight", {64, 3, 7, 7}, "convolution"},
