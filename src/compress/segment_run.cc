@@ -13,15 +13,14 @@ namespace {
 
 // An encoder takes some 700 KB however small its picture is, as much as this many weights on their way. So it is
 // counted: a model of a thousand matrices of 8 x 8 weights would else be one group of a thousand encoders.
-constexpr uint64_t kLeastCounted = 1 << 15;
+constexpr uint64_t kLeastCounted = 1 << 16;
 
 }  // namespace
 
 uint64_t SegmentTask::weights() const {
-  const uint64_t weights = recipe->is_spectral()
-                               ? recipe->spectral().layout.rows * recipe->spectral().layout.cols
-                               : recipe->spatial().layout.rows * recipe->spatial().layout.cols;
-  return weights * range.count / recipe->pictures_per_matrix();
+  if (recipe->is_spectral()) return recipe->spectral().layout.picture_coefficients() * range.count;
+  const SpatialLayout& layout = recipe->spatial().layout;
+  return layout.rows * layout.cols * range.count / recipe->pictures_per_matrix();
 }
 
 std::vector<SegmentTask> segments_of(const FittedTensor& tensor, const Codec* codec,

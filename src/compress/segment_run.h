@@ -40,7 +40,7 @@ struct SegmentTask {
   CodedPictures coded = {};
   double seconds = 0;  // of one thread
 
-  uint64_t weights() const;  // about how many: padding included
+  uint64_t weights() const;  // about how many; of spectral pictures, padding included
 };
 
 // The segments of matrix `matrix` of a tensor, or of the rows of it that `recipe` is for.

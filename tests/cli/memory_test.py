@@ -38,6 +38,23 @@ class Memory(CliTest):
             with self.subTest(command=command[0]):
                 self.assertLess(self.growth(*command), most)
 
+    def test_shapes(self):
+        """No shape takes more than a matrix of the same size that fills its pictures, and half as much again."""
+        weights = 1 << 20
+        shapes = {"square": (1024, 1024), "convolution 3x3": (338, 345, 3, 3), "patches": (1152, 5, 14, 14), "five sides": (256, 152, 3, 3, 3),
+                  "a row": (1, weights), "a column": (weights, 1), "eight rows": (8, weights // 8), "eight columns": (weights // 8, 8),
+                  "three rows": (3, weights // 3), "matrices": (1024, 32, 32), "rows of two": (2048, 2, 256)}
+        rng, peaks = np.random.default_rng(2), {}
+        for name, shape in shapes.items():
+            source, archive = self.path(name + ".safetensors"), self.path(name + ".archive")
+            st.write(str(source), [st.Entry("model.layers.0.mlp.up_proj.weight", "F32", shape, rng.standard_normal(shape, np.float32))])
+            peaks[name] = [self.json("compress", source, "-o", archive, "--step", "0.5", "--threads", "1", "--code", ".")["peak_bytes"],
+                           self.json("verify", archive, "--threads", "1")["peak_bytes"]]
+        for name, measured in peaks.items():
+            with self.subTest(name, square=peaks["square"]):
+                for peak, most in zip(measured, peaks["square"]):
+                    self.assertLess(peak, 1.5 * most)
+
     def test_tensors_that_are_stored_exactly(self):
         self.check(EXACT)
 

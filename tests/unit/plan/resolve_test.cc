@@ -96,6 +96,19 @@ TEST(Resolve, thin_matrices_are_folded_along_their_long_side) {
   EXPECT_EQ(lines(x265, {1, 8, 512}), Lines::kNone);
 }
 
+TEST(Resolve, what_would_be_padding_alone_is_refused) {
+  const CodecInfo vvc = codec_info("vvc"), raw = codec_info("raw");
+  for (const MatrixShape& shape :
+       {MatrixShape{1, 1, 5 << 20}, MatrixShape{1, 5 << 20, 1}, MatrixShape{2, 7, 1 << 20}}) {
+    const auto refused = resolved(coded("w"), {.codec = &vvc, .shape = shape});
+    expect_error(refused, ErrorKind::kInvalidArgument, "too thin for the spectral layout");
+    EXPECT_TRUE(resolved(coded("w"), {.codec = &raw, .shape = shape}).is_ok());
+  }
+  for (const MatrixShape& shape :
+       {MatrixShape{1, 1, 4 << 20}, MatrixShape{2, 1, 4 << 20}, MatrixShape{1, 8, 1 << 20}})
+    EXPECT_TRUE(resolved(coded("w"), {.codec = &vvc, .shape = shape}).is_ok());
+}
+
 TEST(Resolve, a_factor_has_one_scale_for_each_component) {
   const CodecInfo vvc = codec_info("vvc");
   TensorFacts facts{&vvc};
