@@ -30,17 +30,23 @@ MatrixScales folded_scales(const Fold& fold, const MatrixScales& scales, uint64_
   return folded;
 }
 
-Result<std::unique_ptr<FoldedSource>> FoldedSource::read(const Fold& fold, const MatrixContext& matrix) {
-  std::unique_ptr<FoldedSource> source(
-      new FoldedSource(fold, folded_scales(fold, *matrix.scales, matrix.first_row)));
-  OwnedMatrix<float> all(fold.rows, fold.cols);
-  LLMC_RETURN_IF_ERROR(matrix.reader->read_rows(matrix.first_row, all.view()));
-  fold_rows(fold, all.view(), 0, source->folded_.view());
-  return source;
-}
+FoldedSource::FoldedSource(const Fold& fold, const MatrixContext& matrix)
+    : fold_(fold),
+      reader_(*matrix.reader),
+      first_row_(matrix.first_row),
+      scales_(folded_scales(fold, *matrix.scales, matrix.first_row)) {}
 
 Status FoldedSource::read_rows(size_t first, MatrixView<float> out) {
-  for (size_t r = 0; r < out.rows; ++r) std::ranges::copy(folded_.view().row(first + r), out.row(r).begin());
+  for (size_t r = 0; r < out.rows; ++r) std::ranges::fill(out.row(r), 0.0f);  // the padding
+  // One line after the other, or all pieces of these rows, which stand side by side.
+  const bool by_rows = fold_.lines == Lines::kRows;
+  const uint64_t begin = by_rows ? 0 : first * fold_.piece;
+  const uint64_t end = by_rows ? fold_.rows : std::min(fold_.rows, (first + out.rows) * fold_.piece);
+  OwnedMatrix<float> part(by_rows ? 1 : end - begin, fold_.cols);
+  for (uint64_t row = begin; row < end; row += part.view().rows) {
+    LLMC_RETURN_IF_ERROR(reader_.read_rows(first_row_ + row, part.view()));
+    fold_rows(fold_, part.view(), row, first, out);
+  }
   return Status::ok();
 }
 

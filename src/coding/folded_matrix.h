@@ -9,8 +9,6 @@
 //   use(source->context());
 #pragma once
 
-#include <memory>
-
 #include "base/error_metrics.h"
 #include "base/owned_matrix.h"
 #include "coding/picture_coder.h"
@@ -22,22 +20,21 @@ namespace llmcodec {
 // Scales of the folded matrix. `first_row`: the matrix row that is the fold's first one.
 MatrixScales folded_scales(const Fold& fold, const MatrixScales& scales, uint64_t first_row);
 
-// A folded matrix to be encoded. Holds all of it.
+// A folded matrix to be encoded. What it is made of must outlive it.
 class FoldedSource final : public RowReader {
  public:
   // `matrix`: as it is, not folded.
-  static Result<std::unique_ptr<FoldedSource>> read(const Fold& fold, const MatrixContext& matrix);
+  FoldedSource(const Fold& fold, const MatrixContext& matrix);
 
   MatrixContext context() { return {this, &scales_, {}, nullptr, 0}; }
-  size_t rows() const override { return folded_.view().rows; }
-  size_t cols() const override { return folded_.view().cols; }
-  Status read_rows(size_t first, MatrixView<float> out) override;  // thread-safe
+  size_t rows() const override { return fold_.pieces(); }
+  size_t cols() const override { return fold_.folded_cols(); }
+  Status read_rows(size_t first, MatrixView<float> out) override;
 
  private:
-  FoldedSource(const Fold& fold, MatrixScales scales)
-      : folded_(fold.pieces(), fold.folded_cols()), scales_(std::move(scales)) {}
-
-  OwnedMatrix<float> folded_;
+  const Fold& fold_;
+  RowReader& reader_;
+  uint64_t first_row_;  // of the matrix: where the fold begins
   MatrixScales scales_;
 };
 

@@ -17,12 +17,10 @@ const Fold* fold_of(const TensorRecipe& tensor) {
 // Segments of folded matrices, each with the folded matrix in place of its own while it is encoded.
 class FoldedSegments {
  public:
-  Status add(SegmentEncoding* segment) {
-    LLMC_ASSIGN_OR_RETURN(std::unique_ptr<FoldedSource> source,
-                          FoldedSource::read(*fold_of(*segment->tensor), segment->matrix));
+  void add(SegmentEncoding* segment) {
+    auto source = std::make_unique<FoldedSource>(*fold_of(*segment->tensor), segment->matrix);
     all_.push_back({segment, segment->matrix, std::move(source)});
     segment->matrix = all_.back().source->context();
-    return Status::ok();
   }
   void unfold() {
     for (Folded& folded : all_) {
@@ -60,8 +58,8 @@ void encode_pictures(std::span<SegmentEncoding> segments) {
       segment.status = encode_spatial(&segment);
       continue;
     }
-    if (fold_of(*segment.tensor) != nullptr) segment.status = folded.add(&segment);
-    if (segment.status.is_ok()) spectral.push_back(&segment);
+    if (fold_of(*segment.tensor) != nullptr) folded.add(&segment);
+    spectral.push_back(&segment);
   }
   encode_spectral(spectral);
   folded.unfold();

@@ -10,7 +10,7 @@
 //
 //   const Fold fold = Fold::make(Lines::kRows, matrix.rows, matrix.cols);  // of 8 x 576: 18 pieces in each of 8 lines
 //   std::vector<float> folded(fold.pieces() * fold.folded_cols());
-//   fold_rows(fold, matrix, 0, {folded.data(), fold.pieces(), fold.folded_cols()});
+//   fold_rows(fold, matrix, 0, 0, {folded.data(), fold.pieces(), fold.folded_cols()});
 #pragma once
 
 #include <cstdint>
@@ -55,9 +55,11 @@ struct Fold {
   }
 };
 
-// Rows [first, first + folded.rows) of the folded matrix, padding left as it is. `matrix`: all of it.
-void fold_rows(const Fold& fold, MatrixView<const float> matrix, uint64_t first, MatrixView<float> folded);
-// The inverse.
+// What rows [first, first + folded.rows) of the folded matrix have of a part of the matrix: its rows from `row` on. Lines
+// by rows: any rows. By columns: those rows at least that these pieces are of. The rest, and padding, is left as it is.
+void fold_rows(const Fold& fold, MatrixView<const float> part, uint64_t row, uint64_t first,
+               MatrixView<float> folded);
+// The inverse, into all of the matrix.
 void unfold_rows(const Fold& fold, MatrixView<const float> folded, uint64_t first, MatrixView<float> matrix);
 
 }  // namespace llmcodec

@@ -39,7 +39,7 @@ TEST(Fold, round_trip_of_all_small_shapes) {
             back(matrix.size(), -2);
         std::iota(matrix.begin(), matrix.end(), 0.0f);
         const MatrixView<float> view(folded.data(), fold.pieces(), fold.folded_cols());
-        fold_rows(fold, {matrix.data(), fold.rows, fold.cols}, 0, view);
+        fold_rows(fold, {matrix.data(), fold.rows, fold.cols}, 0, 0, view);
         for (uint64_t r = 0; r < view.rows; ++r) {
           for (uint64_t c = 0; c < view.cols; ++c)
             EXPECT_EQ(view.at(r, c), fold.is_padding(r, c) ? -1 : static_cast<float>(fold.index_of(r, c)));
