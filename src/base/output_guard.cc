@@ -111,6 +111,18 @@ Status check_output_folder(const std::string& output) {
       .in_file(output);
 }
 
+Status check_space(const std::string& output, uint64_t bytes) {
+  // The nearest folder that is there.
+  std::error_code code;
+  fs::path folder = fs::absolute(output, code);
+  while (!fs::is_directory(folder, code) && folder.has_relative_path()) folder = folder.parent_path();
+  const fs::space_info space = fs::space(folder, code);
+  if (code || space.capacity == 0 || space.available >= bytes) return Status::ok();
+  return error(ErrorKind::kIo, "No space left on device: {} bytes will be written, and {} are free", bytes,
+               space.available)
+      .in_file(output);
+}
+
 Result<OutputLock> OutputLock::file(const std::string& path) {
   LLMC_RETURN_IF_ERROR(check_output_folder(path));
   const fs::path file(path);

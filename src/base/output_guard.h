@@ -8,6 +8,7 @@
 //   LLMC_ASSIGN_OR_RETURN(const OutputLock lock, OutputLock::file(output));  // AtomicFile::create() does this
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -24,6 +25,10 @@ Status check_output_file(const std::string& output, std::span<const std::string>
 
 // Io when there is no folder to write the file `output` into. OutputLock::file() asks too, which may be after minutes.
 Status check_output_folder(const std::string& output);
+
+// Io when the file system on which `output` will be has fewer free bytes than `bytes`; where it does not tell, it has
+// enough. What is known to be too large is better refused before hours of work than by the last write.
+Status check_space(const std::string& output, uint64_t bytes);
 
 // The right to write a file, or anything in a folder, until this object goes or the process ends, however it
 // ends. Every writer has one, so a folder's writer also keeps away those who name one of its files. Held as

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "archive/carry_over.h"
+#include "base/output_guard.h"
 #include "compress/compress_report.h"
 #include "compress/exact_tensors.h"
 #include "restore/restored_model.h"
@@ -71,6 +72,13 @@ Status check_written(const ArchiveReader& written, const CompressOptions& option
   return Status::ok();
 }
 
+// Of what is stored exactly the size is known before the first tensor is coded.
+Status check_space_for_exact(const CompressState& state, const ArchivePlan& plan) {
+  uint64_t bytes = 0;
+  for (const size_t index : plan.exact_order) bytes += state.model.source->byte_size(index);
+  return check_space(state.options.output, bytes);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ArchiveRun>> ArchiveRun::open(CompressState& state,
@@ -80,6 +88,11 @@ Result<std::unique_ptr<ArchiveRun>> ArchiveRun::open(CompressState& state,
   plan.layout.restart = state.options.restart || state.model.weight_files.empty();
   plan.layout.key = resume_key(state, settings);
   LLMC_ASSIGN_OR_RETURN(ArchiveWriter writer, ArchiveWriter::open(plan.layout));
+  Status space = writer.is_resumed() ? Status::ok() : check_space_for_exact(state, plan);
+  if (!space.is_ok()) {
+    writer.abandon();
+    return std::move(space).error();
+  }
   if (!writer.dropped().empty())
     state.notes.push_back("some of an interrupted run is coded again: " + writer.dropped());
   return std::unique_ptr<ArchiveRun>(

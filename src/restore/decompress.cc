@@ -34,6 +34,7 @@ class Decompression {
     const bool carries = model.carries_files(options_.input);
     // Before the weights are decoded, and again on the way, for files may change.
     if (carries) LLMC_RETURN_IF_ERROR(check_carried_files(archive_->description(), options_.input));
+    LLMC_RETURN_IF_ERROR(check_space(options_.output, model.bytes()));
     LLMC_RETURN_IF_ERROR(create_sink(model));
     const Stopwatch decoding;
     LLMC_RETURN_IF_ERROR(model.write(*sink_, codecs_, options_.control));

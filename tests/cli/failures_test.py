@@ -82,6 +82,15 @@ class Failures(CliTest):
         self.addCleanup(subprocess.run, ["umount", mount], check=True)
         return mount
 
+    def test_what_the_disk_cannot_hold_is_refused_before_it_is_written(self):
+        mount = self.small_file_system("smaller")
+        source = self.path("moe.safetensors")
+        self.ok("compress", source, "-o", self.out)
+        for command in (["compress", source, "--keep", "."], ["decompress", self.out]):
+            with self.subTest(command[0]):
+                self.fails("io", *command, "-o", mount / "out.safetensors", naming=("No space left", "bytes will be written", mount))
+                self.assertEqual(list(mount.iterdir()), [])
+
     def test_full_file_system(self):
         self.ok("compress", self.path("moe.safetensors"), "-o", self.out, "--codec", "vvc", "--step", "1")
         name = next(t["name"] for t in self.json("inspect", self.out)["tensors"] if t["coded"])

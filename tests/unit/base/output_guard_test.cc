@@ -139,6 +139,16 @@ TEST_F(OutputGuard, a_folder_and_its_files_are_one_output) {
   EXPECT_TRUE(OutputLock::file(path("other.safetensors")).is_ok());
 }
 
+TEST_F(OutputGuard, what_is_larger_than_the_free_space_is_refused) {
+  EXPECT_TRUE(check_space(path("out"), 1).is_ok());
+  EXPECT_TRUE(check_space(path("no/such/folder/out"), 1).is_ok());  // it may be made
+  const Status status = check_space(path("out"), UINT64_MAX);
+  ASSERT_FALSE(status.is_ok());
+  EXPECT_EQ(status.error().kind, ErrorKind::kIo);
+  EXPECT_EQ(status.error().file, path("out"));
+  EXPECT_NE(status.error().message.find("No space left"), std::string::npos);
+}
+
 TEST_F(OutputGuard, a_folder_is_locked_under_every_name) {
   fs::create_directory(path("real"));
   fs::create_directory_symlink(path("real"), path("link"));
