@@ -9,6 +9,7 @@
 #include "archive/part_names.h"
 #include "base/checked_math.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "tensor/model_files.h"
 #include "tensor/model_folder.h"
 #include "tensor/safetensors.h"
@@ -28,6 +29,24 @@ std::string weights_path(const std::string& path) {
 
 bool is_index(const std::string& path) {
   return path.ends_with(".json");
+}
+
+// Copies cost a line of the description each, and time and room like any tensor: together they may have what streams of
+// as many bytes as the archive has could hold.
+Status check_copies(const std::map<std::string, SameAsRecord>& copies, uint64_t archive_bytes) {
+  const uint64_t most = checked_mul(kMaxSamplesPerStreamByte, archive_bytes).value_or(UINT64_MAX);
+  uint64_t elements = 0;
+  for (const auto& [name, copy] : copies) {
+    const auto own = checked_product(copy.shape);
+    const auto sum = own ? checked_add(elements, *own) : std::nullopt;
+    if (!sum || *sum > most)
+      return error(ErrorKind::kLimit,
+                   "copies of tensors have over {} elements, more than {} bytes may restore", most,
+                   archive_bytes)
+          .in_tensor(name);
+    elements = *sum;
+  }
+  return Status::ok();
 }
 
 }  // namespace
@@ -214,6 +233,8 @@ Status ArchiveReader::match_exact() {
           .in_file(files_[0])
           .in_tensor(name);
   }
+  Status copies = check_copies(description_.same_as, total_bytes_);
+  if (!copies.is_ok()) return std::move(copies).error().in_file(files_[0]);
   return Status::ok();
 }
 

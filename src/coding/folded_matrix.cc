@@ -50,6 +50,14 @@ Status FoldedSource::read_rows(size_t first, MatrixView<float> out) {
   return Status::ok();
 }
 
+void clear_padding(const Fold& fold, uint64_t first, MatrixView<float> rows) {
+  for (size_t r = 0; r < rows.rows; ++r) {
+    const uint64_t weights = fold.weights_of(first + r);
+    for (uint64_t begin = 0; begin < rows.cols; begin += kMaxPiece)
+      std::ranges::fill(rows.row(r).subspan(begin + weights, kMaxPiece - weights), 0.0f);
+  }
+}
+
 void unfold_outliers(const Fold& fold, uint64_t first_row, OutlierList* outliers) {
   for (uint64_t& index : outliers->indices)
     index = first_row * fold.cols + fold.index_of(index / fold.folded_cols(), index % fold.folded_cols());

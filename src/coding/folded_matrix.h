@@ -38,6 +38,9 @@ class FoldedSource final : public RowReader {
   MatrixScales scales_;
 };
 
+// Zero where folded rows, the first of which is row `first`, have padding: an asymmetric scale made it the zero point.
+void clear_padding(const Fold& fold, uint64_t first, MatrixView<float> rows);
+
 // Outliers of the folded matrix become those of the matrix.
 void unfold_outliers(const Fold& fold, uint64_t first_row, OutlierList* outliers);
 

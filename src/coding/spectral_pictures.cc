@@ -73,6 +73,7 @@ class PictureRows {
       const MatrixView<float> u = top(x_, rows), coded = top(coded_, rows);
       scales_.normalise(row_ + first, source.block(first, 0, rows, source.cols), u);
       to_steps(stage_.step, u);
+      if (stage_.fold) clear_padding(*stage_.fold, rect_.first_row + first, u);
       to_coded_order(rect_, order_, u, coded);
       gather_group(stage_.layout, group, coded, coefficients);
     });

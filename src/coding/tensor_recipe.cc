@@ -167,6 +167,8 @@ Result<std::optional<Fold>> fold_from_json(const json& stage, const TensorRecord
   if (!lines) return error(ErrorKind::kUnsupported, "lines '{}' are not known", name);
   const ScaleKind needed = *lines == Lines::kRows ? ScaleKind::kRow : ScaleKind::kColumn;
   if (scales.order != ColumnOrder::kNone || scales.spec.kind != needed) return bad("layout", "lines");
+  const auto [shorter, longer] = std::minmax(record.rows, record.cols);
+  if (shorter == 0 || longer > kMaxBlockWeights) return bad("layout", "lines");
   const Fold fold = Fold::make(*lines, record.rows, record.cols);
   if (fold.line_count() > kMaxLines) return bad("layout", "lines");
   return std::optional(fold);
@@ -224,6 +226,7 @@ Result<SpectralStage> spectral_from_json(const json& stage, const TensorRecord& 
       !covers(l.rows, uint64_t{l.blocks_x} * l.outputs_per_block, l.row_cuts) ||
       !covers(l.cols, uint64_t{l.strips} * kStripInputs, l.col_cuts))
     return bad("layout", "blocks");
+  if (spectral.fold && l.col_cuts != 1) return bad("layout", "cuts");  // pieces of lines stand in whole rows
   return spectral;
 }
 
@@ -389,6 +392,7 @@ namespace {
 
 Status check_segment_bytes(const TensorRecipe& tensor) {
   if (tensor.codec.stream == "raw" && tensor.is_spectral()) return bad("codec", "stream");
+  if (tensor.codec.pictures_per_segment != 1 && tensor.is_spectral()) return bad("codec", "pictures");
   const uint64_t per_matrix = tensor.segments_per_matrix(), per_segment = tensor.codec.pictures_per_segment;
   for (size_t s = 0; s < tensor.codec.segment_bytes.size(); ++s) {
     const uint64_t first = s % per_matrix * per_segment;

@@ -179,6 +179,9 @@ Status fit_all(CompressState& state, PhaseProgress& progress) {
     progress.add("fit", state.tensors[i].shape.weights(), plans[coded[i]].name);
     return Status::ok();
   }));
+  std::map<std::string_view, uint64_t> copies;
+  for (const auto& [name, copy] : state.description.same_as) ++copies[copy.original];
+  for (FittedTensor& tensor : state.tensors) tensor.copies = copies[tensor.plan->name];
   state.fit_seconds = watch.seconds();
   return Status::ok();
 }
@@ -336,7 +339,7 @@ Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions
 namespace {
 
 // A GGUF file may have any bytes in its names; an archive's stand in JSON.
-Status check_names(const TensorSource& source) {
+Status check_names_are_utf8(const TensorSource& source) {
   for (size_t i = 0; i < source.tensors().size(); ++i) {
     const std::string& name = source.tensors()[i].name;
     if (!is_utf8(name))
@@ -352,7 +355,7 @@ Status check_names(const TensorSource& source) {
 
 Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOptions& options) {
   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<CompressState> state, decide(std::move(model), options));
-  LLMC_RETURN_IF_ERROR(check_names(*state->model.source));
+  LLMC_RETURN_IF_ERROR(check_names_are_utf8(*state->model.source));
   // A GGUF header holds the tokenizer, and packing it takes as long as all that is done up to the rate
   // search.
   const bool beside = thread_count(options.control.threads) > 1;

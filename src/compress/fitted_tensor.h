@@ -18,6 +18,7 @@ namespace llmcodec {
 
 struct FittedTensor {
   size_t index = 0;                  // in source and plan
+  uint64_t copies = 0;               // tensors that are the same as this one, and stored by it
   const TensorPlan* plan = nullptr;  // borrowed
   MatrixShape shape;
   std::vector<MatrixScales> scales;  // one per matrix

@@ -110,8 +110,9 @@ Result<RateEstimate> RateSamples::evaluate(std::vector<TensorSettings>* settings
   LLMC_ASSIGN_OR_RETURN(const std::vector<Totals> own, code(*settings, facts, progress));
   RateEstimate estimate;
   double seconds = 0, weights = 0;
-  for (const Totals& totals : own) {
-    estimate.metrics.merge(totals.metrics);
+  for (size_t t = 0; t < own.size(); ++t) {
+    const Totals& totals = own[t];
+    for (uint64_t name = 0; name <= tensors_[t].copies; ++name) estimate.metrics.merge(totals.metrics);
     estimate.tensor_errors.push_back(totals.metrics);
     seconds += totals.seconds;
     weights += totals.weights;

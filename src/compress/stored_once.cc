@@ -23,8 +23,10 @@ class SameSettings {
     return kind(a) == kind(b) && same_draft(a, b) && same_given_settings(a, b) && same_given_moments(a, b);
   }
 
-  bool knows_inputs(size_t tensor) const {
+  // Whether anything is known of what its errors do.
+  bool is_known(size_t tensor) const {
     if (!state_.drafts[tensor].code) return false;
+    if (state_.moments.factors.contains(tensors_[tensor].name)) return true;
     const auto known = state_.moments.knows_inputs(tensors_[tensor]);
     return known.is_ok() && *known;  // what is wrong with the moments was said when the plan was resolved
   }
@@ -82,7 +84,7 @@ class SameSettings {
 Status store_equal_tensors_once(CompressState& state) {
   const SameSettings settings(state);
   const EqualTensorRules rules{[&](size_t a, size_t b) { return settings.alike(a, b); },
-                               [&](size_t tensor) { return settings.knows_inputs(tensor); }};
+                               [&](size_t tensor) { return settings.is_known(tensor); }};
   const TensorSource& source = *state.model.source;
   LLMC_ASSIGN_OR_RETURN(const std::vector<TensorCopy> copies,
                         find_equal_tensors(source, rules, state.options.control.threads));

@@ -20,10 +20,13 @@ std::string default_reason(const TensorInfo& info) {
   if (const char* reason = kept_because(tensor_role(info))) return reason;
   const std::string reason = coding_obstacle(info);
   if (!reason.empty()) return reason;
-  if (tensor_role(info) == TensorRole::kAdapter)
-    return info.elements() < kMinAdapterWeights ? "under 1024 weights" : "";
   const MatrixShape shape = *tensor_matrices(info);
-  if (std::min(shape.rows, shape.cols) < kMinCodableSide) return "a side is under 8";
+  const bool thin = std::min(shape.rows, shape.cols) < kMinCodableSide;
+  if (tensor_role(info) == TensorRole::kAdapter) {
+    if (thin && shape.rows * shape.cols > kMaxThinWeights) return "too thin to fill pictures";
+    return info.elements() < kMinAdapterWeights ? "under 1024 weights" : "";
+  }
+  if (thin) return "a side is under 8";
   return info.elements() < kMinCodableWeights ? "under 4096 weights" : "";
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "plan/draft.h"
 #include "plane/fold.h"
 #include "quant/affine.h"
 #include "quant/portable_math.h"
@@ -48,15 +49,12 @@ bool is_thin(const MatrixShape& shape) {
   return std::min(shape.rows, shape.cols) <= kThinSide;
 }
 
-// A folded matrix is one piece of work, so it is not large.
-constexpr uint64_t kMostFoldedWeights = uint64_t{1} << 22;
-
 // Thin matrices and factors are folded along the lines that have scales. Shorter lines would be no fuller blocks.
 Lines resolve_lines(const TensorPlan& plan, const TensorFacts& facts) {
   constexpr uint64_t kShortestLine = 64;
   const MatrixShape& shape = facts.shape;
   const uint64_t most_lines = facts.factor ? kMaxLines : kThinSide;
-  if (plan.layout != Layout::kSpectral || shape.rows * shape.cols > kMostFoldedWeights) return Lines::kNone;
+  if (plan.layout != Layout::kSpectral || shape.rows * shape.cols > kMaxThinWeights) return Lines::kNone;
   if (plan.scales.kind == ScaleKind::kRow && shape.rows <= most_lines && shape.cols >= kShortestLine)
     return Lines::kRows;
   if (plan.scales.kind == ScaleKind::kColumn && shape.cols <= most_lines && shape.rows >= kShortestLine)
@@ -99,15 +97,14 @@ void resolve_scales(const TensorDraft& draft, const TensorFacts& facts, bool clo
 // Pictures of what is too large to be folded and too thin to fill blocks would be padding, up to 31 parts of 32, and so
 // would the memory that they take.
 Status check_padding(const TensorPlan& plan, const MatrixShape& shape) {
-  constexpr uint64_t kLeastSide = 8;
-  const bool is_padding =
-      std::min(shape.rows, shape.cols) < kLeastSide && shape.rows * shape.cols > kMostFoldedWeights;
+  const bool thin = std::min(shape.rows, shape.cols) < kMinCodableSide;
+  const bool is_padding = thin && shape.rows * shape.cols > kMaxThinWeights;
   if (plan.layout != Layout::kSpectral || !is_padding) return Status::ok();
   return error(
       ErrorKind::kInvalidArgument,
       "a matrix of {} x {} is too thin for the spectral layout, which takes sides under {} up to {} weights: "
       "store it exactly (--keep), or as codec raw",
-      shape.rows, shape.cols, kLeastSide, kMostFoldedWeights);
+      shape.rows, shape.cols, kMinCodableSide, kMaxThinWeights);
 }
 
 Result<TensorPlan> resolve_tensor(const TensorDraft& draft, const TensorFacts& facts,

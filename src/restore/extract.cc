@@ -4,8 +4,10 @@
 
 #include "archive/carry_over.h"
 #include "archive/part_names.h"
+#include "base/checked_math.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/ordered_run.h"
 #include "base/output_guard.h"
 #include "llmcodec/archive.h"
@@ -72,8 +74,15 @@ Status extract_rows(const ExtractOptions& options) {
   const Dtype dtype = !own ? Dtype::kF32 : info.coded ? restored_dtype(*own) : restored_exact_dtype(*own);
   const RowRange rows = *options.rows;
   std::vector<std::byte> bytes;
-  if (rows.first < rows.last && rows.last <= info.rows)
-    bytes.resize((rows.last - rows.first) * info.cols * dtype_info(dtype).block_bytes);
+  if (rows.first < rows.last && rows.last <= info.rows) {
+    const auto weights = checked_mul(rows.last - rows.first, info.cols);
+    if (!weights || *weights > kMaxBlockWeights)
+      return error(ErrorKind::kLimit, "{} rows of {} columns, at most {} elements are extracted at once",
+                   rows.last - rows.first, info.cols, kMaxBlockWeights)
+          .in_file(options.input)
+          .in_tensor(options.tensor);
+    bytes.resize(*weights * dtype_info(dtype).block_bytes);
+  }
   LLMC_RETURN_IF_ERROR(archive.decode_rows(
       tensor, rows, bytes, {dtype_info(dtype).name, options.control.threads, options.control.cancelled}));
   const TensorInfo matrix{info.name, dtype, {rows.last - rows.first, info.cols}};

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
 #include "base/ordered_run.h"
@@ -47,6 +48,7 @@ struct Energies {
 };
 
 double snr_db(const Energies& energies) {
+  if (energies.error == 0) return std::numeric_limits<double>::infinity();
   return 10 * std::log10(energies.signal / energies.error);
 }
 

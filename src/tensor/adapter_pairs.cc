@@ -11,6 +11,9 @@
 namespace llmcodec {
 namespace {
 
+// What has a higher rank is no low-rank update, and the energy of its product costs the square of it.
+constexpr uint64_t kMaxRank = 512;
+
 // What tells the names of the two factors apart.
 struct Spelling {
   std::string_view down, up;
@@ -53,7 +56,7 @@ std::vector<AdapterPair> adapter_pairs(const std::vector<TensorInfo>& tensors) {
     const auto partner = name ? by_name.find(*name) : by_name.end();
     if (partner == by_name.end()) continue;
     const auto down = factor_shape(tensors[i]), up = factor_shape(tensors[partner->second]);
-    if (down && up && down->rows == up->cols) pairs.push_back({i, partner->second});
+    if (down && up && down->rows == up->cols && up->cols <= kMaxRank) pairs.push_back({i, partner->second});
   }
   return pairs;
 }

@@ -18,7 +18,7 @@ struct AdapterPair {
   size_t down = 0, up = 0;  // indices of A and B
 };
 
-// Pairs of floating-point tensors of one matrix each, A with as many rows as B has columns; by rising `down`. What has
+// Pairs of floating-point tensors of one matrix each, A with as many rows as B has columns, at most 512; by rising `down`. What has
 // no partner is in no pair.
 std::vector<AdapterPair> adapter_pairs(const std::vector<TensorInfo>& tensors);
 

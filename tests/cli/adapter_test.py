@@ -68,6 +68,24 @@ class Adapters(CliTest):
         text = self.ok("verify", self.path("a.safetensors"), "--against", self.path("adapter.safetensors")).stdout
         self.assertRegex(text, r"products B A of 9 pairs: SNR \d+\.\d\d dB, the worst \d+\.\d\d dB \(model\..*lora_A.weight\)")
 
+    def test_pairs_that_say_nothing_hide_no_other(self):
+        rng = np.random.default_rng(4)
+        a, b = factors(rng, 8, 576, 576)
+        entries = [st.Entry(f"{layer}.lora_{kind}.weight", "F32", values.shape, values)
+                   for layer, up in (("untrained", np.zeros_like(b)), ("trained", b)) for kind, values in (("A", a), ("B", up))]
+        source, archive = self.path("untrained.safetensors"), self.path("untrained.archive")
+        st.write(str(source), entries)
+        text = self.ok("compress", source, "-o", archive).stdout
+        self.assertRegex(text, r"products B A of 2 pairs: SNR \d+\.\d\d dB, the worst \d+\.\d\d dB \(trained")
+
+    def test_thin_factors_beyond_all_use_are_stored_exactly(self):
+        source, archive = self.path("thin.safetensors"), self.path("thin.archive")
+        a = np.zeros((4, 1_100_000), np.float32)
+        st.write(str(source), [st.Entry("x.lora_A.weight", "F32", a.shape, a)])
+        (tensor,) = self.json("compress", source, "-o", archive)["tensors"]
+        self.assertFalse(tensor["coded"])
+        self.assertIn("too thin", tensor["reason"])
+
     def test_without_a_target_the_quality_is_the_same_whatever_headers_take(self):
         report, snr_db = self.compressed()
         self.assertIn("an adapter without a target: --step", " ".join(report["notes"]))

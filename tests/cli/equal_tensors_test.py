@@ -62,6 +62,15 @@ class EqualTensors(CliTest):
         report = self.compress("--bpw", "4")
         self.assertAlmostEqual(report["bpw"], 4, delta=0.05)
 
+    def test_an_error_counts_for_every_name(self):
+        q = entry("model.layers.0.self_attn.q_proj.weight", "F32", weights(np.random.default_rng(6), 256, 256))
+        shared = weights(np.random.default_rng(7), 256, 256)
+        source = self.path("snr.safetensors")
+        st.write(str(source), [entry(HEAD, "F32", shared), entry(EMBEDDING, "F32", shared), q])
+        report = self.compress("--snr", "15", "--set", "embed|lm_head=step_octaves:-2", source=source)
+        self.assertEqual(self.copies(), {EMBEDDING: HEAD})
+        self.assertAlmostEqual(report["snr_db"], 15, delta=0.1)
+
     def test_the_second_reader_agrees(self):
         self.compress("--step", "0.3")
         self.ok("decompress", self.archive, "-o", self.back, "--dtype", "f32")

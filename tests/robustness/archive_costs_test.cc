@@ -139,6 +139,27 @@ TEST_F(ArchiveCosts, sources_of_zeros_make_archives_that_are_read) {
   }
 }
 
+// A line of the description each, and the work of a whole tensor.
+TEST_F(ArchiveCosts, copies_without_end_of_a_tensor_that_took_no_room) {
+  CompressOptions options;
+  options.input = folder_.file("flat.safetensors");
+  options.output = folder_.file("flat.archive");
+  options.target = {TargetKind::kStep, 1};
+  write_bytes(
+      options.input,
+      safetensors_with(R"({"w":{"dtype":"F16","shape":[2048,2048],"data_offsets":[0,8388608]}})", 8 << 20));
+  ASSERT_OK(compress(options));
+  ArchiveText text = ArchiveText::parse(read_bytes(options.output));
+  const auto with_copies = [&](int count) {
+    for (int i = 0; i < count; ++i)
+      text.description["same_as"]["copy" + std::to_string(i)] = {"F16", {2048, 2048}, "w"};
+    write_bytes(options.output, text.with_description_checksum());
+    return inspect(options.output);
+  };
+  ASSERT_OK(with_copies(3));
+  expect_error(with_copies(4000), ErrorKind::kLimit, "copies of tensors have over");
+}
+
 // Each is coded, and each encoder takes 700 KB: they must not all be there at once.
 TEST_F(ArchiveCosts, many_tiny_tensors_take_memory_in_proportion) {
   constexpr size_t kTensors = 500, kBytes = 8 * 8 * sizeof(float);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Writes archives of tiny models with a given llmcodec: fixtures of the format version that this program writes.
 
-  vN/folder   an archive in two shards of a Hugging Face folder with a sub-folder, coded spectrally, folded too, and spatially
+  vN/folder   an archive in three shards of a Hugging Face folder with a sub-folder, coded spectrally, folded too, and spatially
   vN/gguf.safetensors  one of a GGUF file: a coded matrix, blocks stored as bytes, key-values
   vN.sha256   the SHA-256 of every file that `decompress` makes of them, and its name: tests/cli/old_archives_test.py
 

@@ -99,6 +99,18 @@ TEST(Stages, what_cannot_be_folded_is_refused) {
   many.shape = {1024, 64};
   many.rows = 1024;
   expect_error(recipe_from_record(many), ErrorKind::kCorrupt, "lines");
+  for (const std::vector<uint64_t>& shape : {std::vector<uint64_t>{1, 0}, {0, 1}, {1, UINT64_MAX}}) {
+    TensorRecord odd = folded();
+    odd.shape = shape;
+    odd.rows = shape[0];
+    odd.cols = shape[1];
+    expect_error(recipe_from_record(odd), ErrorKind::kCorrupt, "lines");
+  }
+  TensorRecord cut = folded();  // two pictures side by side
+  cut.stages[1]["cuts"] = {1u, 2u};
+  cut.stages[1]["blocks"] = {1u, 48u};
+  cut.stages[2]["segments"] = {15u, 15u};
+  expect_error(recipe_from_record(cut), ErrorKind::kCorrupt, "cuts");
   TensorRecord ordered = folded();
   ordered.stages[0] = {{"stage", "scales"},
                        {"kind", "dual"},
@@ -106,6 +118,12 @@ TEST(Stages, what_cannot_be_folded_is_refused) {
                        {"col", {0.25, 16u}},
                        {"order", "col_scale"}};
   expect_error(recipe_from_record(ordered), ErrorKind::kCorrupt, "lines");
+}
+
+TEST(Stages, a_spectral_segment_is_one_picture) {
+  TensorRecord record = spectral();
+  record.stages.back()["pictures"] = 2u;
+  EXPECT_FALSE(recipe_from_record(record).is_ok());
 }
 
 TEST(Stages, unknown_ones_are_unsupported) {
