@@ -5,8 +5,8 @@
 //
 // Example (const Fold& fold, const MatrixContext& matrix):
 //
-//   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<FoldedSource> source, FoldedSource::read(fold, matrix));
-//   use(source->context());
+//   FoldedSource source(fold, matrix);
+//   use(source.context());
 #pragma once
 
 #include "base/error_metrics.h"
