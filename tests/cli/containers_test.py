@@ -14,6 +14,16 @@ from cli_support import CliTest
 from make_test_models import entry, weights
 
 
+def write_tensors(writer, tensors):
+    """The whole file, which gets these tensors beside the keys that `writer` has."""
+    for name, values in tensors.items():
+        writer.add_tensor(name, values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 class Gguf(CliTest):
     models = ()
 
@@ -28,12 +38,7 @@ class Gguf(CliTest):
             writer.add_uint16("split.count", count)
             writer.add_int32("split.tensors.count", total)
         writer.add_file_type(1)
-        for tensor, values in tensors.items():
-            writer.add_tensor(tensor, values)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
+        write_tensors(writer, tensors)
         return path
 
     def setUp(self):
@@ -130,12 +135,7 @@ class Gguf(CliTest):
         if alignment != 32:
             writer.add_custom_alignment(alignment)
         writer.add_array("tokenizer.ggml.tokens", ["a", "b", "c"])
-        for tensor, values in {**self.tensors, "norm.weight": np.ones(7, np.float32), "out.weight": self.tensors["blk.0.attn_q.weight"]}.items():
-            writer.add_tensor(tensor, values)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
+        write_tensors(writer, {**self.tensors, "norm.weight": np.ones(7, np.float32), "out.weight": self.tensors["blk.0.attn_q.weight"]})
         return path
 
     @cli_support.needs_llama
