@@ -33,7 +33,7 @@ bool is_index(const std::string& path) {
 
 // Copies cost a line of the description each, and time and room like any tensor: together they may have what streams of
 // as many bytes as the archive has could hold.
-Status check_copies(const std::map<std::string, SameAsRecord>& copies, uint64_t archive_bytes) {
+Status check_copied_elements(const std::map<std::string, SameAsRecord>& copies, uint64_t archive_bytes) {
   const uint64_t most = checked_mul(kMaxSamplesPerStreamByte, archive_bytes).value_or(UINT64_MAX);
   uint64_t elements = 0;
   for (const auto& [name, copy] : copies) {
@@ -233,7 +233,7 @@ Status ArchiveReader::match_exact() {
           .in_file(files_[0])
           .in_tensor(name);
   }
-  Status copies = check_copies(description_.same_as, total_bytes_);
+  Status copies = check_copied_elements(description_.same_as, total_bytes_);
   if (!copies.is_ok()) return std::move(copies).error().in_file(files_[0]);
   return Status::ok();
 }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/owned_matrix.h"
+
 namespace llmcodec {
 namespace {
 

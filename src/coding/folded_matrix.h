@@ -10,7 +10,6 @@
 #pragma once
 
 #include "base/error_metrics.h"
-#include "base/owned_matrix.h"
 #include "coding/picture_coder.h"
 #include "plane/fold.h"
 #include "quant/scales.h"

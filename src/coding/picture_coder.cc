@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "base/owned_matrix.h"
 #include "coding/folded_matrix.h"
 #include "coding/spatial_pictures.h"
 #include "coding/spectral_pictures.h"
