@@ -58,7 +58,7 @@ TEST_F(CModel, decompresses_and_verifies) {
   ErrorOut error;
   ASSERT_EQ(llmcodec_decompress(archive_.c_str(), output.c_str(), nullptr, &report, error), LLMCODEC_OK)
       << error.text();
-  EXPECT_TRUE(read_bytes(output) == read_bytes(folder_.file("restored.safetensors")));
+  EXPECT_TRUE(read_bytes(output) == read_bytes(SmallArchiveFiles::get().restored));
   EXPECT_NE(take(report).find("\"bytes\""), std::string::npos);
   auto options = sized<llmcodec_verify_options>();
   options.against = source_.c_str();

@@ -34,38 +34,57 @@ inline std::string small_model_bytes(size_t index) {
   return bytes;
 }
 
-class SmallArchive : public testing::Test {
- protected:
-  void SetUp() override {
-    const auto sink = create_safetensors(source_, small_model(), {});
-    ASSERT_OK(sink);
-    for (size_t i = 0; i < small_model().size(); ++i)
-      ASSERT_OK((*sink)->write(i, as_bytes(small_model_bytes(i))));
-    ASSERT_OK((*sink)->finish());
-    ASSERT_OK(compress(options()));
-    DecompressOptions back;
-    back.input = archive_;
-    back.output = folder_.file("restored.safetensors");
-    ASSERT_OK(decompress(back));
-    auto restored = SafetensorsFile::open(back.output);
-    ASSERT_OK(restored);
-    restored_ = std::move(restored).value();
-  }
+// The files, made once for all tests of a program: tests read them and write to folders of their own.
+struct SmallArchiveFiles {
+  TempFolder folder;
+  std::string source = folder.file("source.safetensors");
+  std::string archive = folder.file("archive.safetensors");
+  std::string restored = folder.file("restored.safetensors");
+
   CompressOptions options() const {
     CompressOptions options;
-    options.input = source_;
-    options.output = archive_;
+    options.input = source;
+    options.output = archive;
     options.target = {TargetKind::kStep, 0.5};
     options.command = "test";
     return options;
   }
+  Status make() const {
+    LLMC_ASSIGN_OR_RETURN(const auto sink, create_safetensors(source, small_model(), {}));
+    for (size_t i = 0; i < small_model().size(); ++i)
+      LLMC_RETURN_IF_ERROR(sink->write(i, as_bytes(small_model_bytes(i))));
+    LLMC_RETURN_IF_ERROR(sink->finish());
+    LLMC_ASSIGN_OR_RETURN(const auto report, compress(options()));
+    DecompressOptions back;
+    back.input = archive;
+    back.output = restored;
+    LLMC_ASSIGN_OR_RETURN(const auto back_report, decompress(back));
+    return Status::ok();
+  }
+  static const SmallArchiveFiles& get() {
+    static const SmallArchiveFiles files;
+    return files;
+  }
+};
+
+class SmallArchive : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    static const Status made = SmallArchiveFiles::get().make();
+    ASSERT_OK(made);
+  }
+  void SetUp() override {
+    auto restored = SafetensorsFile::open(SmallArchiveFiles::get().restored);
+    ASSERT_OK(restored);
+    restored_ = std::move(restored).value();
+  }
+  CompressOptions options() const { return SmallArchiveFiles::get().options(); }
   std::string restored(const std::string& name) const {
     return tensor_bytes(*restored_, restored_->find(name).value());
   }
 
   TempFolder folder_;
-  std::string source_ = folder_.file("source.safetensors");
-  std::string archive_ = folder_.file("archive.safetensors");
+  const std::string source_ = SmallArchiveFiles::get().source, archive_ = SmallArchiveFiles::get().archive;
   std::unique_ptr<SafetensorsFile> restored_;
 };
 
