@@ -180,7 +180,6 @@ struct Subblock {
   uint32_t significant = 0;
   uint32_t state_above_1 = 0;  // QState > 1 when the coefficient was coded
   uint32_t has_remainder = 0;
-  int count = 0;  // of significant ones
   int abs_level[16];
 };
 
@@ -245,7 +244,7 @@ class BlockReader {
 
   LLMC_INLINE void pass1(Engine& engine, Subblock& s, int n, bool sig_inferred, Progress& p) {
     const ScanEntry& place = scan_.entries[n];
-    const TemplateIncrements increments = kTemplateIncrements[template_sum(levels_ + place.padded) & 255];
+    const TemplateIncrements& increments = kTemplateIncrements[template_sum(levels_ + place.padded) & 255];
     if (!sig_inferred) {
       --p.budget;
       const int inc = kSigSet[p.state] + place.sig_offset + increments.sig;
@@ -254,19 +253,19 @@ class BlockReader {
         return;
       }
     }
-    const int level = greater_flags(engine, n == p.last ? 0 : place.greater_offset + increments.greater);
-    p.budget -= level > 1 ? 3 : 1;
-    s.has_remainder |= static_cast<uint32_t>(level > 3) << (n & 15);
+    const int inc = n == p.last ? 0 : place.greater_offset + increments.greater;
+    int level = 1;
+    p.budget -= 1;
+    if (engine.bin(contexts_[ctx::kAbsLevelGt1Flag + inc])) {
+      const int parity = engine.bin(contexts_[ctx::kParLevelFlag + inc]);
+      const int gt3 = engine.bin(contexts_[ctx::kAbsLevelGt3Flag + inc]);
+      level = 2 + parity + 2 * gt3;
+      p.budget -= 2;
+      s.has_remainder |= static_cast<uint32_t>(gt3) << (n & 15);
+    }
     found(s, n, level, p.state);
     levels_[place.padded] = pack_pass1(level);
     p.state = next_state(p.state, level & 1);
-  }
-
-  // abs_level_gtx_flag[0], par_level_flag, abs_level_gtx_flag[1]: the level as far as they tell it, 1 to 5.
-  LLMC_INLINE int greater_flags(Engine& engine, int inc) {
-    if (!engine.bin(contexts_[ctx::kAbsLevelGt1Flag + inc])) return 1;
-    const int parity = engine.bin(contexts_[ctx::kParLevelFlag + inc]);
-    return 2 + parity + 2 * engine.bin(contexts_[ctx::kAbsLevelGt3Flag + inc]);
   }
 
   LLMC_INLINE void pass2(BypassWindow& window, Subblock& s, int n) {
@@ -291,7 +290,6 @@ class BlockReader {
   }
 
   LLMC_INLINE static void found(Subblock& s, int n, int level, int state) {
-    ++s.count;
     s.significant |= 1u << (n & 15);
     s.state_above_1 |= static_cast<uint32_t>(state >> 1) << (n & 15);
     s.abs_level[n & 15] = level;
@@ -299,7 +297,7 @@ class BlockReader {
 
   // coeff_sign_flag of all non-zero coefficients, then TransCoeffLevel
   LLMC_INLINE bool signs(BypassWindow& window, const Subblock& s, int first) {
-    uint32_t flags = window.take(s.count);
+    uint32_t flags = window.take(std::popcount(s.significant));
     bool in_range = true;
     for (uint32_t left = s.significant; left != 0; left &= left - 1, flags >>= 1) {
       const int bit = std::countr_zero(left);
