@@ -20,7 +20,9 @@ endif()
 # least of all, reaches a project that uses the libraries.
 add_library(llmcodec_flags INTERFACE)
 # -ffp-contract=off: the same floating-point results on every processor, and so the same bytes.
-target_compile_options(llmcodec_flags INTERFACE -Wall -Wextra -Wshadow -Werror -ffp-contract=off)
+# Clang warns of deprecated functions in libstdc++'s own headers.
+target_compile_options(llmcodec_flags INTERFACE -Wall -Wextra -Wshadow -Werror -ffp-contract=off
+                                                $<$<CXX_COMPILER_ID:Clang>:-Wno-error=deprecated-declarations>)
 target_include_directories(llmcodec_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 if(LLMCODEC_SANITIZE)
   target_compile_options(llmcodec_flags INTERFACE -fsanitize=${LLMCODEC_SANITIZE} -fno-sanitize-recover=all
