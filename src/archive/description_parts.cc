@@ -64,7 +64,8 @@ Status read_parts(const json& source, Description* description) {
                      parts != source.end() && parts->is_object() && !parts->empty();
   if (!sound) return missing("parts");
   if (parts->size() > kMaxParts)
-    return error(ErrorKind::kLimit, "description: {} parts, at most {} are accepted", parts->size(), kMaxParts);
+    return error(ErrorKind::kLimit, "description: {} parts, at most {} are accepted", parts->size(),
+                 kMaxParts);
   for (const auto& [folder, value] : parts->items()) {
     if (Status status = check_part_folder(folder); !status.is_ok())
       return in_description(std::move(status).error());

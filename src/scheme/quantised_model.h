@@ -2,10 +2,10 @@
 // A model that may be quantised, as compress() sees it: first with every quantised layer as one BF16 tensor, then, when
 // it is decided which of them are kept, with these in their own parts again, and with a config that says so.
 //
-// Example (Model& model, const std::vector<bool>& kept, bool any_coded):
+// Example (Model& model, const std::vector<bool>& kept, const std::set<std::string>& coded):
 //
 //   LLMC_ASSIGN_OR_RETURN(QuantisedModel quantised, QuantisedModel::open(&model));  // model.source is BF16 now
-//   LLMC_RETURN_IF_ERROR(quantised.check_known(any_coded));
+//   LLMC_RETURN_IF_ERROR(quantised.check_known(coded));
 //   LLMC_RETURN_IF_ERROR(quantised.keep(kept, &model));                             // of model.source's tensors
 #pragma once
 
