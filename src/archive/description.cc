@@ -148,6 +148,7 @@ Status read_shard(const json& root, Description* description) {
   description->shards = shard[1];
   if (description->format_version < 3 || shard[1] == 1) return Status::ok();
   LLMC_ASSIGN_OR_RETURN(description->archive_id, string_member(root, "archive"));
+  if (description->archive_id.empty()) return missing("archive");  // which would tell nothing apart
   return Status::ok();
 }
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/plain_name.h"
+#include "tensor/model_folder.h"
 #include "tensor/shard_name.h"
 
 namespace llmcodec {
@@ -14,7 +15,7 @@ namespace {
 // Names that files of a model may get, and those of this program.
 bool is_taken(std::string_view component) {
   return component.ends_with(".safetensors") || component.ends_with(".safetensors.index.json") ||
-         component.starts_with(".llmcodec-");
+         component.starts_with(kOwnFilePrefix);
 }
 
 constexpr char kWeightsSuffix[] = ".safetensors";
@@ -28,7 +29,8 @@ std::string stem_of_weights(const std::vector<std::string>& source_files) {
     const auto shard = parse_shard_name(file, kWeightsSuffix);
     std::string stem =
         shard ? shard->stem : file.substr(0, file.size() - std::string_view(kWeightsSuffix).size());
-    const bool plain = is_plain_name(stem) && stem.find('/') == std::string::npos && !is_taken(stem);
+    const bool plain =
+        is_plain_name(stem) && stem.find('/') == std::string::npos && !stem.starts_with(kOwnFilePrefix);
     if (!plain || (!common.empty() && common != stem)) return kModelStem;
     common = std::move(stem);
   }

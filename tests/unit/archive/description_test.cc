@@ -118,6 +118,16 @@ TEST(Description, another_format_version_is_unsupported_and_says_what_reads_it) 
   }
 }
 
+TEST(Description, several_shards_say_of_which_archive_they_are) {
+  json root = json::parse(to_text(example()));
+  for (const json& none : {json(""), json(1)}) {
+    root["archive"] = none;
+    expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "'archive'");
+  }
+  root.erase("archive");
+  expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "'archive'");
+}
+
 TEST(Description, version_2_has_neither_carried_files_nor_a_name_for_the_archive) {
   json root = json::parse(to_text(example()));
   root["format_version"] = 2;
