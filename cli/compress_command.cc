@@ -23,7 +23,7 @@ std::string summary(const std::string& output, const CompressReport& report) {
   std::string text = fmt::format("{}: {} bytes, {:.3f} bpw (weights alone {:.3f}), SNR {} dB, {}\n",
                                  printable(output), grouped(report.bytes), report.bpw, report.bpw_weights,
                                  decimals(report.snr_db, 2), coded_count(report.tensors));
-  text += products_line(report.products) + carried_line(report.carried_files);
+  text += parts_lines(report.parts) + products_line(report.products) + carried_line(report.carried_files);
   return text + fmt::format("fit {}, rate {}, encode {}, in all {}; peak memory {}{}\n",
                             short_duration(report.fit_seconds), short_duration(report.rate_seconds),
                             short_duration(report.encode_seconds), short_duration(report.wall_seconds),

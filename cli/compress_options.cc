@@ -81,7 +81,8 @@ void add_rules(CLI::App& command, CompressOptions& options) {
 
 void add_compress_options(CLI::App& command, CompressArguments& arguments) {
   command
-      .add_option("IN", arguments.options.input, "GGUF, safetensors, index of shards, or Hugging Face folder")
+      .add_option("IN", arguments.options.input,
+                  "GGUF, safetensors, index of shards, Hugging Face folder, or pipeline")
       ->type_name("")
       ->required();
   add_target(command, arguments);

@@ -29,7 +29,7 @@ Status run_inspect(Session& session, const std::string& path) {
   session.print(fmt::format("\n{} parameters in {} bytes: {:.3f} bpw (weights alone {:.3f}), {}\n",
                             grouped(report.parameters), grouped(report.bytes), report.bpw, report.bpw_weights,
                             coded_count(report.tensors)));
-  session.print(carried_line(report.carried_files));
+  session.print(parts_lines(report.parts) + carried_line(report.carried_files));
   session.print(fmt::format("made by {} from a source of kind '{}': {}\n", printable(report.writer),
                             printable(report.source_kind), printable(report.command)));
   return Status::ok();

@@ -32,6 +32,7 @@ Status run_plan(Session& session, const CompressArguments& arguments) {
       "\npredicted: {} bytes, {:.3f} bpw, SNR {} dB, {} to compress; {} parameters, {}\n",
       grouped(report.predicted_bytes), report.predicted_bpw, decimals(report.predicted_snr_db, 2),
       short_duration(report.predicted_seconds), grouped(report.parameters), coded_count(report.tensors)));
+  session.print(parts_lines(report.parts));
   return Status::ok();
 }
 

@@ -20,7 +20,7 @@ Status show_source(Session& session, const CompressOptions& options) {
                   "stored exactly\n",
                   report.source_kind, grouped(report.parameters), grouped(report.bytes),
                   coded_count(report.tensors), grouped(report.coded_parameters), grouped(report.kept_bytes)));
-  session.print(carried_line(report.carried_files));
+  session.print(parts_lines(report.parts) + carried_line(report.carried_files));
   return Status::ok();
 }
 

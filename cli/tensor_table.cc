@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "text_format.h"
 
 namespace llmcodec::cli {
@@ -60,6 +61,15 @@ std::string products_line(const ProductsReport& products) {
   const ProductReport& worst = *std::ranges::min_element(products.pairs, {}, &ProductReport::snr_db);
   return fmt::format("products B A of {} pairs: SNR {} dB, the worst {} dB ({})\n", products.pairs.size(),
                      decimals(products.snr_db, 2), decimals(worst.snr_db, 2), worst.down);
+}
+
+std::string parts_lines(const std::vector<PartReport>& parts) {
+  std::string lines;
+  for (const PartReport& part : parts)
+    lines += fmt::format("part {}: {} tensors, {} parameters, {} bytes\n",
+                         part.folder.empty() ? "in the root" : printable(part.folder), part.tensors,
+                         grouped(part.parameters), grouped(part.bytes));
+  return lines;
 }
 
 std::string carried_line(const CarriedFilesReport& files) {

@@ -26,6 +26,9 @@ std::string coded_count(const std::vector<TensorReport>& tensors);
 // "products B A of 210 pairs: SNR 17.05 dB, the worst 12.31 dB (NAME of A)", as a line; empty where there are none.
 std::string products_line(const ProductsReport& products);
 
+// "part unet: 686 tensors, 859,520,964 parameters, 322,001,920 bytes", a line for each part of a pipeline.
+std::string parts_lines(const std::vector<PartReport>& parts);
+
 // "3 files carried along: 1,234 bytes, not counted above", as a line; empty where there are none.
 std::string carried_line(const CarriedFilesReport& files);
 

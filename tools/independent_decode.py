@@ -263,8 +263,33 @@ def read_description(tensors, metadata):
     name = next(name for name in tensors if name.startswith("llmcodec.description."))
     # Padding may follow the frame.
     description = json.loads(zstandard.ZstdDecompressor().decompressobj().decompress(tensors[name][1].tobytes()), object_pairs_hook=unique)
-    assert description["source"]["kind"] in ("safetensors", "sharded", "folder", "gguf"), description["source"]["kind"]
+    kind = description["source"]["kind"]
+    assert kind in ("safetensors", "sharded", "folder", "gguf") + (("pipeline",) if description["format_version"] >= 3 else ()), kind
+    if kind == "pipeline":
+        check_parts(description["source"])
     return description
+
+
+def is_plain(name):
+    """A name in a folder, which it cannot leave (4)."""
+    return not {"", ".", ".."} & set(name.split("/")) and not any(c < " " or c in "\\\x7f" for c in name)
+
+
+def check_parts(source):
+    """The parts of a pipeline have plain folders of free names, and files; every file is in one of them (2)."""
+    parts, names = source["parts"], [file["name"] for file in source["files"]]
+    assert parts and "metadata" not in source and len(parts) <= 1000, "parts"
+    for folder in parts:
+        components = folder.split("/") if folder else []
+        assert not folder or is_plain(folder) and len(components) <= 16 and not folder.startswith("llmcodec."), f"{folder!r}: no folder of a part"
+        assert not any(re.search(r"\.safetensors(\.index\.json)?$|^\.llmcodec-", c) for c in components), f"{folder}: taken"
+    assert len(set(names)) == len(names) and all(map(is_plain, names)), names
+    assert {os.path.dirname(name) for name in names} == set(parts), names
+
+
+def part_of(name, parts):
+    """The folder of the part that has the tensor: the longest that its name begins with (2)."""
+    return max((folder for folder in parts if not folder or name.startswith(folder + "/")), key=len)
 
 
 def decode_tensor(name, info, tensors):
@@ -296,7 +321,7 @@ def check_carried(folder, carried):
     """The files beside the archive are those that its description lists (4): plain names, no links, the right lengths."""
     for name, (size, _) in carried.items():
         parts = name.split("/")
-        assert not {"", ".", ".."} & set(parts) and not any(c < " " or c in "\\\x7f" for c in name), f"{name!r}: not a plain name"
+        assert is_plain(name), f"{name!r}: not a plain name"
         assert not re.fullmatch(r"model[.-].*\.safetensors(\.index\.json)?", name) and not parts[-1].startswith(".llmcodec-"), f"{name}: taken"
         assert not any(os.path.islink(os.path.join(folder, *parts[:i + 1])) for i in range(len(parts))), f"{name}: a link"
         assert os.path.getsize(os.path.join(folder, name)) == size, f"{name}: not the {size} bytes that are listed"
@@ -321,6 +346,9 @@ def decode(archive, only=None):
         if os.path.isdir(archive) and description["format_version"] >= 3:
             check_carried(archive, description.get("carried", {}))
         coded = description["tensors"]
+        if description["source"]["kind"] == "pipeline":
+            for name in (*coded, *(n for n in description["exact"] if not n.startswith("llmcodec.")), *description.get("same_as", {})):
+                part_of(name, description["source"]["parts"])
         copies = {}  # original -> names that share it
         for name, (dtype, shape, original) in description.get("same_as", {}).items() if description["format_version"] >= 3 else ():
             check_copy(name, dtype, shape, original, description, tensors)

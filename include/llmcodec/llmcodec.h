@@ -207,7 +207,7 @@ typedef struct llmcodec_compress_options {
   size_t carry_count;
 } llmcodec_compress_options;
 
-/* `input`: GGUF, safetensors, an index, or a Hugging Face folder. `output`: a file; a folder for folders and shards. */
+/* `input`: GGUF, safetensors, an index, a Hugging Face folder, or the folder of a pipeline. `output`: a file; a folder for folders and shards. */
 LLMCODEC_API llmcodec_status llmcodec_compress(const char* input, const char* output,
                                                const llmcodec_compress_options* options, char** report,
                                                llmcodec_error** error);

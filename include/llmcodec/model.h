@@ -60,7 +60,7 @@ struct Control {
 };
 
 struct CompressOptions {
-  std::string input;   // GGUF, safetensors, index, or Hugging Face folder
+  std::string input;   // GGUF, safetensors, index, Hugging Face folder, or pipeline of several models in one
   std::string output;  // a file; a folder for folder inputs and for several shards
   Target target = {};
   std::string codec = "vvc";    // "name:key=value,..." as open_codec() takes it
@@ -118,6 +118,14 @@ struct CarriedFilesReport {
   uint64_t count = 0, bytes = 0;
 };
 
+// A part of a pipeline. Its tensors are those whose names begin with the folder and a slash, and with no longer folder
+// of a part.
+struct PartReport {
+  std::string folder;  // relative to the pipeline's; empty: that itself
+  uint64_t tensors = 0, parameters = 0;
+  uint64_t bytes = 0;  // of its tensors, as in TensorReport
+};
+
 struct CompressReport {
   uint64_t parameters = 0;
   uint64_t bytes = 0;  // whole archive: every file that decompress() needs, carried-over files left out
@@ -129,6 +137,7 @@ struct CompressReport {
   bool resumed = false;
   std::vector<std::string> notes;  // tensors without an importance entry, skipped files, ...
   std::vector<TensorReport> tensors;
+  std::vector<PartReport> parts;  // of a pipeline; empty otherwise
   ProductsReport products;
   std::string to_json() const;
 };
@@ -143,6 +152,7 @@ struct PlanReport {
   double predicted_bpw = 0, predicted_snr_db = 0, predicted_seconds = 0;
   std::vector<std::string> notes;     // as of CompressReport
   std::vector<TensorReport> tensors;  // bytes, bpw and snr_db are predictions
+  std::vector<PartReport> parts;      // as of CompressReport
   std::string to_json() const;
 };
 Result<PlanReport> plan(const CompressOptions& options);
@@ -150,12 +160,13 @@ Result<PlanReport> plan(const CompressOptions& options);
 // What names, shapes and headers say of compress() with these options: what would be coded, what kept, and why. No
 // weight is read; what compress() refuses for these reasons is refused here.
 struct SourceReport {
-  std::string source_kind;                        // "gguf", "safetensors", "sharded" or "folder"
+  std::string source_kind;                        // "gguf", "safetensors", "sharded", "folder" or "pipeline"
   uint64_t parameters = 0, coded_parameters = 0;  // numbers in all tensors; in those that would be coded
   uint64_t bytes = 0, kept_bytes = 0;             // of all tensors; of those that would be stored exactly
   CarriedFilesReport carried_files;               // as of CompressReport
   std::vector<std::string> notes;                 // as of CompressReport
   std::vector<TensorReport> tensors;  // in the order of the source; bytes and bpw are the source's
+  std::vector<PartReport> parts;      // as of CompressReport; bytes are the source's
   std::string to_json() const;
 };
 Result<SourceReport> inspect_source(const CompressOptions& options);
@@ -196,6 +207,7 @@ struct InspectReport {
   double bpw = 0, bpw_weights = 0;
   std::string writer, command, source_kind;
   std::vector<TensorReport> tensors;
+  std::vector<PartReport> parts;  // as of CompressReport
   std::string to_json() const;
 };
 Result<InspectReport> inspect(const std::string& path);

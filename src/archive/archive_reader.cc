@@ -161,6 +161,8 @@ Status ArchiveReader::load_descriptions(std::span<const SafetensorsFile* const> 
     description.carried.swap(description_.carried);
     description_ = std::move(description);
   }
+  if (Status status = check_no_empty_part(description_); !status.is_ok())
+    return std::move(status).error().in_file(files_[0]);
   return Status::ok();
 }
 

@@ -4,21 +4,16 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "llmcodec/status.h"
-#include "tensor/model_folder.h"
+#include "tensor/model_parts.h"
 
 namespace llmcodec {
 
 // InvalidArgument, saying why, for a name that could lead out of its folder or that another system reads
 // otherwise (an absolute path, "..", a control character, a backslash, what is no UTF-8), and for the names of
-// weights (those of an archive, and those that begin with `stem`) and of this program's own files, which a carried file
-// would replace.
-Status check_carried_name(const std::string& name, const std::string& stem = kModelStem);
-
-// What the names of the restored weights begin with, by the names that the source's had: "adapter_model" of
-// "adapter_model.safetensors". kModelStem where they have no stem in common that could be a file's name anywhere.
-std::string stem_of_weights(const std::vector<std::string>& source_files);
+// weights (those of an archive, and those that the parts of the model get) and of this program's own files, which a
+// carried file would replace, and of a folder of a part.
+Status check_carried_name(const std::string& name, const ModelParts& parts = {ModelPart{}});
 
 }  // namespace llmcodec

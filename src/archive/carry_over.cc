@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/output_guard.h"
+#include "tensor/file_kind.h"
 #include "tensor/json_text.h"
 #include "tensor/model_files.h"
 
@@ -183,8 +184,14 @@ Status restore_all(const Description& description, const std::string& folder, Mo
   LLMC_ASSIGN_OR_RETURN(const std::string place, resolve_hub_folder(folder));
   const RestoredFiles files(place, output);
   if (description.format_version < 3) {
-    LLMC_ASSIGN_OR_RETURN(const Model archive, open_model(place));
-    for (const std::string& name : archive.other_files) LLMC_RETURN_IF_ERROR(files.restore(name, nullptr));
+    LLMC_ASSIGN_OR_RETURN(const ModelFiles beside, list_model_files(place));
+    for (const auto& names : {beside.all, beside.dangling}) {
+      for (const std::string& name : names) {
+        if (is_own_weights(name) || is_left_out(name, kSingleFileName)) continue;
+        LLMC_RETURN_IF_ERROR(check_no_lfs_pointer((fs::path(place) / name).string()));
+        LLMC_RETURN_IF_ERROR(files.restore(name, nullptr));
+      }
+    }
     return Status::ok();
   }
   for (const auto& [name, listed] : description.carried) LLMC_RETURN_IF_ERROR(files.restore(name, &listed));
@@ -226,12 +233,12 @@ Result<std::vector<std::string>> files_of(const ArchiveReader& archive, const st
 
 Result<CarriedFiles> list_carried_files(const Model& model) {
   CarriedFiles listed;
-  if (model.kind != ModelKind::kFolder) return listed;
-  std::vector<std::string> weights;
-  for (const std::string& file : model.weight_files) weights.push_back(fs::path(file).filename().string());
-  const std::string stem = stem_of_weights(weights);
+  if (model.kind != ModelKind::kFolder && model.kind != ModelKind::kPipeline) return listed;
+  const ModelParts parts = model.kind == ModelKind::kPipeline
+                               ? model.parts
+                               : ModelParts{{"", stem_of_weights(model.weight_names())}};
   for (const std::string& name : model.other_files) {
-    if (Status status = check_carried_name(name, stem); !status.is_ok())
+    if (Status status = check_carried_name(name, parts); !status.is_ok())
       return std::move(status).error().in_file(model.path);
     LLMC_ASSIGN_OR_RETURN(listed[name], file_for_archive(model, name, nullptr));
   }

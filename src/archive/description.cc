@@ -8,6 +8,7 @@
 
 #include "archive/carried_name.h"
 #include "archive/checksum.h"
+#include "archive/description_parts.h"
 #include "archive/packing.h"
 #include "base/checked_math.h"
 #include "base/error.h"
@@ -147,6 +148,7 @@ Status read_shard(const json& root, Description* description) {
   description->shards = shard[1];
   if (description->format_version < 3 || shard[1] == 1) return Status::ok();
   LLMC_ASSIGN_OR_RETURN(description->archive_id, string_member(root, "archive"));
+  if (description->archive_id.empty()) return missing("archive");  // which would tell nothing apart
   return Status::ok();
 }
 
@@ -171,11 +173,11 @@ Status read_carried(const json& root, Description* description) {
   const auto carried = root.find("carried");
   if (description->format_version < 3 || carried == root.end()) return Status::ok();
   if (!carried->is_object() || description->shard != 0) return missing("carried");
-  const std::string stem = description->weights_stem();
+  const ModelParts parts = description->parts();
   for (const auto& [name, value] : carried->items()) {
     auto record = part_from_json(value);
     if (!record.is_ok()) return missing("carried");
-    if (Status status = check_carried_name(name, stem); !status.is_ok())
+    if (Status status = check_carried_name(name, parts); !status.is_ok())
       return error(ErrorKind::kCorrupt, "description: {}", status.error().message);
     description->carried[name] = {record->bytes, record->xxh3_128};
   }
@@ -206,7 +208,7 @@ Result<SourceFileRecord> source_file_from_json(const json& value) {
 // The kind decides which container comes back, and whether files are carried along.
 bool is_known_kind(const std::string& kind) {
   constexpr std::array kKinds = {ModelKind::kSafetensors, ModelKind::kShardedSafetensors, ModelKind::kFolder,
-                                 ModelKind::kGguf};
+                                 ModelKind::kGguf, ModelKind::kPipeline};
   return std::ranges::any_of(kKinds, [&](ModelKind known) { return kind == model_kind_name(known); });
 }
 
@@ -222,28 +224,20 @@ Status read_source(const json& root, Description* description) {
     LLMC_ASSIGN_OR_RETURN(SourceFileRecord file, source_file_from_json(value));
     description->source_files.push_back(std::move(file));
   }
+  LLMC_RETURN_IF_ERROR(read_parts(*source, description));
   const auto metadata = source->find("metadata");
   if (metadata == source->end()) return Status::ok();
-  if (!metadata->is_object()) return missing("metadata");
-  for (const auto& [key, value] : metadata->items()) {
-    if (!value.is_string()) return missing("metadata");
-    description->source_metadata[key] = value.get<std::string>();
-  }
+  LLMC_ASSIGN_OR_RETURN(description->source_metadata, texts_from_json(*metadata, "metadata"));
   return Status::ok();
 }
 
 }  // namespace
 
-std::string Description::weights_stem() const {
-  std::vector<std::string> names;
-  for (const SourceFileRecord& file : source_files) names.push_back(file.name);
-  return stem_of_weights(names);
-}
-
 bool Description::is_of_same_archive(const Description& other) const {
   return format_version == other.format_version && archive_id == other.archive_id && shards == other.shards &&
          writer == other.writer && command == other.command && source_kind == other.source_kind &&
-         source_files == other.source_files && source_metadata == other.source_metadata;
+         source_files == other.source_files && source_metadata == other.source_metadata &&
+         source_parts == other.source_parts;
 }
 
 void keep_own_copies(Description* description) {
@@ -315,6 +309,7 @@ json source_to_json(const Description& description) {
     files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"xxh3_128", file.xxh3_128}});
   json source = {{"kind", description.source_kind}, {"files", files}};
   if (!description.source_metadata.empty()) source["metadata"] = description.source_metadata;
+  if (!description.source_parts.empty()) source["parts"] = description.source_parts;
   return source;
 }
 
@@ -370,6 +365,7 @@ Result<Description> parse_description(std::string_view text) {
   LLMC_RETURN_IF_ERROR(check_entries(root));
   LLMC_RETURN_IF_ERROR(std::move(entries));
   LLMC_RETURN_IF_ERROR(check_copies(&description));
+  LLMC_RETURN_IF_ERROR(check_owners(description));
   return description;
 }
 

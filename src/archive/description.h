@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "llmcodec/status.h"
+#include "tensor/model_parts.h"
 
 namespace llmcodec {
 
@@ -75,6 +76,8 @@ struct Description {
   std::string source_kind;
   std::vector<SourceFileRecord> source_files;
   std::map<std::string, std::string> source_metadata;  // __metadata__ of a safetensors source
+  // Of a pipeline: the __metadata__ of each part, by its folder. Empty otherwise, and not otherwise.
+  std::map<std::string, std::map<std::string, std::string>> source_parts;
   std::map<std::string, TensorRecord> tensors;
   std::map<std::string, ExactRecord> exact;     // the archive's own ("llmcodec.*") included
   std::map<std::string, SameAsRecord> same_as;  // version 2 lists none
@@ -83,11 +86,15 @@ struct Description {
   // The same in all shards of an archive and in no shard of another one; empty for one file and in version 2.
   std::string archive_id;
 
-  // What the names of the restored weights begin with (archive/carried_name.h).
-  std::string weights_stem() const;
+  // Where the restored weights go, and what their names begin with: one part unless the source is a pipeline.
+  ModelParts parts() const;
+  PartFolders part_folders() const;
   // Whether `other` says the same of everything that the shards of one archive share.
   bool is_of_same_archive(const Description& other) const;
 };
+
+// Corrupt where a part of a pipeline has no tensor in the description of the whole archive.
+Status check_no_empty_part(const Description& description);
 
 // Leaves out of `same_as` what is the same as a tensor that this description does not have.
 void keep_own_copies(Description* description);

@@ -19,6 +19,12 @@ inline constexpr uint64_t kMaxMetadataKeys = 1 << 16;
 inline constexpr uint64_t kMaxTensors = 1'000'000;
 inline constexpr uint64_t kMaxDimensions = 8;
 
+// --- pipelines
+
+// Pipelines have fewer than ten parts, in folders at most two deep; each is a folder to be made and files in it.
+inline constexpr uint64_t kMaxParts = 1000;
+inline constexpr uint64_t kMaxPartLevels = 16;
+
 // --- JSON
 
 inline constexpr uint64_t kMaxJsonBytes = 256ull << 20;  // config, index, plan and description

@@ -7,6 +7,7 @@
 #include <future>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "archive/carry_over.h"
 #include "archive/checksum.h"
@@ -33,9 +34,14 @@ namespace {
 
 // Names that an archive gives to tensors of its own would be lost on the way back, or take their place.
 Status check_names(const Model& model) {
-  if (is_archive(model.metadata))
+  const auto archive = [](const std::string& path) {
     return error(ErrorKind::kInvalidArgument, "is an llmcodec archive already; decompress it first")
-        .in_file(model.path);
+        .in_file(path);
+  };
+  if (is_archive(model.metadata)) return archive(model.path);
+  for (const ModelPart& part : model.parts) {
+    if (is_archive(part.metadata)) return archive((std::filesystem::path(model.path) / part.folder).string());
+  }
   for (const TensorInfo& info : model.source->tensors()) {
     if (info.name.starts_with(kOwnPrefix))
       return error(ErrorKind::kInvalidArgument,
@@ -97,7 +103,11 @@ double asked_bits(const Target& target) {
 // What is kept of a quantised model is kept as it is stored, and not as what it stands for.
 Status keep_in_parts(CompressState& state, QuantisedModel& quantised) {
   const std::vector<TensorDraft> drafts = std::move(state.drafts);
-  LLMC_RETURN_IF_ERROR(quantised.check_known(std::ranges::any_of(drafts, &TensorDraft::code)));
+  std::set<std::string> coded;
+  for (size_t i = 0; i < drafts.size(); ++i) {
+    if (drafts[i].code) coded.emplace(state.model.source->tensors()[i].folder());
+  }
+  LLMC_RETURN_IF_ERROR(quantised.check_known(coded));
   std::vector<bool> kept;
   for (const TensorDraft& draft : drafts) kept.push_back(draft.keep_asked);
   LLMC_ASSIGN_OR_RETURN(const std::vector<size_t> origin, quantised.keep(kept, &state.model));
@@ -131,6 +141,7 @@ Result<PlanFacts> known_facts(CompressState& state) {
     LLMC_ASSIGN_OR_RETURN(tensor.inputs_known, state.moments.knows_inputs(info));
     LLMC_ASSIGN_OR_RETURN(tensor.outputs_known, state.moments.knows_outputs(info));
     tensor.factor = state.moments.factors.contains(info.name);
+    tensor.folder_bytes = info.folder_bytes;
   }
   return facts;
 }
@@ -289,10 +300,12 @@ Status describe_source(CompressState& state) {
       state.options.command.empty() ? "llmcodec compress " + state.options.input : state.options.command;
   description.source_kind = model_kind_name(model.kind);
   description.source_metadata = model.metadata;
+  for (const ModelPart& part : model.parts) description.source_parts[part.folder] = part.metadata;
   description.source_files.resize(model.weight_files.size());
+  const std::vector<std::string> names = model.weight_names();
   return for_all(state.options.control.threads, model.weight_files.size(), [&](size_t i) -> Status {
     SourceFileRecord& file = description.source_files[i];
-    file.name = std::filesystem::path(model.weight_files[i]).filename().string();
+    file.name = names[i];
     std::error_code code;
     file.bytes = std::filesystem::file_size(model.weight_files[i], code);
     LLMC_ASSIGN_OR_RETURN(file.xxh3_128, xxh3_128_of_file(model.weight_files[i]));
@@ -310,7 +323,8 @@ std::vector<double> octaves_of(const CompressState& state) {
   std::vector<TensorCost> costs(state.plan.tensors.size());
   for (const FittedTensor& tensor : state.tensors)
     costs[tensor.index] = {static_cast<double>(tensor.shape.weights()), tensor.damage,
-                           state.moments.factors.contains(tensor.plan->name)};
+                           state.moments.factors.contains(tensor.plan->name),
+                           state.model.source->tensors()[tensor.index].folder()};
   return octaves_by_damage(state.plan, costs);
 }
 

@@ -43,7 +43,7 @@ Status know_inputs(const TensorInfo& info, const FittedTensor& tensor, uint64_t 
   if (tensor.hessian_group) {
     LLMC_ASSIGN_OR_RETURN(const std::vector<float> h, moments.hessian->read(*tensor.hessian_group));
     LLMC_ASSIGN_OR_RETURN(known.columns, closed_loop_columns({h.data(), tensor.shape.cols, tensor.shape.cols},
-                                                             {.damping = damping_of(info.name)}));
+                                                             {.damping = damping_of(info.local_name())}));
     for (size_t j = 0; j < tensor.shape.cols; ++j) known.inputs.push_back(h[j * tensor.shape.cols + j]);
     return Status::ok();
   }
@@ -51,10 +51,10 @@ Status know_inputs(const TensorInfo& info, const FittedTensor& tensor, uint64_t 
   LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
                         moments.importance->find(info.name, tensor.shape.cols, tensor.shape.matrices));
   if (!entry.found()) return Status::ok();
-  LLMC_ASSIGN_OR_RETURN(known.columns.steps,
-                        factor
-                            ? factor_steps(entry.matrix(m))
-                            : importance_column_steps(entry.matrix(m), {.damping = damping_of(info.name)}));
+  LLMC_ASSIGN_OR_RETURN(
+      known.columns.steps,
+      factor ? factor_steps(entry.matrix(m))
+             : importance_column_steps(entry.matrix(m), {.damping = damping_of(info.local_name())}));
   known.inputs.assign(entry.matrix(m).begin(), entry.matrix(m).end());
   return Status::ok();
 }

@@ -28,6 +28,17 @@ std::string listed(const std::string& folder, const std::vector<std::string>& na
   return fmt::format("{} {}, {} bytes: {}", names.size(), names.size() == 1 ? "file" : "files", bytes, text);
 }
 
+// A part in a format that is not read is missing, unless all of its files go along.
+Status check_unread_parts(const Model& model) {
+  for (const UnreadPart& part : model.unread_parts) {
+    const auto goes_along = [&](const std::string& name) {
+      return std::ranges::find(model.other_files, name) != model.other_files.end();
+    };
+    if (!std::ranges::all_of(part.files, goes_along)) return Error(part.why);
+  }
+  return Status::ok();
+}
+
 }  // namespace
 
 Status ask_to_carry(const std::vector<std::string>& patterns, Model* model) {
@@ -41,7 +52,7 @@ Status ask_to_carry(const std::vector<std::string>& patterns, Model* model) {
     model->skipped_files.erase(asked.begin(), asked.end());
     std::ranges::sort(model->other_files);
   }
-  return Status::ok();
+  return check_unread_parts(*model);
 }
 
 std::vector<std::string> notes_on_files(const Model& model) {
@@ -54,9 +65,10 @@ std::vector<std::string> notes_on_files(const Model& model) {
   std::vector<std::string> weights;
   std::ranges::copy_if(model.other_files, std::back_inserter(weights), is_weights_below);
   if (!weights.empty())
-    notes.push_back(fmt::format(
-        "weights that are carried along as they are, since only those of one folder are coded: {}",
-        listed(model.path, weights)));
+    notes.push_back(fmt::format("weights that are carried along as they are, since {}: {}",
+                                model.kind == ModelKind::kPipeline ? "they are in no part that is read"
+                                                                   : "only those of one folder are coded",
+                                listed(model.path, weights)));
   return notes;
 }
 

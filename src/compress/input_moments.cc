@@ -2,6 +2,7 @@
 #include "compress/input_moments.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
 #include "estimate/moment_estimate.h"
@@ -81,6 +82,28 @@ Status estimate_products(const Model& model, InputMoments* moments) {
   return Status::ok();
 }
 
+// Of a pipeline, each part as a model by itself; what is not known of some is said beside what is known of others.
+Result<MomentEstimate> estimate_by_parts(const Model& model, unsigned threads,
+                                         const std::function<Status(uint64_t weights)>& layer_done) {
+  if (model.parts.empty()) return estimate_moments(model, threads, layer_done);
+  MomentEstimate all;
+  std::map<std::string, std::string> parts_by_reason;
+  for (const ModelPart& part : model.parts) {
+    LLMC_ASSIGN_OR_RETURN(MomentEstimate own,
+                          estimate_moments(part_of_pipeline(model, part), threads, layer_done));
+    if (own.importance) {
+      if (!all.importance) all.importance.emplace();
+      all.importance->adopt_part(std::move(*own.importance), part_prefix(part.folder));
+    } else {
+      std::string& parts = parts_by_reason[own.why_not];
+      parts += fmt::format("{}{}", parts.empty() ? "" : ", ", part.folder.empty() ? "the root" : part.folder);
+    }
+  }
+  for (const auto& [reason, parts] : parts_by_reason)
+    all.why_not += fmt::format("{}{} ({})", all.why_not.empty() ? "" : "; ", reason, parts);
+  return all;
+}
+
 }  // namespace
 
 Result<std::string> estimate_missing(const Model& model, const CompressOptions& options,
@@ -89,13 +112,16 @@ Result<std::string> estimate_missing(const Model& model, const CompressOptions& 
   if ((moments->importance && moments->importance->has_outputs()) || options.importance == kNoImportance)
     return std::string();
   LLMC_ASSIGN_OR_RETURN(MomentEstimate estimate,
-                        estimate_moments(model, options.control.threads, layer_done));
+                        estimate_by_parts(model, options.control.threads, layer_done));
   if (!estimate.importance && !moments->given) {
     LLMC_RETURN_IF_ERROR(estimate_products(model, moments));
     if (!moments->factors.empty()) return std::string();
   }
-  if (!estimate.importance)
-    return (moments->given ? "outputs not estimated: " : "inputs not estimated: ") + estimate.why_not;
+  const std::string note =
+      estimate.why_not.empty()
+          ? ""
+          : (moments->given ? "outputs not estimated: " : "inputs not estimated: ") + estimate.why_not;
+  if (!estimate.importance) return note;
   if (moments->given) {
     if (!moments->importance) moments->importance.emplace();
     moments->importance->adopt_outputs(std::move(*estimate.importance));
@@ -104,7 +130,7 @@ Result<std::string> estimate_missing(const Model& model, const CompressOptions& 
     LLMC_RETURN_IF_ERROR(estimate_products(model, moments));
   }
   moments->estimated = true;
-  return std::string();
+  return note;
 }
 
 }  // namespace llmcodec

@@ -2,6 +2,7 @@
 #include "plan/resolve.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
 #include "plan/draft.h"
@@ -80,7 +81,7 @@ void resolve_scales(const TensorDraft& draft, const TensorFacts& facts, bool clo
   constexpr double kRowExponentBesideOutputs = 0.25;  // docs/decisions/024-output-moments.md
   constexpr double kColumnExponent = 0.8, kTokenRank = 0.75;
   const double known_head_octaves = closed_loop ? -0.75 : -0.8;  // docs/decisions/022, 025
-  const bool vocabulary = is_vocabulary(draft.name);
+  const bool vocabulary = is_vocabulary(std::string_view(draft.name).substr(facts.folder_bytes));
   const bool thin = is_thin(facts.shape);
   const bool by_rows = (vocabulary && !facts.inputs_known) || thin;
   const ScaleKind across = thin && facts.shape.cols < facts.shape.rows ? ScaleKind::kColumn : ScaleKind::kRow;
@@ -140,7 +141,7 @@ Result<Plan> resolve(const std::vector<TensorDraft>& drafts, const PlanFacts& fa
 namespace {
 
 // Octaves of the tensors that are factors, or of those that are not, by this share of what equal slope asks for. The
-// mean over their weights is 0.
+// mean over their weights is 0 in each part.
 void share_octaves(const Plan& plan, std::span<const TensorCost> costs, bool factors, double share,
                    std::vector<double>* octaves) {
   const auto asks = [&](size_t i) {
@@ -148,14 +149,20 @@ void share_octaves(const Plan& plan, std::span<const TensorCost> costs, bool fac
            costs[i].factor == factors;
   };
   const auto wanted = [&](size_t i) { return -share / 2 * portable_log2(*costs[i].damage); };
-  double sum = 0, weights = 0;
+  struct Sum {
+    double wanted = 0, weights = 0;
+  };
+  std::map<std::string_view, Sum> sums;  // by part
   for (size_t i = 0; i < costs.size(); ++i) {
     if (!asks(i)) continue;
-    sum += wanted(i) * costs[i].weights;
-    weights += costs[i].weights;
+    Sum& sum = sums[costs[i].part];
+    sum.wanted += wanted(i) * costs[i].weights;
+    sum.weights += costs[i].weights;
   }
   for (size_t i = 0; i < costs.size(); ++i) {
-    if (asks(i)) (*octaves)[i] = wanted(i) - sum / weights;
+    if (!asks(i)) continue;
+    const Sum& sum = sums[costs[i].part];
+    (*octaves)[i] = wanted(i) - sum.wanted / sum.weights;
   }
 }
 

@@ -26,6 +26,7 @@ struct TensorFacts {
   bool inputs_known = false;         // E[x_j^2] of its inputs
   bool outputs_known = false;        // E[g_i^2] of its outputs
   bool factor = false;               // what is known is what its errors do to a product
+  size_t folder_bytes = 0;           // of its name (TensorInfo)
   MatrixShape shape = {};
 };
 
@@ -44,6 +45,8 @@ struct TensorCost {
   // Mean over its weights of the cost of an error of one step; absent where inputs or outputs are unknown.
   std::optional<double> damage;
   bool factor = false;  // as of TensorFacts
+  // Of a pipeline: the part. What is known of one part says nothing of how much another one matters.
+  std::string_view part = {};
 };
 
 // step_octaves for every tensor of the plan: as planned, or by damage. `costs` has one entry per tensor of

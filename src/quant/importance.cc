@@ -188,8 +188,15 @@ void Importance::append_outputs(const std::string& name, std::span<const float> 
   entry.insert(entry.end(), moments.begin(), moments.end());
 }
 
+void Importance::adopt_part(Importance&& part, const std::string& prefix) {
+  for (auto& [name, moments] : part.entries_) entries_[prefix + name] = std::move(moments);
+  for (auto& [name, moments] : part.outputs_) outputs_[prefix + name] = std::move(moments);
+}
+
 Result<ImportanceEntry> Importance::find(std::string_view name, uint64_t cols, uint64_t matrices) const {
-  const auto gguf = gguf_name(name);
+  const size_t folder = name.rfind('/') + 1;  // 0 where there is none
+  auto gguf = gguf_name(name.substr(folder));
+  if (gguf) gguf->name.insert(0, name.substr(0, folder));
   auto entry = entries_.find(name);
   if (entry == entries_.end() && gguf) entry = entries_.find(gguf->name);
   if (entry == entries_.end()) return ImportanceEntry{};

@@ -56,7 +56,10 @@ class Importance {
   // Takes over what `other` knows about outputs; nothing was known before.
   void adopt_outputs(Importance&& other) { outputs_ = std::move(other.outputs_); }
 
-  // `name` in either spelling, a tensor of `matrices` matrices with `cols` columns. One Hugging Face
+  // Takes over what `part` knows of a part of a pipeline, for names that begin with `prefix`.
+  void adopt_part(Importance&& part, const std::string& prefix);
+
+  // `name` in either spelling, behind whatever folders of a pipeline, a tensor of `matrices` matrices with `cols` columns. One Hugging Face
   // expert (of many 2-D tensors) finds its part of the GGUF entry of all. InvalidArgument when the sizes
   // differ from the file's.
   Result<ImportanceEntry> find(std::string_view name, uint64_t cols, uint64_t matrices = 1) const;

@@ -97,9 +97,11 @@ std::vector<TensorReport> describe_tensors(const ArchiveReader& archive) {
     tensors.push_back(std::move(tensor));
   }
   add_copies(archive, &tensors);
+  const PartFolders folders = archive.description().part_folders();
   for (TensorReport& tensor : tensors) {
     if (const auto dtype = dtype_from_name(tensor.dtype))
-      tensor.role = role_name(tensor_role({tensor.name, *dtype, tensor.shape}));
+      tensor.role = role_name(
+          tensor_role({tensor.name, *dtype, tensor.shape, folders.prefix_bytes(tensor.name).value_or(0)}));
     if (tensor.elements > 0)
       tensor.bpw = 8.0 * static_cast<double>(tensor.bytes) / static_cast<double>(tensor.elements);
   }
@@ -134,7 +136,43 @@ CarriedFilesReport count_carried_files(const CarriedFiles& files) {
   return report;
 }
 
+std::vector<PartReport> sum_parts(const std::vector<TensorReport>& tensors,
+                                  std::vector<std::string> folders) {
+  if (folders.empty()) return {};
+  std::map<std::string, PartReport, std::less<>> parts;  // by prefix
+  for (const std::string& folder : folders) parts[part_prefix(folder)].folder = folder;
+  const PartFolders owners(std::move(folders));
+  for (const TensorReport& tensor : tensors) {
+    const size_t prefix = owners.prefix_bytes(tensor.name).value_or(0);
+    const auto part = parts.find(std::string_view(tensor.name).substr(0, prefix));
+    if (part == parts.end()) continue;
+    ++part->second.tensors;
+    part->second.parameters += tensor.elements;
+    part->second.bytes += tensor.bytes;
+  }
+  std::vector<PartReport> list;
+  for (auto& [prefix, part] : parts) list.push_back(std::move(part));
+  return list;
+}
+
 namespace {
+
+// Empty where there are none.
+json parts_to_json(const std::vector<PartReport>& parts) {
+  if (parts.empty()) return json::object();
+  json list = json::array();
+  for (const PartReport& part : parts)
+    list.push_back({{"folder", part.folder},
+                    {"tensors", part.tensors},
+                    {"parameters", part.parameters},
+                    {"bytes", part.bytes}});
+  return {{"parts", list}};
+}
+
+std::string with_parts(json value, const std::vector<PartReport>& parts) {
+  value.update(parts_to_json(parts));
+  return text_of(value);
+}
 
 json carried_to_json(const CarriedFilesReport& files) {
   return {{"count", files.count}, {"bytes", files.bytes}};
@@ -159,28 +197,30 @@ std::string CompressReport::to_json() const {
                 {"notes", notes},
                 {"tensors", tensors_to_json(tensors)}};
   value.update(products_to_json(products));
-  return text_of(value);
+  return with_parts(std::move(value), parts);
 }
 
 std::string PlanReport::to_json() const {
-  return text_of({{"parameters", parameters},
-                  {"predicted_bytes", predicted_bytes},
-                  {"predicted_bpw", predicted_bpw},
-                  {"predicted_snr_db", finite(predicted_snr_db)},
-                  {"predicted_seconds", predicted_seconds},
-                  {"notes", notes},
-                  {"tensors", tensors_to_json(tensors)}});
+  return with_parts({{"parameters", parameters},
+                     {"predicted_bytes", predicted_bytes},
+                     {"predicted_bpw", predicted_bpw},
+                     {"predicted_snr_db", finite(predicted_snr_db)},
+                     {"predicted_seconds", predicted_seconds},
+                     {"notes", notes},
+                     {"tensors", tensors_to_json(tensors)}},
+                    parts);
 }
 
 std::string SourceReport::to_json() const {
-  return text_of({{"source_kind", source_kind},
-                  {"parameters", parameters},
-                  {"coded_parameters", coded_parameters},
-                  {"bytes", bytes},
-                  {"kept_bytes", kept_bytes},
-                  {"carried_files", carried_to_json(carried_files)},
-                  {"notes", notes},
-                  {"tensors", tensors_to_json(tensors)}});
+  return with_parts({{"source_kind", source_kind},
+                     {"parameters", parameters},
+                     {"coded_parameters", coded_parameters},
+                     {"bytes", bytes},
+                     {"kept_bytes", kept_bytes},
+                     {"carried_files", carried_to_json(carried_files)},
+                     {"notes", notes},
+                     {"tensors", tensors_to_json(tensors)}},
+                    parts);
 }
 
 std::string DecompressReport::to_json() const {
@@ -193,16 +233,17 @@ std::string DecompressReport::to_json() const {
 }
 
 std::string InspectReport::to_json() const {
-  return text_of({{"parameters", parameters},
-                  {"bytes", bytes},
-                  {"carried_bytes", carried_bytes},
-                  {"carried_files", carried_to_json(carried_files)},
-                  {"bpw", bpw},
-                  {"bpw_weights", bpw_weights},
-                  {"writer", writer},
-                  {"command", command},
-                  {"source_kind", source_kind},
-                  {"tensors", tensors_to_json(tensors)}});
+  return with_parts({{"parameters", parameters},
+                     {"bytes", bytes},
+                     {"carried_bytes", carried_bytes},
+                     {"carried_files", carried_to_json(carried_files)},
+                     {"bpw", bpw},
+                     {"bpw_weights", bpw_weights},
+                     {"writer", writer},
+                     {"command", command},
+                     {"source_kind", source_kind},
+                     {"tensors", tensors_to_json(tensors)}},
+                    parts);
 }
 
 std::string VerifyReport::to_json() const {

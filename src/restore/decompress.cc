@@ -98,17 +98,20 @@ class Decompression {
 
   Status create_folder_sink(const RestoredModel& model) {
     const std::vector<TensorInfo> infos = model.infos();
-    const std::string stem = archive_->description().weights_stem();
-    LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards, plan_shards(infos, model.shard_bytes(), stem));
+    const ModelParts parts = archive_->description().parts();
+    LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards,
+                          plan_part_shards(infos, parts, model.shard_bytes()));
     LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> inputs, files_of(*archive_, options_.input));
-    std::vector<std::string> names = {index_file_name(stem)};
+    std::vector<std::string> names;
+    for (const ModelPart& part : parts)
+      names.push_back(part_prefix(part.folder) + index_file_name(part.stem));
     for (const Shard& shard : shards) names.push_back(shard.file_name);
     for (const std::string& name : names)
       LLMC_RETURN_IF_ERROR(check_output_file((fs::path(options_.output) / name).string(), inputs));
-    LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(options_.output, stem));
+    LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(options_.output, parts));
     output_folder_.emplace(std::move(folder));
-    LLMC_ASSIGN_OR_RETURN(
-        sink_, create_sharded_safetensors(*output_folder_, infos, model.metadata(), model.shard_bytes()));
+    LLMC_ASSIGN_OR_RETURN(sink_,
+                          create_sharded_safetensors(*output_folder_, infos, parts, model.shard_bytes()));
     report_.output = options_.output;
     report_.files = shards.size();
     return Status::ok();

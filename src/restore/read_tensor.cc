@@ -11,10 +11,10 @@ namespace llmcodec {
 Result<TensorValues> read_tensor(const std::string& model, const std::string& name) {
   LLMC_ASSIGN_OR_RETURN(Model opened, open_model(model));
   LLMC_ASSIGN_OR_RETURN(const QuantisedModel quantised, QuantisedModel::open(&opened));
-  LLMC_RETURN_IF_ERROR(quantised.check_known(true));  // codes are no weights
   auto found = opened.source->find(name);
   if (!found.is_ok()) return std::move(found).error().in_file(model);
   const TensorInfo& info = opened.source->tensors()[*found];
+  LLMC_RETURN_IF_ERROR(quantised.check_known({std::string(info.folder())}));  // codes are no weights
   const auto shape = tensor_matrices(info);
   if (!shape || !dtype_info(info.dtype).floating)
     return error(ErrorKind::kInvalidArgument, "is no matrix of floating-point weights")

@@ -81,7 +81,7 @@ Status RestoredModel::choose_format() {
                  "llama.cpp's convert_hf_to_gguf.py",
                  kind)
         .in_file(archive_->files()[0]);
-  folder_ = format == "safetensors" && (kind == "folder" || kind == "sharded");
+  folder_ = format == "safetensors" && (kind == "folder" || kind == "sharded" || kind == "pipeline");
   if (!choice_.dtype.empty()) {
     LLMC_ASSIGN_OR_RETURN(dtype_, parse_dtype(choice_.dtype));
   }
@@ -107,7 +107,7 @@ Result<RestoredTensor> RestoredModel::coded_tensor(const std::string& name,
     return error(ErrorKind::kCorrupt, "is stored as bytes, and has more than part '{}'", part_name::kData)
         .in_file(archive_->files()[0])
         .in_tensor(name);
-  RestoredTensor tensor{{name, *own, record.shape}, *own, !is_verbatim(record), {}, name};
+  RestoredTensor tensor{{name, *own, record.shape, folder_bytes(name)}, *own, !is_verbatim(record), {}, name};
   tensor.info.dtype = tensor.coded ? coded_dtype(*own, dtype_, record.shape)
                                    : exact_dtype(*own, dtype_, choice_.format == "gguf");
   return tensor;
@@ -117,6 +117,7 @@ RestoredTensor RestoredModel::exact_tensor(size_t index) const {
   const TensorInfo& info = archive_->source().tensors()[index];
   RestoredTensor tensor{info, {}, false, index, info.name};
   tensor.own = tensor.info.dtype;
+  tensor.info.folder_bytes = folder_bytes(info.name);
   tensor.info.dtype = exact_dtype(tensor.own, dtype_, choice_.format == "gguf");
   return tensor;
 }
@@ -129,7 +130,9 @@ Status RestoredModel::list_tensors() {
   for (const size_t index : archive_->exact_tensors()) tensors_.push_back(exact_tensor(index));
   add_copies();
   if (choice_.format == "gguf") return sort_like_gguf();
-  std::ranges::sort(tensors_, {}, [](const RestoredTensor& tensor) { return tensor.info.name; });
+  std::ranges::sort(tensors_, {}, [](const RestoredTensor& tensor) {
+    return std::pair(tensor.info.folder(), tensor.info.local_name());
+  });
   return Status::ok();
 }
 
@@ -141,6 +144,7 @@ void RestoredModel::add_copies() {
   for (const auto& [name, copy] : archive_->description().same_as) {
     copies.push_back(tensors_[stored.at(copy.original)]);  // there: the description was checked
     copies.back().info.name = name;
+    copies.back().info.folder_bytes = folder_bytes(name);
   }
   tensors_.insert(tensors_.end(), copies.begin(), copies.end());
 }
@@ -200,8 +204,9 @@ uint64_t RestoredModel::shard_bytes() const {
 }
 
 Status RestoredModel::check_headers() const {
-  Status status = is_gguf() ? check_gguf(*header_, infos())
-                            : check_sharded_safetensors(infos(), metadata(), shard_bytes());
+  Status status = is_gguf()
+                      ? check_gguf(*header_, infos())
+                      : check_sharded_safetensors(infos(), archive_->description().parts(), shard_bytes());
   if (status.is_ok()) return status;
   Error failure = std::move(status).error();
   // What a caller can choose exists in every container: the wrong value is the archive's.

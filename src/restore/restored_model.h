@@ -81,9 +81,10 @@ class RestoredModel {
 
  private:
   RestoredModel(const ArchiveReader& archive, const RestoreChoice& choice)
-      : archive_(&archive), choice_(choice) {}
+      : archive_(&archive), choice_(choice), folders_(archive.description().part_folders()) {}
   Status choose_format();
   Status list_tensors();
+  size_t folder_bytes(const std::string& name) const { return folders_.prefix_bytes(name).value_or(0); }
   Result<RestoredTensor> coded_tensor(const std::string& name, const TensorRecord& record) const;
   RestoredTensor exact_tensor(size_t index) const;
   void add_copies();
@@ -92,6 +93,7 @@ class RestoredModel {
   friend class RestoreWalk;
   const ArchiveReader* archive_;
   RestoreChoice choice_;  // its format filled in
+  PartFolders folders_;
   bool folder_ = false;
   std::optional<Dtype> dtype_;
   std::optional<GgufHeader> header_;

@@ -23,27 +23,38 @@ struct Size {
   }
 };
 
+// What the config or the names of the tensors say of quantisation; empty where a part has its weights as they are.
+Result<std::string> scheme_of_part(const Model& part, const DeclaredScheme& declared) {
+  if (!declared.method.empty() && declared.method != "llmcodec") return declared.method;
+  const auto claims = find_claims(*part.source, declared);
+  if (!claims.is_ok())
+    return claims.error().kind == ErrorKind::kUnsupported ? Result<std::string>(claims.error().message)
+                                                          : Result<std::string>(claims.error());
+  return claims->schemes.empty() ? std::string() : claims->schemes[0];
+}
+
 }  // namespace
 
 Result<QuantisedModel> QuantisedModel::open(Model* model) {
   QuantisedModel quantised;
   if (model->kind == ModelKind::kGguf) return quantised;
+  if (model->kind == ModelKind::kPipeline) return open_parts(*model);
   LLMC_ASSIGN_OR_RETURN(quantised.declared_, declared_scheme(*model));
   // Beside a single file may lie the config of another model.
   const std::string obstacle = model->kind == ModelKind::kSafetensors ? "" : obstacle_of(quantised.declared_);
   if (!obstacle.empty()) {
-    quantised.unknown_ =
-        error(ErrorKind::kUnsupported,
-              "the model is quantised in a way that is not known, {}; give the model from before "
-              "quantisation, or keep all of it as it is (--keep .)",
-              obstacle)
-            .in_file(quantised.declared_.file);
+    quantised.unknown_.emplace(
+        "", error(ErrorKind::kUnsupported,
+                  "the model is quantised in a way that is not known, {}; give the model from before "
+                  "quantisation, or keep all of it as it is (--keep .)",
+                  obstacle)
+                .in_file(quantised.declared_.file));
     return quantised;
   }
   auto claims = find_claims(*model->source, quantised.declared_);
   if (!claims.is_ok()) {
     if (claims.error().kind != ErrorKind::kUnsupported) return std::move(claims).error();
-    quantised.unknown_ = std::move(claims).error();
+    quantised.unknown_.emplace("", std::move(claims).error());
     return quantised;
   }
   if (claims->logical.empty()) return quantised;
@@ -54,8 +65,29 @@ Result<QuantisedModel> QuantisedModel::open(Model* model) {
   return quantised;
 }
 
-Status QuantisedModel::check_known(bool any_coded) const {
-  if (unknown_ && any_coded) return Error(*unknown_);
+Result<QuantisedModel> QuantisedModel::open_parts(const Model& pipeline) {
+  QuantisedModel quantised;
+  for (const ModelPart& part : pipeline.parts) {
+    const Model model = part_of_pipeline(pipeline, part);
+    LLMC_ASSIGN_OR_RETURN(const DeclaredScheme declared, declared_scheme(model));
+    LLMC_ASSIGN_OR_RETURN(const std::string scheme, scheme_of_part(model, declared));
+    if (scheme.empty()) continue;
+    const std::string prefix = part_prefix(part.folder);
+    quantised.unknown_.emplace(
+        prefix,
+        error(ErrorKind::kUnsupported,
+              "part '{}' of the pipeline is quantised ({}), which is read in models by themselves only; give "
+              "it from before quantisation, or keep it as it is (--keep '^{}')",
+              part.folder, scheme, prefix)
+            .in_file(declared.file.empty() ? model.path : declared.file));
+  }
+  return quantised;
+}
+
+Status QuantisedModel::check_known(const std::set<std::string>& coded) const {
+  for (const auto& [folder, failure] : unknown_) {
+    if (coded.contains(folder)) return Error(failure);
+  }
   return Status::ok();
 }
 

@@ -58,6 +58,12 @@ bool is_pickle_name(std::string_view name) {
          name.find("training_args") == name.npos;
 }
 
+// "diffusion_pytorch_model.safetensors.index.fp16.json", as diffusers calls the index of a variant.
+bool is_variant_index(std::string_view name) {
+  return in_top_folder(name) && name.ends_with(".json") && name.find(".safetensors.index.") != name.npos &&
+         !name.ends_with(kIndexSuffix);
+}
+
 // Shards whose index is not there.
 std::optional<Error> shards_without_index(const Names& names) {
   std::map<std::string, std::pair<uint32_t, uint32_t>> sets;  // stem -> shards there, shards in all
@@ -68,6 +74,11 @@ std::optional<Error> shards_without_index(const Names& names) {
   }
   if (sets.empty()) return std::nullopt;
   const auto& [stem, shards] = *sets.begin();
+  if (const Names indices = matching(names, is_variant_index); !indices.empty())
+    return error(
+        ErrorKind::kInvalidArgument,
+        "{} of {} shards of a variant, whose index is found under another name here: rename {} to {}{}",
+        shards.first, shards.second, indices[0], stem, kIndexSuffix);
   return error(
       ErrorKind::kInvalidArgument,
       "{} of {} shards, and no index to say what they hold; get {}{} too (hf download gets all files of a "
@@ -100,9 +111,10 @@ Error pipeline_hint(const std::string& folder, const Names& folders) {
     commands += fmt::format("{}`llmcodec compress {} -o OUT/{}`", commands.empty() ? "" : ", ",
                             (fs::path(folder) / below).string(), below);
   return error(ErrorKind::kInvalidArgument,
-               "no weights here, but in folders below ({}); compress each into its place, and copy the other "
-               "files: {}",
-               listed(folders), commands);
+               "no weights here, but in folders below ({}), and neither {} nor {}, which would make it a "
+               "pipeline: get "
+               "that file too; or compress each folder into its place, and copy the other files: {}",
+               listed(folders), kDiffusersMark, kSentenceTransformersMark, commands);
 }
 
 // What there is in a folder without weights that could be read.
@@ -168,13 +180,6 @@ bool is_foreign_folder(std::string_view name) {
   return false;
 }
 
-bool in_foreign_folder(std::string_view name) {
-  for (size_t slash; (slash = name.find('/')) != name.npos; name.remove_prefix(slash + 1)) {
-    if (is_foreign_folder(name.substr(0, slash))) return true;
-  }
-  return false;
-}
-
 bool is_training_state(std::string_view base) {
   constexpr auto kNames = std::to_array<std::string_view>(
       {"optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt", "training_args.bin"});
@@ -197,7 +202,7 @@ bool is_twin(std::string_view name, std::string_view weights) {
   return std::ranges::any_of(kStems, [&](std::string_view stem) {
     const bool named = name.starts_with(stem) && name.size() > stem.size() &&
                        (name[stem.size()] == '.' || name[stem.size()] == '-');
-    return !stem.empty() && named && ends_with_any(name, kSuffixes);
+    return !stem.empty() && named && (is_variant_index(name) || ends_with_any(name, kSuffixes));
   });
 }
 
@@ -205,9 +210,17 @@ bool is_twin(std::string_view name, std::string_view weights) {
 
 bool is_left_out(const std::string& name, const std::string& weights) {
   const std::string_view base = base_name(name);
-  return in_foreign_folder(name) || is_training_state(base) ||
+  return is_in_foreign_folder(name) || is_training_state(base) ||
          ends_with_any(base, std::array{".gguf", ".pth", ".onnx", ".onnx_data", ".onnx.data"}) ||
          is_other_weight_format(name) || (in_top_folder(name) && is_twin(base, weights));
+}
+
+bool is_in_foreign_folder(const std::string& name) {
+  std::string_view rest = name;
+  for (size_t slash; (slash = rest.find('/')) != rest.npos; rest.remove_prefix(slash + 1)) {
+    if (is_foreign_folder(rest.substr(0, slash))) return true;
+  }
+  return false;
 }
 
 bool is_weights_below(const std::string& name) {

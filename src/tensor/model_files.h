@@ -36,6 +36,9 @@ Result<std::string> find_weights(const std::string& folder, const ModelFiles& fi
 // converters and trainers give by convention; anything else might be wanted.
 bool is_left_out(const std::string& name, const std::string& weights);
 
+// Whether a file is in a folder where tools put what is no part of the model as it is loaded: "onnx", "checkpoint-500".
+bool is_in_foreign_folder(const std::string& name);
+
 // Whether it holds weights that are carried along as they are: the dense layers of sentence-transformers, for one.
 bool is_weights_below(const std::string& name);
 

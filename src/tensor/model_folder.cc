@@ -63,16 +63,34 @@ bool in_top_folder(const std::string& relative) {
   return relative.find('/') == std::string::npos;
 }
 
-// A file by which readers find all weights, whatever its stem: an index, the only weights, or the first part of a GGUF
-// model.
+std::string base_name(const std::string& relative) {
+  return relative.substr(relative.rfind('/') + 1);
+}
+
+// A file by which readers find all weights of a folder, whatever its stem: an index, the only weights, or the first part
+// of a GGUF model.
 bool is_entry(const std::string& name) {
-  if (!in_top_folder(name)) return false;
   if (name.ends_with(kGgufSuffix)) {
     const auto part = parse_shard_name(name, kGgufSuffix);
     return !part || part->number == 1;
   }
   return name.ends_with(kIndexSuffix) ||
          (name.ends_with(kFileSuffix) && !parse_shard_name(name, kFileSuffix));
+}
+
+// In a swap, the files by which readers find others go first and come last: in a pipeline those of the folders, and
+// before and after these the one that names the folders.
+int entry_rank(const std::string& relative) {
+  if (relative == kDiffusersMark || relative == kSentenceTransformersMark) return 2;
+  return is_entry(base_name(relative)) ? 1 : 0;
+}
+
+void put_entries_first(std::vector<std::string>& names) {
+  std::ranges::stable_sort(names, std::greater<>(), entry_rank);
+}
+
+void put_entries_last(std::vector<std::string>& names) {
+  std::ranges::stable_sort(names, std::less<>(), entry_rank);
 }
 
 Result<std::vector<std::string>> names_in(const fs::path& folder) {
@@ -100,6 +118,7 @@ Result<std::vector<std::string>> files_below(const fs::path& folder) {
 }
 
 Status check_no_other_weights(const fs::path& folder, const std::string& stem) {
+  if (!is_there(folder)) return Status::ok();
   LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> names, names_in(folder));
   for (const std::string& name : names) {
     if (is_other_weight_format(name) && !is_own_weights(name, stem))
@@ -113,15 +132,38 @@ Status check_no_other_weights(const fs::path& folder, const std::string& stem) {
   return Status::ok();
 }
 
+// Whether a folder on the way to the file `name` in `folder`, that one not included, is a link.
+bool is_below_link(const fs::path& folder, const fs::path& name) {
+  std::error_code code;
+  for (fs::path parent = name.parent_path(); !parent.empty(); parent = parent.parent_path()) {
+    if (fs::is_symlink(fs::symlink_status(folder / parent, code))) return true;
+  }
+  return false;
+}
+
+// Of the folder of every part of a pipeline: it is replaced in, so it must be where it seems to be.
+Status check_part_folders(const fs::path& folder, const ModelParts& parts) {
+  for (const ModelPart& part : parts) {
+    const fs::path below = folder / part.folder;
+    if (is_below_link(folder, fs::path(part.folder) / "x"))
+      return error(ErrorKind::kUnsupported,
+                   "is a link, or reached through one, and no links are followed where weights are replaced; "
+                   "name "
+                   "another output folder")
+          .in_file(below.string());
+    std::error_code code;
+    if (is_there(below) && !fs::is_directory(below, code))
+      return error(ErrorKind::kInvalidArgument, "is no folder, and a part of the model belongs into it")
+          .in_file(below.string());
+    LLMC_RETURN_IF_ERROR(check_no_other_weights(below, part.stem));
+  }
+  return Status::ok();
+}
+
 // What a stopped swap left is found in a folder that may have come from somebody else: nothing that it names is touched
 // outside this folder, nor through a link.
 Status check_inside(const fs::path& folder, const std::string& name) {
-  bool linked = false;
-  std::error_code code;
-  for (fs::path parent = fs::path(name).parent_path(); !parent.empty() && is_plain_name(name);
-       parent = parent.parent_path())
-    linked = linked || fs::is_symlink(fs::symlink_status(folder / parent, code));
-  if (is_plain_name(name) && !linked) return Status::ok();
+  if (is_plain_name(name) && !is_below_link(folder, name)) return Status::ok();
   return error(ErrorKind::kCorrupt,
                "a stopped run is to be taken back, and '{}' in {} leads out of this folder: look at it, "
                "remove it and "
@@ -157,14 +199,14 @@ Status put_back(const fs::path& folder) {
   if (is_there(replaced / kNewNames)) {
     LLMC_ASSIGN_OR_RETURN(std::vector<std::string> added, new_names(replaced / kNewNames));
     LLMC_RETURN_IF_ERROR(check_all_inside(folder, added));
-    std::ranges::stable_partition(added, is_entry);
+    put_entries_first(added);
     for (const std::string& name : added) LLMC_RETURN_IF_ERROR(remove_file(folder / name));
     LLMC_RETURN_IF_ERROR(sync_folder(folder.string()));
     LLMC_RETURN_IF_ERROR(remove_file(replaced / kNewNames));
   }
   LLMC_ASSIGN_OR_RETURN(std::vector<std::string> names, files_below(replaced));
   LLMC_RETURN_IF_ERROR(check_all_inside(folder, names));
-  std::ranges::stable_partition(names, [](const std::string& name) { return !is_entry(name); });
+  put_entries_last(names);
   for (const std::string& name : names) LLMC_RETURN_IF_ERROR(move_file(replaced / name, folder / name));
   LLMC_RETURN_IF_ERROR(sync_folder(folder.string()));
   return remove_tree(replaced);
@@ -215,19 +257,22 @@ Status check_folder_is_whole(const std::string& folder) {
       .in_file(folder);
 }
 
-Result<ModelFolder> ModelFolder::open(const std::string& path, const std::string& stem) {
+Result<ModelFolder> ModelFolder::open(const std::string& path, ModelParts parts) {
   if (path.empty()) return error(ErrorKind::kInvalidArgument, "the output has no name");
+  // Weights in the root would be taken for the whole model, or for one more part.
+  if (std::ranges::none_of(parts, &std::string::empty, &ModelPart::folder))
+    parts.insert(parts.begin(), ModelPart{});
   LLMC_RETURN_IF_ERROR(make_folders(path));
-  LLMC_RETURN_IF_ERROR(check_no_other_weights(path, stem));
+  LLMC_RETURN_IF_ERROR(check_part_folders(path, parts));
   LLMC_ASSIGN_OR_RETURN(OutputLock lock, OutputLock::folder(path));
   LLMC_RETURN_IF_ERROR(make_good(path));
-  return ModelFolder(path, stem, std::move(lock));
+  return ModelFolder(path, std::move(parts), std::move(lock));
 }
 
 Result<ModelFolder> ModelFolder::open_shared(const std::string& path) {
   LLMC_ASSIGN_OR_RETURN(OutputLock lock, OutputLock::folder(path));
   LLMC_RETURN_IF_ERROR(make_good(path));
-  return ModelFolder(path, "", std::move(lock));
+  return ModelFolder(path, {}, std::move(lock));
 }
 
 ModelFolder::~ModelFolder() {
@@ -278,14 +323,17 @@ Status ModelFolder::commit() {
 }
 
 Status ModelFolder::set_aside(const std::vector<std::string>& new_names) {
-  LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> present, names_in(path_));
-  std::set<std::string> old(new_names.begin(), new_names.end());
-  std::ranges::copy_if(present, std::inserter(old, old.end()), [this](const std::string& name) {
-    return !stem_.empty() && is_own_weights(name, stem_);
-  });
-  std::vector<std::string> order(old.begin(), old.end());
-  std::ranges::stable_partition(order, is_entry);
   const fs::path folder = path_;
+  std::set<std::string> old(new_names.begin(), new_names.end());
+  for (const ModelPart& part : parts_) {
+    if (!is_there(folder / part.folder)) continue;
+    LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> present, names_in(folder / part.folder));
+    for (const std::string& name : present) {
+      if (is_own_weights(name, part.stem)) old.insert(part_prefix(part.folder) + name);
+    }
+  }
+  std::vector<std::string> order(old.begin(), old.end());
+  put_entries_first(order);
   for (const std::string& name : order) {
     if (is_there(folder / name)) LLMC_RETURN_IF_ERROR(move_file(folder / name, folder / kReplaced / name));
   }
@@ -297,7 +345,8 @@ Status ModelFolder::swap() {
   const auto name_of = [&](const AtomicFile& file) {
     return fs::path(file.path()).lexically_relative(folder).string();
   };
-  std::ranges::stable_partition(files_, [&](const AtomicFile& file) { return !is_entry(name_of(file)); });
+  std::ranges::stable_sort(files_, std::less<>(),
+                           [&](const AtomicFile& file) { return entry_rank(name_of(file)); });
   std::vector<std::string> names;
   std::string text;
   for (const AtomicFile& file : files_) {
@@ -315,22 +364,32 @@ Status ModelFolder::swap() {
   LLMC_RETURN_IF_ERROR(sync_folder(folder.string()));
   LLMC_RETURN_IF_ERROR(list.publish());
   LLMC_RETURN_IF_ERROR(sync_folder((folder / kReplaced).string()));
-  for (AtomicFile& file : files_) {
-    LLMC_RETURN_IF_ERROR(make_folders(fs::path(file.path()).parent_path()));
-    LLMC_RETURN_IF_ERROR(file.publish());
-  }
-  LLMC_RETURN_IF_ERROR(sync_folder(folder.string()));
+  LLMC_RETURN_IF_ERROR(publish_all());
   LLMC_RETURN_IF_ERROR(move_file(folder / kReplaced, folder / kRemoved));  // from here on it is done
   // The swap itself is done: what is said of the disk is no reason to take it back.
   return sync_folder(folder.string());
 }
 
+// All new files under their names, and on the disk.
+Status ModelFolder::publish_all() {
+  for (AtomicFile& file : files_) {
+    LLMC_RETURN_IF_ERROR(make_folders(fs::path(file.path()).parent_path()));
+    LLMC_RETURN_IF_ERROR(file.publish());
+  }
+  for (const ModelPart& part : parts_) {
+    const fs::path below = fs::path(path_) / part.folder;
+    if (!part.folder.empty() && is_there(below)) LLMC_RETURN_IF_ERROR(sync_folder(below.string()));
+  }
+  return sync_folder(path_);
+}
+
+// Only archives are resumed, and their weights are in the folder itself.
 void ModelFolder::discard_partials() {
   const auto names = names_in(path_);
   if (!names.is_ok()) return;  // what is in the way is noticed when it is
   constexpr std::string_view kSuffix = ".partial";
   for (const std::string& name : *names) {
-    if (name.ends_with(kSuffix) && is_own_weights(name.substr(0, name.size() - kSuffix.size()), stem_))
+    if (name.ends_with(kSuffix) && is_own_weights(name.substr(0, name.size() - kSuffix.size())))
       ::unlink((fs::path(path_) / name).c_str());
   }
 }

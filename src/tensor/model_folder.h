@@ -11,6 +11,8 @@
 //   LLMC_ASSIGN_OR_RETURN(AtomicFile weights, folder.create("model.safetensors"));
 //   LLMC_RETURN_IF_ERROR(folder.add(std::move(weights)));  // when all is written
 //   LLMC_RETURN_IF_ERROR(folder.commit());
+//
+// A pipeline is one model with weights in several folders (model_parts.h): what is said of weights holds in each of them.
 #pragma once
 
 #include <string>
@@ -19,6 +21,7 @@
 #include "base/file.h"
 #include "base/output_guard.h"
 #include "llmcodec/status.h"
+#include "tensor/model_parts.h"
 
 namespace llmcodec {
 
@@ -31,13 +34,15 @@ inline constexpr char kOwnFilePrefix[] = ".llmcodec-";
 // Only names that converters and trainers give by convention: anything else might be wanted.
 bool is_other_weight_format(const std::string& relative);
 
-// What the names of a model's weights begin with, unless its source had others ("adapter_model", "diffusion_pytorch_model").
-inline constexpr char kModelStem[] = "model";
 std::string single_file_name(const std::string& stem);  // "model.safetensors"
 std::string index_file_name(const std::string& stem);   // "model.safetensors.index.json"
 
 // Whether a file of a folder has a name that this program gives to weights: of one file, of a shard, of the index.
 bool is_own_weights(const std::string& name, const std::string& stem = kModelStem);
+
+// The files in the root that say that a folder is a pipeline: of diffusers, and of sentence-transformers.
+inline constexpr char kDiffusersMark[] = "model_index.json";
+inline constexpr char kSentenceTransformersMark[] = "modules.json";
 
 // Corrupt while a stopped run has not been made good: old and new files may stand side by side.
 Status check_folder_is_whole(const std::string& folder);
@@ -46,9 +51,9 @@ class ModelFolder {
  public:
   // Makes the folder where there is none, has the right to write in it (OutputLock) from here on, and makes good
   // what a killed run left: a swap that was not completed is taken back. InvalidArgument when the folder holds
-  // weights of other names, which would be taken for a part of the model or in its place. `stem`: of the names that
-  // the new model's weights will have.
-  static Result<ModelFolder> open(const std::string& path, const std::string& stem = kModelStem);
+  // weights of other names, which would be taken for a part of the model or in its place, and Unsupported when the folder
+  // of a part is reached through a link. `parts`: the folders and names that the new model's weights will have.
+  static Result<ModelFolder> open(const std::string& path, ModelParts parts = {ModelPart{}});
   // A folder of the user's that gets the parts of a GGUF model and may hold anything besides, other weights too: only
   // files of the same names are replaced. The folder must be there. Otherwise as open().
   static Result<ModelFolder> open_shared(const std::string& path);
@@ -57,7 +62,6 @@ class ModelFolder {
   ~ModelFolder();
 
   const std::string& path() const { return path_; }
-  const std::string& stem() const { return stem_; }
   const OutputLock& lock() const { return lock_; }
   // The folder in which the files of create() are until commit().
   std::string staging() const;
@@ -73,13 +77,15 @@ class ModelFolder {
   void discard_partials();
 
  private:
-  // `stem` is empty in a shared folder, where no weights are replaced for their names alone.
-  ModelFolder(std::string path, std::string stem, OutputLock lock)
-      : path_(std::move(path)), stem_(std::move(stem)), lock_(std::move(lock)) {}
+  // `parts` is empty in a shared folder, where no weights are replaced for their names alone.
+  ModelFolder(std::string path, ModelParts parts, OutputLock lock)
+      : path_(std::move(path)), parts_(std::move(parts)), lock_(std::move(lock)) {}
   Status swap();
+  Status publish_all();
   Status set_aside(const std::vector<std::string>& names);
 
-  std::string path_, stem_;
+  std::string path_;
+  ModelParts parts_;
   OutputLock lock_;
   std::vector<AtomicFile> files_;
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <set>
 
 #include "base/byte_source.h"
@@ -11,6 +12,7 @@
 #include "tensor/file_kind.h"
 #include "tensor/gguf_parts.h"
 #include "tensor/model_files.h"
+#include "tensor/pipeline_source.h"
 #include "tensor/shard_name.h"
 #include "tensor/shards.h"
 
@@ -35,7 +37,7 @@ Status open_shards_into(const std::string& path, Model* model) {
                         ShardedSource::open(path, Overlap::kIndexDecides));
   model->metadata = source->metadata();
   model->weight_files = source->shard_paths();
-  model->index_file = path;
+  model->index_files = {path};
   model->source = std::move(source);
   return Status::ok();
 }
@@ -59,10 +61,10 @@ Status open_gguf_into(const std::string& path, Model* model) {
 }
 
 // Links into nowhere matter where the file would have been used. (Those to folders are not followed.)
-Status sort_links(const std::string& folder, const ModelFiles& files, const std::string& weights,
-                  Model* model) {
+Status check_links(const std::string& folder, const ModelFiles& files,
+                   const std::function<bool(const std::string&)>& left_out) {
   for (const std::string& name : files.dangling) {
-    if (is_left_out(name, weights)) continue;
+    if (left_out(name)) continue;
     std::error_code code;
     const fs::path link = fs::path(folder) / name;
     return error(ErrorKind::kIo,
@@ -71,29 +73,88 @@ Status sort_links(const std::string& folder, const ModelFiles& files, const std:
                  fs::read_symlink(link, code).string())
         .in_file(link.string());
   }
-  for (const std::string& name : files.folder_links)
-    model->notes.push_back("not followed: " + name + ", a link to a folder");
   return Status::ok();
+}
+
+Status open_weights_into(const std::string& path, Model* model) {
+  return path.ends_with(kIndexSuffix) ? open_shards_into(path, model) : open_safetensors_into(path, model);
+}
+
+std::string relative_name(const std::string& path, const std::string& folder) {
+  return fs::path(path).lexically_relative(folder).generic_string();
+}
+
+// What is no weights of the model goes along, or is left out.
+Status sort_others(const ModelFiles& files, const std::function<bool(const std::string&)>& left_out,
+                   Model* model) {
+  std::set<std::string> used;
+  for (const auto& paths : {model->weight_files, model->index_files}) {
+    for (const std::string& path : paths) used.insert(relative_name(path, model->path));
+  }
+  for (const std::string& name : files.all) {
+    if (used.contains(name)) continue;
+    const bool skip = left_out(name);
+    (skip ? model->skipped_files : model->other_files).push_back(name);
+    if (!skip) LLMC_RETURN_IF_ERROR(check_no_lfs_pointer((fs::path(model->path) / name).string()));
+  }
+  return Status::ok();
+}
+
+// A part may be behind a link to a folder: without it, the pipeline would be another one.
+Status check_no_folder_link(const std::string& folder, const ModelFiles& files) {
+  if (files.folder_links.empty()) return Status::ok();
+  return error(ErrorKind::kInvalidArgument,
+               "is a link to a folder, and in a pipeline these are not followed; copy the pipeline with its "
+               "links "
+               "resolved (cp -rL), or remove the link")
+      .in_file((fs::path(folder) / files.folder_links[0]).string());
+}
+
+Status open_parts_into(const PipelineFiles& pipeline, Model* model) {
+  std::vector<PipelineSource::Part> sources;
+  for (const PartWeights& part : pipeline.parts) {
+    Model opened;
+    const fs::path path = fs::path(model->path) / part.folder / part.weights;
+    if (Status status = open_weights_into(path.string(), &opened); !status.is_ok())
+      return in_part(part.folder, std::move(status).error());
+    for (const std::string& file : opened.weight_files) model->weight_files.push_back(file);
+    for (const std::string& file : opened.index_files) model->index_files.push_back(file);
+    std::vector<std::string> names;
+    for (const std::string& file : opened.weight_files) names.push_back(fs::path(file).filename().string());
+    model->parts.push_back({part.folder, stem_of_weights(names), std::move(opened.metadata)});
+    sources.push_back({part.folder, std::move(opened.source)});
+  }
+  auto joined = PipelineSource::join(std::move(sources));
+  if (!joined.is_ok()) {
+    Error failure = std::move(joined).error();
+    return failure.file.empty() ? std::move(failure).in_file(model->path) : failure;
+  }
+  model->source = std::move(*joined);
+  return Status::ok();
+}
+
+Status open_pipeline_into(const ModelFiles& files, const PipelineFiles& pipeline, Model* model) {
+  const auto left_out = [&](const std::string& name) { return is_left_out(name, pipeline); };
+  model->kind = ModelKind::kPipeline;
+  model->unread_parts = pipeline.unread;
+  LLMC_RETURN_IF_ERROR(check_links(model->path, files, left_out));
+  LLMC_RETURN_IF_ERROR(check_no_folder_link(model->path, files));
+  LLMC_RETURN_IF_ERROR(open_parts_into(pipeline, model));
+  return sort_others(files, left_out, model);
 }
 
 Status open_folder_into(const std::string& folder, Model* model) {
   LLMC_RETURN_IF_ERROR(check_folder_is_whole(folder));
   LLMC_ASSIGN_OR_RETURN(const ModelFiles files, list_model_files(folder));
+  LLMC_ASSIGN_OR_RETURN(const PipelineFiles pipeline, find_pipeline(folder, files));
+  if (!pipeline.parts.empty()) return open_pipeline_into(files, pipeline, model);
   LLMC_ASSIGN_OR_RETURN(const std::string weights, find_weights(folder, files));
-  LLMC_RETURN_IF_ERROR(sort_links(folder, files, weights, model));
-  const std::string path = (fs::path(folder) / weights).string();
-  const bool sharded = weights.ends_with(kIndexSuffix);
-  LLMC_RETURN_IF_ERROR(sharded ? open_shards_into(path, model) : open_safetensors_into(path, model));
-
-  std::set<std::string> used = {weights};
-  for (const std::string& file : model->weight_files) used.insert(fs::path(file).filename().string());
-  for (const std::string& name : files.all) {
-    if (used.contains(name)) continue;
-    const bool left_out = is_left_out(name, weights);
-    (left_out ? model->skipped_files : model->other_files).push_back(name);
-    if (!left_out) LLMC_RETURN_IF_ERROR(check_no_lfs_pointer((fs::path(folder) / name).string()));
-  }
-  return Status::ok();
+  const auto left_out = [&](const std::string& name) { return is_left_out(name, weights); };
+  LLMC_RETURN_IF_ERROR(check_links(folder, files, left_out));
+  for (const std::string& name : files.folder_links)
+    model->notes.push_back("not followed: " + name + ", a link to a folder");
+  LLMC_RETURN_IF_ERROR(open_weights_into((fs::path(folder) / weights).string(), model));
+  return sort_others(files, left_out, model);
 }
 
 // What is no name of a file: a mistake that the system's own message does not explain.
@@ -168,17 +229,36 @@ const char* model_kind_name(ModelKind kind) {
       return "folder";
     case ModelKind::kGguf:
       return "gguf";
+    case ModelKind::kPipeline:
+      return "pipeline";
   }
   return "unknown";
 }
 
 std::vector<std::string> Model::all_files() const {
   std::vector<std::string> files = weight_files;
-  if (!index_file.empty()) files.push_back(index_file);
+  files.insert(files.end(), index_files.begin(), index_files.end());
   for (const auto& names : {other_files, skipped_files}) {
     for (const std::string& name : names) files.push_back((fs::path(path) / name).string());
   }
   return files;
+}
+
+std::vector<std::string> Model::weight_names() const {
+  std::vector<std::string> names;
+  for (const std::string& file : weight_files)
+    names.push_back(kind == ModelKind::kPipeline ? relative_name(file, path)
+                                                 : fs::path(file).filename().string());
+  return names;
+}
+
+Model part_of_pipeline(const Model& pipeline, const ModelPart& part) {
+  Model model;
+  model.kind = ModelKind::kFolder;
+  model.path = (fs::path(pipeline.path) / part.folder).string();
+  model.metadata = part.metadata;
+  model.source = std::make_unique<PartView>(*pipeline.source, part.folder);
+  return model;
 }
 
 Result<Model> open_model(const std::string& path) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The writing half of shards.h: plan, index text, sink.
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <unordered_set>
@@ -53,35 +54,76 @@ std::string safetensors_index(std::span<const TensorInfo> tensors, std::span<con
   return text + "\n  }\n}\n";
 }
 
-Status check_sharded_safetensors(const std::vector<TensorInfo>& tensors, const SafetensorsMetadata& metadata,
+Result<std::vector<Shard>> plan_part_shards(const std::vector<TensorInfo>& tensors, const ModelParts& parts,
+                                            uint64_t max_shard_bytes) {
+  std::vector<Shard> all;
+  const std::vector<PartRange> ranges = part_ranges(tensors, parts);
+  for (size_t p = 0; p < parts.size(); ++p) {
+    LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards,
+                          plan_shards(local_tensors(tensors, ranges[p]), max_shard_bytes, parts[p].stem));
+    for (Shard shard : shards) {
+      shard.first += ranges[p].first;
+      shard.file_name = part_prefix(parts[p].folder) + shard.file_name;
+      all.push_back(std::move(shard));
+    }
+  }
+  return all;
+}
+
+namespace {
+
+// The part to which a shard belongs.
+const ModelPart& part_of(const Shard& shard, const ModelParts& parts) {
+  const size_t slash = shard.file_name.rfind('/');
+  const std::string folder = slash == std::string::npos ? "" : shard.file_name.substr(0, slash);
+  return *std::ranges::find(parts, folder, &ModelPart::folder);
+}
+
+// An index for each part of which there are several shards.
+Status write_indices(ModelFolder& folder, const std::vector<TensorInfo>& tensors, const ModelParts& parts,
+                     uint64_t max_shard_bytes) {
+  const std::vector<PartRange> ranges = part_ranges(tensors, parts);
+  for (size_t p = 0; p < parts.size(); ++p) {
+    const std::vector<TensorInfo> local = local_tensors(tensors, ranges[p]);
+    LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards,
+                          plan_shards(local, max_shard_bytes, parts[p].stem));
+    if (shards.size() < 2) continue;
+    LLMC_RETURN_IF_ERROR(folder.write_text(part_prefix(parts[p].folder) + index_file_name(parts[p].stem),
+                                           safetensors_index(local, shards)));
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+Status check_sharded_safetensors(const std::vector<TensorInfo>& tensors, const ModelParts& parts,
                                  uint64_t max_shard_bytes) {
-  LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards, plan_shards(tensors, max_shard_bytes));
+  LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards, plan_part_shards(tensors, parts, max_shard_bytes));
   for (const Shard& shard : shards) {
-    const auto part = std::span(tensors).subspan(shard.first, shard.count);
-    LLMC_ASSIGN_OR_RETURN(const std::vector<SafetensorsEntry> entries, layout_safetensors(part));
-    LLMC_RETURN_IF_ERROR(safetensors_header(entries, metadata));
+    const std::vector<TensorInfo> local = local_tensors(tensors, {shard.first, shard.count});
+    LLMC_ASSIGN_OR_RETURN(const std::vector<SafetensorsEntry> entries, layout_safetensors(local));
+    LLMC_RETURN_IF_ERROR(safetensors_header(entries, part_of(shard, parts).metadata));
   }
   return Status::ok();
 }
 
 Result<std::unique_ptr<TensorSink>> create_sharded_safetensors(ModelFolder& folder,
                                                                std::vector<TensorInfo> tensors,
-                                                               const SafetensorsMetadata& metadata,
+                                                               const ModelParts& parts,
                                                                uint64_t max_shard_bytes) {
-  auto planned = plan_shards(tensors, max_shard_bytes, folder.stem());
+  auto planned = plan_part_shards(tensors, parts, max_shard_bytes);
   if (!planned.is_ok()) return std::move(planned).error().in_file(folder.path());
   const std::vector<Shard> shards = std::move(planned).value();
-  const auto open_shard = [&folder, shards, metadata](
+  const auto open_shard = [&folder, shards, parts](
                               size_t shard,
                               std::vector<TensorInfo> own) -> Result<std::unique_ptr<TensorSink>> {
     LLMC_ASSIGN_OR_RETURN(AtomicFile file, folder.create(shards[shard].file_name));
-    return create_safetensors(std::move(file), std::move(own), metadata,
+    return create_safetensors(std::move(file), local_tensors(own, {0, own.size()}),
+                              part_of(shards[shard], parts).metadata,
                               [&folder](AtomicFile done) { return folder.add(std::move(done)); });
   };
-  const auto commit = [&folder, shards, tensors]() -> Status {
-    if (shards.size() > 1)
-      LLMC_RETURN_IF_ERROR(
-          folder.write_text(index_file_name(folder.stem()), safetensors_index(tensors, shards)));
+  const auto commit = [&folder, tensors, parts, max_shard_bytes]() -> Status {
+    LLMC_RETURN_IF_ERROR(write_indices(folder, tensors, parts, max_shard_bytes));
     return folder.commit();
   };
   return std::unique_ptr<TensorSink>(

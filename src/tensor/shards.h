@@ -11,7 +11,7 @@
 //   const std::vector<TensorInfo>& tensors = source->tensors();
 //   LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(to));
 //   LLMC_ASSIGN_OR_RETURN(const auto sink,
-//                         create_sharded_safetensors(folder, tensors, source->metadata(), 5'000'000'000));
+//                         create_sharded_safetensors(folder, tensors, {{"", kModelStem, source->metadata()}}, 5'000'000'000));
 //   for (size_t i = 0; i < tensors.size(); ++i) {
 //     std::vector<std::byte> bytes(source->byte_size(i));
 //     LLMC_RETURN_IF_ERROR(source->read(i, 0, bytes));
@@ -80,16 +80,22 @@ Result<std::vector<Shard>> plan_shards(std::span<const TensorInfo> tensors, uint
 // The text of an index for `shards`.
 std::string safetensors_index(std::span<const TensorInfo> tensors, std::span<const Shard> shards);
 
+// The same for each part of a model: file names are relative to the model's folder. `tensors` are sorted by part, and
+// every one is in one of `parts`.
+Result<std::vector<Shard>> plan_part_shards(const std::vector<TensorInfo>& tensors, const ModelParts& parts,
+                                            uint64_t max_shard_bytes);
+
 // Whether create_sharded_safetensors(), or create_safetensors() for one file, would take these: errors of
 // layout_safetensors() and safetensors_header().
-Status check_sharded_safetensors(const std::vector<TensorInfo>& tensors, const SafetensorsMetadata& metadata,
+Status check_sharded_safetensors(const std::vector<TensorInfo>& tensors, const ModelParts& parts,
                                  uint64_t max_shard_bytes);
 
-// A sink that writes the shards of plan_shards(), named with the folder's stem, into `folder`, which must live longer, and then the index (none for
-// a single file). finish() commits the folder: all files that were added to it appear together.
+// A sink that writes the shards of plan_part_shards(), in which tensors have the names that they have inside their part, into
+// `folder`, which must live longer, and then an index for each part of several files. finish() commits the folder: all files
+// that were added to it appear together.
 Result<std::unique_ptr<TensorSink>> create_sharded_safetensors(ModelFolder& folder,
                                                                std::vector<TensorInfo> tensors,
-                                                               const SafetensorsMetadata& metadata,
+                                                               const ModelParts& parts,
                                                                uint64_t max_shard_bytes);
 
 }  // namespace llmcodec

@@ -218,7 +218,7 @@ bool is_minor(TensorRole role) {
 }
 
 TensorRole tensor_role(const TensorInfo& info) {
-  const Name name(info.name);
+  const Name name(info.local_name());
   if (!dtype_info(info.dtype).floating) return role_of_integers(name, info);
   const TensorRole named = role_of_name(name);
   const size_t sides = info.shape.size();
@@ -227,7 +227,7 @@ TensorRole tensor_role(const TensorInfo& info) {
   if (kept_because(named) != nullptr) return named;
   if (sides < 2) return kVector;
   if (is_router_gate(name, info)) return kRouter;
-  if (info.name == "output.weight") return kHead;
+  if (info.local_name() == "output.weight") return kHead;
   if (named == kMatrix || named == kAdapter) return named;
   if (is_named_expert(name)) return kExpert;
   if (named == kConvolution) return sides > 2 ? kConvolution : kMatrix;

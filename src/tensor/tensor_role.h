@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a tensor does in its model, as far as its name, dtype and shape tell, and what follows from it: whether it is
+// What a tensor does in its model, as far as its name (inside its part of a pipeline), dtype and shape tell, and what follows from it: whether it is
 // coded unless somebody asks for something else, and as which matrices. docs/tensors.md has the table for users.
 //
 // Example (const TensorInfo& info):

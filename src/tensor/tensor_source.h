@@ -24,6 +24,12 @@ struct TensorInfo {
   Dtype dtype = Dtype::kF32;
   // Row-major, outermost first ([out, in] of a linear layer), for GGUF too; {} = scalar.
   std::vector<uint64_t> shape;
+  // Of `name`: the folder of its part and the slash behind it, in a pipeline (model_parts.h). 0 everywhere else, where a
+  // slash in a name means nothing.
+  size_t folder_bytes = 0;
+
+  std::string_view folder() const { return std::string_view(name).substr(0, folder_bytes); }
+  std::string_view local_name() const { return std::string_view(name).substr(folder_bytes); }  // in its part
   uint64_t elements() const;  // product of the shape; 0 if that overflows, which opened sources exclude
 };
 

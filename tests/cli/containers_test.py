@@ -281,11 +281,11 @@ class Folders(CliTest):
         self.assertIn("2_Dense/model.safetensors", self.names(archive))
         self.assertIn("carried along as they are", "".join(report["notes"]))
 
-    def test_a_pipeline_names_its_folders_and_the_commands(self):
-        folder = self.folder_of({"model_index.json": "{}", "unet/diffusion_pytorch_model.safetensors": [self.matrix()],
+    def test_folders_of_weights_that_nothing_makes_a_pipeline_are_named_with_the_commands(self):
+        folder = self.folder_of({"unet/diffusion_pytorch_model.safetensors": [self.matrix()],
                                  "vae/diffusion_pytorch_model.safetensors": [self.matrix()]})
         self.fails("invalid_argument", "compress", folder, "-o", self.path("out"),
-                   naming=("(unet, vae)", f"`llmcodec compress {folder}/unet -o OUT/unet`"))
+                   naming=("(unet, vae)", "model_index.json", "modules.json", f"`llmcodec compress {folder}/unet -o OUT/unet`"))
 
     def test_the_index_decides_between_two_files(self):
         base, overlay = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"

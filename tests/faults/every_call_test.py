@@ -104,7 +104,8 @@ class EveryCall(FaultTest):
             self.assertIn(kept, (command.before, expected))
             return
         self.assertEqual(kept.get("notes.txt"), command.before.get("notes.txt"))
-        entries = [name for name in ("model.safetensors", "model.safetensors.index.json", "model-00001-of-00003.gguf") if name in kept]
+        entries = [name for name in ("model.safetensors", "model.safetensors.index.json", "model-00001-of-00003.gguf", "model_index.json")
+                   if name in kept]
         if entries:
             self.assertIn(kept, (command.before, expected), "a mixed model under names that are read")
 

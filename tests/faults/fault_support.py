@@ -98,9 +98,14 @@ class FaultTest(cli_support.CliTest):
             (folder / "config.json").write_text('{"model_type": "%s"}' % name)
             (folder / "sub/notes.json").write_text('{"of": "%s"}' % name)
             write_gguf(cls.folder / f"{name}.gguf", entries[:3])
+            pipeline = cls.folder / f"{name}_pipeline"
+            for part in ("unet", "text/encoder"):
+                (pipeline / part).mkdir(parents=True)
+                st.write_sharded(str(pipeline / part), entries[:3], 30_000, {"format": "pt"})
+            (pipeline / "model_index.json").write_text('{"of": "%s"}' % name)
         for number, name in enumerate(("first", "second")):
             for source, target in ((f"{name}.safetensors", f"{name}.archive"), (f"{name}_model", f"{name}_archive"),
-                                   (f"{name}.gguf", f"{name}_gguf.archive")):
+                                   (f"{name}.gguf", f"{name}_gguf.archive"), (f"{name}_pipeline", f"{name}_pipeline_archive")):
                 result = cli_support.run("compress", cls.folder / source, "-o", cls.folder / target, "--codec", "raw", "-q")
                 assert result.returncode == 0, result.stderr
         cls.work = cls.folder / "work"
@@ -159,6 +164,12 @@ def old_model(shards):
     return {**content, "config.json": b"old config", **NOTES}
 
 
+def old_pipeline():
+    """What a pipeline of an earlier run leaves: one part in a file, the other in shards."""
+    sharded = {f"text/encoder/{name}": content for name, content in old_model(3).items() if name.startswith("model")}
+    return {"unet/model.safetensors": b"old weights", **sharded, "model_index.json": b"old", **NOTES}
+
+
 def commands(folder):
     """Commands on the models of FaultTest that write, and `verify`, which does not (`output` is "")."""
     old = {"": b"an older file"}
@@ -172,6 +183,8 @@ def commands(folder):
         Command("decompress folder", ["decompress", folder / "first_archive", "-o", OUTPUT, "-q", "--shard-size", "30K"], "out",
                 old_model(1)),
         Command("decompress folder to one file", ["decompress", folder / "first_archive", "-o", OUTPUT, "-q"], "out", old_model(3)),
+        Command("decompress pipeline", ["decompress", folder / "first_pipeline_archive", "-o", OUTPUT, "-q", "--shard-size", "30K"], "out",
+                old_pipeline()),
         Command("decompress parts", ["decompress", folder / "first_gguf.archive", "-o", OUTPUT_GGUF, "-q", "--shard-size", "1"], "out",
                 {**{f"model-{i + 1:05d}-of-00003.gguf": b"old part" for i in range(3)}, **NOTES}),
         Command("extract", ["extract", folder / "first.archive", "layer.1.weight", "-o", OUTPUT, "-q"], "out", old),

@@ -56,7 +56,7 @@ std::vector<std::string> seeds() {
     if (name == "sharded") continue;
     const auto made = make_archive_case(name, folder);
     fuzz_check(made.is_ok(), "a small archive can be made");
-    seeds.push_back(read_bytes(made->archive));
+    seeds.push_back(read_bytes(made->files[0]));
   }
   return seeds;
 }

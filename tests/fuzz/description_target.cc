@@ -13,10 +13,12 @@ namespace {
 uint64_t run(std::string_view input) {
   const auto description = parse_description(std::string(input));
   if (!fuzz_accepts(description)) return 0;
-  const std::string text = to_text(*description);
-  const auto again = parse_description(text);
-  fuzz_check(again.is_ok() && to_text(*again) == text,
-             "a description is itself when it was written and read");
+  if (description->format_version == kFormatVersion) {  // older ones are read and never written
+    const std::string text = to_text(*description);
+    const auto again = parse_description(text);
+    fuzz_check(again.is_ok() && to_text(*again) == text,
+               "a description is itself when it was written and read");
+  }
   for (const auto& [name, record] : description->tensors) fuzz_accepts(recipe_from_record(record));
   return 0;
 }

@@ -55,6 +55,19 @@ Status write_source(const std::string& path, bool copies) {
   return sink->finish();
 }
 
+// A sentence-transformer with a layer in a folder of its own.
+Status write_pipeline(const std::string& folder) {
+  write_bytes(folder + "/modules.json", "[]");
+  LLMC_RETURN_IF_ERROR(write_source(folder + "/model.safetensors", false));
+  fs::create_directories(folder + "/2_Dense");
+  const TensorInfo linear{"linear.weight", Dtype::kF32, {64, 48}};
+  LLMC_ASSIGN_OR_RETURN(
+      std::unique_ptr<TensorSink> sink,
+      create_safetensors(folder + "/2_Dense/model.safetensors", {linear}, {{"format", "tf"}}));
+  LLMC_RETURN_IF_ERROR(sink->write(0, bytes_of(linear, 9)));
+  return sink->finish();
+}
+
 std::string counted(std::string_view text) {
   return little_endian(text.size(), 8) + std::string(text);
 }
@@ -115,22 +128,26 @@ FastFolder::~FastFolder() {
 }
 
 std::vector<std::string> archive_case_names() {
-  return {"spectral", "spatial", "raw_group", "gguf", "sharded", "copies"};
+  return {"spectral", "spatial", "raw_group", "gguf", "sharded", "copies", "pipeline"};
 }
 
 Result<ArchiveCase> make_archive_case(const std::string& name, const FastFolder& folder) {
   CompressOptions options = options_for(name);
-  const std::string end = name == "gguf" ? ".gguf" : ".safetensors";
+  const bool pipeline = name == "pipeline", is_folder = pipeline || name == "sharded";
+  const std::string end = name == "gguf" ? ".gguf" : pipeline ? "" : ".safetensors";
   options.input = folder.file(name + ".source" + end);
-  options.output = folder.file(name + (name == "sharded" ? "" : ".safetensors"));
+  options.output = folder.file(name + (is_folder ? "" : ".safetensors"));
   if (name == "gguf") {
     write_gguf(options.input);
+  } else if (pipeline) {
+    LLMC_RETURN_IF_ERROR(write_pipeline(options.input));
   } else {
     LLMC_RETURN_IF_ERROR(write_source(options.input, name == "copies"));
   }
   LLMC_RETURN_IF_ERROR(compress(options));
   ArchiveCase made{name, options.output, {}, folder.file(name + ".restored" + end), {}};
-  if (name != "sharded") made.files = {options.output};
+  if (!is_folder) made.files = {options.output};
+  if (pipeline) made.files = {options.output + "/model.safetensors"};
   if (name == "sharded") {
     for (const auto& entry : fs::directory_iterator(options.output)) made.files.push_back(entry.path());
     std::ranges::sort(made.files);
@@ -145,8 +162,18 @@ Result<std::string> restored(const ArchiveCase& archive) {
   options.output = archive.output;
   options.control.threads = 1;
   LLMC_RETURN_IF_ERROR(decompress(options));
-  std::string bytes = read_bytes(archive.output);
-  fs::remove(archive.output);
+  std::string bytes;
+  if (fs::is_directory(archive.output)) {
+    std::vector<std::string> files;
+    for (const auto& entry : fs::recursive_directory_iterator(archive.output)) {
+      if (entry.is_regular_file()) files.push_back(entry.path());
+    }
+    std::ranges::sort(files);
+    for (const std::string& file : files) bytes += file + read_bytes(file);
+  } else {
+    bytes = read_bytes(archive.output);
+  }
+  fs::remove_all(archive.output);
   return bytes;
 }
 

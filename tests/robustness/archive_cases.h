@@ -28,10 +28,10 @@ struct ArchiveCase {
   std::string archive;             // what decompress() is given: a file, or a folder of shards
   std::vector<std::string> files;  // that hold it
   std::string output;              // where restored() puts the model
-  std::string expected;            // bytes of the model restored from the undamaged archive
+  std::string expected;            // bytes of the model restored from the undamaged archive, of all its files
 };
 
-// spectral, spatial, raw_group, gguf, sharded, copies (equal tensors): tensors with outliers, exact tensors of several dtypes, an
+// spectral, spatial, raw_group, gguf, sharded, copies (equal tensors), pipeline (two parts, one in the root): tensors with outliers, exact tensors of several dtypes, an
 // empty one, several matrices, a GGUF header and a block dtype where the kind has them.
 std::vector<std::string> archive_case_names();
 Result<ArchiveCase> make_archive_case(const std::string& name, const FastFolder& folder);

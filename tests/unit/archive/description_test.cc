@@ -3,6 +3,7 @@
 
 #include "../tensor/tensor_test_files.h"
 #include "archive/packing.h"
+#include "base/error.h"
 #include "base/limits.h"
 
 namespace llmcodec {
@@ -117,6 +118,16 @@ TEST(Description, another_format_version_is_unsupported_and_says_what_reads_it) 
   }
 }
 
+TEST(Description, several_shards_say_of_which_archive_they_are) {
+  json root = json::parse(to_text(example()));
+  for (const json& none : {json(""), json(1)}) {
+    root["archive"] = none;
+    expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "'archive'");
+  }
+  root.erase("archive");
+  expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "'archive'");
+}
+
 TEST(Description, version_2_has_neither_carried_files_nor_a_name_for_the_archive) {
   json root = json::parse(to_text(example()));
   root["format_version"] = 2;
@@ -156,7 +167,7 @@ TEST(Description, shards_of_one_archive_share_all_but_their_tensors) {
   for (const auto& change : std::vector<std::function<void(Description&)>>{
            [](Description& d) { d.archive_id = "another"; }, [](Description& d) { d.command = "another"; },
            [](Description& d) { d.source_files[0].xxh3_128 = "99"; },
-           [](Description& d) { d.format_version = 2; }}) {
+           [](Description& d) { d.source_parts[""] = {}; }, [](Description& d) { d.format_version = 2; }}) {
     Description changed = other;
     change(changed);
     EXPECT_FALSE(example().is_of_same_archive(changed));
@@ -202,6 +213,121 @@ TEST(Description, the_source_is_of_a_known_kind_and_its_metadata_an_object_of_te
     root["source"]["kind"] = kind;
     expect_error(parse_description(root.dump()), ErrorKind::kUnsupported, "kind");
   }
+}
+
+// Two parts, one of them in the root.
+json pipeline() {
+  json root = json::parse(to_text(example()));
+  root["source"] = {{"kind", "pipeline"},
+                    {"files",
+                     {{{"name", "model.safetensors"}, {"bytes", 17}, {"xxh3_128", "00"}},
+                      {{"name", "unet/u-00001-of-00001.safetensors"}, {"bytes", 17}, {"xxh3_128", "00"}}}},
+                    {"parts", {{"", {{"format", "pt"}}}, {"unet", json::object()}}}};
+  root["exact"] = {{"unet/norm", {"F32", {7}, "22"}}};
+  return root;
+}
+
+TEST(PipelineDescription, comes_back_as_it_was) {
+  const auto parsed = parse_description(pipeline().dump());
+  ASSERT_OK(parsed);
+  const auto back = parse_description(to_text(*parsed));
+  ASSERT_OK(back);
+  EXPECT_EQ(to_text(*back), to_text(*parsed));
+  const ModelParts parts = back->parts();
+  ASSERT_EQ(parts.size(), 2u);
+  EXPECT_EQ(parts[0].folder, "");
+  EXPECT_EQ(parts[0].stem, "model");
+  EXPECT_EQ(parts[0].metadata.at("format"), "pt");
+  EXPECT_EQ(parts[1].folder, "unet");
+  EXPECT_EQ(parts[1].stem, "u");
+  ASSERT_OK(check_no_empty_part(*back));
+}
+
+TEST(PipelineDescription, a_field_of_another_type_is_refused) {
+  json root = pipeline();
+  int checked = 0;
+  for_each_damage(root, root["source"], [&] {
+    EXPECT_FALSE(parse_description(root.dump()).is_ok()) << root.dump();
+    ++checked;
+  });
+  EXPECT_GT(checked, 10);
+}
+
+TEST(PipelineDescription, folders_are_plain_and_their_names_free) {
+  for (const std::string folder : {"/unet", "../unet", "a/../unet", "unet/", "a//b", "a\\b", "a\nb",
+                                   "x.safetensors", "x.safetensors/y", "x/.llmcodec-new", "llmcodec.x"}) {
+    json root = pipeline();
+    root["source"]["parts"][folder] = json::object();
+    root["source"]["files"].push_back(
+        {{"name", folder + "/u.safetensors"}, {"bytes", 17}, {"xxh3_128", "00"}});
+    expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "description: ");
+  }
+  json deep = pipeline();
+  std::string folder = "a";
+  for (uint64_t level = 0; level < kMaxPartLevels; ++level) folder += "/a";
+  deep["source"]["parts"][folder] = json::object();
+  expect_error(parse_description(deep.dump()), ErrorKind::kLimit, "folders deep");
+  json many = pipeline();
+  for (uint64_t i = 0; i < kMaxParts; ++i) many["source"]["parts"][fmt::format("p{}", i)] = json::object();
+  expect_error(parse_description(many.dump()), ErrorKind::kLimit, "parts, at most");
+}
+
+TEST(PipelineDescription, parts_files_and_tensors_belong_together) {
+  json root = pipeline();
+  root["source"]["files"][1]["name"] = "vae/u.safetensors";
+  expect_error(parse_description(root.dump()), ErrorKind::kCorrupt,
+               "'vae/u.safetensors' is the name of no file");
+  root["source"]["files"][1]["name"] = "unet/../../x.safetensors";
+  expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "is the name of no file");
+  root["source"]["files"][1]["name"] = "model.safetensors";
+  expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "listed twice");
+  root["source"]["files"].erase(1);
+  expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "part 'unet' has no file");
+
+  root = pipeline();
+  root["source"]["parts"].erase("");
+  root["source"]["files"].erase(0);
+  expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "a tensor of no part");  // "t"
+  root["tensors"] = json::object();
+  ASSERT_OK(parse_description(root.dump()));
+  root["exact"] = {{"unet/", {"F32", {7}, "22"}}};
+  expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "a tensor of no part");
+
+  root = pipeline();
+  root["exact"] = json::object();
+  const auto empty = parse_description(root.dump());  // another shard may have them
+  ASSERT_OK(empty);
+  expect_error(check_no_empty_part(*empty), ErrorKind::kCorrupt,
+               "part 'unet' of the pipeline has no tensors");
+}
+
+TEST(PipelineDescription, pipelines_have_parts_and_nothing_else_has) {
+  json root = pipeline();
+  root["source"]["metadata"] = {{"format", "pt"}};
+  expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "'parts'");
+  root = pipeline();
+  root["source"].erase("parts");
+  expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "'parts'");
+  root = pipeline();
+  root["source"]["kind"] = "folder";
+  expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "'parts'");
+  root["format_version"] = 2;  // in which they mean nothing
+  ASSERT_OK(parse_description(root.dump()));
+  root["source"]["kind"] = "pipeline";
+  expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "'parts'");
+}
+
+TEST(PipelineDescription, carried_files_take_no_place_of_a_part) {
+  json root = pipeline();
+  root["shard"] = {0, 3};
+  for (const char* name : {"unet", "unet/u.safetensors", "unet/u-00001-of-00002.safetensors",
+                           "unet/u.safetensors.index.json", "model.safetensors"}) {
+    root["carried"] = {{name, {17, "55"}}};
+    expect_error(parse_description(root.dump()), ErrorKind::kCorrupt, "the name is taken");
+  }
+  root["carried"] = {
+      {"unet/config.json", {17, "55"}}, {"unet/v.safetensors", {1, "66"}}, {"unetx", {1, "77"}}};
+  ASSERT_OK(parse_description(root.dump()));
 }
 
 TEST(Description, more_dimensions_than_containers_have_are_refused) {

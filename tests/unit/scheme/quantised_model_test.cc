@@ -107,8 +107,8 @@ TEST_F(QuantisedModelTest, UnknownSchemesAreRefusedUnlessAllIsKept) {
         {R"({"quantization_config":{"bits":4}})", "'unnamed'"}}) {
     const auto quantised = open(config);
     ASSERT_TRUE(quantised.is_ok());
-    EXPECT_TRUE(quantised->check_known(false).is_ok());
-    const Status refused = quantised->check_known(true);
+    EXPECT_TRUE(quantised->check_known({}).is_ok());
+    const Status refused = quantised->check_known({""});
     ASSERT_FALSE(refused.is_ok()) << config;
     EXPECT_EQ(refused.error().kind, ErrorKind::kUnsupported);
     EXPECT_NE(refused.error().message.find(named), std::string::npos) << refused.error().message;

@@ -70,6 +70,66 @@ TEST_F(ModelFolderTest, other_weights_are_refused) {
   }
 }
 
+class PipelineFolderTest : public ModelFolderTest {
+ protected:
+  Status write_parts(const Files& files) {
+    LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(folder_.path(), kParts));
+    for (const auto& [name, text] : files) LLMC_RETURN_IF_ERROR(folder.write_text(name, text));
+    return folder.commit();
+  }
+  const ModelParts kParts = {{"a/b", "model"}, {"unet", "u"}};
+  const Files kNewParts = {
+      {"unet/u.safetensors", "new"}, {"a/b/model.safetensors", "new"}, {"model_index.json", "new"}};
+};
+
+TEST_F(PipelineFolderTest, weights_are_replaced_in_the_folder_of_each_part) {
+  put({{"unet/u.safetensors.index.json", "old"},
+       {"unet/u-00001-of-00002.safetensors", "old"},
+       {"a/b/model-00001-of-00001.safetensors", "old"},
+       {"model.safetensors", "old"},
+       {"unet/notes.txt", "mine"},
+       {"a/model.safetensors", "mine"}});
+  ASSERT_OK(write_parts(kNewParts));
+  Files expected = kNewParts;
+  expected.insert({{"unet/notes.txt", "mine"}, {"a/model.safetensors", "mine"}});
+  EXPECT_EQ(files(), expected);
+}
+
+TEST_F(PipelineFolderTest, other_weights_in_the_folder_of_a_part_are_refused) {
+  for (const char* name :
+       {"unet/x.gguf", "a/b/pytorch_model.bin", "unet/model.safetensors", "pytorch_model.bin"}) {
+    put({{name, "weights"}});
+    expect_error(write_parts(kNewParts), ErrorKind::kInvalidArgument, "the folder holds other weights");
+    fs::remove(folder_.file(name));
+  }
+  put({{"unet", "a file"}});
+  expect_error(write_parts(kNewParts), ErrorKind::kInvalidArgument, "is no folder");
+}
+
+TEST_F(PipelineFolderTest, links_in_the_place_of_parts_are_refused) {
+  const TempFolder elsewhere;
+  for (const char* link : {"unet", "a"}) {
+    fs::create_directory_symlink(elsewhere.path(), folder_.file(link));
+    expect_error(write_parts(kNewParts), ErrorKind::kUnsupported, "is a link");
+    fs::remove(folder_.file(link));
+  }
+  EXPECT_TRUE(fs::is_empty(elsewhere.path()));
+}
+
+// Whatever of the swap was done: the files by which others are found are taken away first.
+TEST_F(PipelineFolderTest, a_stopped_swap_is_taken_back) {
+  const Files old = {{"unet/u.safetensors", "old"}, {"model_index.json", "old"}};
+  put(old);
+  fs::create_directories(folder_.file(".llmcodec-replaced/unet"));
+  for (const char* name : {"model_index.json", "unet/u.safetensors"})
+    fs::rename(folder_.file(name), folder_.file(std::string(".llmcodec-replaced/") + name));
+  write_bytes(folder_.file(".llmcodec-replaced/.llmcodec-names"),
+              std::string("a/b/model.safetensors\0unet/u.safetensors\0model_index.json\0", 58));
+  put({{"a/b/model.safetensors", "new"}, {"unet/u.safetensors", "new"}});
+  ASSERT_OK(ModelFolder::open(folder_.path(), kParts));
+  EXPECT_EQ(files(), old);
+}
+
 TEST_F(ModelFolderTest, names_that_lead_elsewhere_are_refused) {
   for (const char* name : {"/tmp/x", "../x", "sub/../../x", ".llmcodec-replaced/x", "./.llmcodec-lock"})
     EXPECT_FALSE(write({{name, "x"}}).is_ok()) << name;

@@ -30,7 +30,7 @@ class FolderOfModel : public testing::Test {
     const std::vector<TensorInfo> infos = {{"a", Dtype::kU8, {2}}, {"b", Dtype::kU8, {2}}};
     auto output = ModelFolder::open(folder_.path());
     ASSERT_OK(output);
-    auto sink = create_sharded_safetensors(*output, infos, {{"format", "pt"}}, 2);
+    auto sink = create_sharded_safetensors(*output, infos, {{"", kModelStem, {{"format", "pt"}}}}, 2);
     ASSERT_OK(sink);
     for (size_t i = 0; i < 2; ++i) ASSERT_OK((*sink)->write(i, as_bytes("xy")));
     ASSERT_OK((*sink)->finish());

@@ -139,7 +139,7 @@ TEST_P(ShardSink, writes_what_is_read_back) {
   TempFolder folder;
   auto output = ModelFolder::open(folder.path());
   ASSERT_OK(output);
-  auto sink = create_sharded_safetensors(*output, kInfos, {{"format", "pt"}}, GetParam());
+  auto sink = create_sharded_safetensors(*output, kInfos, {{"", kModelStem, {{"format", "pt"}}}}, GetParam());
   ASSERT_OK(sink);
   for (size_t i = 0; i < kInfos.size(); ++i) {
     const std::string payload(kInfos[i].elements(), static_cast<char>('a' + i));
@@ -173,7 +173,7 @@ TEST(ShardSink, unfinished_work_leaves_nothing) {
   {
     auto output = ModelFolder::open(folder.path());
     ASSERT_OK(output);
-    auto sink = create_sharded_safetensors(*output, kInfos, {}, 60);
+    auto sink = create_sharded_safetensors(*output, kInfos, {ModelPart{}}, 60);
     ASSERT_OK(sink);
     const std::string payload(60, 'x');
     ASSERT_OK((*sink)->write(0, as_bytes(payload)));
