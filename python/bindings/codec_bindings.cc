@@ -87,8 +87,7 @@ Result<DecodedPictures> decode_stream(std::span<const std::byte> stream,
   return all;
 }
 
-// (bit depth, pictures x rows x columns)
-nb::tuple decode_vvc(const nb::bytes& stream) {
+nb::ndarray<nb::numpy, uint16_t, nb::ndim<3>> decode_vvc(const nb::bytes& stream) {
   const std::span<const std::byte> bytes(static_cast<const std::byte*>(stream.data()), stream.size());
   Call call;
   auto decoded =
@@ -98,8 +97,7 @@ nb::tuple decode_vvc(const nb::bytes& stream) {
   uint16_t* samples = decoded->samples.data();
   const nb::capsule owner(decoded.release(),
                           [](void* made) noexcept { delete static_cast<DecodedPictures*>(made); });
-  nb::ndarray<nb::numpy, uint16_t, nb::ndim<3>> planes(samples, {count, format.height, format.width}, owner);
-  return nb::make_tuple(format.bit_depth, planes.cast());
+  return nb::ndarray<nb::numpy, uint16_t, nb::ndim<3>>(samples, {count, format.height, format.width}, owner);
 }
 
 void bind_info(nb::module_& module) {

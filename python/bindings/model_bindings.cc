@@ -177,12 +177,13 @@ std::string bench_codecs(const std::vector<std::tuple<std::string, Matrix>>& sou
   return format_bench_json(call.run([&] { return run_bench(request); }));
 }
 
-nb::object bench_source(const std::string& name, size_t rows, size_t cols, uint64_t seed) {
+nb::ndarray<nb::numpy, float, nb::ndim<2>> bench_source(const std::string& name, size_t rows, size_t cols,
+                                                        uint64_t seed) {
   auto source = std::make_unique<BenchSource>(value_or_raise(make_bench_source(name, rows, cols, seed)));
   float* weights = source->weights.data();
   const nb::capsule owner(source.release(),
                           [](void* made) noexcept { delete static_cast<BenchSource*>(made); });
-  return nb::ndarray<nb::numpy, float, nb::ndim<2>>(weights, {rows, cols}, owner).cast();
+  return nb::ndarray<nb::numpy, float, nb::ndim<2>>(weights, {rows, cols}, owner);
 }
 
 void bind_bench(nb::module_& module) {

@@ -5,7 +5,7 @@
 
 NB_MODULE(_core, module) {
   module.doc() = "The C++ library. What stands on it is llmcodec; this module may change between versions.";
-  module.attr("__version__") = LLMCODEC_VERSION;
+  module.attr("version") = LLMCODEC_VERSION;
   llmcodec::python::bind_models(module);
   llmcodec::python::bind_archive(module);
   llmcodec::python::bind_codecs(module);

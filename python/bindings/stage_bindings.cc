@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
@@ -66,8 +67,7 @@ void bind_scales(nb::module_& module) {
   nb::class_<MatrixScales>(module, "MatrixScales")
       .def_prop_ro("kind", [](const MatrixScales& scales) { return scale_spec_name(scales.spec); })
       .def_ro("asymmetric", &MatrixScales::asymmetric)
-      .def_prop_ro("shape",
-                   [](const MatrixScales& scales) { return nb::make_tuple(scales.rows, scales.cols); })
+      .def_prop_ro("shape", [](const MatrixScales& scales) { return std::tuple(scales.rows, scales.cols); })
       .def_prop_ro("side_bytes", &MatrixScales::side_bytes)
       .def("row_scales",
            [](const MatrixScales& scales) { return decode_all(scales.row_code, scales.row_codes); })
@@ -114,7 +114,7 @@ void bind_spatial(nb::module_& module) {
           nb::arg("rows"), nb::arg("cols"), nb::arg("target"))
       .def_prop_ro("shape",
                    [](const SpatialLayout& layout) {
-                     return nb::make_tuple(layout.pictures(), layout.height, layout.width);
+                     return std::tuple(layout.pictures(), layout.height, layout.width);
                    })
       .def(
           "gather",
@@ -160,8 +160,8 @@ void bind_spectral(nb::module_& module) {
           nb::arg("rows"), nb::arg("cols"), nb::arg("outputs_per_block"), nb::arg("target"))
       .def_prop_ro("shape",
                    [](const SpectralLayout& layout) {
-                     return nb::make_tuple(layout.pictures(), layout.strips, layout.blocks_x,
-                                           layout.block_coefficients());
+                     return std::tuple(layout.pictures(), layout.strips, layout.blocks_x,
+                                       layout.block_coefficients());
                    })
       .def(
           "gather",

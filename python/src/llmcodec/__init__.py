@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._core import __version__
+from ._core import version as __version__
 from ._errors import (
     CorruptError,
     Error,
@@ -26,8 +26,8 @@ from ._errors import (
     UnsupportedError,
 )
 from ._models import CodingOptions, bench, compress, decompress, inspect, plan, verify
-from ._progress import Progress
 from ._program import program
+from ._progress import Progress
 from .reports import (
     BenchRow,
     CarriedFiles,

@@ -96,9 +96,7 @@ for _class in (Error, MissingFileError, *_KINDS.values()):
     _class.__module__ = "llmcodec"  # where users find them
 
 
-def from_library(
-    kind: str, text: str, message: str, file: str | None, tensor: str | None, offset: int | None
-) -> Error:
+def from_library(kind: str, text: str, message: str, file: str | None, tensor: str | None, offset: int | None) -> Error:
     """The exception for an error of the C++ library, which calls this."""
     cls = _KINDS[kind]
     if cls is IoError and file is not None and not os.path.lexists(file):

@@ -91,9 +91,7 @@ class Torch:
         try:
             import torch
         except ImportError as error:
-            raise UnsupportedError(
-                "framework 'pt' needs PyTorch: pip install torch, or use framework 'np'"
-            ) from error
+            raise UnsupportedError("framework 'pt' needs PyTorch: pip install torch, or use framework 'np'") from error
         self._torch = torch
         try:
             self._device = torch.device(device if isinstance(device, (str, int)) else str(device))
@@ -150,4 +148,5 @@ def numpy_dtype(dtype: str) -> np.dtype[Any]:
         raise UnsupportedError(
             f"numpy has no dtype for {dtype} by itself: pip install ml_dtypes, or pass dtype='F32'"
         ) from error
-    return np.dtype(getattr(ml_dtypes, _ML_DTYPES[dtype]))
+    found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _ML_DTYPES[dtype]))
+    return found

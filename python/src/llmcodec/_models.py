@@ -80,9 +80,7 @@ _CONTROL = ("threads", "ffmpeg", "timeout")
 _NOT_RECORDED = (*_CONTROL, "restart")
 
 
-def compress(
-    input: Path, output: Path, *, progress: ProgressOption = None, **options: Unpack[CodingOptions]
-) -> CompressReport:
+def compress(input: Path, output: Path, *, progress: ProgressOption = None, **options: Unpack[CodingOptions]) -> CompressReport:
     """Codes the model `input` into the archive `output`.
 
     `input` is a GGUF or safetensors file, an index of shards, or a Hugging Face folder; `output` a file, or a folder
@@ -95,7 +93,7 @@ def compress(
     """
     made_options = coding_options("compress", options)
     made_options.input, made_options.output = encoded(input), encoded(output)
-    made_options.command = _recorded("llmcodec.compress", (input, output), options)
+    made_options.command = _recorded("compress", (input, output), options)
     with shown(progress) as sink:
         return noted(made(CompressReport, json.loads(_core.compress(made_options, sink))))
 
@@ -218,13 +216,10 @@ def bench(
             if given[-1][1].ndim != 2:
                 raise InvalidArgumentError(f"source '{name}' has {given[-1][1].ndim} dimensions, not 2")
     else:
-        for name in _texts(sources):
-            given.append((name, _core.bench_source(name, *size, seed)))
+        given = [(name, _core.bench_source(name, *size, seed)) for name in _texts(sources)]
     targets = [float(bpw)] if isinstance(bpw, (int, float)) else [float(target) for target in bpw]
     with shown(progress) as sink:
-        text = _core.bench(
-            given, _texts(codecs), targets, bit_depth, control(1, ffmpeg, timeout), sink
-        )
+        text = _core.bench(given, _texts(codecs), targets, bit_depth, control(1, ffmpeg, timeout), sink)
     return [made(BenchRow, row) for row in json.loads(text)]
 
 
@@ -273,9 +268,5 @@ def _texts(value: str | Iterable[str]) -> list[str]:
 def _recorded(function: str, paths: tuple[Path, ...], options: Mapping[str, Any]) -> str:
     """The call as the archive records it: what gives the same bytes again."""
     arguments = [repr(p if isinstance(p, (str, bytes)) else str(p)) for p in paths]
-    arguments += [
-        f"{key}={value!r}"
-        for key, value in options.items()
-        if key not in _NOT_RECORDED and value is not None
-    ]
-    return f"{function}({', '.join(arguments)})"
+    arguments += [f"{key}={value!r}" for key, value in options.items() if key not in _NOT_RECORDED and value is not None]
+    return f"llmcodec.{function}({', '.join(arguments)})"

@@ -35,9 +35,7 @@ class _Bars:
         try:
             from tqdm.auto import tqdm
         except ImportError as error:
-            raise UnsupportedError(
-                "progress=True needs tqdm: pip install tqdm, or pass a function"
-            ) from error
+            raise UnsupportedError("progress=True needs tqdm: pip install tqdm, or pass a function") from error
         self._tqdm: Any = tqdm
         self._bar: Any = None
         self._phase = ""

@@ -69,10 +69,7 @@ class _Opened:
             memory, bases[number] = self.framework.memory(self.archive.byte_size(number, dtype))
             wanted.append((number, memory))
         self.archive.decode(wanted, dtype, thread_count(self._threads))
-        return {
-            number: self.framework.array(base, dtype, self.tensors[number].shape)
-            for number, base in bases.items()
-        }
+        return {number: self.framework.array(base, dtype, self.tensors[number].shape) for number, base in bases.items()}
 
     def read_part(self, number: int, axes: list[Axis]) -> Any:
         """Some elements of a tensor, of which no more rows are decoded than from the first to the last that is asked for."""
@@ -132,9 +129,7 @@ class SafeSlice:
         try:
             axes = axes_of(index, tensor.shape)
         except InvalidArgumentError as error:
-            raise InvalidArgumentError(
-                f"tensor '{tensor.name}': {error}", message=str(error), tensor=tensor.name
-            ) from None
+            raise InvalidArgumentError(f"tensor '{tensor.name}': {error}", message=str(error), tensor=tensor.name) from None
         return self._opened.read_part(self._number, axes)
 
 

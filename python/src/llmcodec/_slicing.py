@@ -37,19 +37,14 @@ def axes_of(index: Any, shape: Sequence[int]) -> list[Axis]:
 
 def _axis(part: Any, number: int, size: int) -> Axis:
     if isinstance(part, slice):
-        try:
-            if part.step is not None and operator.index(part.step) < 1:
-                raise InvalidArgumentError(f"a step of {part.step}: steps are positive")
-            places = range(*part.indices(size))
-        except TypeError as error:
-            raise InvalidArgumentError(f"index {number}: {error}") from error
+        if part.step is not None and operator.index(part.step) < 1:
+            raise InvalidArgumentError(f"a step of {part.step}: steps are positive")
+        places = range(*part.indices(size))
         return Axis(places.start, len(places), places.step, kept=True)
     try:
         place = operator.index(part)
     except TypeError:
-        raise InvalidArgumentError(
-            f"index {number} is neither integer, slice nor ellipsis: {part!r}"
-        ) from None
+        raise InvalidArgumentError(f"index {number} is neither integer, slice nor ellipsis: {part!r}") from None
     if not -size <= place < size:
         raise InvalidArgumentError(f"index {place} is out of range: dimension {number} has size {size}")
     return Axis(place % size, 1, 1, kept=False)

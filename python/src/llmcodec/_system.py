@@ -12,9 +12,7 @@ from ._errors import InvalidArgumentError
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 _UNITS = {"": 1} | {
-    unit + i: base**power
-    for base, i in ((1000, ""), (1024, "i"))
-    for power, unit in enumerate("kmgt", start=1)
+    unit + i: base**power for base, i in ((1000, ""), (1024, "i")) for power, unit in enumerate("kmgt", start=1)
 }
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from . import _core
 from ._codecs import Planes, samples_of
+from ._errors import InvalidArgumentError
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -30,7 +31,8 @@ def spatial(samples: npt.ArrayLike, *, pad: int = 512, picture_weights: int = _P
     True
     """
     matrix = samples_of(samples, 16)[0]
-    layout = _core.SpatialLayout.make(*matrix.shape, picture_weights)
+    rows, cols = matrix.shape
+    layout = _core.SpatialLayout.make(rows, cols, picture_weights)
     pictures = np.empty(layout.shape, np.uint16)
     layout.gather(matrix, pad, pictures)
     return pictures
@@ -56,7 +58,10 @@ def spectral(normalised: npt.ArrayLike, outputs_per_block: int, *, picture_weigh
     True
     """
     matrix = np.ascontiguousarray(normalised, np.float32)
-    layout = _core.SpectralLayout.make(*matrix.shape, outputs_per_block, picture_weights)
+    if matrix.ndim != 2:
+        raise InvalidArgumentError(f"a matrix has 2 dimensions, not {matrix.ndim}")
+    rows, cols = matrix.shape
+    layout = _core.SpectralLayout.make(rows, cols, outputs_per_block, picture_weights)
     coefficients = np.zeros(layout.shape, np.float32)
     layout.gather(matrix, coefficients.reshape(layout.shape[0], -1))
     return coefficients

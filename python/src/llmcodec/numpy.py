@@ -13,7 +13,7 @@ from ._frameworks import NAMES, Bytes
 from ._progress import ProgressOption
 from ._reader import safe_open
 from ._system import Path
-from ._writer import Given, bytes_of, write
+from ._writer import Given, write, written_bytes
 from .reports import CompressReport
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def save_file(
     >>> llmcodec.numpy.save_file(weights, "layer.llmc.safetensors", bpw=5).snr_db > 20
     True
     """
-    return write({name: _given(name, array) for name, array in tensors.items()}, filename, metadata, progress, options)
+    return write(_all_given(tensors), filename, metadata, progress, options)
 
 
 def save(
@@ -82,7 +82,11 @@ def save(
     >>> llmcodec.numpy.load(data)["w"].shape
     (64, 64)
     """
-    return bytes_of(lambda path: save_file(tensors, path, metadata, progress=progress, **options))
+    return written_bytes(_all_given(tensors), metadata, progress, options)
+
+
+def _all_given(tensors: Mapping[str, Array]) -> dict[str, Given]:
+    return {name: _given(name, array) for name, array in tensors.items()}
 
 
 def _given(name: str, array: Array) -> Given:

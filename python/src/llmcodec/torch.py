@@ -13,7 +13,7 @@ from ._frameworks import NAMES
 from ._progress import ProgressOption
 from ._reader import safe_open
 from ._system import Path
-from ._writer import Given, bytes_of, write
+from ._writer import Given, write, written_bytes
 from .reports import CompressReport
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def save_file(
     >>> llmcodec.torch.save_file(layer.state_dict(), "linear.llmc.safetensors", bpw=6).snr_db > 25
     True
     """
-    given = {name: _given(name, tensor) for name, tensor in tensors.items()}
-    return write(given, filename, {"format": "pt"} if metadata is None else metadata, progress, options)
+    return write(_all_given(tensors), filename, _metadata(metadata), progress, options)
 
 
 def save(
@@ -74,7 +73,7 @@ def save(
     **options: Unpack[CodingOptions],
 ) -> bytes:
     """The same as bytes."""
-    return bytes_of(lambda path: save_file(tensors, path, metadata, progress=progress, **options))
+    return written_bytes(_all_given(tensors), _metadata(metadata), progress, options)
 
 
 def save_model(
@@ -123,6 +122,14 @@ def load_model(
 
 def _place(tensor: torch.Tensor) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
     return tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride())
+
+
+def _metadata(given: Mapping[str, str] | None) -> Mapping[str, str]:
+    return {"format": "pt"} if given is None else given  # without it, transformers refuses the restored file
+
+
+def _all_given(tensors: Mapping[str, torch.Tensor]) -> dict[str, Given]:
+    return {name: _given(name, tensor) for name, tensor in tensors.items()}
 
 
 def _given(name: str, tensor: torch.Tensor) -> Given:

@@ -14,7 +14,7 @@ __all__ = ["decode", "encode"]
 def encode(planes: npt.ArrayLike, qp: int = 30, *, bit_depth: int = 10, hashes: bool = True) -> bytes:
     """Codes pictures, rows x columns or pictures x rows x columns, of samples 0 to 2^bit_depth - 1.
 
-    qp          of the slices: 0 to 63 at 8 bits, -12 to 63 at 10
+    qp          of the slices: 0 to 63 at 8 bits, -8 to 63 at 10
     hashes      the stream has the MD5 of each picture, which decoders check
 
     >>> picture = (np.add.outer(np.arange(72), np.arange(100)) * 5).astype(np.uint16)
@@ -31,5 +31,4 @@ def decode(stream: bytes) -> Planes:
     CorruptError, with the offset, for broken streams and pictures that their hash denies; UnsupportedError for tools
     outside the subset.
     """
-    planes: Planes = _core.decode_vvc(stream)[1]
-    return planes
+    return _core.decode_vvc(stream)
