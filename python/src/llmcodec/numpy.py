@@ -40,8 +40,9 @@ def load_file(filename: Path, *, dtype: str | None = None, threads: int = 0) -> 
 def load(data: bytes, *, dtype: str | None = None, threads: int = 0) -> dict[str, Array]:
     """The same for an archive of one file in memory.
 
-    >>> sorted(llmcodec.numpy.load(open("model.llmc.safetensors", "rb").read()))[0]
-    'embed.weight'
+    >>> with open("model.llmc.safetensors", "rb") as file:
+    ...     sorted(llmcodec.numpy.load(file.read()))
+    ['embed.weight', 'up.weight']
     """
     with safe_open._of_bytes(data, "np", dtype, threads) as archive:
         return archive.get_tensors()
