@@ -108,7 +108,7 @@ class SafeSlice:
     """A tensor of which parts are taken: `safe_open.get_slice` gives it. It works on after its handle is closed.
 
     Indices are integers, slices with positive steps, and one ellipsis, as in safetensors; what reaches past an end is
-    cut, as in numpy. Of a coded matrix only the pictures that hold the rows are decoded. Rows of a tensor that is
+    cut, as in numpy. With PyTorch, any other index is applied to the whole tensor. Of a coded matrix only the pictures that hold the rows are decoded. Rows of a tensor that is
     stored exactly are not checked, since its checksum is over all of it.
     """
 
@@ -127,8 +127,10 @@ class SafeSlice:
     def __getitem__(self, index: Any) -> Any:
         tensor = self._opened.tensors[self._number]
         try:
-            axes = axes_of(index, tensor.shape)
+            axes = axes_of(index, tensor.shape, booleans=not self._opened.framework.own_indices)
         except InvalidArgumentError as error:
+            if self._opened.framework.own_indices:
+                return self._opened.read([tensor.name])[tensor.name][index]
             raise InvalidArgumentError(f"tensor '{tensor.name}': {error}", message=str(error), tensor=tensor.name) from None
         return self._opened.read_part(self._number, axes)
 
