@@ -108,8 +108,8 @@ class SafeSlice:
     """A tensor of which parts are taken: `safe_open.get_slice` gives it. It works on after its handle is closed.
 
     Indices are integers, slices with positive steps, and one ellipsis, as in safetensors; what reaches past an end is
-    cut, as in numpy. With PyTorch, any other index is applied to the whole tensor. Of a coded matrix only the pictures that hold the rows are decoded. Rows of a tensor that is
-    stored exactly are not checked, since its checksum is over all of it.
+    cut, as in numpy. With PyTorch, any other index is applied to the whole tensor. Of a coded matrix only the pictures that
+    hold the rows are decoded. Rows of a tensor that is stored exactly are not checked, since its checksum is over all of it.
     """
 
     def __init__(self, opened: _Opened, number: int) -> None:
