@@ -80,7 +80,7 @@ def main():
     options = parser.parse_args()
     root = pathlib.Path(options.root)
     problems, sizes = [], []
-    for path in sorted(p for folder in ("include", "src", "cli", "tests") for p in (root / folder).glob("**/*")):
+    for path in sorted(p for folder in ("include", "src", "cli", "tests", "python") for p in (root / folder).glob("**/*")):
         if path.suffix not in (".h", ".cc"):
             continue
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -43,6 +44,9 @@ struct ArchivedTensor {
   uint64_t stored_bytes =
       0;                // in the archive, scales and outliers included; 0 where another is stored for it
   std::string same_as;  // that other tensor, whose values this one has; empty: itself
+  // Where its bytes begin among those of the others: who reads tensors by rising position reads each file from front to
+  // back. Copies have the position of what is stored for them.
+  uint64_t position = 0;
 };
 
 struct DecodeOptions {
@@ -52,6 +56,12 @@ struct DecodeOptions {
   std::string dtype = {};
   unsigned threads = 0;                  // 0: one per core; 1: only the caller's
   std::function<bool()> cancelled = {};  // looked at between pictures; true ends the call with Interrupted
+};
+
+// A tensor, by its position in tensors(), and the memory that it is decoded into.
+struct TensorMemory {
+  size_t tensor = 0;
+  std::span<std::byte> out;
 };
 
 class Archive {
@@ -74,6 +84,8 @@ class Archive {
 
   // Sorted by name.
   const std::vector<ArchivedTensor>& tensors() const;
+  // The safetensors metadata of the model, such as {"format": "pt"}; that of a GGUF model is in its own header: empty.
+  const std::map<std::string, std::string>& metadata() const;
   // Position in tensors(); InvalidArgument for a name that the archive has not.
   Result<size_t> find(std::string_view name) const;
   // What decode() writes for `dtype` (as in DecodeOptions); Unsupported for a type that it does not give.
@@ -83,6 +95,9 @@ class Archive {
   // undefined. What was decoded is checked segment by segment, a tensor stored exactly as a whole: Corrupt, with
   // file and tensor.
   Status decode(size_t tensor, std::span<std::byte> out, const DecodeOptions& options = {}) const;
+  // The same for several tensors, in one run of all threads: small ones take no longer than their weights do, and equal
+  // ones are decoded once. Everything is checked before anything is decoded.
+  Status decode(std::span<const TensorMemory> tensors, const DecodeOptions& options = {}) const;
   // Rows of a matrix, which take byte_size() / rows bytes each: only the pictures that hold them are decoded (where
   // a row is spread over several pictures: those of its matrix). Rows of a tensor stored exactly are not checked,
   // since its checksum is over all of it: verify(), or decode() it whole. InvalidArgument for a tensor that is no

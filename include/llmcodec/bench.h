@@ -72,6 +72,7 @@ struct BenchRequest {
   uint32_t bit_depth = 0;    // of planes; 0: 10 where the codec takes it, else its deepest below
   CodecEnvironment environment = {};
   std::function<void(const BenchRow&)> on_row = {};  // called after each row; may be empty
+  std::function<bool()> cancelled = {};  // looked at before each row; true ends the call with Interrupted
 };
 
 // Rows in the order source, codec, target. A codec that is not to be had or fails gives rows with a note; the

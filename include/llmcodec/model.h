@@ -20,7 +20,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -142,6 +144,20 @@ struct CompressReport {
   std::string to_json() const;
 };
 Result<CompressReport> compress(const CompressOptions& options);
+
+// A tensor that is in no file: a dtype of safetensors, a shape, outermost first, and its bytes, which stay as they are
+// during the call.
+struct TensorBytes {
+  std::string name, dtype;
+  std::vector<uint64_t> shape;
+  std::span<const std::byte> bytes;
+};
+// compress() for these in place of options.input, with the metadata of a safetensors file that held them: what comes back
+// is such a file. An interrupted call leaves nothing. InvalidArgument, with the tensor, for names that are there twice, an
+// unknown dtype, bytes that do not fit the shape, and texts that are not UTF-8.
+Result<CompressReport> compress_tensors(std::span<const TensorBytes> tensors,
+                                        const std::map<std::string, std::string>& metadata,
+                                        const CompressOptions& options);
 
 // What compress() would do: size per tensor, settings, time; without coding more than samples. The plan is
 // written to the file options.output, unless that is empty.

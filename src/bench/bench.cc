@@ -163,6 +163,7 @@ Result<std::vector<BenchRow>> run_bench(const BenchRequest& request) {
   for (const BenchSourceView& source : request.sources) {
     for (const std::string& spec : request.codecs) {
       for (const double target : request.target_bpw) {
+        if (request.cancelled && request.cancelled()) return error(ErrorKind::kInterrupted, "interrupted");
         rows.push_back(bench_row(request, source, spec, target));
         if (request.on_row) request.on_row(rows.back());
       }

@@ -41,6 +41,18 @@ Result<Dtype> target_dtype(const ArchivedTensor& tensor, const std::string& aske
   return error(ErrorKind::kUnsupported, "{} does not become {}", tensor.dtype, asked);
 }
 
+// Of the first byte of a tensor, in the order of the archive's files.
+Result<uint64_t> position_of(const std::string& stored, const ArchiveReader& reader) {
+  const auto record = reader.description().tensors.find(stored);
+  if (record == reader.description().tensors.end()) return reader.source().find(stored);
+  uint64_t first = reader.source().tensors().size();
+  for (const auto& [part, info] : record->second.parts) {
+    LLMC_ASSIGN_OR_RETURN(const uint64_t position, reader.source().find(stored + "." + part));
+    first = std::min(first, position);
+  }
+  return first;
+}
+
 Result<ArchivedTensor> describe(const TensorReport& report, const ArchiveReader& reader) {
   LLMC_ASSIGN_OR_RETURN(const Dtype own, dtype_of(report.dtype));
   ArchivedTensor tensor;
@@ -60,6 +72,7 @@ Result<ArchivedTensor> describe(const TensorReport& report, const ArchiveReader&
   tensor.coded = report.coded;
   tensor.stored_bytes = report.bytes;
   tensor.same_as = report.same_as;
+  LLMC_ASSIGN_OR_RETURN(tensor.position, position_of(reader.stored_name(report.name), reader));
   return tensor;
 }
 
@@ -86,16 +99,43 @@ struct Archive::Opened {
     return std::move(failure).in_tensor(tensor).in_file(reader->files()[0]);
   }
 
-  Status decode(size_t position, std::optional<RowRange> rows, std::span<std::byte> out,
+  // All that can be refused is refused before anything is decoded.
+  Status decode(std::span<const TensorMemory> memories, std::optional<RowRange> rows,
                 const DecodeOptions& options) const {
-    if (position >= tensors.size())
-      return error(ErrorKind::kInvalidArgument, "tensor {} of {}", position, tensors.size());
-    const ArchivedTensor& tensor = tensors[position];
-    auto wanted = want(tensor, rows, out, options.dtype);
-    if (!wanted.is_ok()) return named(std::move(wanted).error(), tensor.name);
-    Status status = tensor.coded ? decode_coded(*wanted, options) : read_exact(*wanted, options);
-    if (!status.is_ok()) return named(std::move(status).error(), tensor.name);
-    return status;
+    std::vector<Wanted> all;
+    for (const TensorMemory& memory : memories) {
+      if (memory.tensor >= tensors.size())
+        return error(ErrorKind::kInvalidArgument, "tensor {} of {}", memory.tensor, tensors.size());
+      const ArchivedTensor& tensor = tensors[memory.tensor];
+      auto wanted = want(tensor, rows, memory.out, options.dtype);
+      if (!wanted.is_ok()) return named(std::move(wanted).error(), tensor.name);
+      all.push_back(*wanted);
+    }
+    return decode_once(all, options);
+  }
+
+  // Of tensors that are stored once, the first is decoded, and the others are copied from it.
+  Status decode_once(std::span<const Wanted> all, const DecodeOptions& options) const {
+    std::map<std::pair<std::string, Dtype>, std::span<const std::byte>> sources;
+    std::vector<Wanted> coded, exact, copies;
+    for (const Wanted& wanted : all) {
+      const bool first =
+          sources.emplace(std::pair(reader->stored_name(wanted.tensor->name), wanted.dtype), wanted.out)
+              .second;
+      (!first ? copies : wanted.tensor->coded ? coded : exact).push_back(wanted);
+    }
+    if (!coded.empty()) {
+      Status status = decode_coded(coded, options);
+      if (!status.is_ok()) return named(std::move(status).error(), coded[0].tensor->name);
+    }
+    for (const Wanted& wanted : exact) {
+      Status status = read_exact(wanted, options);
+      if (!status.is_ok()) return named(std::move(status).error(), wanted.tensor->name);
+    }
+    for (const Wanted& wanted : copies)
+      std::ranges::copy(sources.at({reader->stored_name(wanted.tensor->name), wanted.dtype}),
+                        wanted.out.begin());
+    return Status::ok();
   }
 
   static Result<Wanted> want(const ArchivedTensor& tensor, std::optional<RowRange> rows,
@@ -118,11 +158,12 @@ struct Archive::Opened {
   }
 
   // The stream's checksum is over all of it; those of its samples are by segment, and checked.
-  Status decode_coded(const Wanted& wanted, const DecodeOptions& options) const {
-    const uint64_t last = wanted.first + wanted.count;
-    const BlockWork store = [&](size_t, uint64_t begin,
+  Status decode_coded(std::span<const Wanted> all, const DecodeOptions& options) const {
+    const BlockWork store = [&](size_t task, uint64_t begin,
                                 std::span<const float> weights) -> Result<BlockTaker> {
-      const uint64_t from = std::max(begin, wanted.first), to = std::min(begin + weights.size(), last);
+      const Wanted& wanted = all[task];
+      const uint64_t from = std::max(begin, wanted.first);
+      const uint64_t to = std::min(begin + weights.size(), wanted.first + wanted.count);
       const uint64_t element = dtype_info(wanted.dtype).block_bytes;
       LLMC_RETURN_IF_ERROR(
           store_weights(wanted.dtype, weights.subspan(from - begin, to - from), PastRange::kClip,
@@ -132,8 +173,11 @@ struct Archive::Opened {
     Control control;
     control.threads = options.threads;
     control.cancelled = options.cancelled;
-    const DecodeTask task{reader->stored_name(wanted.tensor->name), wanted.first, last, /*verify=*/false};
-    return decode_tensors(*reader, std::span(&task, 1), codecs, control, store);
+    std::vector<DecodeTask> tasks;
+    for (const Wanted& wanted : all)
+      tasks.push_back({reader->stored_name(wanted.tensor->name), wanted.first, wanted.first + wanted.count,
+                       /*verify=*/false});
+    return decode_tensors(*reader, tasks, codecs, control, store);
   }
 
   Status read_exact(const Wanted& wanted, const DecodeOptions& options) const {
@@ -218,13 +262,23 @@ Result<uint64_t> Archive::byte_size(size_t tensor, const std::string& dtype) con
   return range->size;
 }
 
+const std::map<std::string, std::string>& Archive::metadata() const {
+  return opened_->reader->description().source_metadata;
+}
+
+Status Archive::decode(std::span<const TensorMemory> tensors, const DecodeOptions& options) const {
+  return opened_->decode(tensors, std::nullopt, options);
+}
+
 Status Archive::decode(size_t tensor, std::span<std::byte> out, const DecodeOptions& options) const {
-  return opened_->decode(tensor, std::nullopt, out, options);
+  const TensorMemory memory{tensor, out};
+  return opened_->decode({&memory, 1}, std::nullopt, options);
 }
 
 Status Archive::decode_rows(size_t tensor, RowRange rows, std::span<std::byte> out,
                             const DecodeOptions& options) const {
-  return opened_->decode(tensor, rows, out, options);
+  const TensorMemory memory{tensor, out};
+  return opened_->decode({&memory, 1}, rows, options);
 }
 
 Result<TensorValues> read_rows(const std::string& archive, const std::string& name, RowRange rows) {

@@ -79,6 +79,19 @@ TEST(Bench, an_absent_codec_is_a_note_and_a_wrong_request_an_error) {
   EXPECT_NE((*wrong)[0].note.find("mu=1"), std::string::npos);
 }
 
+TEST(Bench, stops_between_rows) {
+  const BenchSource source = make_bench_source("gaussian", 64, 64).value();
+  size_t rows = 0;
+  const auto stopped = run_bench({.sources = {source.view()},
+                                  .codecs = {"raw"},
+                                  .target_bpw = {2, 3, 4},
+                                  .on_row = [&](const BenchRow&) { ++rows; },
+                                  .cancelled = [&] { return rows == 2; }});
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_EQ(stopped.error().kind, ErrorKind::kInterrupted);
+  EXPECT_EQ(rows, 2u);
+}
+
 TEST(Bench, large_matrices_become_several_pictures) {
   const BenchSource source = make_bench_source("gaussian", 3001, 700).value();
   const auto rows = run_bench({.sources = {source.view()}, .codecs = {"raw"}, .target_bpw = {3}});

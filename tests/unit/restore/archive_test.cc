@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "llmcodec/archive.h"
 
+#include <gmock/gmock.h>
+
 #include <algorithm>
 #include <atomic>
 #include <mutex>
@@ -96,6 +98,57 @@ TEST_F(ArchiveTest, decodes_what_decompress_restores_from_wherever_it_is) {
       for (const unsigned threads : {1u, 2u, 5u})
         EXPECT_TRUE(decoded(**archive, info.name, {.threads = threads}) == restored(info.name)) << info.name;
     }
+  }
+}
+
+TEST_F(ArchiveTest, decodes_several_tensors_in_one_call_and_equal_ones_once) {
+  CompressOptions twice = options();
+  twice.input = folder_.file("twice.safetensors");
+  twice.output = folder_.file("twice.archive");
+  std::vector<TensorInfo> infos = small_model();
+  infos.push_back({"tied", Dtype::kF32, {2400, 512}});
+  const auto sink = create_safetensors(twice.input, infos, {{"format", "pt"}});
+  ASSERT_OK(sink);
+  for (size_t i = 0; i < infos.size(); ++i)
+    ASSERT_OK((*sink)->write(i, as_bytes(small_model_bytes(i == 5 ? 0 : i))));
+  ASSERT_OK((*sink)->finish());
+  ASSERT_OK(compress(twice));
+  Watched watched(twice.output);
+  const auto archive = watched.open();
+  ASSERT_OK(archive);
+  EXPECT_EQ(archive->metadata(), (std::map<std::string, std::string>{{"format", "pt"}}));
+  watched.forget();
+  std::vector<std::string> bytes;
+  std::vector<TensorMemory> memories;
+  for (size_t i = 0; i < infos.size(); ++i) bytes.emplace_back(archive->byte_size(i).value(), '?');
+  for (size_t i = 0; i < infos.size(); ++i)
+    memories.push_back({i, std::as_writable_bytes(std::span(bytes[i]))});
+  ASSERT_OK(archive->decode(memories, {.threads = 3}));
+  EXPECT_EQ(watched.most(), 1);
+  for (size_t i = 0; i < infos.size(); ++i)
+    EXPECT_TRUE(bytes[i] == restored(infos[i].name == "tied" ? "coded" : infos[i].name)) << infos[i].name;
+  // What cannot be is said before anything is decoded.
+  watched.forget();
+  memories.back().out = memories.back().out.first(1);
+  EXPECT_THAT(message_of(archive->decode(memories)), testing::HasSubstr("tied"));
+  EXPECT_EQ(watched.read(), 0u);
+}
+
+TEST_F(ArchiveTest, positions_are_the_order_of_the_bytes) {
+  Watched watched(archive_);
+  const auto archive = watched.open();
+  ASSERT_OK(archive);
+  std::vector<std::pair<uint64_t, size_t>> order;
+  for (size_t i = 0; i < archive->tensors().size(); ++i)
+    order.emplace_back(archive->tensors()[i].position, i);
+  std::ranges::sort(order);
+  ptrdiff_t last = 0;
+  for (const auto& [position, tensor] : order) {
+    watched.forget();
+    decoded(*archive, archive->tensors()[tensor].name);
+    const ptrdiff_t first = std::ranges::find(watched.times, 1) - watched.times.begin();
+    EXPECT_GT(first, last) << archive->tensors()[tensor].name;
+    last = first;
   }
 }
 

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The program `llmcodec`, which the wheel brings, in the place of this process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+
+def program() -> str:
+    """Where it is."""
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin", "llmcodec")
+
+
+def main() -> NoReturn:
+    """What the command `llmcodec` does."""
+    os.execv(program(), ["llmcodec", *sys.argv[1:]])
