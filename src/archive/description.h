@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "llmcodec/status.h"
+#include "tensor/source_format.h"
 
 namespace llmcodec {
 
@@ -78,8 +79,10 @@ struct Description {
   std::map<std::string, TensorRecord> tensors;
   std::map<std::string, ExactRecord> exact;     // the archive's own ("llmcodec.*") included
   std::map<std::string, SameAsRecord> same_as;  // version 2 lists none
-  CarriedFiles carried;                         // of shard 0; version 2 lists none
-  uint64_t shard = 0, shards = 1;               // which of how many files this one is
+  std::map<std::string, SourceFormat>
+      quantised;                   // tensors that the source had as codes; version 2 lists none
+  CarriedFiles carried;            // of shard 0; version 2 lists none
+  uint64_t shard = 0, shards = 1;  // which of how many files this one is
   // The same in all shards of an archive and in no shard of another one; empty for one file and in version 2.
   std::string archive_id;
 
@@ -89,8 +92,9 @@ struct Description {
   bool is_of_same_archive(const Description& other) const;
 };
 
-// Leaves out of `same_as` what is the same as a tensor that this description does not have.
-void keep_own_copies(Description* description);
+// Leaves out of `same_as` what is the same as a tensor that this description does not have, and of `quantised` what is no
+// tensor of this description.
+void keep_own_entries(Description* description);
 
 nlohmann::json to_json(const TensorRecord& record);
 // Corrupt, naming the field, for anything missing, of the wrong type, or out of range.

@@ -55,7 +55,8 @@ std::set<uint64_t> declared_bits(const DeclaredScheme& declared) {
   for (const auto& [name, group] : groups->items()) {
     if (!group.is_object() || !group.contains("weights") || !group["weights"].is_object()) continue;
     const auto number = group["weights"].find("num_bits");
-    if (number != group["weights"].end() && number->is_number_unsigned()) bits.insert(number->get<uint64_t>());
+    if (number != group["weights"].end() && number->is_number_unsigned())
+      bits.insert(number->get<uint64_t>());
   }
   return bits;
 }
@@ -182,6 +183,17 @@ ValueReader nested_values(const StoredNames& names, size_t codes, size_t book, s
   };
 }
 
+Claim claim_of(TensorInfo info, std::vector<size_t> parts, std::unique_ptr<StoredMatrix> values,
+               SourceScheme scheme, std::string words) {
+  Claim claim;
+  claim.tensor.info = std::move(info);
+  claim.tensor.parts = std::move(parts);
+  claim.tensor.values = std::move(values);
+  claim.tensor.format.scheme = scheme;
+  claim.scheme = std::move(words);
+  return claim;
+}
+
 }  // namespace
 
 MaybeClaim claim_packed_integers(const StoredNames& names, size_t codes, const DeclaredScheme& declared) {
@@ -229,9 +241,9 @@ MaybeClaim claim_packed_integers(const StoredNames& names, size_t codes, const D
     parts.push_back(*groups);
   }
   add_companions(names, module, &parts);
-  return std::optional(
-      Claim{{{module + ".weight", Dtype::kBF16, shape}, std::move(parts), block_scaled(std::move(layout))},
-            fmt::format("compressed-tensors' {}-bit integers", packing->bits)});
+  return std::optional(claim_of({module + ".weight", Dtype::kBF16, shape}, std::move(parts),
+                                block_scaled(std::move(layout)), SourceScheme::kPackedIntegers,
+                                fmt::format("compressed-tensors' {}-bit integers", packing->bits)));
 }
 
 MaybeClaim claim_gptq_or_awq(const StoredNames& names, size_t codes, const DeclaredScheme& declared) {
@@ -266,10 +278,10 @@ MaybeClaim claim_gptq_or_awq(const StoredNames& names, size_t codes, const Decla
     layout.group_of_input = *groups;
     parts.push_back(*groups);
   }
-  Claim claim{{{module + ".weight", Dtype::kBF16, {layout.outputs, layout.inputs}},
-               std::move(parts),
-               packed_columns(layout)},
-              fmt::format("{} of {} bits", gptq ? "GPTQ" : "AWQ", layout.bits)};
+  Claim claim =
+      claim_of({module + ".weight", Dtype::kBF16, {layout.outputs, layout.inputs}}, std::move(parts),
+               packed_columns(layout), gptq ? SourceScheme::kGptq : SourceScheme::kAwq,
+               fmt::format("{} of {} bits", gptq ? "GPTQ" : "AWQ", layout.bits));
   claim.tensor.transposed = true;
   return std::optional(std::move(claim));
 }
@@ -311,9 +323,10 @@ MaybeClaim claim_bitsandbytes(const StoredNames& names, size_t codes) {
                      .book = std::move(halves),
                      .book_values = plain_values(names.source(), *book),
                      .scales = std::move(grid)};
-  return std::optional(
-      Claim{{{info.name, Dtype::kBF16, state.shape}, std::move(parts), block_scaled(std::move(layout))},
-            names.info(*state_of).name.ends_with("nf4") ? "bitsandbytes NF4" : "bitsandbytes FP4"});
+  const char* const scheme =
+      names.info(*state_of).name.ends_with("nf4") ? "bitsandbytes NF4" : "bitsandbytes FP4";
+  return std::optional(claim_of({info.name, Dtype::kBF16, state.shape}, std::move(parts),
+                                block_scaled(std::move(layout)), SourceScheme::kBitsandbytes, scheme));
 }
 
 }  // namespace llmcodec

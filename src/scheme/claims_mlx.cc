@@ -104,6 +104,7 @@ MaybeClaim claim_mlx(const StoredNames& names, size_t codes, const DeclaredSchem
   claim.tensor.info = {info.name, Dtype::kBF16, std::move(shape)};
   claim.tensor.parts = std::move(parts);
   claim.tensor.values = block_scaled(std::move(layout));
+  claim.tensor.format.scheme = SourceScheme::kMlx;
   claim.scheme = "MLX's " + kind;
   return std::optional(std::move(claim));
 }
