@@ -12,6 +12,7 @@ import argparse
 import json
 import pathlib
 import subprocess
+import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -20,13 +21,14 @@ CODECS = ["vvc@spectral", "vvc@spatial", "libx264:preset=ultrafast", "libx265:pr
 
 
 def measure(program, model, spec, bpw, folder):
-    """(bits per weight, share of the search), or what the program said."""
+    """(bits per weight, share of the search); None where the program refused, whose reason goes to stderr."""
     codec, _, layout = spec.partition("@")
     archive = pathlib.Path(folder) / "archive.safetensors"
     command = [program, "compress", model, "-o", archive, "--codec", codec, "--bpw", str(bpw), "--json", "--quiet", "--restart"]
     result = subprocess.run(command + (["--layout", layout] if layout else []), capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        return result.stderr.strip().splitlines()[-1]
+        print(f"{spec}: {result.stderr.strip()}", file=sys.stderr)
+        return None
     report = json.loads(result.stdout)
     return report["bpw"], report["rate_seconds"] / (report["rate_seconds"] + report["encode_seconds"])
 
@@ -45,8 +47,8 @@ def main():
             cells, shares = [], []
             for bpw in options.bpw:
                 found = measure(options.program, options.model, spec, bpw, folder)
-                cells.append(found if isinstance(found, str) else f"{100 * (found[0] / bpw - 1):+.2f} %")
-                shares += [] if isinstance(found, str) else [found[1]]
+                cells.append(f"{100 * (found[0] / bpw - 1):+.2f} %" if found else "refused")
+                shares += [found[1]] if found else []
             share = f"{100 * sum(shares) / len(shares):.0f} %" if shares else ""
             print(f"| {spec} | " + " | ".join(cells) + f" | {share} |", flush=True)
 

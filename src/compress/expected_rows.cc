@@ -53,7 +53,8 @@ ExpectedRows expected_rows(const FittedTensor& tensor, uint64_t matrix, RowSpan 
     const double rms = scales.row_rms.empty() ? 1.0 : std::max<double>(scales.row_rms[row], kLeastRms);
     const double energy = row_scale_energy(scales, row) * columns;
     expected.bytes += flat_rate ? cols : cols * gaussian_bits(log2_step - portable_log2(rms)) / 8;
-    expected.signal += energy * rms * rms;
+    const double weight = scales.weight_rms.empty() ? 0 : scales.weight_rms[row];
+    expected.signal += scales.weight_rms.empty() ? energy * rms * rms : cols * weight * weight;
     // What is far below the step is coded as zero.
     expected.error += energy * std::min(step * step / 12, rms * rms);
   }

@@ -143,7 +143,8 @@ void code_units(const std::vector<Unit>& units, uint32_t per_octave, LogCode& co
 }
 
 // Rows are coded by their shaped scales, so that u has not the RMS that was fitted.
-void note_row_rms(const std::vector<Unit>& fitted, MatrixScales& scales) {
+void note_rms(const std::vector<Unit>& fitted, const std::vector<double>& rms, MatrixScales& scales) {
+  scales.weight_rms.assign(rms.begin(), rms.end());
   const std::vector<float> coded = decode_all(scales.row_code, scales.row_codes);
   scales.row_rms.resize(coded.size());
   for (size_t i = 0; i < coded.size(); ++i)
@@ -190,7 +191,7 @@ Status fit_rows(RowReader& reader, const ScaleOptions& options, MatrixScales& sc
   const std::vector<Unit> fitted = units;
   shape(rms, options.row_exponent, options.row_factors, units);
   code_units(units, options.per_octave, scales.row_code, scales.row_codes, scales);
-  note_row_rms(fitted, scales);
+  note_rms(fitted, rms, scales);
   return Status::ok();
 }
 
@@ -360,7 +361,7 @@ Status fit_dual(RowReader& reader, const ScaleOptions& options, MatrixScales& sc
   const std::vector<Unit> fitted = units;
   shape(fit.rms, options.row_exponent, options.row_factors, units);
   code_units(units, options.per_octave, scales.row_code, scales.row_codes, scales);
-  note_row_rms(fitted, scales);
+  note_rms(fitted, fit.rms, scales);
   return Status::ok();
 }
 
