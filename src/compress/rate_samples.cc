@@ -145,13 +145,18 @@ Result<std::vector<RateSamples::Totals>> RateSamples::code(const std::vector<Ten
                                          facts[t].log2_step, facts[t].flat_rate);
   }
   size_t taken = 0;
+  std::vector<OutlierList> outliers(strips_.size());
   const auto take = [&](SegmentTask& task) {
-    Totals& strip = totals[strip_of[taken++]];
+    const size_t s = strip_of[taken++];
+    Totals& strip = totals[s];
     const TensorFacts& known = facts[static_cast<size_t>(task.tensor - tensors_.data())];
     const auto stream = static_cast<double>(task.coded.stream.size());
     strip.weights += static_cast<double>(task.coded.metrics.count());
-    strip.bytes += std::max(0.0, stream - known.overhead) +
-                   static_cast<double>(task.coded.outliers.size()) * known.outlier_bytes;
+    strip.bytes += std::max(0.0, stream - known.overhead);
+    const OutlierList& found = task.coded.outliers;
+    OutlierList& own = outliers[whole_ ? first_strip_of(s) : s];
+    own.indices.insert(own.indices.end(), found.indices.begin(), found.indices.end());
+    own.values.insert(own.values.end(), found.values.begin(), found.values.end());
     strip.seconds += task.seconds;
     strip.energies.signal += task.coded.metrics.signal_energy();
     strip.energies.error += task.coded.metrics.error_energy();
@@ -159,7 +164,19 @@ Result<std::vector<RateSamples::Totals>> RateSamples::code(const std::vector<Ten
     return Status::ok();
   };
   LLMC_RETURN_IF_ERROR(run(std::move(tasks), take));
+  // As they will be stored: packed, they take half of their width.
+  for (size_t s = 0; s < strips_.size(); ++s) {
+    if (outliers[s].size() == 0) continue;
+    const TensorInfo& info = problem_.source->tensors()[tensors_[strips_[s].tensor].index];
+    LLMC_ASSIGN_OR_RETURN(const Part part, outliers_to_part(outliers[s], info));
+    totals[s].bytes += static_cast<double>(part.bytes.size());
+  }
   return totals;
+}
+
+// Of a model that is coded whole, the strip of its tensor's first matrix: outliers of all matrices are one part.
+size_t RateSamples::first_strip_of(size_t strip) const {
+  return strip - strips_[strip].matrix;
 }
 
 Status RateSamples::run(std::vector<SegmentTask> tasks, const std::function<Status(SegmentTask&)>& take) {
@@ -237,7 +254,6 @@ Result<std::vector<RateSamples::TensorFacts>> RateSamples::facts(
   for (const FittedTensor& tensor : tensors_) {
     const PictureSettings& pictures = settings[tensor.index].pictures;
     TensorFacts facts;
-    facts.outlier_bytes = static_cast<double>(outlier_bytes(problem_.source->tensors()[tensor.index]));
     if (!whole_) {
       LLMC_ASSIGN_OR_RETURN(const Codec* codec, problem_.codecs->get(tensor.plan->codec));
       LLMC_ASSIGN_OR_RETURN(facts.overhead, overhead(stream_kind(tensor, pictures), settings));

@@ -69,8 +69,7 @@ class RateSamples {
   };
   // What extrapolation needs to know of a tensor.
   struct TensorFacts {
-    double overhead = 0;  // bytes of a stream that are not there for its weights; 0 when everything is coded
-    double outlier_bytes = 0;
+    double overhead = 0;   // bytes of a stream that are not there for its weights; 0 when everything is coded
     uint64_t streams = 0;  // in the archive
     double log2_step = 0;
     bool flat_rate = false;
@@ -84,6 +83,7 @@ class RateSamples {
     void add_like(const Totals& like, const ExpectedRows& expected);
   };
   void spread_strips(uint64_t count, uint64_t strip_weights);
+  size_t first_strip_of(size_t strip) const;
   // A strip as it is coded: in whole blocks, so that it has no other edges than its picture would have.
   Strip in_blocks(const Strip& strip, const PictureSettings& settings) const;
   Result<std::vector<SegmentTask>> pieces(const Strip& placed, const PictureSettings& settings) const;
