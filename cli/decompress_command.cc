@@ -12,6 +12,7 @@ constexpr const char* kExamples =
     "  llmcodec decompress SmolLM2.llmcodec.safetensors -o SmolLM2.gguf\n"
     "  llmcodec decompress SmolLM2.llmcodec.safetensors -o SmolLM2.gguf --dtype q8_0\n"
     "  llmcodec decompress ./Llama-3-8B.llmcodec -o ./Llama-3-8B.restored --dtype bf16 --shard-size 4GB\n"
+    "  llmcodec decompress ./DeepSeek-V3.llmcodec -o ./DeepSeek-V3.restored --as-source  # FP8 as it was\n"
     "  llmcodec decompress big.llmcodec.safetensors -o big.gguf --shard-size 2G  # big-00001-of-0000N.gguf, "
     "...";
 
@@ -49,6 +50,8 @@ void add_decompress(CLI::App& app, Session& session) {
          {"f32", "f16", "bf16", "q8_0"});
   command->add_flag("--saturate", options->saturate,
                     "clip weights that --dtype cannot hold; default: they are an error");
+  command->add_flag("--as-source", options->as_source,
+                    "what the source had in FP8 comes back in FP8, with its config; default: as BF16");
   one_of(command->add_option("--format", options->format,
                              "default: that of the source; gguf only from GGUF sources"),
          {"safetensors", "gguf"});

@@ -22,7 +22,7 @@ import zstandard
 
 NUMPY = {"F32": np.float32, "F16": np.float16, "F64": np.float64, "U8": np.uint8, "I8": np.int8, "U16": np.uint16, "I16": np.int16,
          "U32": np.uint32, "I32": np.int32, "U64": np.uint64, "I64": np.int64, "BF16": np.uint16, "BOOL": np.uint8,
-         "F8_E4M3": np.uint8, "F8_E5M2": np.uint8}
+         "F8_E4M3": np.uint8, "F8_E5M2": np.uint8, "F8_E8M0": np.uint8}
 DEMUXER = {"h266": "vvc", "jxl": "jpegxl_pipe", "j2k": "j2k_pipe"}  # streams that FFmpeg's demuxers call otherwise
 f32 = np.float32
 

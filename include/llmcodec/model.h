@@ -196,6 +196,10 @@ struct DecompressOptions {
   std::string dtype = {};
   // A weight that `dtype` cannot hold becomes its largest; false: it is an error.
   bool saturate = false;
+  // What the source had as FP8 codes with scales comes back as such, made from the BF16 weights, and with the source's own
+  // config.json: Unsupported for other schemes, InvalidArgument for an archive of a source that was not quantised, and
+  // together with `dtype`.
+  bool as_source = false;
   std::string format = {};  // "safetensors", "gguf"; empty: that of the source
   // Bytes of tensors in one file. 0: a folder as Hugging Face writes it, 5,000,000,000; a GGUF model in one file. Of
   // several, "OUT.gguf" becomes "OUT-00001-of-0000N.gguf" and so on. InvalidArgument for one safetensors file.

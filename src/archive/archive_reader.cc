@@ -154,10 +154,12 @@ Status ArchiveReader::load_descriptions(std::span<const SafetensorsFile* const> 
     description_.tensors.merge(description.tensors);
     description_.exact.merge(description.exact);
     LLMC_RETURN_IF_ERROR(merge_copies(&description));
+    description_.quantised.merge(description.quantised);
     description_.carried.merge(description.carried);
     description.tensors.swap(description_.tensors);
     description.exact.swap(description_.exact);
     description.same_as.swap(description_.same_as);
+    description.quantised.swap(description_.quantised);
     description.carried.swap(description_.carried);
     description_ = std::move(description);
   }

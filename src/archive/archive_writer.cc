@@ -200,7 +200,7 @@ Status ArchiveWriter::complete_shard(size_t shard, const Description& descriptio
   own.shard = shard;
   own.shards = shards_.size();
   if (shard > 0) own.carried.clear();
-  keep_own_copies(&own);
+  keep_own_entries(&own);
   const std::string text = to_text(own);
   std::vector<std::byte> packed = pack_description(text);
   packed.resize(stored_bytes(packed.size(), text.size(), shards_[shard].file->size()));

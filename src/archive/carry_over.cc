@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "archive/carry_over.h"
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -25,6 +27,10 @@ using nlohmann::ordered_json;
 constexpr char kConfigName[] = "config.json";
 constexpr char kQuantisation[] = "quantization_config";
 constexpr char kOfSource[] = "source_quantization_config";  // within ours: what stood in its place
+constexpr char kSourceConfigs[] = "source_configs";         // within ours: JSON files of a quantised source
+// The names that these may have.
+constexpr auto kSourceConfigNames = std::to_array<std::string_view>(
+    {kConfigName, "hf_quant_config.json", "quantize_config.json", "quant_config.json"});
 
 // The file as it is, and copied to `out` where there is one.
 Result<CarriedFile> read_through(const ByteSource& from, AtomicFile* out) {
@@ -55,10 +61,13 @@ std::string config_text(const ordered_json& config) {
 }
 
 // config.json as it lies in the archive's folder: other keys and their order stay.
-Result<std::string> archive_config(const std::string& text, const std::string& path) {
+Result<std::string> archive_config(const std::string& text, const std::string& path, const Model& model) {
   LLMC_ASSIGN_OR_RETURN(ordered_json config, parse_config(text, path));
   ordered_json ours = {{"quant_method", "llmcodec"}, {"format_version", kFormatVersion}};
   if (config.contains(kQuantisation)) ours[kOfSource] = config[kQuantisation];
+  for (const auto& [name, source] : model.source_configs) {
+    LLMC_ASSIGN_OR_RETURN(ours[kSourceConfigs][name], parse_config(source, name));
+  }
   config[kQuantisation] = std::move(ours);
   return config_text(config);
 }
@@ -73,7 +82,7 @@ Result<CarriedFile> file_for_archive(const Model& model, const std::string& name
     } else {
       LLMC_ASSIGN_OR_RETURN(text, read_text_file(path.string(), kMaxJsonBytes));
     }
-    LLMC_ASSIGN_OR_RETURN(text, archive_config(text, path.string()));
+    LLMC_ASSIGN_OR_RETURN(text, archive_config(text, path.string(), model));
     if (out != nullptr) LLMC_RETURN_IF_ERROR(out->write(std::as_bytes(std::span(text))));
     return described(text);
   }
@@ -136,7 +145,8 @@ Status check_listed(const CarriedFile& found, const CarriedFile& listed, const s
 class RestoredFiles {
  public:
   // Without `output` they are looked at only.
-  RestoredFiles(fs::path folder, ModelFolder* output) : folder_(std::move(folder)), output_(output) {}
+  RestoredFiles(fs::path folder, ModelFolder* output, ConfigOf config)
+      : folder_(std::move(folder)), output_(output), config_(config) {}
 
   // `listed` is none in version 2.
   Status restore(const std::string& name, const CarriedFile* listed) const {
@@ -161,11 +171,14 @@ class RestoredFiles {
   }
 
   // The checksum is that of the file as it lies there.
-  static Status restore_config(const ByteSource& file, const CarriedFile* listed, AtomicFile* out) {
+  Status restore_config(const ByteSource& file, const CarriedFile* listed, AtomicFile* out) const {
     LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(file.name(), kMaxJsonBytes));
     if (listed != nullptr) LLMC_RETURN_IF_ERROR(check_listed(described(text), *listed, file.name()));
     LLMC_ASSIGN_OR_RETURN(ordered_json config, parse_config(text, file.name()));
     const auto ours = config.find(kQuantisation);
+    if (config_ == ConfigOf::kSource && ours != config.end() && ours->is_object() &&
+        ours->contains(kSourceConfigs))
+      return restore_source_configs((*ours)[kSourceConfigs], file.name(), out);
     if (ours != config.end() && ours->is_object() && ours->contains(kOfSource)) {
       const ordered_json of_source = (*ours)[kOfSource];
       *ours = of_source;
@@ -176,13 +189,35 @@ class RestoredFiles {
     return out != nullptr ? out->write(std::as_bytes(std::span(restored))) : Status::ok();
   }
 
+  Status restore_source_configs(const ordered_json& configs, const std::string& path, AtomicFile* out) const {
+    if (!configs.is_object() || !configs.contains(kConfigName))
+      return error(ErrorKind::kCorrupt, "its '{}' is no valid one", kSourceConfigs).in_file(path);
+    for (const auto& [name, config] : configs.items()) {
+      if (std::ranges::find(kSourceConfigNames, name) == kSourceConfigNames.end() || !config.is_object())
+        return error(ErrorKind::kCorrupt, "its '{}' is no valid one", kSourceConfigs).in_file(path);
+      if (out == nullptr) continue;
+      const std::string text = config_text(config);
+      const auto bytes = std::as_bytes(std::span(text));
+      if (name == kConfigName) {
+        LLMC_RETURN_IF_ERROR(out->write(bytes));
+        continue;
+      }
+      LLMC_ASSIGN_OR_RETURN(AtomicFile own, output_->create(name));
+      LLMC_RETURN_IF_ERROR(own.write(bytes));
+      LLMC_RETURN_IF_ERROR(output_->add(std::move(own)));
+    }
+    return Status::ok();
+  }
+
   fs::path folder_;
   ModelFolder* output_;
+  ConfigOf config_;
 };
 
-Status restore_all(const Description& description, const std::string& folder, ModelFolder* output) {
+Status restore_all(const Description& description, const std::string& folder, ModelFolder* output,
+                   ConfigOf config) {
   LLMC_ASSIGN_OR_RETURN(const std::string place, resolve_hub_folder(folder));
-  const RestoredFiles files(place, output);
+  const RestoredFiles files(place, output, config);
   if (description.format_version < 3) {
     LLMC_ASSIGN_OR_RETURN(const ModelFiles beside, list_model_files(place));
     for (const auto& names : {beside.all, beside.dangling}) {
@@ -260,12 +295,12 @@ Status carry_over_to_archive(const Model& model, const CarriedFiles& listed, Mod
 }
 
 Status check_carried_files(const Description& description, const std::string& archive_folder) {
-  return restore_all(description, archive_folder, nullptr);
+  return restore_all(description, archive_folder, nullptr, ConfigOf::kRestored);
 }
 
 Status carry_over_from_archive(const Description& description, const std::string& archive_folder,
-                               ModelFolder& output) {
-  return restore_all(description, archive_folder, &output);
+                               ModelFolder& output, ConfigOf config) {
+  return restore_all(description, archive_folder, &output, config);
 }
 
 }  // namespace llmcodec

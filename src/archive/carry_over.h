@@ -37,9 +37,12 @@ Status carry_over_to_archive(const Model& model, const CarriedFiles& listed, Mod
 // Unsupported for a link; the error names the file. Of version 2, which lists none, what lies there is looked
 // at.
 Status check_carried_files(const Description& description, const std::string& archive_folder);
+// Which config.json the restored folder gets: that of the restored model, or that of a quantised source, with the other
+// JSON files that said how it was quantised.
+enum class ConfigOf { kRestored, kSource };
 // The same, and copies them to the restored folder: what the description lists and nothing else (version 2:
 // what lies there, weights left out).
 Status carry_over_from_archive(const Description& description, const std::string& archive_folder,
-                               ModelFolder& output);
+                               ModelFolder& output, ConfigOf config = ConfigOf::kRestored);
 
 }  // namespace llmcodec

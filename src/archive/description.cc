@@ -10,6 +10,7 @@
 #include "archive/checksum.h"
 #include "archive/description_parts.h"
 #include "archive/packing.h"
+#include "archive/source_format_json.h"
 #include "base/checked_math.h"
 #include "base/error.h"
 #include "base/limits.h"
@@ -81,7 +82,7 @@ Result<ExactRecord> exact_from_json(const json& value, const char* field) {
 
 // The members with an entry for every tensor. They are read one by one: as a tree, a description takes thirty
 // times the memory of its text.
-constexpr std::string_view kEntries[] = {"exact", "tensors", "same_as"};
+constexpr std::string_view kEntries[] = {"exact", "tensors", "same_as", "quantised"};
 
 Status read_entry(const std::string& member, const std::string& name, json value, Description* description) {
   bool first = false;
@@ -94,6 +95,9 @@ Status read_entry(const std::string& member, const std::string& name, json value
                 .emplace(name, SameAsRecord{std::move(record.dtype), std::move(record.shape),
                                             std::move(record.xxh3_128)})
                 .second;
+  } else if (member == "quantised") {
+    LLMC_ASSIGN_OR_RETURN(SourceFormat format, source_format_from_json(value));
+    first = description->quantised.emplace(name, std::move(format)).second;
   } else {
     LLMC_ASSIGN_OR_RETURN(TensorRecord record, tensor_record_from_json(std::move(value)));
     first = description->tensors.emplace(name, std::move(record)).second;
@@ -106,7 +110,9 @@ Status check_entries(const json& root) {
     LLMC_ASSIGN_OR_RETURN(const json* entries, member(root, name));
     if (!entries->is_object()) return missing(name);
   }
-  if (root.contains("same_as") && !root["same_as"].is_object()) return missing("same_as");
+  for (const char* name : {"same_as", "quantised"}) {
+    if (root.contains(name) && !root[name].is_object()) return missing(name);
+  }
   return Status::ok();
 }
 
@@ -138,6 +144,21 @@ Status check_copies(Description* description) {
   if (description->format_version < 3) description->same_as.clear();
   for (const auto& [name, copy] : description->same_as)
     LLMC_RETURN_IF_ERROR(check_copy(name, copy, *description));
+  return Status::ok();
+}
+
+bool is_own_tensor(const Description& description, const std::string& name) {
+  return description.tensors.contains(name) || description.exact.contains(name) ||
+         description.same_as.contains(name);
+}
+
+Status check_quantised(Description* description) {
+  if (description->format_version < 3) description->quantised.clear();
+  for (const auto& [name, format] : description->quantised) {
+    if (!is_own_tensor(*description, name))
+      return error(ErrorKind::kCorrupt, "description: 'quantised' has a tensor that is not in this shard")
+          .in_tensor(name);
+  }
   return Status::ok();
 }
 
@@ -240,11 +261,13 @@ bool Description::is_of_same_archive(const Description& other) const {
          source_parts == other.source_parts;
 }
 
-void keep_own_copies(Description* description) {
+void keep_own_entries(Description* description) {
   std::erase_if(description->same_as, [&](const auto& copy) {
     return !description->tensors.contains(copy.second.original) &&
            !description->exact.contains(copy.second.original);
   });
+  std::erase_if(description->quantised,
+                [&](const auto& entry) { return !is_own_tensor(*description, entry.first); });
 }
 
 json to_json(const TensorRecord& record) {
@@ -333,6 +356,9 @@ std::string to_text(const Description& description) {
     members["same_as"] = object_text(description.same_as, [](const SameAsRecord& copy) {
       return text_of({copy.dtype, copy.shape, copy.original});
     });
+  if (!description.quantised.empty())
+    members["quantised"] = object_text(description.quantised,
+                                       [](const SourceFormat& format) { return text_of(to_json(format)); });
   if (!description.carried.empty())
     members["carried"] = object_text(description.carried, [](const CarriedFile& file) {
       return text_of({file.bytes, file.xxh3_128});
@@ -366,6 +392,7 @@ Result<Description> parse_description(std::string_view text) {
   LLMC_RETURN_IF_ERROR(std::move(entries));
   LLMC_RETURN_IF_ERROR(check_copies(&description));
   LLMC_RETURN_IF_ERROR(check_owners(description));
+  LLMC_RETURN_IF_ERROR(check_quantised(&description));
   return description;
 }
 

@@ -13,6 +13,7 @@
 
 #include "llmcodec/status.h"
 #include "tensor/model_parts.h"
+#include "tensor/source_format.h"
 
 namespace llmcodec {
 
@@ -81,8 +82,10 @@ struct Description {
   std::map<std::string, TensorRecord> tensors;
   std::map<std::string, ExactRecord> exact;     // the archive's own ("llmcodec.*") included
   std::map<std::string, SameAsRecord> same_as;  // version 2 lists none
-  CarriedFiles carried;                         // of shard 0; version 2 lists none
-  uint64_t shard = 0, shards = 1;               // which of how many files this one is
+  std::map<std::string, SourceFormat>
+      quantised;                   // tensors that the source had as codes; version 2 lists none
+  CarriedFiles carried;            // of shard 0; version 2 lists none
+  uint64_t shard = 0, shards = 1;  // which of how many files this one is
   // The same in all shards of an archive and in no shard of another one; empty for one file and in version 2.
   std::string archive_id;
 
@@ -96,8 +99,9 @@ struct Description {
 // Corrupt where a part of a pipeline has no tensor in the description of the whole archive.
 Status check_no_empty_part(const Description& description);
 
-// Leaves out of `same_as` what is the same as a tensor that this description does not have.
-void keep_own_copies(Description* description);
+// Leaves out of `same_as` what is the same as a tensor that this description does not have, and of `quantised` what is no
+// tensor of this description.
+void keep_own_entries(Description* description);
 
 nlohmann::json to_json(const TensorRecord& record);
 // Corrupt, naming the field, for anything missing, of the wrong type, or out of range.

@@ -249,7 +249,7 @@ Result<ArchivePlan> plan_archive(const ArchiveContent& content, const std::vecto
     headers[i].description.shards = shards;
     if (shards > 1) headers[i].description.archive_id = any_checksum("archive");
     if (i > 0) headers[i].description.carried.clear();
-    keep_own_copies(&headers[i].description);
+    keep_own_entries(&headers[i].description);
     headers[i].add_largest(description_name(i));
     const std::string text = to_text(headers[i].description);
     if (text.size() > kMaxJsonBytes)

@@ -338,10 +338,10 @@ Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions
   LLMC_RETURN_IF_ERROR(check_target(options.target));
   LLMC_RETURN_IF_ERROR(check_names(model));
   auto state = std::make_unique<CompressState>(std::move(model), options);
-  LLMC_ASSIGN_OR_RETURN(QuantisedModel quantised, QuantisedModel::open(&state->model));
+  LLMC_ASSIGN_OR_RETURN(state->quantised, QuantisedModel::open(&state->model));
   LLMC_ASSIGN_OR_RETURN(state->moments, open_moments(options));
-  LLMC_ASSIGN_OR_RETURN(state->drafts, read_drafts(*state, quantised));
-  LLMC_RETURN_IF_ERROR(keep_in_parts(*state, quantised));
+  LLMC_ASSIGN_OR_RETURN(state->drafts, read_drafts(*state, *state->quantised));
+  LLMC_RETURN_IF_ERROR(keep_in_parts(*state, *state->quantised));
   LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state));
   LLMC_RETURN_IF_ERROR(ask_to_carry(options.carry, &state->model));
   for (std::string& note : notes_on_files(state->model)) state->notes.push_back(std::move(note));
@@ -370,6 +370,7 @@ Status check_names_are_utf8(const TensorSource& source) {
 Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOptions& options) {
   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<CompressState> state, decide(std::move(model), options));
   LLMC_RETURN_IF_ERROR(check_names_are_utf8(*state->model.source));
+  LLMC_ASSIGN_OR_RETURN(state->description.quantised, state->quantised->source_formats());
   // A GGUF header holds the tokenizer, and packing it takes as long as all that is done up to the rate
   // search.
   const bool beside = thread_count(options.control.threads) > 1;

@@ -10,6 +10,7 @@
 #include "archive/description.h"
 #include "compress/archive_plan.h"
 #include "compress/rate_search.h"
+#include "scheme/quantised_model.h"
 
 namespace llmcodec {
 
@@ -34,6 +35,7 @@ struct CompressState {
   const CompressOptions options;
   CodecSet codecs;
   Model model;
+  std::optional<QuantisedModel> quantised;  // from decide() on
   InputMoments moments;
   std::vector<TensorDraft> drafts;  // what was asked for
   Plan plan;

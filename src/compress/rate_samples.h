@@ -10,24 +10,33 @@
 //   LLMC_ASSIGN_OR_RETURN(const RateEstimate estimate, samples.evaluate(&settings, progress));
 #pragma once
 
+#include <array>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "base/error_metrics.h"
+#include "compress/expected_rows.h"
 #include "compress/feedback_cache.h"
 #include "compress/rate_search.h"
 #include "compress/segment_run.h"
 
 namespace llmcodec {
 
+// Of weights and of their errors.
+struct Energies {
+  double signal = 0, error = 0;
+  double snr_db() const;  // as ErrorMetrics has it
+};
+
 struct RateEstimate {
-  double bytes = 0;  // of the whole archive
-  ErrorMetrics metrics;
-  double seconds_per_weight = 0;            // of encoding, one thread
-  std::vector<uint64_t> tensor_bytes;       // per tensor, scales left out; their sum is what `bytes` counts
-  std::vector<ErrorMetrics> tensor_errors;  // per tensor; empty where nothing was sampled
+  double bytes = 0;                       // of the whole archive
+  Energies energies;                      // of all coded weights, copies included
+  double seconds_per_weight = 0;          // of encoding, one thread
+  std::vector<uint64_t> tensor_bytes;     // per tensor, scales left out; their sum is what `bytes` counts
+  std::vector<Energies> tensor_energies;  // per tensor
 };
 
 enum class SampleDensity { kCoarse, kFine };
@@ -47,30 +56,49 @@ class RateSamples {
   struct Strip {
     size_t tensor = 0;
     uint64_t matrix = 0, first_row = 0, rows = 0;
+    RowSpan stands_for = {};  // rows of its matrix, around it; of a model that is not coded whole
   };
-  // What the samples of one tensor, or of all, came to.
+  // What a strip, or those of one tensor, of a kind or of all came to.
   struct Totals {
     double weights = 0;
     double bytes = 0;  // without what a stream takes before its first weight
     double seconds = 0;
-    ErrorMetrics metrics;
+    Energies energies;
+    ExpectedRows expected;  // of the rows that were coded
+    void add(const Totals& other);
   };
   // What extrapolation needs to know of a tensor.
   struct TensorFacts {
-    double overhead = 0;  // bytes of a stream that are not there for its weights; 0 when everything is coded
-    double outlier_bytes = 0;
+    double overhead = 0;   // bytes of a stream that are not there for its weights; 0 when everything is coded
     uint64_t streams = 0;  // in the archive
+    double log2_step = 0;
+    bool flat_rate = false;
+    ExpectedRows expected;  // of the whole tensor
+  };
+  // What is said of a tensor, scales left out.
+  struct TensorEstimate {
+    double bytes = 0;
+    Energies energies;
+    // What rows come to of which this is expected, if they do as `like` did.
+    void add_like(const Totals& like, const ExpectedRows& expected);
   };
   void spread_strips(uint64_t count, uint64_t strip_weights);
-  Result<std::vector<SegmentTask>> pieces(const Strip& strip, const PictureSettings& settings) const;
-  Result<double> overhead(const FittedTensor& tensor, PictureSettings settings);
+  size_t first_strip_of(size_t strip) const;
+  // A strip as it is coded: in whole blocks, so that it has no other edges than its picture would have.
+  Strip in_blocks(const Strip& strip, const PictureSettings& settings) const;
+  Result<std::vector<SegmentTask>> pieces(const Strip& placed, const PictureSettings& settings) const;
+  static std::string stream_kind(const FittedTensor& tensor, const PictureSettings& settings);
+  std::optional<std::array<Strip, 2>> halves(const Strip& placed, const PictureSettings& settings) const;
+  Result<double> overhead(const std::string& kind, const std::vector<TensorSettings>& settings);
+  Status run(std::vector<SegmentTask> tasks, const std::function<Status(SegmentTask&)>& take);
   Result<std::vector<TensorFacts>> facts(const std::vector<TensorSettings>& settings);
+  // Of each strip.
   Result<std::vector<Totals>> code(const std::vector<TensorSettings>& settings,
                                    const std::vector<TensorFacts>& facts,
                                    const std::function<void(uint64_t)>& progress);
-  std::vector<double> exact_bytes_of(const std::vector<Totals>& own) const;
-  std::vector<double> spread_bytes(const std::vector<Totals>& own, const std::vector<TensorFacts>& facts,
-                                   const std::vector<TensorSettings>& settings) const;
+  std::vector<TensorEstimate> exact_estimates(const std::vector<Totals>& strips) const;
+  std::vector<TensorEstimate> spread_estimates(const std::vector<Totals>& strips,
+                                               const std::vector<TensorFacts>& facts) const;
 
   const RateProblem& problem_;
   const std::vector<FittedTensor>& tensors_;
@@ -78,7 +106,7 @@ class RateSamples {
   bool whole_ = false;
   std::vector<Strip> strips_;
   uint64_t weights_ = 0;
-  std::map<std::string, double> overheads_;  // bytes of a stream that are not there for its weights
+  std::map<std::string, double> overheads_;  // by kind of stream: bytes that are not there for its weights
 };
 
 // Time to encode all tensors with `threads` threads.

@@ -96,7 +96,7 @@ class Search {
     return bpw ? problem_.target.value * static_cast<double>(parameters_) / 8 : problem_.target.value;
   }
   double reduced(const RateEstimate& estimate) const {
-    return by_snr() ? estimate.metrics.snr_db() : estimate.bytes;
+    return by_snr() ? estimate.energies.snr_db() : estimate.bytes;
   }
 
   Status choose(double log2_step) { return choose_step(problem_, log2_step, base_log2_step_, &settings_); }
@@ -172,19 +172,13 @@ class Search {
   }
 
   RateFound finish(const RateEstimate& estimate) {
-    double octaves = 0;
-    for (const FittedTensor& tensor : tensors_)
-      octaves += settings_[tensor.index].octaves * static_cast<double>(tensor.shape.weights());
-    const double mean_octaves = octaves / static_cast<double>(total_weights(tensors_));
     for (size_t j = 0; j < tensors_.size(); ++j) {
       TensorSettings& settings = settings_[tensors_[j].index];
       settings.predicted_bytes = estimate.tensor_bytes[j];
-      settings.predicted_snr_db = estimate.tensor_errors[j].count() > 0
-                                      ? estimate.tensor_errors[j].snr_db()
-                                      : estimate.metrics.snr_db() - 6.02 * (settings.octaves - mean_octaves);
+      settings.predicted_snr_db = estimate.tensor_energies[j].snr_db();
     }
     return {
-        std::move(settings_), static_cast<uint64_t>(estimate.bytes), estimate.metrics.snr_db(),
+        std::move(settings_), static_cast<uint64_t>(estimate.bytes), estimate.energies.snr_db(),
         predicted_seconds(tensors_, estimate.seconds_per_weight, thread_count(problem_.control->threads))};
   }
 

@@ -23,6 +23,8 @@ struct RateProblem {
   FixedBytes* fixed_bytes = nullptr;
   Target target;
   const Control* control = nullptr;
+  // Up to so many weights, everything is coded at each step of the fine search. Strips would be half of it.
+  uint64_t whole_weights = 8 << 20;
 };
 
 struct RateFound {

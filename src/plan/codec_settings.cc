@@ -86,4 +86,10 @@ PictureSettings settings_for(const StepChoice& choice, const TensorPlan& plan, c
   return settings;
 }
 
+double log2_step_of(const PictureSettings& settings, const CodecInfo& codec) {
+  const double step = portable_log2(settings.step);
+  const bool by_quality = settings.layout == Layout::kSpatial && !codec.quality.lossless_only;
+  return by_quality ? step + octaves_of(settings.quality, codec.quality) : step;
+}
+
 }  // namespace llmcodec

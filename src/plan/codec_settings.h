@@ -37,6 +37,9 @@ struct StepChoice {
 PictureSettings settings_for(const StepChoice& choice, const TensorPlan& plan, const MatrixShape& shape,
                              const CodecInfo& codec);
 
+// The inverse: a tensor's own log2 step, of settings that settings_for() made.
+double log2_step_of(const PictureSettings& settings, const CodecInfo& codec);
+
 // The plane scale at which all but one Gaussian weight in 26 million fit into the samples.
 double nominal_step(uint32_t bit_depth);
 

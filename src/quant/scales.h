@@ -62,6 +62,8 @@ struct MatrixScales {
   std::vector<uint8_t> col_codes;    // kColumn, kDual: [cols]
   std::vector<uint8_t> group_codes;  // kGroup: [rows, groups()]
   std::vector<uint16_t> zeros;       // asymmetric: binary16 bits; [1], [rows], [cols] or [rows, groups()]
+  // kRow, kDual: the RMS in each row of u (empty: about 1) and of the weights, as the fit found them. No archive has them.
+  std::vector<float> row_rms, weight_rms;
 
   uint64_t groups() const;      // of one row: ceil(cols / group_size); 0 unless kGroup
   uint64_t zero_count() const;  // elements `zeros` has when asymmetric

@@ -142,6 +142,15 @@ void code_units(const std::vector<Unit>& units, uint32_t per_octave, LogCode& co
     scales.zeros.push_back(zero_bits(units[i].mean, code.decode(codes[i])));
 }
 
+// Rows are coded by their shaped scales, so that u has not the RMS that was fitted.
+void note_rms(const std::vector<Unit>& fitted, const std::vector<double>& rms, MatrixScales& scales) {
+  scales.weight_rms.assign(rms.begin(), rms.end());
+  const std::vector<float> coded = decode_all(scales.row_code, scales.row_codes);
+  scales.row_rms.resize(coded.size());
+  for (size_t i = 0; i < coded.size(); ++i)
+    scales.row_rms[i] = coded[i] > 0 ? static_cast<float>(fitted[i].scale / coded[i]) : 0.0f;
+}
+
 Status fit_tensor(RowReader& reader, MatrixScales& scales) {
   Sums total;
   LLMC_RETURN_IF_ERROR(for_each_row(reader, [&](size_t, std::span<const float> row) {
@@ -179,8 +188,10 @@ Status fit_rows(RowReader& reader, const ScaleOptions& options, MatrixScales& sc
     units[i] = unit_of(sums, scales.asymmetric);
     rms[i] = unit_of(sums, false).scale;
   }));
+  const std::vector<Unit> fitted = units;
   shape(rms, options.row_exponent, options.row_factors, units);
   code_units(units, options.per_octave, scales.row_code, scales.row_codes, scales);
+  note_rms(fitted, rms, scales);
   return Status::ok();
 }
 
@@ -347,8 +358,10 @@ Status fit_dual(RowReader& reader, const ScaleOptions& options, MatrixScales& sc
     fit.rows[i].count = fit.live_cols;
     units[i] = unit_of(fit.rows[i], scales.asymmetric);
   }
+  const std::vector<Unit> fitted = units;
   shape(fit.rms, options.row_exponent, options.row_factors, units);
   code_units(units, options.per_octave, scales.row_code, scales.row_codes, scales);
+  note_rms(fitted, fit.rms, scales);
   return Status::ok();
 }
 

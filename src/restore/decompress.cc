@@ -9,6 +9,7 @@
 #include "base/stopwatch.h"
 #include "llmcodec/model.h"
 #include "restore/restored_model.h"
+#include "restore/source_format_sink.h"
 #include "tensor/gguf_parts.h"
 #include "tensor/shard_name.h"
 #include "tensor/shards.h"
@@ -29,24 +30,50 @@ class Decompression {
     const RestoreChoice choice{options_.format, options_.dtype, options_.saturate, options_.shard_bytes};
     LLMC_ASSIGN_OR_RETURN(const RestoredModel model, RestoredModel::plan(*archive_, choice));
     LLMC_RETURN_IF_ERROR(model.check_headers());
+    LLMC_RETURN_IF_ERROR(plan_tensors(model));
     report_.parameters = model.parameters();
-    report_.bytes = model.bytes();
+    report_.bytes = tensor_bytes();
     const bool carries = model.carries_files(options_.input);
     // Before the weights are decoded, and again on the way, for files may change.
     if (carries) LLMC_RETURN_IF_ERROR(check_carried_files(archive_->description(), options_.input));
-    LLMC_RETURN_IF_ERROR(check_space(options_.output, model.bytes()));
+    LLMC_RETURN_IF_ERROR(check_space(options_.output, report_.bytes));
     LLMC_RETURN_IF_ERROR(create_sink(model));
+    if (source_format_) sink_ = create_source_format_sink(*source_format_, std::move(sink_));
     const Stopwatch decoding;
     LLMC_RETURN_IF_ERROR(model.write(*sink_, codecs_, options_.control));
     report_.decode_seconds = decoding.seconds();
     if (carries)
-      LLMC_RETURN_IF_ERROR(carry_over_from_archive(archive_->description(), options_.input, *output_folder_));
+      LLMC_RETURN_IF_ERROR(
+          carry_over_from_archive(archive_->description(), options_.input, *output_folder_,
+                                  options_.as_source ? ConfigOf::kSource : ConfigOf::kRestored));
     LLMC_RETURN_IF_ERROR(sink_->finish());
     report_.wall_seconds = wall.seconds();
     return report_;
   }
 
  private:
+  // What the files will hold.
+  Status plan_tensors(const RestoredModel& model) {
+    infos_ = model.infos();
+    if (!options_.as_source) return Status::ok();
+    if (!options_.dtype.empty())
+      return error(
+          ErrorKind::kInvalidArgument,
+          "--as-source gives each tensor the dtype that it had, so that --dtype has no say: leave one "
+          "of the two out");
+    auto planned = plan_source_format(infos_, archive_->description());
+    if (!planned.is_ok()) return std::move(planned).error().in_file(options_.input);
+    source_format_ = std::move(*planned);
+    infos_ = source_format_->written;
+    return check_sharded_safetensors(infos_, archive_->description().parts(), model.shard_bytes());
+  }
+
+  uint64_t tensor_bytes() const {
+    uint64_t bytes = 0;
+    for (const TensorInfo& info : infos_) bytes += dtype_bytes(info.dtype, info.elements()).value_or(0);
+    return bytes;
+  }
+
   Status create_sink(const RestoredModel& model) {
     std::error_code code;
     if (fs::equivalent(options_.input, options_.output, code))
@@ -57,12 +84,12 @@ class Decompression {
     report_.output = options_.output;
     report_.files = 1;
     if (model.is_gguf()) return create_gguf_sink(model, inputs);
-    LLMC_ASSIGN_OR_RETURN(sink_, create_safetensors(options_.output, model.infos(), model.metadata()));
+    LLMC_ASSIGN_OR_RETURN(sink_, create_safetensors(options_.output, infos_, model.metadata()));
     return Status::ok();
   }
 
   Status create_gguf_sink(const RestoredModel& model, const std::vector<std::string>& inputs) {
-    std::vector<TensorInfo> infos = model.infos();
+    std::vector<TensorInfo> infos = infos_;
     LLMC_ASSIGN_OR_RETURN(const std::string stem, stem_of_parts());
     LLMC_ASSIGN_OR_RETURN(std::vector<Shard> parts, plan_gguf_parts(infos, model.shard_bytes(), stem));
     if (parts.size() == 1) {
@@ -97,10 +124,9 @@ class Decompression {
   }
 
   Status create_folder_sink(const RestoredModel& model) {
-    const std::vector<TensorInfo> infos = model.infos();
     const ModelParts parts = archive_->description().parts();
     LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards,
-                          plan_part_shards(infos, parts, model.shard_bytes()));
+                          plan_part_shards(infos_, parts, model.shard_bytes()));
     LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> inputs, files_of(*archive_, options_.input));
     std::vector<std::string> names;
     for (const ModelPart& part : parts)
@@ -111,7 +137,7 @@ class Decompression {
     LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(options_.output, parts));
     output_folder_.emplace(std::move(folder));
     LLMC_ASSIGN_OR_RETURN(sink_,
-                          create_sharded_safetensors(*output_folder_, infos, parts, model.shard_bytes()));
+                          create_sharded_safetensors(*output_folder_, infos_, parts, model.shard_bytes()));
     report_.output = options_.output;
     report_.files = shards.size();
     return Status::ok();
@@ -120,6 +146,8 @@ class Decompression {
   DecompressOptions options_;
   CodecSet codecs_;
   std::unique_ptr<ArchiveReader> archive_;
+  std::vector<TensorInfo> infos_;  // of the files
+  std::optional<SourceFormatPlan> source_format_;
   std::optional<ModelFolder> output_folder_;  // before the sink, which uses it
   std::unique_ptr<TensorSink> sink_;
   DecompressReport report_;

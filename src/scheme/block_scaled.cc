@@ -11,7 +11,7 @@ class CodeRows {
  public:
   static Result<CodeRows> read(const BlockScaled& layout, const Rect& rect) {
     CodeRows rows(layout.book, rect);
-    rows.row_bytes_ = rows.byte_of(rect.col + rect.cols - 1) - rows.byte_of(rect.col) + 1;
+    rows.row_bytes_ = rows.last_byte_of(rect.col + rect.cols - 1) - rows.byte_of(rect.col) + 1;
     rows.bytes_.resize(rows.row_bytes_ * rect.rows);
     const auto read = [&](uint64_t row, std::span<uint8_t> out) {
       return layout.source->read(layout.codes, row * layout.row_bytes + rows.byte_of(rect.col),
@@ -34,21 +34,30 @@ class CodeRows {
       std::copy(bytes, bytes + codes.size(), codes.begin());
       return;
     }
-    const uint32_t per_byte = 8 / bits_, mask = (1u << bits_) - 1;
+    const uint32_t mask = (1u << bits_) - 1;
+    const uint64_t first_byte = byte_of(first_col_);
     for (size_t c = 0; c < codes.size(); ++c) {
-      const uint64_t col = first_col_ + c;
-      const uint32_t place = static_cast<uint32_t>(col % per_byte);
-      const uint32_t shift = bits_ * (high_first_ ? per_byte - 1 - place : place);
-      codes[c] = static_cast<uint8_t>((bytes[byte_of(col) - byte_of(first_col_)] >> shift) & mask);
+      const uint64_t bit = bit_of(first_col_ + c);
+      const uint32_t shift = static_cast<uint32_t>(bit % 8);
+      const uint8_t* at = bytes + (bit / 8 - first_byte);
+      uint32_t both = at[0];
+      if (shift + bits_ > 8) both |= static_cast<uint32_t>(at[1]) << 8;
+      codes[c] = static_cast<uint8_t>((both >> shift) & mask);
     }
   }
 
  private:
   CodeRows(const CodeBook& book, const Rect& rect)
-      : bits_(book.bits), high_first_(book.high_first), first_col_(rect.col) {}
-  uint64_t byte_of(uint64_t col) const { return col * bits_ / 8; }
+      : bits_(book.bits), per_word_(book.per_word), high_first_(book.high_first), first_col_(rect.col) {}
+  // The lowest bit of a code, counted from the row's begin.
+  uint64_t bit_of(uint64_t col) const {
+    if (high_first_) return (col * bits_) ^ 4;
+    return per_word_ == 0 ? col * bits_ : col / per_word_ * 32 + col % per_word_ * bits_;
+  }
+  uint64_t byte_of(uint64_t col) const { return bit_of(col) / 8; }
+  uint64_t last_byte_of(uint64_t col) const { return (bit_of(col) + bits_ - 1) / 8; }
 
-  uint32_t bits_;
+  uint32_t bits_, per_word_;
   bool high_first_;
   uint64_t first_col_, row_bytes_ = 0;
   std::vector<uint8_t> bytes_;
@@ -65,10 +74,8 @@ class BlockScaledMatrix final : public StoredMatrix {
     // Columns in no order need the whole width of the grid.
     const Rect of_grid = layout_.groups ? Rect{rect.row, rect.rows, 0, layout_.cols} : rect;
     LLMC_ASSIGN_OR_RETURN(const GridPart scales, GridPart::read(layout_.scales, of_grid));
-    std::optional<GridPart> zeros;
-    if (layout_.zeros) {
-      LLMC_ASSIGN_OR_RETURN(zeros, GridPart::read(*layout_.zeros, of_grid));
-    }
+    LLMC_ASSIGN_OR_RETURN(const std::optional<GridPart> zeros, part_of(layout_.zeros, of_grid));
+    LLMC_ASSIGN_OR_RETURN(const std::optional<GridPart> biases, part_of(layout_.biases, of_grid));
     LLMC_ASSIGN_OR_RETURN(const std::vector<uint32_t> groups, grid_columns(rect, scales.first_col()));
     std::vector<uint8_t> codes(rect.cols);
     for (uint64_t i = 0; i < rect.rows; ++i) {
@@ -82,11 +89,20 @@ class BlockScaledMatrix final : public StoredMatrix {
       } else {
         for (size_t c = 0; c < codes.size(); ++c) values[c] = book[codes[c]] * scale[groups[c]];
       }
+      if (!biases) continue;
+      const std::span<const float> bias = biases->row(rect.row + i);
+      for (size_t c = 0; c < codes.size(); ++c) values[c] += bias[groups[c]];
     }
     return Status::ok();
   }
 
  private:
+  static Result<std::optional<GridPart>> part_of(const std::optional<Grid>& grid, const Rect& rect) {
+    if (!grid) return std::optional<GridPart>();
+    LLMC_ASSIGN_OR_RETURN(GridPart part, GridPart::read(*grid, rect));
+    return std::optional(std::move(part));
+  }
+
   Result<std::vector<float>> book_values() const {
     if (!layout_.book_values) return layout_.book.values;
     std::vector<float> values(size_t{1} << layout_.book.bits);
@@ -125,6 +141,12 @@ CodeBook float_codes(Dtype dtype) {
 CodeBook offset_codes(uint32_t bits) {
   CodeBook book{.values = std::vector<float>(size_t{1} << bits), .bits = bits};
   std::iota(book.values.begin(), book.values.end(), -static_cast<float>(1u << (bits - 1)));
+  return book;
+}
+
+CodeBook unsigned_codes(uint32_t bits) {
+  CodeBook book{.values = std::vector<float>(size_t{1} << bits), .bits = bits};
+  std::iota(book.values.begin(), book.values.end(), 0.0f);
   return book;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Codes that lie row by row as the weights do, with one scale for each block:
-//   weight = (value of the code - zero of its block) * scale of its block
-// That is FP8 and I8 with any granularity, MXFP4, NVFP4, the packed integers of compressed-tensors, and NF4.
+//   weight = (value of the code - zero of its block) * scale of its block + bias of its block
+// where no scheme has both a zero and a bias. That is FP8 and I8 with any granularity, MXFP4, NVFP4, the packed integers
+// of compressed-tensors, NF4, and all of MLX.
 #pragma once
 
 #include <memory>
@@ -12,15 +13,19 @@
 
 namespace llmcodec {
 
-// What a code stands for, and how codes lie in a row of bytes. Rows begin at a byte.
+// What a code stands for, and how codes lie in a row of bytes: one after the other from the lowest bit on, over the ends
+// of bytes. Rows begin at a byte.
 struct CodeBook {
   std::vector<float> values = {};  // 2^bits of them
-  uint32_t bits = 8;               // 2, 4 or 8
-  bool high_first = false;         // the first of a byte's codes is in its highest bits (bitsandbytes)
+  uint32_t bits = 8;               // 1 to 8
+  // So many codes begin at the lowest bit of each 32-bit word, and the bits that are left are empty; 0: no word matters.
+  uint32_t per_word = 0;
+  bool high_first = false;  // of four bits: the first of a byte's two codes is the higher (bitsandbytes)
 };
-CodeBook float_codes(Dtype dtype);     // of one byte: F8, and I8
-CodeBook offset_codes(uint32_t bits);  // code - 2^(bits - 1)
-CodeBook e2m1_codes();                 // 0 0.5 1 1.5 2 3 4 6 and their negatives
+CodeBook float_codes(Dtype dtype);       // of one byte: F8, and I8
+CodeBook offset_codes(uint32_t bits);    // code - 2^(bits - 1)
+CodeBook unsigned_codes(uint32_t bits);  // the code itself
+CodeBook e2m1_codes();                   // 0 0.5 1 1.5 2 3 4 6 and their negatives
 
 struct BlockScaled {
   const TensorSource* source = nullptr;  // must live as long
@@ -32,7 +37,8 @@ struct BlockScaled {
   ValueReader book_values = {};
   Grid scales;
   std::optional<Grid> zeros = {};
-  // Where columns belong to groups in no order: I32 [cols], the group of each, which is the column of both grids.
+  std::optional<Grid> biases = {};
+  // Where columns belong to groups in no order: I32 [cols], the group of each, which is the column of the grids.
   std::optional<size_t> groups = {};
 };
 

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/checked_math.h"
+#include "scheme/foreign_schemes.h"
 #include "tensor/tensor_role.h"
 
 namespace llmcodec {
@@ -44,12 +45,24 @@ std::optional<uint64_t> block_of(uint64_t size, uint64_t count) {
 }
 
 MaybeClaim claim(const StoredNames& names, size_t codes, const DeclaredScheme& declared) {
-  for (const auto known :
-       {claim_four_bit_floats, claim_byte_codes, claim_gpt_oss, claim_packed_integers, claim_bitsandbytes}) {
+  for (const auto known : {claim_four_bit_floats, claim_byte_codes, claim_gpt_oss, claim_bitsandbytes}) {
     LLMC_ASSIGN_OR_RETURN(std::optional<Claim> found, known(names, codes));
     if (found) return found;
   }
+  for (const auto known : {claim_packed_integers, claim_mlx}) {
+    LLMC_ASSIGN_OR_RETURN(std::optional<Claim> found, known(names, codes, declared));
+    if (found) return found;
+  }
   return claim_gptq_or_awq(names, codes, declared);
+}
+
+Error not_known(const StoredNames& names, size_t codes, size_t scales) {
+  const std::string family = family_of(names.info(codes));
+  return names.misfit(
+      codes, fmt::format("quantised{} in a way that is not known: '{}' beside it is {} of {}; "
+                         "dequantise the model first, or keep all (--keep .)",
+                         family.empty() ? "" : " by " + family, names.info(scales).name,
+                         dtype_info(names.info(scales).dtype).name, shape_text(names.info(scales).shape)));
 }
 
 // Weights that a scheme multiplied by something else before they were quantised are not those of the model.
@@ -132,18 +145,14 @@ std::optional<Grid> fit_grid(const std::vector<uint64_t>& scales, const std::vec
 
 Result<Claims> find_claims(const TensorSource& stored, const DeclaredScheme& declared) {
   const StoredNames names(stored);
+  LLMC_RETURN_IF_ERROR(check_no_foreign_scheme(names));
   Claims claims;
   for (size_t i = 0; i < stored.tensors().size(); ++i) {
     const TensorInfo& info = names.info(i);
     if (!may_be_codes(info)) continue;
     LLMC_ASSIGN_OR_RETURN(std::optional<Claim> found, claim(names, i, declared));
     if (!found) {
-      if (const auto scales = scales_beside(names, i))
-        return names.misfit(i,
-                            fmt::format("quantised in a way that is not known: '{}' beside it is {} of {}; "
-                                        "dequantise the model first, or keep all (--keep .)",
-                                        names.info(*scales).name, dtype_info(names.info(*scales).dtype).name,
-                                        shape_text(names.info(*scales).shape)));
+      if (const auto scales = scales_beside(names, i)) return not_known(names, i, *scales);
       continue;
     }
     claims.logical.push_back(std::move(found->tensor));

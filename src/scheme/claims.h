@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Which tensors of a checkpoint are codes, scales and zeros of one layer. Names and shapes tell nearly all; the declared
-// scheme adds the version of GPTQ. Of the contents, a few small tensors are read that say a shape.
+// scheme adds the version of GPTQ, and bits where several numbers of them would fit. Of the contents, a few small tensors are read that say a shape.
 #pragma once
 
 #include <memory>
@@ -61,8 +61,10 @@ std::optional<Grid> fit_grid(const std::vector<uint64_t>& scales, const std::vec
 MaybeClaim claim_byte_codes(const StoredNames& names, size_t codes);       // F8 and I8
 MaybeClaim claim_four_bit_floats(const StoredNames& names, size_t codes);  // NVFP4, MXFP4
 MaybeClaim claim_gpt_oss(const StoredNames& names, size_t codes);          // MXFP4 in `_blocks`
-MaybeClaim claim_packed_integers(const StoredNames& names, size_t codes);  // compressed-tensors
+// compressed-tensors
+MaybeClaim claim_packed_integers(const StoredNames& names, size_t codes, const DeclaredScheme& declared);
 MaybeClaim claim_gptq_or_awq(const StoredNames& names, size_t codes, const DeclaredScheme& declared);
+MaybeClaim claim_mlx(const StoredNames& names, size_t codes, const DeclaredScheme& declared);
 MaybeClaim claim_bitsandbytes(const StoredNames& names, size_t codes);  // NF4 and FP4
 
 }  // namespace llmcodec

@@ -47,9 +47,24 @@ BlockScaled row_major(const StoredNames& names, size_t codes, const std::vector<
 
 Claim claim_of(std::string name, std::vector<uint64_t> shape, std::vector<size_t> parts, BlockScaled layout,
                std::string scheme) {
-  return {
-      {{std::move(name), Dtype::kBF16, std::move(shape)}, std::move(parts), block_scaled(std::move(layout))},
-      std::move(scheme)};
+  Claim claim;
+  claim.tensor.info = {std::move(name), Dtype::kBF16, std::move(shape)};
+  claim.tensor.parts = std::move(parts);
+  claim.tensor.values = block_scaled(std::move(layout));
+  claim.scheme = std::move(scheme);
+  return claim;
+}
+
+// E4M3 codes times scales that are floats, or exponents by their dtype, and nothing else: what is written back.
+SourceFormat byte_format(const TensorInfo& codes, const TensorInfo& scale, const BlockScaled& layout) {
+  SourceFormat format;
+  format.scheme = is_f8(codes.dtype) ? SourceScheme::kFp8 : SourceScheme::kInt8;
+  if (scale.name.ends_with(".SCB")) format.scheme = SourceScheme::kBitsandbytes;
+  const bool known_scale = is_scale(scale) ? scale.dtype != Dtype::kF64 : scale.dtype == Dtype::kF8E8M0;
+  if (codes.dtype != Dtype::kF8E4M3 || layout.zeros || !known_scale) return format;
+  format.scales = BlockScales{scale, layout.scales.row_block, layout.scales.col_block};
+  if (!scale_grid(*format.scales, codes.shape)) format.scales.reset();
+  return format;
 }
 
 // Scales times, or divided by, one number for the whole tensor.
@@ -117,7 +132,10 @@ MaybeClaim claim_byte_codes(const StoredNames& names, size_t codes) {
   const std::string scheme =
       fmt::format("{}, {}", dtype_info(info.dtype).name, granularity(*grid, info.shape.back()));
   add_companions(names, module, &parts);
-  return std::optional(claim_of(info.name, info.shape, std::move(parts), std::move(layout), scheme));
+  const SourceFormat format = byte_format(info, scale_info, layout);
+  Claim claim = claim_of(info.name, info.shape, std::move(parts), std::move(layout), scheme);
+  claim.tensor.format = format;
+  return std::optional(std::move(claim));
 }
 
 MaybeClaim claim_four_bit_floats(const StoredNames& names, size_t codes) {
@@ -148,8 +166,10 @@ MaybeClaim claim_four_bit_floats(const StoredNames& names, size_t codes) {
   shape.back() *= 2;
   BlockScaled layout = row_major(names, codes, shape, e2m1_codes(), *grid);
   add_companions(names, module, &parts);
-  return std::optional(
-      claim_of(module + ".weight", shape, std::move(parts), std::move(layout), nvidia ? "NVFP4" : "MXFP4"));
+  Claim claim =
+      claim_of(module + ".weight", shape, std::move(parts), std::move(layout), nvidia ? "NVFP4" : "MXFP4");
+  claim.tensor.format.scheme = nvidia ? SourceScheme::kNvfp4 : SourceScheme::kMxfp4;
+  return std::optional(std::move(claim));
 }
 
 // [experts, outputs, blocks, 16 bytes]; the model that transformers makes of it has [experts, inputs, outputs].
@@ -177,6 +197,7 @@ MaybeClaim claim_gpt_oss(const StoredNames& names, size_t codes) {
   Claim claim = claim_of(name, {experts, inputs, outputs}, {codes, *scale}, std::move(layout), "MXFP4");
   claim.tensor.transposed = true;
   claim.tensor.matrices = experts;
+  claim.tensor.format.scheme = SourceScheme::kMxfp4;
   return std::optional(std::move(claim));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <set>
 
 #include "base/checked_math.h"
 #include "scheme/block_scaled.h"
@@ -34,19 +35,75 @@ Result<std::vector<uint64_t>> read_shape(const StoredNames& names, size_t tensor
               : std::vector<uint64_t>(narrow.begin(), narrow.end());
 }
 
-// Zeros packed down the rows, eight (or four) to a word, as offset codes.
-ValueReader packed_zeros(const TensorSource& source, size_t tensor, uint64_t cols, uint32_t bits) {
-  return [&source, tensor, cols, bits](uint64_t first, std::span<float> out) -> Status {
-    const uint32_t per_word = 32 / bits;
-    std::vector<uint32_t> words;
+// How integers lie in 32-bit words: one after the other over the ends of words, or so many in each.
+struct Packing {
+  uint32_t bits = 4, per_word = 0;  // per_word 0: over the ends
+
+  uint64_t words(uint64_t count) const {
+    return per_word == 0 ? ceil_div(count * bits, 32) : ceil_div(count, per_word);
+  }
+  uint64_t first_bit(uint64_t i) const {
+    return per_word == 0 ? i * bits : i / per_word * 32 + i % per_word * bits;
+  }
+};
+
+// Bits that compressed-tensors declares for weights, of all groups of layers; empty where it declares none.
+std::set<uint64_t> declared_bits(const DeclaredScheme& declared) {
+  std::set<uint64_t> bits;
+  const auto groups = declared.config.find("config_groups");
+  if (groups == declared.config.end() || !groups->is_object()) return bits;
+  for (const auto& [name, group] : groups->items()) {
+    if (!group.is_object() || !group.contains("weights") || !group["weights"].is_object()) continue;
+    const auto number = group["weights"].find("num_bits");
+    if (number != group["weights"].end() && number->is_number_unsigned())
+      bits.insert(number->get<uint64_t>());
+  }
+  return bits;
+}
+
+// Until version 0.15 or so compressed-tensors filled no word over its end: 3 bits ten times, 7 bits four times, as 8 bits
+// are. nullopt where no packing has so many words, or several have and no config says which.
+std::optional<Packing> packing_of(uint64_t words, uint64_t count, const std::set<uint64_t>& declared) {
+  std::optional<Packing> found;
+  for (const uint32_t per_word : {0u, 10u, 6u, 5u, 4u}) {
+    for (uint32_t bits = 2; bits <= 8; ++bits) {
+      if (per_word != 0 && (32 / bits != per_word || 32 % bits == 0)) continue;
+      const Packing packing{bits, per_word};
+      const bool asked = declared.empty() ? bits != 7 || per_word == 0 : declared.contains(bits);
+      if (!asked || count > words * 32 || packing.words(count) != words) continue;
+      if (found) return std::nullopt;
+      found = packing;
+    }
+  }
+  return found;
+}
+
+// Whether no word has one of its highest four bits: seven bits, four to a word, and not eight.
+Result<bool> may_be_seven_bits(const StoredNames& names, size_t codes) {
+  std::vector<uint32_t> words(std::min<uint64_t>(names.info(codes).elements(), 1024));
+  LLMC_RETURN_IF_ERROR(read_words(names.source(), codes, 0, words));
+  return std::ranges::all_of(words, [](uint32_t word) { return word >> 28 == 0; });
+}
+
+// Zeros packed down the rows, as offset codes.
+ValueReader packed_zeros(const TensorSource& source, size_t tensor, uint64_t cols, Packing packing) {
+  return [&source, tensor, cols, packing](uint64_t first, std::span<float> out) -> Status {
+    std::vector<uint32_t> words, next;
     while (!out.empty()) {
       const uint64_t row = first / cols, col = first % cols;
       const auto piece = out.first(std::min<uint64_t>(out.size(), cols - col));
+      const uint64_t bit = packing.first_bit(row);
+      const uint32_t shift = static_cast<uint32_t>(bit % 32);
       words.resize(piece.size());
-      LLMC_RETURN_IF_ERROR(read_words(source, tensor, row / per_word * cols + col, words));
-      const uint32_t shift = static_cast<uint32_t>(row % per_word) * bits, mask = (1u << bits) - 1;
-      for (size_t i = 0; i < piece.size(); ++i)
-        piece[i] = static_cast<float>((words[i] >> shift) & mask) - static_cast<float>(1u << (bits - 1));
+      next.assign(piece.size(), 0);
+      LLMC_RETURN_IF_ERROR(read_words(source, tensor, bit / 32 * cols + col, words));
+      if (shift + packing.bits > 32)
+        LLMC_RETURN_IF_ERROR(read_words(source, tensor, (bit / 32 + 1) * cols + col, next));
+      for (size_t i = 0; i < piece.size(); ++i) {
+        const uint64_t both = words[i] | static_cast<uint64_t>(next[i]) << 32;
+        const auto code = static_cast<uint32_t>(both >> shift) & ((1u << packing.bits) - 1);
+        piece[i] = static_cast<float>(code) - static_cast<float>(1u << (packing.bits - 1));
+      }
       first += piece.size();
       out = out.subspan(piece.size());
     }
@@ -54,11 +111,11 @@ ValueReader packed_zeros(const TensorSource& source, size_t tensor, uint64_t col
   };
 }
 
-// bits of codes such that `count` of them fill `words`; 0 for another number than 2, 3, 4 and 8.
-uint32_t bits_of(uint64_t words, uint64_t count) {
+// Bits of GPTQ's codes such that `count` of them fill `words`: as declared, or else 4, 8, 2 or 3; 0 for no such number.
+uint32_t bits_of(uint64_t words, uint64_t count, uint64_t declared) {
   if (count > words * 32) return 0;
   for (const uint32_t bits : {4u, 8u, 2u, 3u}) {
-    if (ceil_div(count * bits, 32) == words) return bits;
+    if ((declared == 0 || declared == bits) && ceil_div(count * bits, 32) == words) return bits;
   }
   return 0;
 }
@@ -126,17 +183,36 @@ ValueReader nested_values(const StoredNames& names, size_t codes, size_t book, s
   };
 }
 
+Claim claim_of(TensorInfo info, std::vector<size_t> parts, std::unique_ptr<StoredMatrix> values,
+               SourceScheme scheme, std::string words) {
+  Claim claim;
+  claim.tensor.info = std::move(info);
+  claim.tensor.parts = std::move(parts);
+  claim.tensor.values = std::move(values);
+  claim.tensor.format.scheme = scheme;
+  claim.scheme = std::move(words);
+  return claim;
+}
+
 }  // namespace
 
-MaybeClaim claim_packed_integers(const StoredNames& names, size_t codes) {
+MaybeClaim claim_packed_integers(const StoredNames& names, size_t codes, const DeclaredScheme& declared) {
   const TensorInfo& info = names.info(codes);
   if (!info.name.ends_with(".weight_packed") || !is_matrix(info, Dtype::kI32)) return std::optional<Claim>();
   const std::string module = module_of(info.name);
   const auto scale = names.find(module + ".weight_scale"), shape_of = names.find(module + ".weight_shape");
   if (!scale || !shape_of || !dtype_info(names.info(*scale).dtype).floating) return std::optional<Claim>();
   LLMC_ASSIGN_OR_RETURN(const std::vector<uint64_t> shape, read_shape(names, *shape_of));
-  const uint32_t bits = shape[0] == info.shape[0] ? bits_of(info.shape[1], shape[1]) : 0;
-  if (bits == 0 || bits == 3) return std::optional<Claim>();
+  const std::set<uint64_t> known_bits = declared_bits(declared);
+  const auto packing = packing_of(info.shape[1], shape[1], known_bits);
+  if (shape[0] != info.shape[0] || !packing) return std::optional<Claim>();
+  if (packing->bits == 8 && known_bits.empty()) {
+    LLMC_ASSIGN_OR_RETURN(const bool seven, may_be_seven_bits(names, codes));
+    if (seven)
+      return names.misfit(codes,
+                          "compressed-tensors' integers of 7 or of 8 bits, which only a config.json "
+                          "tells apart, and there is none; give the folder, or keep all (--keep .)");
+  }
   auto grid = fit_grid(names.info(*scale).shape, shape);
   if (!grid) return std::optional<Claim>();
   grid->values = plain_values(names.source(), *scale);
@@ -146,14 +222,15 @@ MaybeClaim claim_packed_integers(const StoredNames& names, size_t codes) {
                      .rows = shape[0],
                      .cols = shape[1],
                      .row_bytes = info.shape[1] * 4,
-                     .book = offset_codes(bits),
+                     .book = offset_codes(packing->bits),
                      .scales = *grid};
+  layout.book.per_word = packing->per_word;
   if (const auto zero = names.find(module + ".weight_zero_point")) {
-    const std::vector<uint64_t> packed = {ceil_div(grid->rows * bits, 32), grid->cols};
+    const std::vector<uint64_t> packed = {packing->words(grid->rows), grid->cols};
     if (!is_matrix(names.info(*zero), Dtype::kI32) || names.info(*zero).shape != packed)
       return std::optional<Claim>();
     layout.zeros = *grid;
-    layout.zeros->values = packed_zeros(names.source(), *zero, grid->cols, bits);
+    layout.zeros->values = packed_zeros(names.source(), *zero, grid->cols, *packing);
     parts.push_back(*zero);
   }
   if (const auto groups = names.find(module + ".weight_g_idx")) {
@@ -164,9 +241,9 @@ MaybeClaim claim_packed_integers(const StoredNames& names, size_t codes) {
     parts.push_back(*groups);
   }
   add_companions(names, module, &parts);
-  return std::optional(
-      Claim{{{module + ".weight", Dtype::kBF16, shape}, std::move(parts), block_scaled(std::move(layout))},
-            fmt::format("compressed-tensors' {}-bit integers", bits)});
+  return std::optional(claim_of({module + ".weight", Dtype::kBF16, shape}, std::move(parts),
+                                block_scaled(std::move(layout)), SourceScheme::kPackedIntegers,
+                                fmt::format("compressed-tensors' {}-bit integers", packing->bits)));
 }
 
 MaybeClaim claim_gptq_or_awq(const StoredNames& names, size_t codes, const DeclaredScheme& declared) {
@@ -185,7 +262,7 @@ MaybeClaim claim_gptq_or_awq(const StoredNames& names, size_t codes, const Decla
                        .groups = grid[0]};
   if (layout.outputs == 0 || layout.groups == 0 || names.info(*zeros).shape[0] != layout.groups)
     return std::optional<Claim>();
-  layout.bits = bits_of(names.info(*zeros).shape[1], layout.outputs);
+  layout.bits = bits_of(names.info(*zeros).shape[1], layout.outputs, declared.count("bits"));
   if (layout.bits == 0) return std::optional<Claim>();
   const bool gptq = info.shape[1] == layout.outputs;
   layout.packing = gptq ? ColumnPacking::kGptq : ColumnPacking::kAwq;
@@ -201,10 +278,10 @@ MaybeClaim claim_gptq_or_awq(const StoredNames& names, size_t codes, const Decla
     layout.group_of_input = *groups;
     parts.push_back(*groups);
   }
-  Claim claim{{{module + ".weight", Dtype::kBF16, {layout.outputs, layout.inputs}},
-               std::move(parts),
-               packed_columns(layout)},
-              fmt::format("{} of {} bits", gptq ? "GPTQ" : "AWQ", layout.bits)};
+  Claim claim =
+      claim_of({module + ".weight", Dtype::kBF16, {layout.outputs, layout.inputs}}, std::move(parts),
+               packed_columns(layout), gptq ? SourceScheme::kGptq : SourceScheme::kAwq,
+               fmt::format("{} of {} bits", gptq ? "GPTQ" : "AWQ", layout.bits));
   claim.tensor.transposed = true;
   return std::optional(std::move(claim));
 }
@@ -246,9 +323,10 @@ MaybeClaim claim_bitsandbytes(const StoredNames& names, size_t codes) {
                      .book = std::move(halves),
                      .book_values = plain_values(names.source(), *book),
                      .scales = std::move(grid)};
-  return std::optional(
-      Claim{{{info.name, Dtype::kBF16, state.shape}, std::move(parts), block_scaled(std::move(layout))},
-            names.info(*state_of).name.ends_with("nf4") ? "bitsandbytes NF4" : "bitsandbytes FP4"});
+  const char* const scheme =
+      names.info(*state_of).name.ends_with("nf4") ? "bitsandbytes NF4" : "bitsandbytes FP4";
+  return std::optional(claim_of({info.name, Dtype::kBF16, state.shape}, std::move(parts),
+                                block_scaled(std::move(layout)), SourceScheme::kBitsandbytes, scheme));
 }
 
 }  // namespace llmcodec

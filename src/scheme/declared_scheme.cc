@@ -19,6 +19,7 @@ using nlohmann::ordered_json;
 
 constexpr char kConfigName[] = "config.json";
 constexpr auto kSchemeKeys = std::to_array<const char*>({"quantization_config", "compression_config"});
+constexpr char kMlxKey[] = "quantization", kMlx[] = "mlx";
 
 struct SchemeFile {
   const char* name;
@@ -61,6 +62,15 @@ ordered_json* scheme_in(ordered_json& config, bool* in_section = nullptr) {
   return nullptr;
 }
 
+// MLX's {"group_size": 64, "bits": 4, "mode": "affine", MODULE: {"bits": 8, ...} or false, ...}. mlx-lm writes the same a
+// second time as quantization_config, in which no method is named.
+bool declares_mlx(const ordered_json& config) {
+  const auto found = config.find(kMlxKey);
+  if (found == config.end() || !found->is_object() || !found->contains("bits")) return false;
+  const auto other = config.find(kSchemeKeys[0]);
+  return other == config.end() || !other->is_object() || !other->contains("quant_method");
+}
+
 std::string config_text(const ordered_json& config) {
   return config.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
@@ -80,6 +90,35 @@ std::string method_of(const json& config, const std::string& otherwise) {
   if (method == "compressed_tensors") return "compressed-tensors";
   if (method == "finegrained_fp8") return "fp8";
   return method.empty() ? "unnamed" : method;
+}
+
+// AMD Quark's config lists dtypes of weights, for all layers and for some. Only FP8 is laid out as other programs do it.
+std::string quark_obstacle(const DeclaredScheme& scheme) {
+  const auto overall = scheme.config.find("global_quant_config");
+  const json* weight = nullptr;
+  if (overall != scheme.config.end() && overall->is_object() && overall->contains("weight"))
+    weight = &(*overall)["weight"];
+  const bool fp8 = weight != nullptr && weight->is_object() && weight->value("dtype", json()) == "fp8_e4m3";
+  for (const char* exceptions : {"layer_quant_config", "layer_type_quant_config"}) {
+    const auto found = scheme.config.find(exceptions);
+    if (found != scheme.config.end() && found->is_object() && !found->empty())
+      return "'quark' with layers of several kinds";
+  }
+  if (fp8) return "";
+  const bool named = weight != nullptr && weight->is_object() && weight->value("dtype", json()).is_string();
+  return named ? fmt::format("'quark' with '{}'", (*weight)["dtype"].get<std::string>()) : "'quark'";
+}
+
+std::string mlx_obstacle(const DeclaredScheme& scheme) {
+  constexpr auto kKnown = std::to_array<std::string_view>({"affine", "mxfp4", "mxfp8", "nvfp4"});
+  const auto unknown = [&](const std::string& mode) {
+    return std::ranges::find(kKnown, mode) == kKnown.end() ? fmt::format("MLX's '{}'", mode) : "";
+  };
+  std::string obstacle = unknown(scheme.mode(""));
+  for (const auto& [module, value] : scheme.config.items()) {
+    if (obstacle.empty() && value.is_object()) obstacle = unknown(scheme.mode(module));
+  }
+  return obstacle;
 }
 
 std::string modelopt_obstacle(const DeclaredScheme& scheme) {
@@ -109,11 +148,39 @@ std::string compressed_tensors_obstacle(const DeclaredScheme& scheme) {
   return filled("transform_config") ? "compressed-tensors with rotated weights (transform_config)" : "";
 }
 
+// MLX says it of each module by its name.
+std::string mlx_config_with_exceptions(ordered_json config, const std::vector<std::string>& modules) {
+  for (const char* key : {kMlxKey, kSchemeKeys[0]}) {
+    if (!config.contains(key) || !config[key].is_object()) continue;
+    for (const std::string& module : modules) config[key][module] = false;
+  }
+  return config_text(config);
+}
+
 }  // namespace
 
 std::string DeclaredScheme::text(const char* field, const std::string& fallback) const {
   const auto found = config.find(field);
   return found != config.end() && found->is_string() ? found->get<std::string>() : fallback;
+}
+
+uint64_t DeclaredScheme::count(const char* field, const std::string& module) const {
+  constexpr uint64_t kMost = 1 << 20;
+  const auto of = [&](const nlohmann::json& object) -> uint64_t {
+    const auto found = object.find(field);
+    const bool known = found != object.end() && found->is_number_unsigned();
+    return known && *found <= kMost ? found->get<uint64_t>() : 0;
+  };
+  const auto own = module.empty() ? config.end() : config.find(module);
+  if (own != config.end() && own->is_object() && own->contains(field)) return of(*own);
+  return config.is_object() ? of(config) : 0;
+}
+
+std::string DeclaredScheme::mode(const std::string& module) const {
+  const auto own = module.empty() ? config.end() : config.find(module);
+  if (own != config.end() && own->is_object() && own->contains("mode"))
+    return (*own)["mode"].is_string() ? (*own)["mode"].get<std::string>() : "unnamed";
+  return text("mode", "affine");
 }
 
 bool is_scheme_file(const std::string& name) {
@@ -129,6 +196,13 @@ Result<DeclaredScheme> declared_scheme(const Model& model) {
   if (fs::is_regular_file(place / kConfigName, code)) {
     const std::string path = (place / kConfigName).string();
     LLMC_ASSIGN_OR_RETURN(ordered_json config, read_object(path));
+    if (declares_mlx(config)) {
+      scheme.config = json(config[kMlxKey]);
+      scheme.method = kMlx;
+      scheme.file = path;
+      scheme.parent = std::move(config);
+      return scheme;
+    }
     if (const ordered_json* found = scheme_in(config)) {
       scheme.config = json(*found);
       scheme.method = method_of(scheme.config, "");
@@ -156,6 +230,8 @@ std::string obstacle_of(const DeclaredScheme& scheme) {
   if (std::ranges::find(kPlain, method) != kPlain.end()) return "";
   if (method == "compressed-tensors") return compressed_tensors_obstacle(scheme);
   if (method == "modelopt") return modelopt_obstacle(scheme);
+  if (method == "quark") return quark_obstacle(scheme);
+  if (method == kMlx) return mlx_obstacle(scheme);
   if (method == "gptq") {
     const std::string format = scheme.text("checkpoint_format", "gptq");
     return format == "gptq" || format == "gptq_v2" ? "" : fmt::format("GPTQ in the format '{}'", format);
@@ -175,6 +251,7 @@ std::string obstacle_of(const DeclaredScheme& scheme) {
 
 std::string config_without_scheme(const DeclaredScheme& scheme) {
   ordered_json config = scheme.parent;
+  if (scheme.method == kMlx) config.erase(kMlxKey);
   for (const char* key : kSchemeKeys) config.erase(key);
   for (auto& [name, section] : config.items()) {
     if (!section.is_object()) continue;
@@ -185,6 +262,7 @@ std::string config_without_scheme(const DeclaredScheme& scheme) {
 
 Result<std::string> config_with_exceptions(const DeclaredScheme& scheme,
                                            const std::vector<std::string>& modules) {
+  if (scheme.method == kMlx) return mlx_config_with_exceptions(scheme.parent, modules);
   const auto known = std::ranges::find(kExceptionLists, scheme.method, &ExceptionList::method);
   if (scheme.parent.empty() || known == kExceptionLists.end())
     return error(ErrorKind::kUnsupported,

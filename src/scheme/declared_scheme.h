@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the JSON files beside a checkpoint say of how it is quantised: quantization_config (or compression_config) in
-// config.json, or in one of its sections; hf_quant_config.json of ModelOpt; quantize_config.json of GPTQ and
+// config.json, or in one of its sections; `quantization` there, of MLX; hf_quant_config.json of ModelOpt; quantize_config.json of GPTQ and
 // quant_config.json of AWQ, as they were in 2023.
 #pragma once
 
@@ -22,6 +22,10 @@ struct DeclaredScheme {
 
   // A field of the config; `fallback` where it is absent or of another type.
   std::string text(const char* field, const std::string& fallback = "") const;
+  // A count in the config, or in what it says of one module (MLX); 0 where it is absent, of another type or above 2^20.
+  uint64_t count(const char* field, const std::string& module = "") const;
+  // MLX's kind of codes of a module: "affine", "mxfp4", ...
+  std::string mode(const std::string& module) const;
 };
 
 // Of a folder, or of the folder in which a given file or index lies. Corrupt for a file that is no JSON object.

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "scheme/stored_matrix.h"
+#include "tensor/source_format.h"
 #include "tensor/tensor_source.h"
 
 namespace llmcodec {
@@ -26,6 +27,8 @@ struct LogicalTensor {
   // come in the same order, even where the rows are cut elsewhere.
   bool transposed = false;
   uint64_t matrices = 1;  // of `values`
+  // How it could be written back. `beside` is empty: these small tensors are read when they are asked for.
+  SourceFormat format = {};
 };
 
 class DequantisedSource final : public TensorSource {

@@ -2,8 +2,12 @@
 #include "scheme/quantised_model.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <unordered_map>
+
+#include "base/file.h"
+#include "base/limits.h"
 
 namespace llmcodec {
 namespace {
@@ -151,12 +155,50 @@ Status QuantisedModel::rewrite_files(Model* model) const {
   } else if (!declared_.parent.empty()) {
     model->rewritten_files[kConfigName] = config_without_scheme(declared_);
   }
+  LLMC_RETURN_IF_ERROR(remember_configs(model));
   // config.json says it all now.
   const auto gone = std::ranges::stable_partition(
       model->other_files, [](const std::string& name) { return !is_scheme_file(name); });
   model->skipped_files.insert(model->skipped_files.end(), gone.begin(), gone.end());
   model->other_files.erase(gone.begin(), gone.end());
   return Status::ok();
+}
+
+// Where all that is converted could be written back, the JSON files that say how it was quantised.
+Status QuantisedModel::remember_configs(Model* model) const {
+  for (size_t i = 0; i < claims_.logical.size(); ++i) {
+    if (!in_parts_[i] && !claims_.logical[i].format.scales) return Status::ok();
+  }
+  for (const std::string& name : model->other_files) {
+    if (name != kConfigName && !is_scheme_file(name)) continue;
+    const std::string path = (std::filesystem::path(model->path) / name).string();
+    LLMC_ASSIGN_OR_RETURN(model->source_configs[name], read_text_file(path, kMaxJsonBytes));
+  }
+  if (!model->source_configs.contains(kConfigName)) model->source_configs.clear();
+  return Status::ok();
+}
+
+Result<std::map<std::string, SourceFormat>> QuantisedModel::source_formats() const {
+  std::map<std::string, SourceFormat> formats;
+  for (size_t i = 0; i < claims_.logical.size(); ++i) {
+    const LogicalTensor& tensor = claims_.logical[i];
+    if (in_parts_[i]) continue;
+    SourceFormat format = tensor.format;
+    for (const size_t part : tensor.parts) {
+      const TensorInfo& info = stored_->tensors()[part];
+      if (!format.scales || part == tensor.parts[0] || info.name == format.scales->scale.name) continue;
+      TensorBeside beside{info.dtype, info.shape, std::vector<std::byte>(stored_->byte_size(part))};
+      if (beside.bytes.size() > kMaxBesideBytes) {
+        format.scales.reset();  // no room for it in an archive
+        format.beside.clear();
+        break;
+      }
+      LLMC_RETURN_IF_ERROR(stored_->read(part, 0, beside.bytes));
+      format.beside[info.name] = std::move(beside);
+    }
+    formats[tensor.info.name] = std::move(format);
+  }
+  return formats;
 }
 
 std::vector<std::string> QuantisedModel::notes(double target_bits) const {

@@ -37,12 +37,16 @@ class QuantisedModel {
   // model->source has now, the one it was or was a part of.
   Result<std::vector<size_t>> keep(const std::vector<bool>& kept, Model* model);
 
+  // How the tensors that are not kept in their parts were stored, by their names. Reads the small tensors beside them.
+  Result<std::map<std::string, SourceFormat>> source_formats() const;
+
   // What the user should know of what was dequantised, in sentences; `target_bits`: asked of each weight, 0: unknown.
   std::vector<std::string> notes(double target_bits) const;
 
  private:
   static Result<QuantisedModel> open_parts(const Model& pipeline);
   Status rewrite_files(Model* model) const;
+  Status remember_configs(Model* model) const;
   void show(Model* model) const;
 
   std::shared_ptr<const TensorSource> stored_;  // null: nothing is quantised

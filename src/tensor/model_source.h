@@ -51,6 +51,9 @@ struct Model {
   std::vector<std::string> skipped_files;
   // Texts that take the place of files of other_files, by their names: a config that changed with the tensors.
   std::map<std::string, std::string> rewritten_files;
+  // JSON files that say how a quantised source was quantised, as they were, by name; empty where nothing can be written
+  // back in that way. They travel within config.json.
+  std::map<std::string, std::string> source_configs;
 
   // Of a pipeline: parts in formats that are not read. Their weights are in skipped_files until they are asked for.
   std::vector<UnreadPart> unread_parts;

@@ -35,6 +35,16 @@ Description example() {
   return description;
 }
 
+// One tensor can be written back, and one cannot.
+Description quantised_example() {
+  Description description = example();
+  SourceFormat format;
+  format.scales = BlockScales{{"norm_scale", Dtype::kF32, {2, 1}}, 128, 64};
+  format.beside = {{"input_scale", {Dtype::kF16, {1}, {std::byte{0x1f}, std::byte{0xa0}}}}};
+  description.quantised = {{"norm", format}, {"t", {SourceScheme::kGptq, {}, {}}}};
+  return description;
+}
+
 TEST(Description, comes_back_as_it_was) {
   const auto back = parse_description(to_text(example()));
   ASSERT_OK(back);
@@ -55,8 +65,38 @@ void for_each_damage(json& root, json& value, const std::function<void()>& check
   }
 }
 
+TEST(Description, formats_of_a_quantised_source_come_back) {
+  const auto back = parse_description(to_text(quantised_example()));
+  ASSERT_OK(back);
+  EXPECT_EQ(to_text(*back), to_text(quantised_example()));
+  EXPECT_EQ(back->quantised.at("norm").scales->block_cols, 64u);
+  EXPECT_EQ(back->quantised.at("norm").beside.at("input_scale").bytes[1], std::byte{0xa0});
+  EXPECT_EQ(back->quantised.at("t").scheme, SourceScheme::kGptq);
+}
+
+TEST(Description, formats_of_a_quantised_source_that_cannot_be_are_refused) {
+  const json right = json::parse(to_text(quantised_example()));
+  const auto changed = [&](const char* pointer, const json& value) {
+    json root = right;
+    root[json::json_pointer(pointer)] = value;
+    return parse_description(root.dump());
+  };
+  expect_error(changed("/quantised/absent", {{"scheme", "fp8"}}), ErrorKind::kCorrupt, "not in this shard");
+  expect_error(changed("/quantised/t/scheme", "magic"), ErrorKind::kUnsupported, "unknown scheme");
+  expect_error(changed("/quantised/norm/codes", "F8_E5M2"), ErrorKind::kCorrupt, "quantised");
+  expect_error(changed("/quantised/norm/scale/1", "I32"), ErrorKind::kCorrupt, "quantised");
+  expect_error(changed("/quantised/norm/beside/input_scale/2", "1fa"), ErrorKind::kCorrupt, "quantised");
+  expect_error(changed("/quantised/norm/beside/input_scale/2", "1fa012"), ErrorKind::kCorrupt, "quantised");
+  expect_error(changed("/quantised/norm/beside/input_scale/2", "1g00"), ErrorKind::kCorrupt, "quantised");
+  json older = right;
+  older["format_version"] = 2;
+  const auto parsed = parse_description(older.dump());
+  ASSERT_OK(parsed);
+  EXPECT_TRUE(parsed->quantised.empty());
+}
+
 TEST(Description, a_field_of_another_type_is_corrupt_or_unsupported) {
-  json root = json::parse(to_text(example()));
+  json root = json::parse(to_text(quantised_example()));
   int checked = 0;
   for_each_damage(root, root, [&] {
     const auto parsed = parse_description(root.dump());

@@ -48,7 +48,6 @@ TEST_F(RateSamplesTest, a_small_model_is_coded_whole) {
   EXPECT_EQ(samples.weights(), total_weights(state_->tensors));
   const auto estimate = evaluate(samples, -1);
   ASSERT_OK(estimate);
-  EXPECT_EQ(estimate->metrics.count(), samples.weights());
   std::vector<TensorSettings> settings = settings_at(-1);
   const auto fixed = fixed_->get(settings);
   ASSERT_OK(fixed);
@@ -64,7 +63,7 @@ TEST_F(RateSamplesTest, an_octave_is_a_bit_and_six_decibels) {
   ASSERT_OK(coarse);
   const double bits = 8 * (fine->bytes - coarse->bytes) / static_cast<double>(samples.weights());
   EXPECT_NEAR(bits, 1, 0.1);
-  EXPECT_NEAR(fine->metrics.snr_db() - coarse->metrics.snr_db(), 6.02, 0.5);
+  EXPECT_NEAR(fine->energies.snr_db() - coarse->energies.snr_db(), 6.02, 0.5);
 }
 
 TEST_F(RateSamplesTest, parts_of_a_large_model_stand_for_all_of_it) {
@@ -82,6 +81,46 @@ TEST_F(RateSamplesTest, parts_of_a_large_model_stand_for_all_of_it) {
   EXPECT_NEAR(static_cast<double>(many->tensor_bytes[2]) / static_cast<double>(many->tensor_bytes[0]),
               2.0 / 3, 0.01)
       << "tensors that differ by the layer's number cost alike";
+}
+
+// Rows of one tensor that differ in steps, as an embedding's do by token rank: strips at a few places stand for all. Half of
+// what is allowed is that of short streams, whose contexts have little to learn from.
+TEST_F(RateSamplesTest, rows_of_different_steps_count_as_what_they_are) {
+  prepare_model({{"token_embd.weight", Dtype::kF32, {12000, 256}}});
+  problem_.whole_weights = 1 << 16;
+  RateSamples few(problem_, SampleDensity::kFine);
+  ASSERT_FALSE(few.is_whole());
+  const auto estimate = evaluate(few, -1);
+  problem_.whole_weights = 1 << 23;
+  RateSamples all(problem_, SampleDensity::kFine);
+  const auto truth = evaluate(all, -1);
+  ASSERT_OK(estimate);
+  ASSERT_OK(truth);
+  EXPECT_LT(few.weights() * 3, all.weights());
+  EXPECT_NEAR(estimate->bytes / truth->bytes, 1, 0.02);
+  EXPECT_NEAR(estimate->energies.snr_db(), truth->energies.snr_db(), 0.15);
+}
+
+// Factors of adapters are strips of their own, of different sizes and loudness.
+TEST_F(RateSamplesTest, factors_of_different_sizes_count_by_their_weights) {
+  std::vector<TensorInfo> tensors;
+  for (int i = 0; i < 24; ++i) {
+    tensors.push_back({fmt::format("layers.{}.up.lora_A.weight", i), Dtype::kF32, {16, 512}});
+    tensors.push_back({fmt::format("layers.{}.up.lora_B.weight", i), Dtype::kF32, {3072, 16}});
+  }
+  prepare_model(tensors);
+  problem_.target = {TargetKind::kSnr, 18};
+  problem_.whole_weights = 1 << 16;
+  const auto found = find_steps(problem_);
+  ASSERT_OK(found);
+  problem_.whole_weights = 1 << 23;
+  RateSamples all(problem_, SampleDensity::kFine);
+  ASSERT_TRUE(all.is_whole());
+  std::vector<TensorSettings> settings = found->settings;
+  const auto truth = all.evaluate(&settings, [](uint64_t) {});
+  ASSERT_OK(truth);
+  EXPECT_NEAR(truth->energies.snr_db(), 18, 0.1);
+  EXPECT_NEAR(static_cast<double>(found->predicted_bytes) / truth->bytes, 1, 0.01);
 }
 
 }  // namespace

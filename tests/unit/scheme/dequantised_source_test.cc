@@ -20,11 +20,14 @@ std::vector<std::byte> all_bytes(const TensorSource& source, size_t index) {
   return bytes;
 }
 
-TEST(DequantisedSource, HasTheValuesOfTheLibrariesThatDefineTheFormats) {
-  auto model = open_model(fixture("quantised.safetensors"));
-  const auto expected = SafetensorsFile::open(fixture("dequantised.safetensors"));
+// What is in `stored`, dequantised, against what the library that defines the format makes of it.
+void expect_values(const char* stored, const char* dequantised) {
+  auto model = open_model(fixture(stored));
+  const auto expected = SafetensorsFile::open(fixture(dequantised));
   ASSERT_TRUE(model.is_ok() && expected.is_ok());
-  ASSERT_TRUE(QuantisedModel::open(&*model).is_ok());
+  const auto quantised = QuantisedModel::open(&*model);
+  ASSERT_TRUE(quantised.is_ok());
+  ASSERT_TRUE(quantised->check_known(true).is_ok());
   const TensorSource& source = *model->source;
   const TensorSource& right = **expected;
   ASSERT_EQ(source.tensors().size(), right.tensors().size());
@@ -42,8 +45,18 @@ TEST(DequantisedSource, HasTheValuesOfTheLibrariesThatDefineTheFormats) {
   }
 }
 
-TEST(DequantisedSource, AnyRangeOfBytesIsThatOfTheWhole) {
-  auto model = open_model(fixture("quantised.safetensors"));
+TEST(DequantisedSource, HasTheValuesOfTheLibrariesThatDefineTheFormats) {
+  expect_values("quantised.safetensors", "dequantised.safetensors");
+}
+
+TEST(DequantisedSource, HasTheValuesOfMlx) {
+  expect_values("mlx", "dequantised_mlx.safetensors");
+}
+
+class AnyRange : public testing::TestWithParam<const char*> {};
+
+TEST_P(AnyRange, OfBytesIsThatOfTheWhole) {
+  auto model = open_model(fixture(GetParam()));
   ASSERT_TRUE(model.is_ok());
   ASSERT_TRUE(QuantisedModel::open(&*model).is_ok());
   const TensorSource& source = *model->source;
@@ -63,6 +76,8 @@ TEST(DequantisedSource, AnyRangeOfBytesIsThatOfTheWhole) {
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(DequantisedSource, AnyRange, testing::Values("quantised.safetensors", "mlx"));
 
 TEST(DequantisedSource, LargeLayersAreReadInPiecesThatFitTogether) {
   // 600 x 1000 weights of 4 bits are three pieces, of GPTQ with rows cut by them and of packed integers.
