@@ -131,7 +131,7 @@ Status RestoredModel::list_tensors() {
   add_copies();
   if (choice_.format == "gguf") return sort_like_gguf();
   std::ranges::sort(tensors_, {}, [](const RestoredTensor& tensor) {
-    return std::pair(tensor.info.folder(), tensor.info.local_name());
+    return std::pair(tensor.info.part(), tensor.info.local_name());
   });
   return Status::ok();
 }

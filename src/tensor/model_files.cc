@@ -244,9 +244,12 @@ Result<ModelFiles> list_model_files(const std::string& folder) {
     std::error_code kind_code;  // what cannot be looked at is neither folder nor file
     const bool link = entry->is_symlink(kind_code);
     if (entry->is_directory(kind_code)) {
-      if (base == ".git" || base == ".cache" || base.starts_with(kOwnFilePrefix))
-        entry.disable_recursion_pending();
-      if (link) files.folder_links.push_back(name);
+      const bool of_tool = base == ".git" || base == ".cache" || base.starts_with(kOwnFilePrefix);
+      if (of_tool) entry.disable_recursion_pending();
+      if (base == kStoppedSwapFolder)
+        files.stopped.push_back(fs::path(name).parent_path().generic_string());
+      else if (link && !of_tool)
+        files.folder_links.push_back(name);
     } else if (base.starts_with(kOwnFilePrefix)) {
       continue;
     } else if (entry->is_regular_file(kind_code)) {
@@ -256,7 +259,7 @@ Result<ModelFiles> list_model_files(const std::string& folder) {
     }
   }
   if (code) return error(ErrorKind::kIo, "cannot list the folder: {}", code.message()).in_file(folder);
-  for (Names* names : {&files.all, &files.dangling, &files.folder_links}) std::ranges::sort(*names);
+  for (Names* names : {&files.all, &files.dangling, &files.folder_links, &files.stopped}) std::ranges::sort(*names);
   return files;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <functional>
 #include <iterator>
 #include <set>
 
@@ -22,7 +23,7 @@ namespace fs = std::filesystem;
 // What a run has in the folder while it is at work. The files of the new model that nobody resumes:
 constexpr char kNew[] = ".llmcodec-new";
 // What is replaced, while the swap goes on: as long as this is there, the swap can be taken back and must be.
-constexpr char kReplaced[] = ".llmcodec-replaced";
+constexpr const char* kReplaced = kStoppedSwapFolder;
 // The same after the swap: nothing but files to be removed.
 constexpr char kRemoved[] = ".llmcodec-removed";
 // In kReplaced, when all that is replaced is there: the names of the new files, each followed by a NUL. Only
@@ -132,6 +133,49 @@ Status check_no_other_weights(const fs::path& folder, const std::string& stem) {
   return Status::ok();
 }
 
+using Seen = std::set<std::string>;  // folders that were looked at, relative to the model's
+
+// Every folder on the way to the file `name` in `folder`, the topmost first.
+Status visit_way(const std::string& name, Seen* seen,
+                 const std::function<Status(const std::string& below)>& visit) {
+  for (size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+    std::string below = name.substr(0, slash);
+    if (seen->contains(below)) continue;
+    LLMC_RETURN_IF_ERROR(visit(below));
+    seen->insert(std::move(below));
+  }
+  return Status::ok();
+}
+
+// Of a folder in which something is replaced: it is one, or can be made, and it is where it seems to be.
+Status check_on_way(const fs::path& place) {
+  std::error_code code;
+  const fs::file_status status = fs::symlink_status(place, code);
+  if (fs::is_symlink(status))
+    return error(ErrorKind::kUnsupported,
+                 "is a link, and no links are followed where a model is replaced; name another output folder")
+        .in_file(place.string());
+  if (fs::exists(status) && !fs::is_directory(status))
+    return error(ErrorKind::kInvalidArgument,
+                 "is no folder, and files of the model belong into one of this name; move it away, or name "
+                 "another output folder")
+        .in_file(place.string());
+  return Status::ok();
+}
+
+// The folders on the way to these files, and `folder`: what was moved into them or out of them is on the disk.
+Status sync_ways(const fs::path& folder, const std::vector<std::string>& names) {
+  Seen seen;
+  for (const std::string& name : names) {
+    LLMC_RETURN_IF_ERROR(visit_way(name, &seen, [&](const std::string& below) -> Status {
+      std::error_code code;
+      const bool there = fs::is_directory(fs::symlink_status(folder / below, code));
+      return there ? sync_folder((folder / below).string()) : Status::ok();
+    }));
+  }
+  return sync_folder(folder.string());
+}
+
 // Whether a folder on the way to the file `name` in `folder`, that one not included, is a link.
 bool is_below_link(const fs::path& folder, const fs::path& name) {
   std::error_code code;
@@ -141,21 +185,16 @@ bool is_below_link(const fs::path& folder, const fs::path& name) {
   return false;
 }
 
-// Of the folder of every part of a pipeline: it is replaced in, so it must be where it seems to be.
+// Of the folder of every part of a pipeline, in which weights are replaced, and those above it: a swap that was stopped
+// there would later put other weights in the place of these.
 Status check_part_folders(const fs::path& folder, const ModelParts& parts) {
+  Seen seen;
   for (const ModelPart& part : parts) {
-    const fs::path below = folder / part.folder;
-    if (is_below_link(folder, fs::path(part.folder) / "x"))
-      return error(ErrorKind::kUnsupported,
-                   "is a link, or reached through one, and no links are followed where weights are replaced; "
-                   "name "
-                   "another output folder")
-          .in_file(below.string());
-    std::error_code code;
-    if (is_there(below) && !fs::is_directory(below, code))
-      return error(ErrorKind::kInvalidArgument, "is no folder, and a part of the model belongs into it")
-          .in_file(below.string());
-    LLMC_RETURN_IF_ERROR(check_no_other_weights(below, part.stem));
+    LLMC_RETURN_IF_ERROR(visit_way(part_prefix(part.folder), &seen, [&](const std::string& below) -> Status {
+      LLMC_RETURN_IF_ERROR(check_on_way(folder / below));
+      return check_folder_is_whole((folder / below).string());
+    }));
+    LLMC_RETURN_IF_ERROR(check_no_other_weights(folder / part.folder, part.stem));
   }
   return Status::ok();
 }
@@ -180,6 +219,7 @@ Status check_all_inside(const fs::path& folder, const std::vector<std::string>& 
 Status remove_file(const fs::path& path) {
   std::error_code code;
   fs::remove(path, code);
+  if (code == std::errc::not_a_directory) return Status::ok();  // of one above it: nothing is there
   return code ? Status(fs_error("cannot remove", path, code)) : Status::ok();
 }
 
@@ -201,14 +241,15 @@ Status put_back(const fs::path& folder) {
     LLMC_RETURN_IF_ERROR(check_all_inside(folder, added));
     put_entries_first(added);
     for (const std::string& name : added) LLMC_RETURN_IF_ERROR(remove_file(folder / name));
-    LLMC_RETURN_IF_ERROR(sync_folder(folder.string()));
+    LLMC_RETURN_IF_ERROR(sync_ways(folder, added));
     LLMC_RETURN_IF_ERROR(remove_file(replaced / kNewNames));
   }
   LLMC_ASSIGN_OR_RETURN(std::vector<std::string> names, files_below(replaced));
   LLMC_RETURN_IF_ERROR(check_all_inside(folder, names));
   put_entries_last(names);
   for (const std::string& name : names) LLMC_RETURN_IF_ERROR(move_file(replaced / name, folder / name));
-  LLMC_RETURN_IF_ERROR(sync_folder(folder.string()));
+  LLMC_RETURN_IF_ERROR(sync_ways(folder, names));
+  LLMC_RETURN_IF_ERROR(sync_ways(replaced, names));
   return remove_tree(replaced);
 }
 
@@ -236,7 +277,8 @@ bool is_own_weights(const std::string& name, const std::string& stem) {
 bool is_other_weight_format(const std::string& relative) {
   if (!in_top_folder(relative)) return false;
   constexpr auto kPrefixes = std::to_array<std::string_view>(
-      {"pytorch_model", "consolidated", "tf_model", "flax_model", "rust_model", "model-", "model."});
+      {"pytorch_model", "consolidated", "tf_model", "flax_model", "rust_model", "model-", "model.",
+       "diffusion_pytorch_model-", "diffusion_pytorch_model.", "adapter_model-", "adapter_model."});
   constexpr auto kSuffixes = std::to_array<std::string_view>(
       {".bin", ".bin.index.json", ".pth", ".safetensors", ".safetensors.index.json", ".h5", ".h5.index.json",
        ".msgpack", ".msgpack.index.json", ".ot"});
@@ -255,6 +297,26 @@ Status check_folder_is_whole(const std::string& folder) {
                "{}, and comes back if the command fails)",
                kReplaced)
       .in_file(folder);
+}
+
+Status check_ways(const std::string& folder, const std::vector<std::string>& names) {
+  Seen seen;
+  for (const std::string& name : names) {
+    LLMC_RETURN_IF_ERROR(visit_way(
+        name, &seen, [&](const std::string& below) { return check_on_way(fs::path(folder) / below); }));
+  }
+  return Status::ok();
+}
+
+Status check_marks(const std::string& folder, const std::vector<std::string>& names) {
+  for (const char* mark : {kDiffusersMark, kSentenceTransformersMark}) {
+    if (!is_there(fs::path(folder) / mark) || std::ranges::find(names, mark) != names.end()) continue;
+    return error(ErrorKind::kInvalidArgument,
+                 "says that the folder is a pipeline, which this model would be taken for a part of, and nothing "
+                 "here replaces it; remove it, or name another output folder")
+        .in_file((fs::path(folder) / mark).string());
+  }
+  return Status::ok();
 }
 
 Result<ModelFolder> ModelFolder::open(const std::string& path, ModelParts parts) {
@@ -337,7 +399,8 @@ Status ModelFolder::set_aside(const std::vector<std::string>& new_names) {
   for (const std::string& name : order) {
     if (is_there(folder / name)) LLMC_RETURN_IF_ERROR(move_file(folder / name, folder / kReplaced / name));
   }
-  return Status::ok();
+  LLMC_RETURN_IF_ERROR(sync_ways(folder / kReplaced, order));
+  return sync_ways(folder, order);
 }
 
 Status ModelFolder::swap() {
@@ -353,6 +416,7 @@ Status ModelFolder::swap() {
     names.push_back(name_of(file));
     text += names.back() + '\0';
   }
+  LLMC_RETURN_IF_ERROR(check_ways(path_, names));
   LLMC_RETURN_IF_ERROR(make_folders(folder / kNew));
   LLMC_ASSIGN_OR_RETURN(AtomicFile list,
                         AtomicFile::create_under(lock_, (folder / kReplaced / kNewNames).string(),
@@ -361,26 +425,22 @@ Status ModelFolder::swap() {
   LLMC_RETURN_IF_ERROR(list.flush());
   LLMC_RETURN_IF_ERROR(make_folders(folder / kReplaced));
   LLMC_RETURN_IF_ERROR(set_aside(names));
-  LLMC_RETURN_IF_ERROR(sync_folder(folder.string()));
   LLMC_RETURN_IF_ERROR(list.publish());
   LLMC_RETURN_IF_ERROR(sync_folder((folder / kReplaced).string()));
   LLMC_RETURN_IF_ERROR(publish_all());
+  LLMC_RETURN_IF_ERROR(sync_ways(folder, names));
   LLMC_RETURN_IF_ERROR(move_file(folder / kReplaced, folder / kRemoved));  // from here on it is done
   // The swap itself is done: what is said of the disk is no reason to take it back.
   return sync_folder(folder.string());
 }
 
-// All new files under their names, and on the disk.
+// All new files under their names.
 Status ModelFolder::publish_all() {
   for (AtomicFile& file : files_) {
     LLMC_RETURN_IF_ERROR(make_folders(fs::path(file.path()).parent_path()));
     LLMC_RETURN_IF_ERROR(file.publish());
   }
-  for (const ModelPart& part : parts_) {
-    const fs::path below = fs::path(path_) / part.folder;
-    if (!part.folder.empty() && is_there(below)) LLMC_RETURN_IF_ERROR(sync_folder(below.string()));
-  }
-  return sync_folder(path_);
+  return Status::ok();
 }
 
 // Only archives are resumed, and their weights are in the folder itself.

@@ -44,15 +44,26 @@ bool is_own_weights(const std::string& name, const std::string& stem = kModelSte
 inline constexpr char kDiffusersMark[] = "model_index.json";
 inline constexpr char kSentenceTransformersMark[] = "modules.json";
 
+// In a folder of which a run was stopped while it replaced the model: what it had replaced by then.
+inline constexpr char kStoppedSwapFolder[] = ".llmcodec-replaced";
+
 // Corrupt while a stopped run has not been made good: old and new files may stand side by side.
 Status check_folder_is_whole(const std::string& folder);
+
+// Whether files can get these names, relative to `folder`: InvalidArgument where a file stands in the place of a folder on
+// the way, Unsupported where a link does. To be asked before long work; commit() asks again, before it moves anything.
+Status check_ways(const std::string& folder, const std::vector<std::string>& names);
+
+// InvalidArgument when the folder holds a file that says that it is a pipeline, and the new model, whose files other than
+// weights are `names`, has none of that name: loaders would take it for the pipeline that was there before.
+Status check_marks(const std::string& folder, const std::vector<std::string>& names);
 
 class ModelFolder {
  public:
   // Makes the folder where there is none, has the right to write in it (OutputLock) from here on, and makes good
   // what a killed run left: a swap that was not completed is taken back. InvalidArgument when the folder holds
   // weights of other names, which would be taken for a part of the model or in its place, and Unsupported when the folder
-  // of a part is reached through a link. `parts`: the folders and names that the new model's weights will have.
+  // of a part is reached through a link; Corrupt when a run was stopped in that folder. `parts`: the folders and names that the new model's weights will have.
   static Result<ModelFolder> open(const std::string& path, ModelParts parts = {ModelPart{}});
   // A folder of the user's that gets the parts of a GGUF model and may hold anything besides, other weights too: only
   // files of the same names are replaced. The folder must be there. Otherwise as open().

@@ -56,6 +56,19 @@ std::string part_prefix(const std::string& folder) {
   return folder.empty() ? "" : folder + "/";
 }
 
+std::string pattern_of_part(const std::string& folder) {
+  std::string pattern = "'^";
+  for (const char c : folder) {
+    if (c == '\'') {
+      pattern += "'\\''";
+      continue;
+    }
+    if (std::string_view("\\.+*?()|[]{}^$").find(c) != std::string_view::npos) pattern += '\\';
+    pattern += c;
+  }
+  return pattern + "/'";
+}
+
 Status check_part_folder(const std::string& folder) {
   if (folder.empty()) return Status::ok();
   if (!is_plain_name(folder))
@@ -99,9 +112,8 @@ std::vector<PartRange> part_ranges(const std::vector<TensorInfo>& tensors, const
   std::vector<PartRange> ranges;
   size_t next = 0;
   for (const ModelPart& part : parts) {
-    const std::string prefix = part_prefix(part.folder);
     const size_t first = next;
-    while (next < tensors.size() && tensors[next].folder() == prefix) ++next;
+    while (next < tensors.size() && tensors[next].part() == part.folder) ++next;
     ranges.push_back({first, next - first});
   }
   return ranges;

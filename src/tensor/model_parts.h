@@ -41,6 +41,10 @@ ModelParts parts_of_files(const std::vector<std::string>& source_files,
 // "unet/" of "unet", nothing of the model's own folder.
 std::string part_prefix(const std::string& folder);
 
+// What --keep or --carry take for everything in the folder of a part, quoted for a shell: "'^unet/'". Precondition: not
+// the root, which no pattern tells from the other parts.
+std::string pattern_of_part(const std::string& folder);
+
 // InvalidArgument, saying why, for what cannot be the folder of a part: no plain name, too many levels, or a folder
 // that has a name of weights or of something that is this program's own. Empty is one.
 Status check_part_folder(const std::string& folder);
@@ -62,7 +66,7 @@ class PartFolders {
 struct PartRange {
   size_t first = 0, count = 0;
 };
-// Of every part of `parts`. Precondition: `tensors` are sorted by part.
+// Of every part of `parts`. Tensors that are not sorted by part(), or in none of `parts`, are left out at the end.
 std::vector<PartRange> part_ranges(const std::vector<TensorInfo>& tensors, const ModelParts& parts);
 // The tensors of one range by the names that they have inside the part.
 std::vector<TensorInfo> local_tensors(const std::vector<TensorInfo>& tensors, const PartRange& range);

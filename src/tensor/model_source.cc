@@ -9,6 +9,7 @@
 #include "base/byte_source.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/plain_name.h"
 #include "tensor/file_kind.h"
 #include "tensor/gguf_parts.h"
 #include "tensor/model_files.h"
@@ -102,12 +103,14 @@ Status sort_others(const ModelFiles& files, const std::function<bool(const std::
 
 // A part may be behind a link to a folder: without it, the pipeline would be another one.
 Status check_no_folder_link(const std::string& folder, const ModelFiles& files) {
-  if (files.folder_links.empty()) return Status::ok();
+  const auto matters = [](const std::string& name) { return !is_in_foreign_folder(name + "/"); };
+  const auto link = std::ranges::find_if(files.folder_links, matters);
+  if (link == files.folder_links.end()) return Status::ok();
   return error(ErrorKind::kInvalidArgument,
                "is a link to a folder, and in a pipeline these are not followed; copy the pipeline with its "
                "links "
                "resolved (cp -rL), or remove the link")
-      .in_file((fs::path(folder) / files.folder_links[0]).string());
+      .in_file((fs::path(folder) / *link).string());
 }
 
 Status open_parts_into(const PipelineFiles& pipeline, Model* model) {
@@ -120,7 +123,14 @@ Status open_parts_into(const PipelineFiles& pipeline, Model* model) {
     for (const std::string& file : opened.weight_files) model->weight_files.push_back(file);
     for (const std::string& file : opened.index_files) model->index_files.push_back(file);
     std::vector<std::string> names;
-    for (const std::string& file : opened.weight_files) names.push_back(fs::path(file).filename().string());
+    for (const std::string& file : opened.weight_files) {
+      names.push_back(fs::path(file).filename().string());
+      if (!is_plain_name(names.back()))
+        return error(ErrorKind::kInvalidArgument,
+                     "the archive of a pipeline says where its weights were, and this is no plain name (no "
+                     "backslash, no control characters, UTF-8); rename the file")
+            .in_file(file);
+    }
     model->parts.push_back({part.folder, stem_of_weights(names), std::move(opened.metadata)});
     sources.push_back({part.folder, std::move(opened.source)});
   }

@@ -45,6 +45,10 @@ Status PartedSink::open_current() {
 Status PartedSink::open_shard_of(size_t index) {
   if (sink_ == nullptr) LLMC_RETURN_IF_ERROR(open_current());
   while (index >= shards_[current_].first + shards_[current_].count) {
+    if (current_ + 1 == shards_.size())
+      return error(ErrorKind::kInternal, "is in none of the files that were planned")
+          .in_tensor(tensors_[index].name)
+          .in_file(folder_.path());
     LLMC_RETURN_IF_ERROR(sink_->finish());
     sink_.reset();
     ++current_;

@@ -44,6 +44,14 @@ bool is_pickled_weights(std::string_view name) {
   return has_weights_stem(name) && name.ends_with(".bin");
 }
 
+// Whether the name is that of weights in one of the formats that are left out wherever they are found.
+bool is_foreign_weights(std::string_view name) {
+  constexpr auto kSuffixes =
+      std::to_array<std::string_view>({".onnx", ".gguf", ".pth", ".h5", ".msgpack", ".ot"});
+  return std::ranges::any_of(kSuffixes, [&](std::string_view suffix) { return name.ends_with(suffix); }) &&
+         is_left_out(std::string(name), "");
+}
+
 bool has(const Names& names, std::string_view name) {
   return std::ranges::binary_search(names, name);
 }
@@ -73,8 +81,12 @@ class PipelineFinder {
     const auto any = [&](auto wanted) { return std::ranges::any_of(names, wanted); };
     const bool conventional =
         any([](std::string_view n) { return is_safetensors(n) && has_weights_stem(n); });
-    const bool pickled = any(is_pickled_weights);
-    if (!any(is_safetensors)) return pickled ? look_at_pickles(folder, files) : Status::ok();
+    // What a loader would take is in the pickle, whatever else has tensors: a LoRA beside it is not the part.
+    if (!conventional && any(is_pickled_weights)) return look_at_unread(folder, files, is_pickled_weights);
+    if (!any(is_safetensors)) {
+      const bool foreign = diffusers_ && any(is_foreign_weights);
+      return foreign ? look_at_unread(folder, files, is_foreign_weights) : Status::ok();
+    }
     if (folder.empty() && diffusers_ && !conventional) return Status::ok();
     auto weights = find_weights(path_of(folder), files);
     if (weights.is_ok()) return add(folder, *weights);
@@ -105,14 +117,17 @@ class PipelineFinder {
 
   // The small layers behind a sentence-transformer are carried along as they are; a part of diffusers is large, and the
   // root is the model.
-  Status look_at_pickles(const std::string& folder, const ModelFiles& files) {
+  Status look_at_unread(const std::string& folder, const ModelFiles& files,
+                        bool (*is_weights)(std::string_view)) {
     if (diffusers_ == folder.empty()) return Status::ok();
-    Error why = in_part(folder, find_weights(path_of(folder), files).error());
+    ModelFiles without = files;  // what is wrong is said of these weights alone
+    for (Names* names : {&without.all, &without.dangling}) std::erase_if(*names, is_safetensors);
+    Error why = in_part(folder, find_weights(path_of(folder), without).error());
     if (!diffusers_) return why;
-    why.message += fmt::format("; or --carry '^{}/' takes it along as it is", folder);
+    why.message += fmt::format("; or --carry {} takes it along as it is", pattern_of_part(folder));
     Names weights;
     for (const std::string& name : files.all) {
-      if (is_pickled_weights(name)) weights.push_back(part_prefix(folder) + name);
+      if (is_weights(name)) weights.push_back(part_prefix(folder) + name);
     }
     found_.unread.push_back({folder, std::move(weights), std::move(why)});
     return Status::ok();
@@ -134,6 +149,10 @@ Error in_part(const std::string& folder, Error failure) {
 Result<PipelineFiles> find_pipeline(const std::string& folder, const ModelFiles& files) {
   const bool diffusers = has(files.all, kDiffusersMark);
   if (!diffusers && !has(files.all, kSentenceTransformersMark)) return PipelineFiles{};
+  for (const std::string& stopped : files.stopped) {
+    if (!is_in_foreign_folder(stopped + "/"))
+      LLMC_RETURN_IF_ERROR(check_folder_is_whole((std::filesystem::path(folder) / stopped).string()));
+  }
   PipelineFinder finder(folder, diffusers);
   const FilesByFolder folders = sorted_by_folder(files);
   // The root comes last: where it holds all weights, the folder is one as any other.

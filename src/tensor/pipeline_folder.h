@@ -38,7 +38,7 @@ struct PipelineFiles {
 };
 
 // No pipeline where nothing says so, and where all weights are in the root. Errors name the part: those of find_weights(),
-// and Limit for more parts than pipelines have.
+// those of check_folder_is_whole() for every folder below, and Limit for more parts than pipelines have.
 Result<PipelineFiles> find_pipeline(const std::string& folder, const ModelFiles& files);
 
 // is_left_out() for each part as for a folder by itself.

@@ -19,6 +19,10 @@ Result<std::unique_ptr<PipelineSource>> PipelineSource::join(std::vector<Part> p
       TensorInfo info = part.source->tensors()[i];
       info.name = prefix + info.name;
       info.folder_bytes = prefix.size();
+      if (info.local_name().empty())
+        return error(ErrorKind::kInvalidArgument, "part '{}' of the pipeline has a tensor without a name",
+                     part.folder)
+            .in_file(part.source->file(i));
       if (folders.prefix_bytes(info.name) != prefix.size())
         return error(ErrorKind::kInvalidArgument,
                      "would be taken for a tensor of the part in a folder further down, by its slash: rename "

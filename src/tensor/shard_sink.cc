@@ -58,6 +58,10 @@ Result<std::vector<Shard>> plan_part_shards(const std::vector<TensorInfo>& tenso
                                             uint64_t max_shard_bytes) {
   std::vector<Shard> all;
   const std::vector<PartRange> ranges = part_ranges(tensors, parts);
+  const size_t placed = ranges.empty() ? 0 : ranges.back().first + ranges.back().count;
+  if (placed < tensors.size())
+    return error(ErrorKind::kInvalidArgument, "belongs to no part of the model, or stands out of their order")
+        .in_tensor(tensors[placed].name);
   for (size_t p = 0; p < parts.size(); ++p) {
     LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards,
                           plan_shards(local_tensors(tensors, ranges[p]), max_shard_bytes, parts[p].stem));

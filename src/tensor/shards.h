@@ -80,8 +80,8 @@ Result<std::vector<Shard>> plan_shards(std::span<const TensorInfo> tensors, uint
 // The text of an index for `shards`.
 std::string safetensors_index(std::span<const TensorInfo> tensors, std::span<const Shard> shards);
 
-// The same for each part of a model: file names are relative to the model's folder. `tensors` are sorted by part, and
-// every one is in one of `parts`.
+// The same for each part of a model: file names are relative to the model's folder. InvalidArgument
+// for tensors that are not sorted by TensorInfo::part() as `parts` are, and for one that is in none of them.
 Result<std::vector<Shard>> plan_part_shards(const std::vector<TensorInfo>& tensors, const ModelParts& parts,
                                             uint64_t max_shard_bytes);
 

@@ -29,6 +29,10 @@ struct TensorInfo {
   size_t folder_bytes = 0;
 
   std::string_view folder() const { return std::string_view(name).substr(0, folder_bytes); }
+  // The same without the slash, by which parts are sorted: "vae" comes before "vae-ft", and "vae/" after "vae-ft/".
+  std::string_view part() const {
+    return std::string_view(name).substr(0, folder_bytes == 0 ? 0 : folder_bytes - 1);
+  }
   std::string_view local_name() const { return std::string_view(name).substr(folder_bytes); }  // in its part
   uint64_t elements() const;  // product of the shape; 0 if that overflows, which opened sources exclude
 };

@@ -62,7 +62,9 @@ TEST_F(ModelFolderTest, nothing_changes_before_commit) {
 }
 
 TEST_F(ModelFolderTest, other_weights_are_refused) {
-  for (const char* name : {"pytorch_model.bin", "x.gguf", "consolidated.00.pth", "model-extra.safetensors"}) {
+  for (const char* name : {"pytorch_model.bin", "x.gguf", "consolidated.00.pth", "model-extra.safetensors",
+                           "diffusion_pytorch_model.fp16.safetensors", "adapter_model.safetensors",
+                           "adapter_model.bin"}) {
     put({{name, "weights"}});
     expect_error(write(kNew), ErrorKind::kInvalidArgument, name);
     EXPECT_EQ(files(), (Files{{name, "weights"}}));
@@ -104,6 +106,51 @@ TEST_F(PipelineFolderTest, other_weights_in_the_folder_of_a_part_are_refused) {
   }
   put({{"unet", "a file"}});
   expect_error(write_parts(kNewParts), ErrorKind::kInvalidArgument, "is no folder");
+}
+
+TEST_F(ModelFolderTest, a_file_in_the_place_of_a_folder_is_refused_and_nothing_moves) {
+  Files old = kOld;
+  old["tok"] = "a file";
+  put(old);
+  for (const char* name : {"tok/t.json", "tok/deep/t.json"}) {
+    const Files files_of_new = {{"model.safetensors", "new"}, {name, "new"}};
+    expect_error(write(files_of_new), ErrorKind::kInvalidArgument, "is no folder");
+    EXPECT_EQ(files(), old);
+    expect_error(check_ways(folder_.path(), {"config.json", name}), ErrorKind::kInvalidArgument, "tok");
+  }
+  ASSERT_OK(check_ways(folder_.path(), {"sub/c", "none/d"}));
+}
+
+// Stopped by a program that did not look first: the swap can be taken back all the same.
+TEST_F(ModelFolderTest, a_stopped_swap_with_a_file_in_the_place_of_a_folder_is_taken_back) {
+  put({{"tok", "a file"}, {".llmcodec-replaced/model.safetensors", "old"}});
+  write_bytes(folder_.file(".llmcodec-replaced/.llmcodec-names"), std::string("tok/t.json\0", 11));
+  ASSERT_OK(ModelFolder::open(folder_.path()));
+  EXPECT_EQ(files(), (Files{{"tok", "a file"}, {"model.safetensors", "old"}}));
+}
+
+TEST_F(PipelineFolderTest, a_file_above_the_folder_of_a_part_is_refused) {
+  put({{"a", "a file"}});
+  expect_error(write_parts(kNewParts), ErrorKind::kInvalidArgument, "is no folder");
+  EXPECT_EQ(files(), (Files{{"a", "a file"}}));
+}
+
+TEST_F(PipelineFolderTest, a_swap_that_was_stopped_in_the_folder_of_a_part_is_refused) {
+  for (const char* name : {"unet/.llmcodec-replaced/u.safetensors", "a/.llmcodec-replaced/b/model.safetensors"}) {
+    put({{name, "old"}});
+    expect_error(write_parts(kNewParts), ErrorKind::kCorrupt, "run its command again");
+    EXPECT_EQ(files(), (Files{{name, "old"}}));
+    fs::remove_all(folder_.file(name).substr(0, folder_.file(name).rfind(".llmcodec-replaced")));
+  }
+}
+
+TEST_F(PipelineFolderTest, other_precisions_in_the_folder_of_a_part_are_refused) {
+  for (const char* name : {"unet/diffusion_pytorch_model.fp16.safetensors", "unet/adapter_model.safetensors",
+                           "a/b/diffusion_pytorch_model.safetensors.index.json"}) {
+    put({{name, "weights"}});
+    expect_error(write_parts(kNewParts), ErrorKind::kInvalidArgument, "the folder holds other weights");
+    fs::remove(folder_.file(name));
+  }
 }
 
 TEST_F(PipelineFolderTest, links_in_the_place_of_parts_are_refused) {

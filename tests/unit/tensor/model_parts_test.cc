@@ -79,6 +79,15 @@ TEST_F(Pipeline, a_name_that_would_be_of_another_part_is_refused) {
   ASSERT_OK(join(part("", "b/x"), part("a", "b/x")));
 }
 
+TEST_F(Pipeline, a_tensor_without_a_name_is_refused) {
+  const std::string path = folder_.file("nameless");
+  write_bytes(path, safetensors_with(R"({"":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8));
+  auto file = SafetensorsFile::open(path);
+  ASSERT_OK(file);
+  expect_error(join({"a", std::move(*file)}, part("b", "x")), ErrorKind::kInvalidArgument,
+               "part 'a' of the pipeline has a tensor without a name");
+}
+
 TEST_F(Pipeline, a_part_without_tensors_is_refused) {
   expect_error(join(part("a", "x"), part("b", "")), ErrorKind::kInvalidArgument,
                "part 'b' of the pipeline has no tensors");

@@ -39,6 +39,33 @@ class FolderOfModel : public testing::Test {
   TempFolder folder_;
 };
 
+TEST_F(FolderOfModel, names_of_weights_that_a_pipeline_cannot_have_are_refused) {
+  write_bytes(folder_.file("model_index.json"), "{}");
+  for (const char* name : {"unet/a\\b.safetensors", "unet/a\nb.safetensors"}) {
+    add_weights(name);
+    expect_error(open_model(folder_.path()), ErrorKind::kInvalidArgument, "rename the file");
+    std::filesystem::remove(folder_.file(name));
+  }
+}
+
+TEST_F(FolderOfModel, links_to_folders_matter_in_a_pipeline_where_a_part_could_be) {
+  write_bytes(folder_.file("model_index.json"), "{}");
+  add_weights("unet/model.safetensors");
+  std::filesystem::create_directory(folder_.file("wandb"));
+  for (const char* name : {"onnx", "wandb/latest-run", "sub/.git", "unet/.cache"})
+    std::filesystem::create_directory_symlink("/", folder_.file(name));
+  ASSERT_OK(open_model(folder_.path()));
+  std::filesystem::create_directory_symlink("unet", folder_.file("more"));
+  expect_error(open_model(folder_.path()), ErrorKind::kInvalidArgument, "is a link to a folder");
+}
+
+TEST_F(FolderOfModel, a_run_that_was_stopped_in_a_part_is_named) {
+  write_bytes(folder_.file("model_index.json"), "{}");
+  add_weights("unet/model.safetensors");
+  add_weights("vae/.llmcodec-replaced/model.safetensors");
+  expect_error(open_model(folder_.path()), ErrorKind::kCorrupt, "vae: a run was stopped");
+}
+
 TEST_F(FolderOfModel, with_one_file) {
   add_weights("model.safetensors");
   const Result<Model> model = open_model(folder_.path());

@@ -186,6 +186,44 @@ TEST(ShardSink, unfinished_work_leaves_nothing) {
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
+// Names that sort otherwise with a slash behind them.
+TEST(PartShards, parts_in_prefix_order_get_their_tensors) {
+  const ModelParts parts = {{"a", "model"}, {"a-b", "model"}, {"a/b", "model"}};
+  const std::vector<TensorInfo> infos = {
+      {"a/x", Dtype::kU8, {1}, 2}, {"a-b/x", Dtype::kU8, {2}, 4}, {"a/b/x", Dtype::kU8, {3}, 4}};
+  const auto shards = plan_part_shards(infos, parts, 0);
+  ASSERT_OK(shards);
+  ASSERT_EQ(shards->size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ((*shards)[i].first, i);
+    EXPECT_EQ((*shards)[i].count, 1u);
+    EXPECT_EQ((*shards)[i].file_name, parts[i].folder + "/model.safetensors");
+  }
+}
+
+TEST(PartShards, tensors_of_no_part_or_out_of_order_are_refused) {
+  const ModelParts parts = {{"a", "model"}, {"b", "model"}};
+  const TensorInfo a = {"a/x", Dtype::kU8, {1}, 2}, b = {"b/x", Dtype::kU8, {1}, 2}, c = {"c/x", Dtype::kU8, {1}, 2};
+  expect_error(plan_part_shards({b, a}, parts, 0), ErrorKind::kInvalidArgument, "tensor 'a/x'");
+  expect_error(plan_part_shards({a, b, c}, parts, 0), ErrorKind::kInvalidArgument, "tensor 'c/x'");
+}
+
+TEST(PartedSink, a_tensor_of_no_planned_file_is_refused) {
+  TempFolder folder;
+  auto output = ModelFolder::open(folder.path());
+  ASSERT_OK(output);
+  const auto open_shard = [&](size_t, std::vector<TensorInfo> own) -> Result<std::unique_ptr<TensorSink>> {
+    LLMC_ASSIGN_OR_RETURN(AtomicFile file, output->create("model.safetensors"));
+    return create_safetensors(std::move(file), own, {},
+                              [&](AtomicFile done) { return output->add(std::move(done)); });
+  };
+  PartedSink sink(*output, {{"x", Dtype::kU8, {1}}, {"y", Dtype::kU8, {1}}},
+                  {{.file_name = "model.safetensors", .first = 0, .count = 1, .data_bytes = 1}}, open_shard,
+                  [] { return Status::ok(); });
+  ASSERT_OK(sink.write(0, as_bytes("x")));
+  expect_error(sink.write(1, as_bytes("y")), ErrorKind::kInternal, "tensor 'y'");
+}
+
 TEST(ShardIndex, text_is_that_of_the_standard) {
   const std::vector<TensorInfo> infos = {{"z", Dtype::kF16, {2}}, {"\"a", Dtype::kU8, {1}}};
   const std::vector<Shard> shards = plan_shards(infos, 4).value();
