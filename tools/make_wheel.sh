@@ -26,6 +26,16 @@ say "wheel, from the source distribution"
 auditwheel -v repair -w "$out" "$out"/work/llmcodec-*.whl >"$out/work/repair.log" 2>&1 || { cat "$out/work/repair.log"; exit 1; }
 wheel=$(echo "$out"/llmcodec-*.whl)
 abi3audit --strict "$wheel"
+python - "$wheel" <<'PYTHON'
+# Whoever gets the wheel gets the terms of every library in it.
+import sys, zipfile
+names = zipfile.ZipFile(sys.argv[1]).namelist()
+(notices,) = [name for name in names if name.endswith("THIRD_PARTY.md")]
+text = zipfile.ZipFile(sys.argv[1]).read(notices).decode()
+libraries = {name.rpartition("/")[2].partition("-")[0] for name in names if ".libs/" in name and ".so" in name}
+missing = sorted(library for library in libraries if f"\n## {library}\n" not in text)
+sys.exit(f"python/THIRD_PARTY.md has no chapter for {missing}" if missing or not libraries else 0)
+PYTHON
 bytes=$(stat -c %s "$wheel")
 [[ $bytes -lt $most_bytes ]] || { echo "the wheel has $bytes bytes, more than $most_bytes" >&2; exit 1; }
 

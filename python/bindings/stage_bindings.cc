@@ -10,7 +10,6 @@
 #include "module.h"
 #include "plane/spatial_layout.h"
 #include "plane/spectral_layout.h"
-#include "quant/half.h"
 #include "quant/scales.h"
 
 namespace llmcodec::python {

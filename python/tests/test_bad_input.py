@@ -100,6 +100,20 @@ def test_wrong_names_and_dtypes(archive: pathlib.Path) -> None:
     assert unsupported.value.tensor is not None
 
 
+def test_names_from_files_do_not_command_terminals(tmp_path: pathlib.Path) -> None:
+    name = "a\x1b[2J\u202eb"
+    llmcodec.numpy.save_file({name: np.zeros((3, 4), np.float32)}, tmp_path / "a")
+    with llmcodec.safe_open(tmp_path / "a", "np") as opened:
+        assert opened.keys() == [name]
+        for index in (7, None):
+            with pytest.raises(llmcodec.InvalidArgumentError) as caught:
+                opened.get_slice(name)[index]
+            assert caught.value.tensor == name and str(caught.value).isprintable()
+        with pytest.raises(llmcodec.InvalidArgumentError) as caught:
+            opened.get_tensor(name + "x")
+        assert str(caught.value).isprintable()
+
+
 def test_wrong_metadata_and_tensors(tmp_path: pathlib.Path) -> None:
     for tensors, metadata in (({"a": [1, 2]}, None), ({"a": np.zeros(3)}, {"a": 1}), ({3: np.zeros(3)}, None)):
         with pytest.raises(TypeError):

@@ -4,6 +4,7 @@
 #include "base/error.h"
 
 #include <memory>
+#include <mutex>
 
 #include "base/ordered_run.h"
 
@@ -117,8 +118,22 @@ class DecodeRun {
              return Status::ok();
            }});
     }
-    decode_blocks(blocks);
+    std::unique_ptr<DecodeMemory> memory = take_memory();
+    decode_blocks(blocks, *memory);
+    {
+      const std::lock_guard lock(mutex_);
+      memories_.push_back(std::move(memory));
+    }
     for (BlockDecoding& block : blocks) group.statuses.push_back(std::move(block.status));
+  }
+
+  // One that another group has left, if there is one: so there are no more than groups that are decoded at a time.
+  std::unique_ptr<DecodeMemory> take_memory() const {
+    const std::lock_guard lock(mutex_);
+    if (memories_.empty()) return std::make_unique<DecodeMemory>();
+    std::unique_ptr<DecodeMemory> memory = std::move(memories_.back());
+    memories_.pop_back();
+    return memory;
   }
 
   void finish(const TensorDecoder& tensor, const RowBlock& block) {
@@ -134,6 +149,8 @@ class DecodeRun {
   size_t task_ = 0, block_ = 0;
   std::shared_ptr<const TensorDecoder> tensor_;
   uint64_t done_ = 0, total_ = 0;
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<DecodeMemory>> memories_;  // mutex_
 };
 
 }  // namespace

@@ -143,7 +143,22 @@ Result<std::vector<std::byte>> TensorDecoder::decode_samples(const RowBlock& blo
   return samples;
 }
 
-void decode_blocks(std::span<BlockDecoding> blocks) {
+std::vector<std::byte> DecodeMemory::take() {
+  if (samples_.empty()) return {};
+  std::vector<std::byte> samples = std::move(samples_.back());
+  samples_.pop_back();
+  return samples;
+}
+
+void DecodeMemory::give(std::vector<std::byte> samples) {
+  constexpr size_t kUsualPicture = size_t{4}
+                                   << 20;  // twice the usual, of spectral pictures; larger ones are rare
+  if (samples.capacity() > kUsualPicture) return;
+  samples.clear();
+  samples_.push_back(std::move(samples));
+}
+
+void decode_blocks(std::span<BlockDecoding> blocks, DecodeMemory& memory) {
   std::vector<std::vector<std::byte>> streams;
   std::vector<SegmentDecoding> segments;
   for (BlockDecoding& block : blocks) {
@@ -155,8 +170,8 @@ void decode_blocks(std::span<BlockDecoding> blocks) {
     streams.push_back(std::move(stream).value());
     block.tensor->add_segments(*block.block, streams.back(), &segments);
   }
+  for (SegmentDecoding& segment : segments) segment.samples = memory.take();
   decode_pictures(segments);
-  std::vector<float> weights;
   std::span<SegmentDecoding> left = segments;
   for (BlockDecoding& block : blocks) {
     if (!block.status.is_ok()) continue;
@@ -164,9 +179,9 @@ void decode_blocks(std::span<BlockDecoding> blocks) {
     left = left.subspan(own.size());
     block.status = block.tensor->check_segments(*block.block, own);
     if (!block.status.is_ok()) continue;
-    block.tensor->restore(*block.block, own, &weights);
-    for (SegmentDecoding& segment : own) segment.samples = {};
-    block.status = block.use(weights);
+    block.tensor->restore(*block.block, own, &memory.weights);
+    for (SegmentDecoding& segment : own) memory.give(std::move(segment.samples));
+    block.status = block.use(memory.weights);
   }
 }
 

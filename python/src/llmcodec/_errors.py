@@ -96,6 +96,16 @@ for _class in (Error, MissingFileError, *_KINDS.values()):
     _class.__module__ = "llmcodec"  # where users find them
 
 
+def printable(text: str) -> str:
+    """A text from a file as terminals may have it: what they would obey is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def in_tensor(cls: type[Error], name: str, message: str) -> Error:
+    """An error of this side about a tensor, worded as the library's are."""
+    return cls(f"tensor '{printable(name)}': {message}", message=message, tensor=name)
+
+
 def from_library(kind: str, text: str, message: str, file: str | None, tensor: str | None, offset: int | None) -> Error:
     """The exception for an error of the C++ library, which calls this."""
     cls = _KINDS[kind]

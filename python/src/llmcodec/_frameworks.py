@@ -47,6 +47,9 @@ Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 class Framework(Protocol):
     """What arrays are made with."""
 
+    own_indices: bool
+    """Whether an index that is no matter of integers and slices is left to the framework, as safetensors does."""
+
     def check(self, dtype: str) -> None:
         """Raises UnsupportedError for a dtype of safetensors that it does not have."""
 
@@ -62,6 +65,8 @@ class Framework(Protocol):
 
 class Numpy:
     """Arrays of numpy; BF16 and FP8 through ml_dtypes."""
+
+    own_indices = False
 
     def __init__(self, device: object = "cpu") -> None:
         if str(device) != "cpu":
@@ -86,6 +91,8 @@ class Numpy:
 
 class Torch:
     """Tensors of PyTorch."""
+
+    own_indices = True
 
     def __init__(self, device: object = "cpu") -> None:
         try:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from . import _core
-from ._errors import InvalidArgumentError
+from ._errors import InvalidArgumentError, printable
 from ._progress import ProgressOption, shown
 from ._system import Path, byte_count, control, encoded, optional
 from .reports import (
@@ -251,7 +251,7 @@ def coding_options(caller: str, options: Mapping[str, Any]) -> _core.CompressOpt
 def noted(report: _Report, level: int = logging.WARNING) -> _Report:
     """The report, after what a user should know of it went to the logger."""
     for note in getattr(report, "notes", ()):
-        _log.log(level, "%s", note)
+        _log.log(level, "%s", printable(note))
     return report
 
 

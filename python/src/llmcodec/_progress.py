@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ._errors import UnsupportedError
+from ._errors import UnsupportedError, printable
 
 _Sink = Callable[[str, int, int, str], None]
 
@@ -45,7 +45,7 @@ class _Bars:
             self.close()
             self._bar = self._tqdm(total=total, desc=phase, unit="w", unit_scale=True)
             self._phase = phase
-        self._bar.set_postfix_str(tensor, refresh=False)
+        self._bar.set_postfix_str(printable(tensor), refresh=False)
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:

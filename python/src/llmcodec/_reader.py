@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from . import _core
-from ._errors import InvalidArgumentError, UnsupportedError
+from ._errors import InvalidArgumentError, UnsupportedError, in_tensor
 from ._frameworks import INTEGERS, NAMES, Framework, framework_of
 from ._slicing import Axis, axes_of
 from ._system import Path, control, encoded, thread_count
@@ -60,8 +60,7 @@ class _Opened:
         try:
             self.framework.check(dtype)
         except UnsupportedError as error:
-            name = self.tensors[number].name
-            raise UnsupportedError(f"tensor '{name}': {error}", message=str(error), tensor=name) from error
+            raise in_tensor(UnsupportedError, self.tensors[number].name, str(error)) from error
 
     def _decode(self, dtype: str, numbers: list[int]) -> dict[int, Any]:
         wanted, bases = [], {}
@@ -93,7 +92,7 @@ class _Opened:
         tensor = self.tensors[number]
         size = self.archive.byte_size(number, dtype)
         if size % tensor.elements != 0:
-            raise UnsupportedError(f"tensor '{tensor.name}': {dtype} cannot be sliced: get it whole", tensor=tensor.name)
+            raise in_tensor(UnsupportedError, tensor.name, f"{dtype} cannot be sliced: get it whole")
         if tensor.rows == 0:
             memory, base = self.framework.memory(size)
             self.archive.decode([(number, memory)], dtype, thread_count(self._threads))
@@ -108,8 +107,8 @@ class SafeSlice:
     """A tensor of which parts are taken: `safe_open.get_slice` gives it. It works on after its handle is closed.
 
     Indices are integers, slices with positive steps, and one ellipsis, as in safetensors; what reaches past an end is
-    cut, as in numpy. Of a coded matrix only the pictures that hold the rows are decoded. Rows of a tensor that is
-    stored exactly are not checked, since its checksum is over all of it.
+    cut, as in numpy. With PyTorch, any other index is applied to the whole tensor. Of a coded matrix only the pictures that
+    hold the rows are decoded. Rows of a tensor that is stored exactly are not checked, since its checksum is over all of it.
     """
 
     def __init__(self, opened: _Opened, number: int) -> None:
@@ -127,9 +126,11 @@ class SafeSlice:
     def __getitem__(self, index: Any) -> Any:
         tensor = self._opened.tensors[self._number]
         try:
-            axes = axes_of(index, tensor.shape)
+            axes = axes_of(index, tensor.shape, booleans=not self._opened.framework.own_indices)
         except InvalidArgumentError as error:
-            raise InvalidArgumentError(f"tensor '{tensor.name}': {error}", message=str(error), tensor=tensor.name) from None
+            if self._opened.framework.own_indices:
+                return self._opened.read([tensor.name])[tensor.name][index]
+            raise in_tensor(InvalidArgumentError, tensor.name, str(error)) from None
         return self._opened.read_part(self._number, axes)
 
 

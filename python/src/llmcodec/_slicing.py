@@ -21,9 +21,14 @@ class Axis:
     kept: bool
 
 
-def axes_of(index: Any, shape: Sequence[int]) -> list[Axis]:
-    """One Axis for each side of `shape`. InvalidArgumentError for what numpy would take and safetensors does not, too."""
+def axes_of(index: Any, shape: Sequence[int], *, booleans: bool = True) -> list[Axis]:
+    """One Axis for each side of `shape`. InvalidArgumentError for what numpy would take and safetensors does not, too.
+
+    `booleans`: True is the integer 1, as safetensors has it for numpy; to PyTorch it is a mask.
+    """
     parts = list(index) if isinstance(index, tuple) else [index]
+    if not booleans and any(isinstance(part, bool) for part in parts):
+        raise InvalidArgumentError("a mask, and no integers and slices")
     ellipses = [position for position, part in enumerate(parts) if part is Ellipsis]
     if len(ellipses) > 1:
         raise InvalidArgumentError("only one ellipsis (...) in an index")

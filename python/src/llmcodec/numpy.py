@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._errors import InvalidArgumentError
+from ._errors import InvalidArgumentError, in_tensor
 from ._frameworks import NAMES, Bytes
 from ._progress import ProgressOption
 from ._reader import safe_open
@@ -97,7 +97,7 @@ def _given(name: str, array: Array) -> Given:
         raise TypeError(f"tensor '{name}' is no numpy array but {type(array).__name__}")
     dtype = NAMES.get(array.dtype.name)
     if dtype is None:
-        raise InvalidArgumentError(f"tensor '{name}': dtype {array.dtype} cannot be stored", tensor=name)
+        raise in_tensor(InvalidArgumentError, name, f"dtype {array.dtype} cannot be stored")
     flat = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False).reshape(-1)
     return dtype, array.shape, _bytes(np.ascontiguousarray(flat))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ._errors import InvalidArgumentError
+from ._errors import InvalidArgumentError, in_tensor
 from ._frameworks import NAMES
 from ._progress import ProgressOption
 from ._reader import safe_open
@@ -138,10 +138,10 @@ def _given(name: str, tensor: torch.Tensor) -> Given:
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(f"tensor '{name}' is no torch.Tensor but {type(tensor).__name__}")
     if tensor.layout != torch.strided:
-        raise InvalidArgumentError(f"tensor '{name}' is sparse: make it dense by .to_dense()", tensor=name)
+        raise in_tensor(InvalidArgumentError, name, "is sparse: make it dense by .to_dense()")
     dtype = NAMES.get(str(tensor.dtype).removeprefix("torch."))
     if dtype is None:
-        raise InvalidArgumentError(f"tensor '{name}': dtype {tensor.dtype} cannot be stored", tensor=name)
+        raise in_tensor(InvalidArgumentError, name, f"dtype {tensor.dtype} cannot be stored")
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     if tensor.is_complex():
         flat = torch.view_as_real(flat.resolve_conj()).reshape(-1)

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Brings PyTorch for the CPU, with a Python of its own, from Debian unstable into a private folder; nothing is installed on the
+# machine. From PyPI, PyTorch takes 5 GB here, because it does not start without the libraries of GPUs. What the package's
+# tests need besides comes from PyPI, in the versions of tools/requirements.txt. About 2 GB, one minute.
+# usage: get_torch.sh [DEST]         default DEST: build/tools/torch; then DEST/python -c 'import torch'
+# Packages of Debian's besides python3-torch: TORCH_PACKAGES="python3-transformers ..."
+set -euo pipefail
+root=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
+dest=$(realpath -m "${1:-build/tools/torch}")
+[[ -x $dest/python ]] && exit 0
+[[ $(uname -sm) == "Linux x86_64" ]] || { echo "get_torch: only for Linux x86_64" >&2; exit 1; }
+command -v apt-get >/dev/null || { echo "get_torch: needs apt" >&2; exit 1; }
+
+# The mirror that this machine already uses.
+mirror=$(awk '/^URIs:/ { print $2; exit }' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
+[[ -n $mirror ]] || mirror=$(awk '$1 == "deb" { for (i = 2; i <= NF; ++i) if ($i ~ /^https?:/) { print $i; exit } }' /etc/apt/sources.list)
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+work=$dest.partial
+rm -rf "$work"
+state=$work/.apt
+mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
+: >"$state/status"
+echo "deb [signed-by=$keyring] $mirror sid main" >"$state/sources.list"
+# A package state of our own, empty: apt then names every library down to the C library, for a prefix that stands alone.
+cat >"$state/apt.conf" <<CONF
+Dir::Etc::sourcelist "$state/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::State::Lists "$state/lists";
+Dir::State::status "$state/status";
+Dir::Cache "$state/cache";
+APT::Install-Recommends "false";
+APT::Sandbox::User "";
+Acquire::Languages "none";
+CONF
+export APT_CONFIG=$state/apt.conf
+echo "fetching PyTorch from Debian unstable" >&2
+apt-get update -qq >&2
+# shellcheck disable=SC2086  # a list
+apt-get install -y -qq --download-only -o Debug::NoLocking=1 python3-torch ${TORCH_PACKAGES:-} >/dev/null
+for package in "$state"/cache/archives/*.deb; do
+  dpkg -x "$package" "$work"
+  rm "$package"
+done
+rm -rf "$state"
+
+# The wrapper finds its prefix from its own place. It is Python's name for itself, so that children of a test run it too. The
+# machine's own libraries come last, for the extension module, which is built with them.
+cat >"$work/python" <<'WRAPPER'
+#!/bin/bash
+self=$(readlink -f "${BASH_SOURCE[0]}")
+prefix=$(dirname "$self")
+lib=$prefix/usr/lib/x86_64-linux-gnu
+path=$lib:$lib/blas:$lib/lapack:$prefix/usr/lib:/usr/lib/x86_64-linux-gnu
+export PYTHONHOME=$prefix/usr PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$prefix/pip:$prefix/usr/lib/python3/dist-packages
+exec "$lib/ld-linux-x86-64.so.2" --argv0 "$self" --library-path "$path" "$prefix/usr/bin/python3" "$@"
+WRAPPER
+chmod +x "$work/python"
+version=$("$work/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+mapfile -t packages < <(grep -oE '^(pytest|safetensors|ml_dtypes|tqdm|gguf|nanobind-backend)==[^ ]+' "$root/tools/requirements.txt")
+python3 -m pip install --quiet --disable-pip-version-check --target "$work/pip" --only-binary=:all: --implementation cp \
+  --python-version "$version" --abi "cp${version/./}" --abi abi3 --abi none --platform manylinux_2_28_x86_64 \
+  --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --platform any "${packages[@]}" >&2
+rm -rf "$work"/pip/numpy "$work"/pip/numpy.libs "$work"/pip/numpy-*  # PyTorch's is Debian's
+"$work/python" -c 'import sys, torch; print("Python", sys.version.split()[0], "PyTorch", torch.__version__)'
+mv "$work" "$dest"
