@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transf
 
 import huggingface_hub
 import safetensors.torch
+import tokenizers
 import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -338,3 +340,20 @@ def test_compress_model_names_what_is_wrong(llama: pathlib.Path, tmp_path: pathl
     with pytest.raises(llmcodec.CorruptError, match=r"README\.md: its metadata is no YAML"):
         compress_model(source, tmp_path / "out", step=0.3)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_example_in_the_guide(llama: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = pathlib.Path(__file__).resolve().parents[2] / "docs/serving.md"
+    (example,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S)
+    words = {word: number for number, word in enumerate(["[UNK]", "the", "capital", "of", "France"])}
+    model = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, "[UNK]"))
+    model.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=model, unk_token="[UNK]")
+    monkeypatch.chdir(tmp_path)
+    plain = AutoModelForCausalLM.from_pretrained(llama / "model")
+    llmcodec.transformers.compress_model(plain, "SmolLM2-3bit", tokenizer=tokenizer, step=0.3)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    inputs = names["tokenizer"]("the capital of France", return_tensors="pt")
+    assert inputs.input_ids.tolist() == [[1, 2, 3, 4]]
+    assert names["model"].generate(inputs.input_ids, max_new_tokens=4, do_sample=False).shape == (1, 8)

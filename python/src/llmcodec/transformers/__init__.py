@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Compressed folders in transformers. Importing this is all there is to do:
 
->>> import llmcodec.transformers
->>> from transformers import AutoModelForCausalLM
->>> model = AutoModelForCausalLM.from_pretrained("my-model-3bit")
+    import llmcodec.transformers
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained("my-model-3bit")
 
 What is loaded is bit for bit what the decompressed folder gives, a plain model: it can be trained, quantised, and saved by
 `save_pretrained`. Tensors are decoded while they are loaded, straight into the memory in which they stay.
