@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Brings PyTorch for the CPU, with a Python of its own, from Debian unstable into a private folder; nothing is installed on the
 # machine. From PyPI, PyTorch takes 5 GB here, because it does not start without the libraries of GPUs. What the package's
-# tests need besides comes from PyPI, in the versions of tools/requirements.txt. About 2 GB, one minute.
+# tests need besides comes from PyPI: transformers, and what tools/requirements.txt has. About 2 GB, one minute.
 # usage: get_torch.sh [DEST]         default DEST: build/tools/torch; then DEST/python -c 'import torch'
 # Packages of Debian's besides python3-torch: TORCH_PACKAGES="python3-transformers ..."
 set -euo pipefail
@@ -59,9 +59,13 @@ WRAPPER
 chmod +x "$work/python"
 version=$("$work/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 mapfile -t packages < <(grep -oE '^(pytest|safetensors|ml_dtypes|tqdm|gguf|nanobind-backend)==[^ ]+' "$root/tools/requirements.txt")
-python3 -m pip install --quiet --disable-pip-version-check --target "$work/pip" --only-binary=:all: --implementation cp \
-  --python-version "$version" --abi "cp${version/./}" --abi abi3 --abi none --platform manylinux_2_28_x86_64 \
-  --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --platform any "${packages[@]}" >&2
+pip_install() {
+  python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --target "$work/pip" --only-binary=:all: \
+    --implementation cp --python-version "$version" --abi "cp${version/./}" --abi abi3 --abi none \
+    --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --platform any "$@" >&2
+}
+pip_install "${packages[@]}" transformers==5.23.0
+pip_install --no-deps accelerate==1.15.0  # it asks for PyPI's PyTorch
 rm -rf "$work"/pip/numpy "$work"/pip/numpy.libs "$work"/pip/numpy-*  # PyTorch's is Debian's
-"$work/python" -c 'import sys, torch; print("Python", sys.version.split()[0], "PyTorch", torch.__version__)'
+"$work/python" -c 'import sys, torch, transformers; print("Python", sys.version.split()[0], "PyTorch", torch.__version__, "transformers", transformers.__version__)'
 mv "$work" "$dest"

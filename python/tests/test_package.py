@@ -96,6 +96,7 @@ def documented(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> dict[
     return names
 
 
+NEEDED = {"llmcodec.torch": "torch", "llmcodec.transformers": "transformers", "llmcodec._vllm_loader": "vllm"}
 MODULES = [
     "llmcodec",
     *(f"llmcodec.{module.name}" for module in pkgutil.iter_modules([str(PACKAGE)]) if module.name not in ("__main__", "_core")),
@@ -104,8 +105,9 @@ MODULES = [
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings(documented: dict[str, object], name: str) -> None:
-    if name == "llmcodec.torch" and not HAS_TORCH:
-        pytest.skip("no PyTorch: ./dev test --full brings it")
+    needed = NEEDED.get(name)
+    if needed is not None and importlib.util.find_spec(needed) is None:
+        pytest.skip(f"no {needed}: docs/testing.md says what brings it")
     module = importlib.import_module(name)
     for test in doctest.DocTestFinder(exclude_empty=True).find(module, globs=documented):
         results = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test)

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string_view>
 
 #include "archive/carried_name.h"
 #include "archive/checksum.h"
@@ -31,6 +32,17 @@ constexpr char kSourceConfigs[] = "source_configs";         // within ours: JSON
 // The names that these may have.
 constexpr auto kSourceConfigNames = std::to_array<std::string_view>(
     {kConfigName, "hf_quant_config.json", "quantize_config.json", "quant_config.json"});
+// The name of the file of weights, for transformers. Without this package's quantiser that library would take weights that it
+// cannot read for missing, and fill the model with random ones; a name that is none makes it stop, and print the name.
+constexpr char kWeights[] = "transformers_weights";
+constexpr char kWeightsOfSource[] = "source_transformers_weights";
+constexpr std::string_view kOurs = "this model is compressed by llmcodec";
+constexpr std::string_view kRemedy =
+    "this model is compressed by llmcodec: pip install llmcodec, and put `import llmcodec.transformers` "
+    "before "
+    "from_pretrained(), or restore the model by `llmcodec decompress`";
+// Of a model of several kinds of input transformers may load the language model alone, whose settings these are.
+constexpr char kTextConfig[] = "text_config";
 
 // The file as it is, and copied to `out` where there is one.
 Result<CarriedFile> read_through(const ByteSource& from, AtomicFile* out) {
@@ -68,8 +80,38 @@ Result<std::string> archive_config(const std::string& text, const std::string& p
   for (const auto& [name, source] : model.source_configs) {
     LLMC_ASSIGN_OR_RETURN(ours[kSourceConfigs][name], parse_config(source, name));
   }
+  if (config.contains(kWeights)) ours[kWeightsOfSource] = config[kWeights];
   config[kQuantisation] = std::move(ours);
+  config[kWeights] = kRemedy;
+  const auto text_config = config.find(kTextConfig);
+  if (text_config != config.end() && text_config->is_object() && !text_config->contains(kWeights))
+    (*text_config)[kWeights] = kRemedy;
   return config_text(config);
+}
+
+// `key` gets back what the source had there, which is inside `ours`, or goes.
+void put_back(ordered_json& config, const char* key, const ordered_json& ours, const char* of_source) {
+  if (ours.is_object() && ours.contains(of_source)) {
+    config[key] = ours[of_source];
+  } else {
+    config.erase(key);
+  }
+}
+
+bool has_our_weights(const ordered_json& config) {
+  const auto weights = config.find(kWeights);
+  return weights != config.end() && weights->is_string() &&
+         weights->get_ref<const std::string&>().starts_with(kOurs);
+}
+
+// Undoes archive_config(). Archives of before `transformers_weights` have none of ours.
+void undo_archive_config(ordered_json& config) {
+  const ordered_json ours = config.value(kQuantisation, ordered_json());
+  if (has_our_weights(config)) put_back(config, kWeights, ours, kWeightsOfSource);
+  put_back(config, kQuantisation, ours, kOfSource);
+  const auto text_config = config.find(kTextConfig);
+  if (text_config != config.end() && text_config->is_object() && has_our_weights(*text_config))
+    text_config->erase(kWeights);
 }
 
 // The file `name` on its way to the archive's folder; `out` may be none.
@@ -179,12 +221,7 @@ class RestoredFiles {
     if (config_ == ConfigOf::kSource && ours != config.end() && ours->is_object() &&
         ours->contains(kSourceConfigs))
       return restore_source_configs((*ours)[kSourceConfigs], file.name(), out);
-    if (ours != config.end() && ours->is_object() && ours->contains(kOfSource)) {
-      const ordered_json of_source = (*ours)[kOfSource];
-      *ours = of_source;
-    } else {
-      config.erase(kQuantisation);
-    }
+    undo_archive_config(config);
     const std::string restored = config_text(config);
     return out != nullptr ? out->write(std::as_bytes(std::span(restored))) : Status::ok();
   }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Checkpoints of every kind through compress, verify and decompress."""
 import json
+import shutil
 import subprocess
 import sys
 
@@ -65,6 +66,21 @@ class RoundTrip(CliTest):
             self.assertEqual((restored / file).read_bytes(), (self.path("folder") / file).read_bytes())
         self.assertEqual(json.loads((archive / "config.json").read_text())["quantization_config"]["quant_method"], "llmcodec")
         self.assertNotIn("quantization_config", json.loads((restored / "config.json").read_text()))
+
+    def test_transformers_meets_a_file_name_that_says_what_to_do(self):
+        # With it transformers stops where it would have filled in random weights (python/tests/test_transformers.py).
+        for weights in ({}, {"transformers_weights": "model.safetensors"}):
+            with self.subTest(weights):
+                source, archive, restored = (self.path(f"weights{len(weights)}.{kind}") for kind in ("hf", "archive", "restored"))
+                shutil.copytree(self.path("folder"), source)
+                config = {"model_type": "x", "text_config": {"hidden_size": 8}, **weights, "vision_config": {}}
+                (source / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+                self.ok("compress", source, "-o", archive, "--codec", "raw")
+                self.ok("decompress", archive, "-o", restored)
+                written = json.loads((archive / "config.json").read_text())
+                for part in (written, written["text_config"]):
+                    self.assertIn("put `import llmcodec.transformers` before from_pretrained()", part["transformers_weights"])
+                self.assertEqual((restored / "config.json").read_text(), (source / "config.json").read_text())
 
     def test_sharded_folder_to_sharded_archive_and_back(self):
         # What the user of a Hugging Face model does: a folder of shards (made from a GGUF), an archive of shards, a folder.

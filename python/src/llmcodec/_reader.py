@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -212,6 +212,21 @@ class safe_open:  # noqa: N801, the name that safetensors gave it
         """A tensor to take parts of: `get_slice(name)[2:4, ::8]`."""
         opened = self._open()
         return SafeSlice(opened, opened.number(name))
+
+    def _batches(self, elements: int, wanted: Callable[[str], bool]) -> Iterator[list[str]]:
+        """The names of those tensors that are wanted, as they lie in the archive, for calls of `get_tensors` of about so many
+        elements each."""
+        opened = self._open()
+        batch: list[str] = []
+        held = 0
+        for name in filter(wanted, self.offset_keys()):
+            batch.append(name)
+            held += opened.tensors[opened.names[name]].elements
+            if held >= elements:
+                yield batch
+                batch, held = [], 0
+        if batch:
+            yield batch
 
     def _open(self) -> _Opened:
         if self._opened is None:
