@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Brings vLLM's Python code, for python/tests/test_vllm.py: its wheel from PyPI without the libraries of GPUs in it, and of what it
 # imports the packages that loading a model needs, beside the PyTorch of tools/get_torch.sh. Loading a model works with it on any
-# machine, running one does not. 340 MB to fetch, 400 MB on disk, one to two minutes.
+# machine, running one does not. 340 MB to fetch, 600 MB on disk, two minutes.
 # usage: get_vllm.sh [DEST]         default DEST: build/tools/vllm; then DEST/python -m pytest python/tests/test_vllm.py
 set -euo pipefail
 here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
@@ -37,7 +37,7 @@ find "$work/site" -name '*.so' -delete  # of CUDA, which there need not be
 python3 -m pip install "${options[@]}" --no-warn-conflicts --target "$work/site" "${packages[@]}" >&2
 cat >"$work/python" <<WRAPPER
 #!/bin/bash
-export PYTHONPATH=\${PYTHONPATH:+\$PYTHONPATH:}\$(dirname "\$(readlink -f "\${BASH_SOURCE[0]}")")/site USE_LIBUV=0
+export PYTHONPATH=\${PYTHONPATH:+\$PYTHONPATH:}\$(dirname "\$(readlink -f "\${BASH_SOURCE[0]}")")/site VLLM_TARGET_DEVICE=cpu USE_LIBUV=0
 exec "$torch/python" "\$@"
 WRAPPER
 chmod +x "$work/python"
