@@ -306,11 +306,11 @@ Result<std::vector<std::string>> files_of(const ArchiveReader& archive, const st
 Result<CarriedFiles> list_carried_files(const Model& model) {
   CarriedFiles listed;
   if (model.kind != ModelKind::kFolder && model.kind != ModelKind::kPipeline) return listed;
-  const ModelParts parts = model.kind == ModelKind::kPipeline
+  const CarriedNames names(model.kind == ModelKind::kPipeline
                                ? model.parts
-                               : ModelParts{{"", stem_of_weights(model.weight_names())}};
+                               : ModelParts{{"", stem_of_weights(model.weight_names())}});
   for (const std::string& name : model.other_files) {
-    if (Status status = check_carried_name(name, parts); !status.is_ok())
+    if (Status status = names.check(name); !status.is_ok())
       return std::move(status).error().in_file(model.path);
     LLMC_ASSIGN_OR_RETURN(listed[name], file_for_archive(model, name, nullptr));
   }

@@ -26,7 +26,7 @@ Status check_output(const Model& model, const std::vector<std::string>& inputs, 
 Result<std::vector<std::string>> files_of(const ArchiveReader& archive, const std::string& input);
 
 // The files of the model's folder as they will lie beside the archive; none for other kinds of model. Reads
-// them all. InvalidArgument for a name that check_carried_name() refuses.
+// them all. InvalidArgument for a name that CarriedNames refuses.
 Result<CarriedFiles> list_carried_files(const Model& model);
 // From the model's folder to the archive's, whose commit() they wait for. Io when a file is no longer what `listed`
 // says.

@@ -194,11 +194,11 @@ Status read_carried(const json& root, Description* description) {
   const auto carried = root.find("carried");
   if (description->format_version < 3 || carried == root.end()) return Status::ok();
   if (!carried->is_object() || description->shard != 0) return missing("carried");
-  const ModelParts parts = description->parts();
+  const CarriedNames names(description->parts());
   for (const auto& [name, value] : carried->items()) {
     auto record = part_from_json(value);
     if (!record.is_ok()) return missing("carried");
-    if (Status status = check_carried_name(name, parts); !status.is_ok())
+    if (Status status = names.check(name); !status.is_ok())
       return error(ErrorKind::kCorrupt, "description: {}", status.error().message);
     description->carried[name] = {record->bytes, record->xxh3_128};
   }
