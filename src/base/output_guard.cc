@@ -106,7 +106,8 @@ Status check_output_files(std::span<const std::string> outputs, std::span<const 
   struct stat info {};
   std::map<std::pair<dev_t, ino_t>, const std::string*> known;
   for (const std::string& input : inputs) {
-    if (!input.empty() && ::stat(input.c_str(), &info) == 0) known.try_emplace({info.st_dev, info.st_ino}, &input);
+    if (!input.empty() && ::stat(input.c_str(), &info) == 0)
+      known.try_emplace({info.st_dev, info.st_ino}, &input);
   }
   for (const std::string& output : outputs) {
     if (::stat(output.c_str(), &info) == 0) {

@@ -39,14 +39,16 @@ Result<std::string> scheme_of_part(const Model& part, const DeclaredScheme& decl
 
 Error quantised_part(const std::string& folder, const std::string& scheme) {
   if (folder.empty())
-    return error(ErrorKind::kUnsupported,
-                 "the root of the pipeline is quantised ({}), which is read in models by themselves only; give "
-                 "it from before quantisation, or keep its quantised tensors as they are (--keep)",
-                 scheme);
-  return error(ErrorKind::kUnsupported,
-               "part '{}' of the pipeline is quantised ({}), which is read in models by themselves only; give "
-               "it from before quantisation, or keep it as it is (--keep {})",
-               folder, scheme, pattern_of_part(folder));
+    return error(
+        ErrorKind::kUnsupported,
+        "the root of the pipeline is quantised ({}), which is read in models by themselves only; give "
+        "it from before quantisation, or keep its quantised tensors as they are (--keep)",
+        scheme);
+  return error(
+      ErrorKind::kUnsupported,
+      "part '{}' of the pipeline is quantised ({}), which is read in models by themselves only; give "
+      "it from before quantisation, or keep it as it is (--keep {})",
+      folder, scheme, pattern_of_part(folder));
 }
 
 }  // namespace
@@ -88,9 +90,9 @@ Result<QuantisedModel> QuantisedModel::open_parts(const Model& pipeline) {
     LLMC_ASSIGN_OR_RETURN(const DeclaredScheme declared, declared_scheme(model));
     LLMC_ASSIGN_OR_RETURN(const std::string scheme, scheme_of_part(model, declared));
     if (scheme.empty()) continue;
-    quantised.unknown_.emplace(part_prefix(part.folder),
-                               quantised_part(part.folder, scheme)
-                                   .in_file(declared.file.empty() ? model.path : declared.file));
+    quantised.unknown_.emplace(
+        part_prefix(part.folder),
+        quantised_part(part.folder, scheme).in_file(declared.file.empty() ? model.path : declared.file));
   }
   return quantised;
 }

@@ -259,7 +259,8 @@ Result<ModelFiles> list_model_files(const std::string& folder) {
     }
   }
   if (code) return error(ErrorKind::kIo, "cannot list the folder: {}", code.message()).in_file(folder);
-  for (Names* names : {&files.all, &files.dangling, &files.folder_links, &files.stopped}) std::ranges::sort(*names);
+  for (Names* names : {&files.all, &files.dangling, &files.folder_links, &files.stopped})
+    std::ranges::sort(*names);
   return files;
 }
 

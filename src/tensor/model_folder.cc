@@ -312,7 +312,8 @@ Status check_marks(const std::string& folder, const std::vector<std::string>& na
   for (const char* mark : {kDiffusersMark, kSentenceTransformersMark}) {
     if (!is_there(fs::path(folder) / mark) || std::ranges::find(names, mark) != names.end()) continue;
     return error(ErrorKind::kInvalidArgument,
-                 "says that the folder is a pipeline, which this model would be taken for a part of, and nothing "
+                 "says that the folder is a pipeline, which this model would be taken for a part of, and "
+                 "nothing "
                  "here replaces it; remove it, or name another output folder")
         .in_file((fs::path(folder) / mark).string());
   }

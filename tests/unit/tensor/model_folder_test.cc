@@ -62,9 +62,9 @@ TEST_F(ModelFolderTest, nothing_changes_before_commit) {
 }
 
 TEST_F(ModelFolderTest, other_weights_are_refused) {
-  for (const char* name : {"pytorch_model.bin", "x.gguf", "consolidated.00.pth", "model-extra.safetensors",
-                           "diffusion_pytorch_model.fp16.safetensors", "adapter_model.safetensors",
-                           "adapter_model.bin"}) {
+  for (const char* name :
+       {"pytorch_model.bin", "x.gguf", "consolidated.00.pth", "model-extra.safetensors",
+        "diffusion_pytorch_model.fp16.safetensors", "adapter_model.safetensors", "adapter_model.bin"}) {
     put({{name, "weights"}});
     expect_error(write(kNew), ErrorKind::kInvalidArgument, name);
     EXPECT_EQ(files(), (Files{{name, "weights"}}));
@@ -136,7 +136,8 @@ TEST_F(PipelineFolderTest, a_file_above_the_folder_of_a_part_is_refused) {
 }
 
 TEST_F(PipelineFolderTest, a_swap_that_was_stopped_in_the_folder_of_a_part_is_refused) {
-  for (const char* name : {"unet/.llmcodec-replaced/u.safetensors", "a/.llmcodec-replaced/b/model.safetensors"}) {
+  for (const char* name :
+       {"unet/.llmcodec-replaced/u.safetensors", "a/.llmcodec-replaced/b/model.safetensors"}) {
     put({{name, "old"}});
     expect_error(write_parts(kNewParts), ErrorKind::kCorrupt, "run its command again");
     EXPECT_EQ(files(), (Files{{name, "old"}}));

@@ -203,7 +203,8 @@ TEST(PartShards, parts_in_prefix_order_get_their_tensors) {
 
 TEST(PartShards, tensors_of_no_part_or_out_of_order_are_refused) {
   const ModelParts parts = {{"a", "model"}, {"b", "model"}};
-  const TensorInfo a = {"a/x", Dtype::kU8, {1}, 2}, b = {"b/x", Dtype::kU8, {1}, 2}, c = {"c/x", Dtype::kU8, {1}, 2};
+  const TensorInfo a = {"a/x", Dtype::kU8, {1}, 2}, b = {"b/x", Dtype::kU8, {1}, 2},
+                   c = {"c/x", Dtype::kU8, {1}, 2};
   expect_error(plan_part_shards({b, a}, parts, 0), ErrorKind::kInvalidArgument, "tensor 'a/x'");
   expect_error(plan_part_shards({a, b, c}, parts, 0), ErrorKind::kInvalidArgument, "tensor 'c/x'");
 }
