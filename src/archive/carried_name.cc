@@ -37,9 +37,8 @@ CarriedNames::CarriedNames(const ModelParts& parts) {
 
 bool CarriedNames::is_weights_of_part(const std::string& folder, std::string_view base) const {
   const auto found = stems_.find(folder);
-  return found != stems_.end() && std::ranges::any_of(found->second, [&](const std::string& stem) {
-           return is_weights(base, stem);
-         });
+  return found != stems_.end() &&
+         std::ranges::any_of(found->second, [&](const std::string& stem) { return is_weights(base, stem); });
 }
 
 // Of a folder on the way the name is as much in the way of weights as that of the file. No part is deeper than the levels
@@ -51,7 +50,8 @@ bool CarriedNames::is_taken(const std::string& name) const {
     const std::string folder = name.substr(0, begin == 0 ? 0 : begin - 1);
     const size_t end = std::min(name.find('/', begin), name.size());
     const std::string_view rest = std::string_view(name).substr(begin);
-    if (is_weights_of_part(folder, rest.substr(0, end - begin)) || is_weights_of_part(folder, rest)) return true;
+    if (is_weights_of_part(folder, rest.substr(0, end - begin)) || is_weights_of_part(folder, rest))
+      return true;
     begin = end + 1;
   }
   return false;

@@ -251,26 +251,51 @@ class RestoredFiles {
   ConfigOf config_;
 };
 
+// Whoever gave files of a model alone sees to the others.
+bool carries_files(const Model& model) {
+  return model.kind == ModelKind::kFolder || model.kind == ModelKind::kPipeline;
+}
+
 Status restore_all(const Description& description, const std::string& folder, ModelFolder* output,
                    ConfigOf config) {
   LLMC_ASSIGN_OR_RETURN(const std::string place, resolve_hub_folder(folder));
   const RestoredFiles files(place, output, config);
-  if (description.format_version < 3) {
-    LLMC_ASSIGN_OR_RETURN(const ModelFiles beside, list_model_files(place));
-    for (const auto& names : {beside.all, beside.dangling}) {
-      for (const std::string& name : names) {
-        if (is_own_weights(name) || is_left_out(name, kSingleFileName)) continue;
-        LLMC_RETURN_IF_ERROR(check_no_lfs_pointer((fs::path(place) / name).string()));
-        LLMC_RETURN_IF_ERROR(files.restore(name, nullptr));
-      }
-    }
-    return Status::ok();
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> names, carried_names(description, folder));
+  for (const std::string& name : names) {
+    const auto listed = description.carried.find(name);
+    const bool described = listed != description.carried.end();
+    if (!described) LLMC_RETURN_IF_ERROR(check_no_lfs_pointer((fs::path(place) / name).string()));
+    LLMC_RETURN_IF_ERROR(files.restore(name, described ? &listed->second : nullptr));
   }
-  for (const auto& [name, listed] : description.carried) LLMC_RETURN_IF_ERROR(files.restore(name, &listed));
   return Status::ok();
 }
 
 }  // namespace
+
+Status check_carried_outputs(const std::vector<std::string>& names, const std::vector<std::string>& inputs,
+                             const std::string& folder) {
+  std::vector<std::string> outputs;
+  for (const std::string& name : names) outputs.push_back((fs::path(folder) / name).string());
+  LLMC_RETURN_IF_ERROR(check_ways(folder, names));
+  LLMC_RETURN_IF_ERROR(check_output_files(outputs, inputs));
+  return check_marks(folder, names);
+}
+
+Result<std::vector<std::string>> carried_names(const Description& description, const std::string& folder) {
+  std::vector<std::string> names;
+  if (description.format_version >= 3) {
+    for (const auto& [name, listed] : description.carried) names.push_back(name);
+    return names;
+  }
+  LLMC_ASSIGN_OR_RETURN(const std::string place, resolve_hub_folder(folder));
+  LLMC_ASSIGN_OR_RETURN(const ModelFiles beside, list_model_files(place));
+  for (const auto& list : {beside.all, beside.dangling}) {
+    for (const std::string& name : list) {
+      if (!is_own_weights(name) && !is_left_out(name, kSingleFileName)) names.push_back(name);
+    }
+  }
+  return names;
+}
 
 Status check_output(const Model& model, const std::vector<std::string>& inputs, const std::string& output,
                     const ArchiveLayout& layout) {
@@ -283,6 +308,8 @@ Status check_output(const Model& model, const std::vector<std::string>& inputs, 
     LLMC_RETURN_IF_ERROR(check_output_file(shard.path, inputs));
     LLMC_RETURN_IF_ERROR(check_output_file(AtomicFile::partial_path(shard.path), inputs));
   }
+  if (carries_files(model) && !layout.folder.empty())
+    LLMC_RETURN_IF_ERROR(check_carried_outputs(model.other_files, inputs, layout.folder));
   const fs::file_status status = fs::status(output, code);
   if (!layout.folder.empty() && fs::exists(status) && !fs::is_directory(status))
     return error(ErrorKind::kInvalidArgument, "must be a folder for this input").in_file(output);
@@ -305,7 +332,7 @@ Result<std::vector<std::string>> files_of(const ArchiveReader& archive, const st
 
 Result<CarriedFiles> list_carried_files(const Model& model) {
   CarriedFiles listed;
-  if (model.kind != ModelKind::kFolder && model.kind != ModelKind::kPipeline) return listed;
+  if (!carries_files(model)) return listed;
   const CarriedNames names(model.kind == ModelKind::kPipeline
                                ? model.parts
                                : ModelParts{{"", stem_of_weights(model.weight_names())}});

@@ -17,8 +17,16 @@
 
 namespace llmcodec {
 
+// Of files that will be carried into `folder` under these names, before hours of work: errors of check_ways(),
+// check_output_file() (`inputs`: what must not be replaced) and check_marks().
+Status check_carried_outputs(const std::vector<std::string>& names, const std::vector<std::string>& inputs,
+                             const std::string& folder);
+
+// The files that an archive in `folder` carries, as carry_over_from_archive() copies them.
+Result<std::vector<std::string>> carried_names(const Description& description, const std::string& folder);
+
 // InvalidArgument when the output is the model's folder, when check_output_file() refuses a file that will be written
-// (`inputs`: what must not be replaced), and when a folder is needed where there is a file.
+// or check_carried_outputs() one that will be carried (`inputs`: what must not be replaced), and when a folder is needed where there is a file.
 Status check_output(const Model& model, const std::vector<std::string>& inputs, const std::string& output,
                     const ArchiveLayout& layout);
 // What an output must not replace: the archive's files and, in a folder of a model, those that stand beside them.

@@ -8,7 +8,9 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <thread>
+#include <utility>
 
 #include "base/error.h"
 
@@ -97,6 +99,23 @@ Status check_output_file(const std::string& output, std::span<const std::string>
                ErrorKind::kInvalidArgument,
                "is a symbolic link, and would be replaced: name the file that it leads to, or another output")
         .in_file(output);
+  return Status::ok();
+}
+
+Status check_output_files(std::span<const std::string> outputs, std::span<const std::string> inputs) {
+  struct stat info {};
+  std::map<std::pair<dev_t, ino_t>, const std::string*> known;
+  for (const std::string& input : inputs) {
+    if (!input.empty() && ::stat(input.c_str(), &info) == 0)
+      known.try_emplace({info.st_dev, info.st_ino}, &input);
+  }
+  for (const std::string& output : outputs) {
+    if (::stat(output.c_str(), &info) == 0) {
+      const auto found = known.find({info.st_dev, info.st_ino});
+      if (found != known.end()) return check_output_file(output, {found->second, 1});
+    }
+    LLMC_RETURN_IF_ERROR(check_output_file(output, {}));
+  }
   return Status::ok();
 }
 

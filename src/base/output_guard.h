@@ -23,6 +23,9 @@ namespace llmcodec {
 // symbolic link (/dev/stdout is one) must not be lost.
 Status check_output_file(const std::string& output, std::span<const std::string> inputs);
 
+// The same for many files at a cost that grows with their sum, not their product.
+Status check_output_files(std::span<const std::string> outputs, std::span<const std::string> inputs);
+
 // Io when there is no folder to write the file `output` into. OutputLock::file() asks too, which may be after minutes.
 Status check_output_folder(const std::string& output);
 

@@ -134,13 +134,24 @@ class Decompression {
     for (const Shard& shard : shards) names.push_back(shard.file_name);
     for (const std::string& name : names)
       LLMC_RETURN_IF_ERROR(check_output_file((fs::path(options_.output) / name).string(), inputs));
+    LLMC_RETURN_IF_ERROR(check_carried(model, inputs));
     LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(options_.output, parts));
+    // Once more: a run that was stopped in the folder has been taken back.
+    LLMC_RETURN_IF_ERROR(check_carried(model, inputs));
     output_folder_.emplace(std::move(folder));
     LLMC_ASSIGN_OR_RETURN(sink_,
                           create_sharded_safetensors(*output_folder_, infos_, parts, model.shard_bytes()));
     report_.output = options_.output;
     report_.files = shards.size();
     return Status::ok();
+  }
+
+  // Whoever gave a file of the archive sees to the others.
+  Status check_carried(const RestoredModel& model, const std::vector<std::string>& inputs) const {
+    if (!model.carries_files(options_.input)) return Status::ok();
+    LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                          carried_names(archive_->description(), options_.input));
+    return check_carried_outputs(names, inputs, options_.output);
   }
 
   DecompressOptions options_;

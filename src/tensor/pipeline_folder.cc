@@ -44,10 +44,10 @@ bool is_pickled_weights(std::string_view name) {
   return has_weights_stem(name) && name.ends_with(".bin");
 }
 
-// Whether the name is that of weights in one of the formats that are left out wherever they are found.
+// Whether the name is that of weights in one of the formats that are left out wherever they are found. ONNX is none of them:
+// Stable Diffusion XL has exports beside the parts (vae_decoder/model.onnx), which diffusers does not load.
 bool is_foreign_weights(std::string_view name) {
-  constexpr auto kSuffixes =
-      std::to_array<std::string_view>({".onnx", ".gguf", ".pth", ".h5", ".msgpack", ".ot"});
+  constexpr auto kSuffixes = std::to_array<std::string_view>({".gguf", ".pth", ".h5", ".msgpack", ".ot"});
   return std::ranges::any_of(kSuffixes, [&](std::string_view suffix) { return name.ends_with(suffix); }) &&
          is_left_out(std::string(name), "");
 }

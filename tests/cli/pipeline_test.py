@@ -204,6 +204,38 @@ class Pipelines(CliTest):
         self.fails("unsupported", "decompress", self.archive, "-o", self.back, naming=("vae", "is a link"))
         self.assertEqual(contents(self.path("elsewhere")), before)
 
+    def test_an_output_inside_the_input_replaces_nothing_of_it(self):
+        shutil.rmtree(self.source)
+        sentence_transformer(self.source)
+        before = contents(self.source)
+        inside = self.source / "1_Pooling"
+        self.fails("invalid_argument", "compress", self.source, "-o", inside, "--step", "0.3", naming=("1_Pooling/config.json", "output is the input"))
+        self.assertEqual(contents(self.source), before)
+        self.compress("--step", "0.3")
+        before = contents(self.archive)
+        inside = self.archive / "1_Pooling"
+        self.fails("invalid_argument", "decompress", self.archive, "-o", inside, naming=("1_Pooling/config.json", "output is the input"))
+        self.assertEqual(contents(self.archive), before)
+
+    def test_a_plain_model_over_a_pipeline_is_refused(self):
+        self.compress("--keep", ".")
+        self.ok("decompress", self.archive, "-o", self.back)
+        before = contents(self.back)
+        plain, packed = self.path("plain"), self.path("plain.packed")
+        write(plain / "model.safetensors", model_entries(np.random.default_rng(7), 1))
+        self.ok("compress", plain, "-o", packed, "--step", "0.3")
+        self.fails("invalid_argument", "decompress", packed, "-o", self.back, naming=("model_index.json", "says that the folder is a pipeline"))
+        self.assertEqual(contents(self.back), before)
+        self.fails("invalid_argument", "compress", plain, "-o", self.archive, "--step", "0.3", naming=("model_index.json",))
+
+    def test_a_file_in_the_place_of_a_folder_is_refused_before_work(self):
+        self.compress("--keep", ".")
+        for name in ("scheduler", "text_encoder"):
+            put(self.back / name, "a file")
+            self.fails("invalid_argument", "decompress", self.archive, "-o", self.back, naming=(name, "is no folder"))
+            self.assertEqual(contents(self.back), {name: b"a file"})
+            (self.back / name).unlink()
+
     def refused(self, kind, *naming):
         self.fails(kind, "compress", self.source, "-o", self.archive, "--step", "0.3", naming=naming)
         self.assertFalse(self.archive.exists())
@@ -240,6 +272,16 @@ class Pipelines(CliTest):
         shutil.rmtree(self.archive)
         (self.source / "more").symlink_to("unet")
         self.refused("invalid_argument", "more: is a link to a folder")
+
+    def test_folders_of_which_one_begins_as_the_other(self):
+        rng = np.random.default_rng(6)
+        shutil.rmtree(self.source)
+        put(self.source / "model_index.json")
+        for folder in ("a", "a-b", "a/b"):
+            write(self.source / folder / "model.safetensors", model_entries(rng, 1))
+        self.compress("--keep", ".")
+        self.ok("decompress", self.archive, "-o", self.back)
+        self.assertEqual(tensors_of(self.back), tensors_of(self.source))
 
     def test_names_that_two_parts_could_have(self):
         write(self.source / "text_encoder/model.safetensors", [entry("adapter/down.weight", "F32", weights(np.random.default_rng(1), 64, 96))])

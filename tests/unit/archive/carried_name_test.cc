@@ -31,16 +31,15 @@ TEST(CarriedName, names_of_the_restored_weights_are_taken) {
   const CarriedNames of_adapter(ModelParts{{"", "adapter_model"}});
   for (const char* name : {"adapter_model.safetensors", "adapter_model-00001-of-00002.safetensors",
                            "adapter_model.safetensors.index.json", "model.safetensors"})
-    expect_error(of_adapter.check(name), ErrorKind::kInvalidArgument,
-                 "the name is taken");
+    expect_error(of_adapter.check(name), ErrorKind::kInvalidArgument, "the name is taken");
   ASSERT_OK(of_adapter.check("adapter_config.json"));
   ASSERT_OK(of_adapter.check("sub/adapter_model.safetensors"));
 }
 
 TEST(CarriedName, names_of_the_parts_of_a_pipeline_are_taken) {
   const CarriedNames of_pipeline(ModelParts{{"", "model"}, {"a/b", "u"}, {"a", "w"}});
-  for (const char* name : {"a", "a/b", "a/b/u.safetensors", "a/b/u-1.safetensors/x", "a/w.safetensors", "model.safetensors",
-                           "model-x/b.safetensors"})
+  for (const char* name : {"a", "a/b", "a/b/u.safetensors", "a/b/u-1.safetensors/x", "a/w.safetensors",
+                           "model.safetensors", "model-x/b.safetensors"})
     expect_error(of_pipeline.check(name), ErrorKind::kInvalidArgument, "the name is taken");
   for (const char* name : {"a/c", "a/b/c", "a/bc", "b", "a/u.safetensors", "a/b/w.safetensors"})
     ASSERT_OK(of_pipeline.check(name));

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <array>
 #include <atomic>
 #include <filesystem>
 #include <thread>
@@ -28,6 +29,7 @@ class OutputGuard : public testing::Test {
   void refused(const std::string& output, const std::string& message) {
     const std::vector<std::string> inputs = {"", path("absent"), path("input")};
     const Status status = check_output_file(output, inputs);
+    EXPECT_EQ(check_output_files(std::array{output}, inputs).is_ok(), status.is_ok());
     ASSERT_FALSE(status.is_ok()) << output;
     EXPECT_EQ(status.error().kind, ErrorKind::kInvalidArgument);
     EXPECT_EQ(status.error().file, output);
