@@ -136,13 +136,14 @@ void bind_restore(nb::module_& module) {
   module.def(
       "decompress",
       [](const nb::bytes& input, const nb::bytes& output, const std::string& dtype, bool saturate,
-         const std::string& format, uint64_t shard_size, const Control& control, nb::object progress) {
+         bool as_source, const std::string& format, uint64_t shard_size, const Control& control,
+         nb::object progress) {
         return decompress_model(
-            {path_of(input), path_of(output), dtype, saturate, format, shard_size, control},
+            {path_of(input), path_of(output), dtype, saturate, as_source, format, shard_size, control},
             std::move(progress));
       },
-      nb::arg("input"), nb::arg("output"), nb::arg("dtype"), nb::arg("saturate"), nb::arg("format"),
-      nb::arg("shard_size"), nb::arg("control"), nb::arg("progress").none());
+      nb::arg("input"), nb::arg("output"), nb::arg("dtype"), nb::arg("saturate"), nb::arg("as_source"),
+      nb::arg("format"), nb::arg("shard_size"), nb::arg("control"), nb::arg("progress").none());
   module.def("verify", &verify_archive, nb::arg("input"), nb::arg("against"), nb::arg("control"),
              nb::arg("progress").none());
   module.def(

@@ -164,3 +164,21 @@ def test_a_folder_comes_back_as_a_folder(models: pathlib.Path, tmp_path: pathlib
     assert llmcodec.verify(models / "sharded").carried_files == "checked"
     shard = sorted((tmp_path / "back").glob("*.safetensors"))[0]
     assert safetensors.numpy.load_file(shard)
+
+
+def test_a_pipeline_has_parts(tmp_path: pathlib.Path) -> None:
+    weights = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    for part in ("unet", "vae"):
+        (tmp_path / "pipe" / part).mkdir(parents=True)
+        safetensors.numpy.save_file({"w": weights}, tmp_path / "pipe" / part / "diffusion_pytorch_model.safetensors")
+    (tmp_path / "pipe/model_index.json").write_text("{}")
+    report = llmcodec.compress(tmp_path / "pipe", tmp_path / "archive", step=0.5)
+    assert [(part.folder, part.tensors, part.parameters) for part in report.parts] == [("unet", 1, 4096), ("vae", 1, 4096)]
+    assert llmcodec.inspect(tmp_path / "archive").parts == report.parts
+
+
+def test_as_source_needs_a_quantised_source(models: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    archive = tmp_path / "a.safetensors"
+    llmcodec.compress(models / "model.safetensors", archive, step=0.5)
+    with pytest.raises(llmcodec.InvalidArgumentError, match="quantised"):
+        llmcodec.decompress(archive, tmp_path / "b.safetensors", as_source=True)

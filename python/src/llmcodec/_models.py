@@ -139,6 +139,7 @@ def decompress(
     *,
     dtype: str | None = None,
     saturate: bool = False,
+    as_source: bool = False,
     format: str | None = None,
     shard_size: int | str | None = None,
     threads: int = 0,
@@ -149,7 +150,8 @@ def decompress(
     """Restores the model from an archive.
 
     `dtype`: "f32", "f16", "bf16" or "q8_0" instead of each tensor's own; a weight that it cannot hold is an error, or with
-    `saturate` becomes the largest. `format`: "safetensors" or "gguf" instead of the source's.
+    `saturate` becomes the largest. `as_source`: what the source had as FP8 codes with scales comes back as such.
+    `format`: "safetensors" or "gguf" instead of the source's.
 
     >>> llmcodec.decompress("model.llmc.safetensors", "restored.safetensors").files
     1
@@ -161,6 +163,7 @@ def decompress(
             encoded(output),
             dtype or "",
             saturate,
+            as_source,
             format or "",
             size,
             control(threads, ffmpeg, timeout),

@@ -58,6 +58,16 @@ class Products:
 
 
 @dataclass(frozen=True)
+class PartReport:
+    """A part of a pipeline: the tensors whose names begin with its folder ("": the pipeline's own) and a slash."""
+
+    folder: str
+    tensors: int
+    parameters: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class CompressReport:
     """Of `compress` and `save_file`. `bytes` is the whole archive."""
 
@@ -77,6 +87,7 @@ class CompressReport:
     notes: tuple[str, ...]
     tensors: tuple[TensorReport, ...]
     products: Products | None = None
+    parts: tuple[PartReport, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,7 @@ class PlanReport:
     predicted_seconds: float | None
     notes: tuple[str, ...]
     tensors: tuple[TensorReport, ...]
+    parts: tuple[PartReport, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,6 +117,7 @@ class SourceReport:
     carried_files: CarriedFiles
     notes: tuple[str, ...]
     tensors: tuple[TensorReport, ...]
+    parts: tuple[PartReport, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,6 +134,7 @@ class InspectReport:
     command: str
     source_kind: str
     tensors: tuple[TensorReport, ...]
+    parts: tuple[PartReport, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -181,6 +195,7 @@ _NESTED: dict[str, Any] = {
     "notes": tuple,
     "tensors": lambda value: tuple(made(TensorReport, tensor) for tensor in value),
     "products": _products,
+    "parts": lambda value: tuple(made(PartReport, part) for part in value),
     "carried_files": lambda value: value if isinstance(value, str) else made(CarriedFiles, value),
 }
 
