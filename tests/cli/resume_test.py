@@ -60,7 +60,8 @@ class Resume(CliTest):
         """True when the process was still at work. It is killed after that time, and not before the journal has so many
         `finished` tensors."""
         command, options = self.command(folder)
-        process = subprocess.Popen(command, **options)
+        # Less urgent than this watch, which on a busy machine would otherwise look when all is done.
+        process = subprocess.Popen(["nice", *command], **options)
         time.sleep(seconds)
         journal = folder / "out.safetensors.journal"
         while process.poll() is None and finished:  # the first line is the key
@@ -114,10 +115,9 @@ class Resume(CliTest):
         self.assertEqual(self.run_to_end(folder), expected)
 
     def test_other_settings_do_not_resume(self):
-        for attempt in range(30):
+        for attempt in range(10):
             folder = self.fresh_folder(f"settings{attempt}")
-            # A journal without its first line is as good as none.
-            if self.kill_after(folder, 0.03 * (attempt + 1)) and any(p.stat().st_size for p in folder.glob("*.journal")):
+            if self.kill_after(folder, 0, finished=1) and any(folder.glob("*.journal")):
                 break
         else:
             self.fail("no kill came while the archive was being written")
