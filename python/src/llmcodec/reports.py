@@ -195,7 +195,7 @@ _NESTED: dict[str, Any] = {
     "notes": tuple,
     "tensors": lambda value: tuple(made(TensorReport, tensor) for tensor in value),
     "products": _products,
-    "parts": lambda value: tuple(made(PartReport, part) for part in value),
+    "parts": lambda value: tuple(PartReport(**part) for part in value),  # whose `tensors` are a number
     "carried_files": lambda value: value if isinstance(value, str) else made(CarriedFiles, value),
 }
 
