@@ -145,9 +145,11 @@ def test_fork_after_open(archive: pathlib.Path) -> None:
     subprocess.run([sys.executable, "-c", FORK, archive], check=True, timeout=60)
 
 
+# Whoever started the tests in the background may have SIGINT ignored, which children inherit.
 INTERRUPTED = """
-import sys
+import signal, sys
 import llmcodec
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def started(event):
     if event.phase == "encode":
         print("at work", flush=True)
@@ -179,6 +181,7 @@ def test_ctrl_c_in_the_middle(large: pathlib.Path, tmp_path: pathlib.Path) -> No
 READ_INTERRUPTED = """
 import signal, sys, threading, time
 import llmcodec
+signal.signal(signal.SIGINT, signal.default_int_handler)
 archive = llmcodec.safe_open(sys.argv[1], "np", threads=1)
 main = threading.get_ident()
 def interrupt():
