@@ -7,16 +7,15 @@
 #include "base/limits.h"
 #include "base/plain_name.h"
 #include "tensor/model_folder.h"
+#include "tensor/shard_name.h"
 
 namespace llmcodec {
 namespace {
 
-constexpr std::string_view kWeightsSuffix = ".safetensors";
-
 // What decompress writes itself into a restored folder.
 bool is_weights(std::string_view name, const std::string& stem) {
   return (name.starts_with(stem + ".") || name.starts_with(stem + "-")) &&
-         (name.ends_with(kWeightsSuffix) || name.ends_with(".safetensors.index.json"));
+         (name.ends_with(kFileSuffix) || name.ends_with(kIndexSuffix));
 }
 
 // Locks and journals of this program, and its folders.

@@ -253,7 +253,7 @@ class RestoredFiles {
 
 // Whoever gave files of a model alone sees to the others.
 bool carries_files(const Model& model) {
-  return model.kind == ModelKind::kFolder || model.kind == ModelKind::kPipeline;
+  return is_folder_kind(model.kind);
 }
 
 Status restore_all(const Description& description, const std::string& folder, ModelFolder* output,

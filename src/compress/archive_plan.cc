@@ -119,9 +119,8 @@ Status check_names(const std::vector<HeaderContent>& shards, const Description& 
 
 ArchiveLayout name_files(const ArchiveContent& content, size_t shards) {
   std::error_code code;  // what cannot be looked at cannot be created either, which says why
-  const ModelKind kind = content.model->kind;
-  const bool folder = kind == ModelKind::kFolder || kind == ModelKind::kPipeline || shards > 1 ||
-                      fs::is_directory(content.output, code);
+  const bool folder =
+      is_folder_kind(content.model->kind) || shards > 1 || fs::is_directory(content.output, code);
   const fs::path base = content.output;
   ArchiveLayout layout;
   for (size_t i = 0; i < shards; ++i) {

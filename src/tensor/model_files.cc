@@ -20,9 +20,6 @@ namespace fs = std::filesystem;
 
 using Names = std::vector<std::string>;
 
-constexpr std::string_view kIndexSuffix = ".safetensors.index.json";
-constexpr std::string_view kFileSuffix = ".safetensors";
-
 template <class List>
 bool ends_with_any(std::string_view text, const List& ends) {
   return std::ranges::any_of(ends, [&](std::string_view end) { return text.ends_with(end); });

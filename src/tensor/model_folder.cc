@@ -22,11 +22,10 @@ namespace fs = std::filesystem;
 
 // What a run has in the folder while it is at work. The files of the new model that nobody resumes:
 constexpr char kNew[] = ".llmcodec-new";
-// What is replaced, while the swap goes on: as long as this is there, the swap can be taken back and must be.
-constexpr const char* kReplaced = kStoppedSwapFolder;
-// The same after the swap: nothing but files to be removed.
+// What is replaced is in kStoppedSwapFolder while the swap goes on: as long as that is there, the swap can be taken back
+// and must be. The same after the swap: nothing but files to be removed.
 constexpr char kRemoved[] = ".llmcodec-removed";
-// In kReplaced, when all that is replaced is there: the names of the new files, each followed by a NUL. Only
+// In kStoppedSwapFolder, when all that is replaced is there: the names of the new files, each followed by a NUL. Only
 // from then on may a file in the folder be a new one.
 constexpr char kNewNames[] = ".llmcodec-names";
 
@@ -56,8 +55,6 @@ bool is_there(const fs::path& path) {
   return fs::exists(fs::symlink_status(path, code));
 }
 
-constexpr char kFileSuffix[] = ".safetensors";
-constexpr char kIndexSuffix[] = ".safetensors.index.json";
 constexpr char kGgufSuffix[] = ".gguf";
 
 bool in_top_folder(const std::string& relative) {
@@ -207,7 +204,7 @@ Status check_inside(const fs::path& folder, const std::string& name) {
                "a stopped run is to be taken back, and '{}' in {} leads out of this folder: look at it, "
                "remove it and "
                "run the command again",
-               name, kReplaced)
+               name, kStoppedSwapFolder)
       .in_file(folder.string());
 }
 
@@ -233,9 +230,9 @@ Result<std::vector<std::string>> new_names(const fs::path& list) {
 
 // Entries go first and come back last.
 Status put_back(const fs::path& folder) {
-  const fs::path replaced = folder / kReplaced;
+  const fs::path replaced = folder / kStoppedSwapFolder;
   LLMC_RETURN_IF_ERROR(
-      check_inside(folder, std::string(kReplaced) + "/" + kNewNames));  // it is no link itself
+      check_inside(folder, std::string(kStoppedSwapFolder) + "/" + kNewNames));  // it is no link itself
   if (is_there(replaced / kNewNames)) {
     LLMC_ASSIGN_OR_RETURN(std::vector<std::string> added, new_names(replaced / kNewNames));
     LLMC_RETURN_IF_ERROR(check_all_inside(folder, added));
@@ -254,7 +251,7 @@ Status put_back(const fs::path& folder) {
 }
 
 Status make_good(const fs::path& folder) {
-  if (is_there(folder / kReplaced)) LLMC_RETURN_IF_ERROR(put_back(folder));
+  if (is_there(folder / kStoppedSwapFolder)) LLMC_RETURN_IF_ERROR(put_back(folder));
   LLMC_RETURN_IF_ERROR(remove_tree(folder / kRemoved));
   return remove_tree(folder / kNew);
 }
@@ -290,12 +287,12 @@ bool is_other_weight_format(const std::string& relative) {
 }
 
 Status check_folder_is_whole(const std::string& folder) {
-  if (!is_there(fs::path(folder) / kReplaced)) return Status::ok();
+  if (!is_there(fs::path(folder) / kStoppedSwapFolder)) return Status::ok();
   return error(ErrorKind::kCorrupt,
                "a run was stopped while it replaced this model; run its command again (the model before it "
                "is in "
                "{}, and comes back if the command fails)",
-               kReplaced)
+               kStoppedSwapFolder)
       .in_file(folder);
 }
 
@@ -374,7 +371,7 @@ Status ModelFolder::commit() {
   if (swapped.is_ok()) {
     std::error_code ignored;  // only disk space is lost, until the next writer
     for (const char* name : {kRemoved, kNew}) fs::remove_all(fs::path(path_) / name, ignored);
-  } else if (is_there(fs::path(path_) / kReplaced)) {
+  } else if (is_there(fs::path(path_) / kStoppedSwapFolder)) {
     // What this cannot undo keeps readers away (check_folder_is_whole()), and the next writer tries again.
     const Status undone = put_back(path_);
     if (!undone.is_ok())
@@ -398,9 +395,10 @@ Status ModelFolder::set_aside(const std::vector<std::string>& new_names) {
   std::vector<std::string> order(old.begin(), old.end());
   put_entries_first(order);
   for (const std::string& name : order) {
-    if (is_there(folder / name)) LLMC_RETURN_IF_ERROR(move_file(folder / name, folder / kReplaced / name));
+    if (is_there(folder / name))
+      LLMC_RETURN_IF_ERROR(move_file(folder / name, folder / kStoppedSwapFolder / name));
   }
-  LLMC_RETURN_IF_ERROR(sync_ways(folder / kReplaced, order));
+  LLMC_RETURN_IF_ERROR(sync_ways(folder / kStoppedSwapFolder, order));
   return sync_ways(folder, order);
 }
 
@@ -420,17 +418,17 @@ Status ModelFolder::swap() {
   LLMC_RETURN_IF_ERROR(check_ways(path_, names));
   LLMC_RETURN_IF_ERROR(make_folders(folder / kNew));
   LLMC_ASSIGN_OR_RETURN(AtomicFile list,
-                        AtomicFile::create_under(lock_, (folder / kReplaced / kNewNames).string(),
+                        AtomicFile::create_under(lock_, (folder / kStoppedSwapFolder / kNewNames).string(),
                                                  (folder / kNew / kNewNames).string()));
   LLMC_RETURN_IF_ERROR(list.write(std::as_bytes(std::span(text))));
   LLMC_RETURN_IF_ERROR(list.flush());
-  LLMC_RETURN_IF_ERROR(make_folders(folder / kReplaced));
+  LLMC_RETURN_IF_ERROR(make_folders(folder / kStoppedSwapFolder));
   LLMC_RETURN_IF_ERROR(set_aside(names));
   LLMC_RETURN_IF_ERROR(list.publish());
-  LLMC_RETURN_IF_ERROR(sync_folder((folder / kReplaced).string()));
+  LLMC_RETURN_IF_ERROR(sync_folder((folder / kStoppedSwapFolder).string()));
   LLMC_RETURN_IF_ERROR(publish_all());
   LLMC_RETURN_IF_ERROR(sync_ways(folder, names));
-  LLMC_RETURN_IF_ERROR(move_file(folder / kReplaced, folder / kRemoved));  // from here on it is done
+  LLMC_RETURN_IF_ERROR(move_file(folder / kStoppedSwapFolder, folder / kRemoved));  // from here on it is done
   // The swap itself is done: what is said of the disk is no reason to take it back.
   return sync_folder(folder.string());
 }

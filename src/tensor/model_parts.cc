@@ -14,21 +14,19 @@ namespace {
 
 // Names that files of a model may get, and those of this program.
 bool is_taken(std::string_view component) {
-  return component.ends_with(".safetensors") || component.ends_with(".safetensors.index.json") ||
+  return component.ends_with(kFileSuffix) || component.ends_with(kIndexSuffix) ||
          component.starts_with(kOwnFilePrefix);
 }
-
-constexpr char kWeightsSuffix[] = ".safetensors";
 
 }  // namespace
 
 std::string stem_of_weights(const std::vector<std::string>& source_files) {
   std::string common;
   for (const std::string& file : source_files) {
-    if (!file.ends_with(kWeightsSuffix)) return kModelStem;
-    const auto shard = parse_shard_name(file, kWeightsSuffix);
+    if (!file.ends_with(kFileSuffix)) return kModelStem;
+    const auto shard = parse_shard_name(file, kFileSuffix);
     std::string stem =
-        shard ? shard->stem : file.substr(0, file.size() - std::string_view(kWeightsSuffix).size());
+        shard ? shard->stem : file.substr(0, file.size() - std::string_view(kFileSuffix).size());
     const bool plain =
         is_plain_name(stem) && stem.find('/') == std::string::npos && !stem.starts_with(kOwnFilePrefix);
     if (!plain || (!common.empty() && common != stem)) return kModelStem;

@@ -22,9 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kIndexSuffix = ".safetensors.index.json";
-constexpr std::string_view kFileSuffix = ".safetensors";
-
 Status open_safetensors_into(const std::string& path, Model* model) {
   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<SafetensorsFile> file, SafetensorsFile::open(path));
   model->metadata = file->metadata();

@@ -33,6 +33,10 @@ enum class ModelKind {
   kPipeline,  // folder whose weights are in folders of their own (pipeline_folder.h)
 };
 const char* model_kind_name(ModelKind kind);  // "safetensors", "sharded", "folder", "gguf", "pipeline"
+// Whether the model was given as a folder, whose other files belong to it.
+constexpr bool is_folder_kind(ModelKind kind) {
+  return kind == ModelKind::kFolder || kind == ModelKind::kPipeline;
+}
 
 struct Model {
   ModelKind kind = ModelKind::kSafetensors;

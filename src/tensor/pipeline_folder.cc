@@ -10,15 +10,13 @@
 #include "base/limits.h"
 #include "tensor/model_folder.h"
 #include "tensor/model_parts.h"
+#include "tensor/shard_name.h"
 
 namespace llmcodec {
 namespace {
 
 using Names = std::vector<std::string>;
 using FilesByFolder = std::map<std::string, ModelFiles>;  // names without the folder
-
-constexpr std::string_view kFileSuffix = ".safetensors";
-constexpr std::string_view kIndexSuffix = ".safetensors.index.json";
 
 std::pair<std::string, std::string> split(const std::string& name) {
   const size_t slash = name.rfind('/');

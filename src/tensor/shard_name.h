@@ -10,6 +10,10 @@
 
 namespace llmcodec {
 
+// Of safetensors files, and of the index beside several that are one model.
+inline constexpr char kFileSuffix[] = ".safetensors";
+inline constexpr char kIndexSuffix[] = ".safetensors.index.json";
+
 struct ShardName {
   std::string stem;  // "model"
   uint32_t number = 1, count = 1;
