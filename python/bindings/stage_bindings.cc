@@ -10,6 +10,7 @@
 #include "module.h"
 #include "plane/spatial_layout.h"
 #include "plane/spectral_layout.h"
+#include "quant/memory_row_reader.h"
 #include "quant/scales.h"
 
 namespace llmcodec::python {
@@ -29,28 +30,13 @@ void check(bool right, const char* otherwise) {
   if (!right) raise({ErrorKind::kInvalidArgument, otherwise});
 }
 
-// A matrix that is in memory.
-class MemoryRows final : public RowReader {
- public:
-  explicit MemoryRows(MatrixView<const float> matrix) : matrix_(matrix) {}
-  size_t rows() const override { return matrix_.rows; }
-  size_t cols() const override { return matrix_.cols; }
-  Status read_rows(size_t first, MatrixView<float> out) override {
-    for (size_t r = 0; r < out.rows; ++r) std::ranges::copy(matrix_.row(first + r), out.row(r).begin());
-    return Status::ok();
-  }
-
- private:
-  MatrixView<const float> matrix_;
-};
-
 MatrixScales fit(const Matrix<const float>& matrix, const std::string& kind, bool asymmetric) {
   ScaleOptions options;
   options.spec = value_or_raise(parse_scale_spec(kind));
   options.asymmetric = asymmetric;
   Call call;
   return call.run([&] {
-    MemoryRows rows(view_of(matrix));
+    MemoryRowReader rows(view_of(matrix));
     return fit_scales(rows, options);
   });
 }

@@ -4,11 +4,11 @@
 #include <map>
 #include <random>
 
-#include "../quant/memory_row_reader.h"
 #include "../tensor/tensor_test_files.h"
 #include "archive/packing.h"
 #include "archive/part_names.h"
 #include "base/error.h"
+#include "quant/memory_row_reader.h"
 
 namespace llmcodec {
 namespace {
@@ -39,7 +39,7 @@ std::vector<MatrixScales> some_scales(const ScaleSpec& spec, bool asymmetric) {
   std::vector<MatrixScales> matrices;
   for (uint64_t m = 0; m < kShape.matrices; ++m) {
     for (float& weight : weights) weight = static_cast<float>(random() % 1000) / 500 - 0.9f;
-    testing::MemoryRowReader reader({weights.data(), kShape.rows, kShape.cols});
+    MemoryRowReader reader({weights.data(), kShape.rows, kShape.cols});
     ScaleOptions options;
     options.spec = spec;
     options.asymmetric = asymmetric;

@@ -6,13 +6,11 @@
 #include <vector>
 
 #include "base/error.h"
-#include "memory_row_reader.h"
+#include "quant/memory_row_reader.h"
 #include "random_matrix.h"
 
 namespace llmcodec {
 namespace {
-
-using testing::MemoryRowReader;
 
 class FailingReader final : public RowReader {
  public:

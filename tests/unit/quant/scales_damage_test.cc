@@ -8,15 +8,14 @@
 #include <limits>
 
 #include "base/error.h"
-#include "memory_row_reader.h"
 #include "quant/half.h"
+#include "quant/memory_row_reader.h"
 #include "quant/scales.h"
 #include "random_matrix.h"
 
 namespace llmcodec {
 namespace {
 
-using testing::MemoryRowReader;
 using testing::OwnedMatrix;
 
 const std::vector<ScaleSpec> kAllSpecs = {{ScaleKind::kTensor, 0},

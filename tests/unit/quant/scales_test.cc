@@ -7,14 +7,13 @@
 #include <cmath>
 #include <numeric>
 
-#include "memory_row_reader.h"
 #include "quant/half.h"
+#include "quant/memory_row_reader.h"
 #include "random_matrix.h"
 
 namespace llmcodec {
 namespace {
 
-using testing::MemoryRowReader;
 using testing::OwnedMatrix;
 
 const std::vector<ScaleSpec> kAllSpecs = {{ScaleKind::kTensor, 0},   {ScaleKind::kRow, 0},

@@ -6,7 +6,7 @@
 
 #include "quant/row_reader.h"
 
-namespace llmcodec::testing {
+namespace llmcodec {
 
 class MemoryRowReader final : public RowReader {
  public:
@@ -25,4 +25,4 @@ class MemoryRowReader final : public RowReader {
   MatrixView<const float> matrix_;
 };
 
-}  // namespace llmcodec::testing
+}  // namespace llmcodec
