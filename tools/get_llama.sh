@@ -11,34 +11,11 @@ dest=$(realpath -m "${1:-build/tools/llama}")
 [[ $(uname -sm) == "Linux x86_64" ]] || { echo "get_llama: only for Linux x86_64; build llama.cpp and set LLMCODEC_LLAMA_DIR" >&2; exit 1; }
 command -v apt-get >/dev/null || { echo "get_llama: needs apt; build llama.cpp and set LLMCODEC_LLAMA_DIR" >&2; exit 1; }
 
-# The mirror that this machine already uses.
-mirror=$(awk '/^URIs:/ { print $2; exit }' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
-[[ -n $mirror ]] || mirror=$(awk '$1 == "deb" { for (i = 2; i <= NF; ++i) if ($i ~ /^https?:/) { print $i; exit } }' /etc/apt/sources.list)
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-
 work=$dest.partial
 rm -rf "$work"
-state=$work/.apt
-mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$work/bin"
-: >"$state/status"
-echo "deb [signed-by=$keyring] $mirror sid main" >"$state/sources.list"
-# A package state of our own, empty: apt then names every library down to the C library, for a prefix that stands alone.
-cat >"$state/apt.conf" <<CONF
-Dir::Etc::sourcelist "$state/sources.list";
-Dir::Etc::sourceparts "/dev/null";
-Dir::State::Lists "$state/lists";
-Dir::State::status "$state/status";
-Dir::Cache "$state/cache";
-APT::Install-Recommends "false";
-APT::Sandbox::User "";
-Acquire::Languages "none";
-CONF
-export APT_CONFIG=$state/apt.conf
+mkdir -p "$work/bin"
 echo "fetching llama.cpp's tools from Debian unstable" >&2
-apt-get update -qq >&2
-apt-get install -y -qq --download-only -o Debug::NoLocking=1 llama.cpp-tools llama.cpp-tools-extra >/dev/null
-for package in "$state"/cache/archives/*.deb; do dpkg -x "$package" "$work"; done
-rm -rf "$state"
+"$(dirname "${BASH_SOURCE[0]}")/unpack_debian_sid.sh" "$work" llama.cpp-tools llama.cpp-tools-extra
 
 # Wrappers find their prefix from their own place, so that the folder can be moved or carried to another machine.
 for tool in "$work"/usr/bin/llama-*; do

@@ -12,38 +12,11 @@ dest=$(realpath -m "${1:-build/tools/torch}")
 [[ $(uname -sm) == "Linux x86_64" ]] || { echo "get_torch: only for Linux x86_64" >&2; exit 1; }
 command -v apt-get >/dev/null || { echo "get_torch: needs apt" >&2; exit 1; }
 
-# The mirror that this machine already uses.
-mirror=$(awk '/^URIs:/ { print $2; exit }' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
-[[ -n $mirror ]] || mirror=$(awk '$1 == "deb" { for (i = 2; i <= NF; ++i) if ($i ~ /^https?:/) { print $i; exit } }' /etc/apt/sources.list)
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-
 work=$dest.partial
 rm -rf "$work"
-state=$work/.apt
-mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
-: >"$state/status"
-echo "deb [signed-by=$keyring] $mirror sid main" >"$state/sources.list"
-# A package state of our own, empty: apt then names every library down to the C library, for a prefix that stands alone.
-cat >"$state/apt.conf" <<CONF
-Dir::Etc::sourcelist "$state/sources.list";
-Dir::Etc::sourceparts "/dev/null";
-Dir::State::Lists "$state/lists";
-Dir::State::status "$state/status";
-Dir::Cache "$state/cache";
-APT::Install-Recommends "false";
-APT::Sandbox::User "";
-Acquire::Languages "none";
-CONF
-export APT_CONFIG=$state/apt.conf
 echo "fetching PyTorch from Debian unstable" >&2
-apt-get update -qq >&2
 # shellcheck disable=SC2086  # a list
-apt-get install -y -qq --download-only -o Debug::NoLocking=1 python3-torch ${TORCH_PACKAGES:-} >/dev/null
-for package in "$state"/cache/archives/*.deb; do
-  dpkg -x "$package" "$work"
-  rm "$package"
-done
-rm -rf "$state"
+"$root/tools/unpack_debian_sid.sh" "$work" python3-torch ${TORCH_PACKAGES:-}
 
 # The wrapper finds its prefix from its own place. It is Python's name for itself, so that children of a test run it too. The
 # machine's own libraries come last, for the extension module, which is built with them.
