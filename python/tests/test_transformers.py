@@ -26,19 +26,12 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 import llmcodec
 import llmcodec.transformers
+import tiny_models
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # transformers' and PyTorch's own
 
 TOKENS = torch.arange(3, 40)[None]
-_COMMON: dict[str, Any] = {
-    "vocab_size": 96,
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "tie_word_embeddings": False,
-}
+_VOCABULARY = {"vocab_size": 96}
 _MODELS: dict[str, tuple[str, torch.dtype, dict[str, Any]]] = {
     "llama": ("Llama", torch.bfloat16, {}),
     "tied": ("Qwen2", torch.float16, {"tie_word_embeddings": True}),
@@ -54,9 +47,7 @@ _MODELS: dict[str, tuple[str, torch.dtype, dict[str, Any]]] = {
 
 def make(folder: pathlib.Path, name: str) -> None:
     family, dtype, options = _MODELS[name]
-    torch.manual_seed(7)
-    config = getattr(transformers, f"{family}Config")(**(_COMMON | options))
-    getattr(transformers, f"{family}ForCausalLM")(config).to(dtype).save_pretrained(folder)
+    tiny_models.save(folder, family, dtype, _VOCABULARY | options)
 
 
 @pytest.fixture(scope="module", params=_MODELS)
@@ -160,7 +151,9 @@ def multimodal(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     }
     made = tmp_path_factory.mktemp("multimodal")
     torch.manual_seed(7)
-    transformers.Qwen3_5ForCausalLM(transformers.Qwen3_5TextConfig(**(_COMMON | options))).save_pretrained(made / "model")
+    transformers.Qwen3_5ForCausalLM(
+        transformers.Qwen3_5TextConfig(**(tiny_models.COMMON | _VOCABULARY | options))
+    ).save_pretrained(made / "model")
     text = json.loads((made / "model/config.json").read_text())
     config = {"architectures": ["Qwen3_5ForConditionalGeneration"], "model_type": "qwen3_5", "text_config": text}
     (made / "model/config.json").write_text(json.dumps(config))

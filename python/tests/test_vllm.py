@@ -23,22 +23,13 @@ if importlib.util.find_spec("vllm") is None or importlib.util.find_spec("torch")
     pytest.skip("no vLLM: tools/get_vllm.sh brings it", allow_module_level=True)
 
 import torch
-import transformers
 
 import llmcodec
 import llmcodec.vllm
+import tiny_models
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # vLLM's and PyTorch's own
 
-_COMMON: dict[str, Any] = {
-    "vocab_size": 128,
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "tie_word_embeddings": False,
-}
 _MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("Llama", {}),
     "tied": ("Qwen2", {"tie_word_embeddings": True}),
@@ -51,9 +42,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """With the archive of a model, in shards, and what `decompress` restores."""
     made = tmp_path_factory.mktemp(request.param)
     family, options = _MODELS[request.param]
-    torch.manual_seed(7)
-    config = getattr(transformers, f"{family}Config")(**(_COMMON | options))
-    getattr(transformers, f"{family}ForCausalLM")(config).to(torch.bfloat16).save_pretrained(made / "model")
+    tiny_models.save(made / "model", family, torch.bfloat16, {"vocab_size": 128} | options)
     llmcodec.compress(made / "model", made / "archive", step=0.3, shard_size=20_000)
     llmcodec.decompress(made / "archive", made / "restored")
     return made
