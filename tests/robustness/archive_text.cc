@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <span>
+#include <stdexcept>
 
 #include "archive/checksum.h"
 #include "archive/description.h"
@@ -18,6 +19,12 @@ using nlohmann::ordered_json;
 
 std::string checksum_of(std::string_view text) {
   return xxh3_128(std::as_bytes(std::span(text)));
+}
+
+// nlohmann::json would convert a floating-point number, whatever its size. Throws: an exception that try_parse() expects.
+size_t number(const ordered_json& value) {
+  if (!value.is_number_unsigned()) throw std::invalid_argument("no unsigned number");
+  return value.get<size_t>();
 }
 
 }  // namespace
@@ -62,7 +69,7 @@ std::optional<ArchiveText> ArchiveText::try_parse(const std::string& file) noexc
 
 // It is the last tensor of the file.
 size_t ArchiveText::description_begin() const {
-  return header.at(description_name()).at("data_offsets").at(0).get<size_t>();
+  return number(header.at(description_name()).at("data_offsets").at(0));
 }
 
 std::string ArchiveText::description_name() const {
@@ -78,7 +85,7 @@ std::vector<ArchiveText::Part> ArchiveText::parts() const {
   for (const auto& [tensor, record] : description.at("tensors").items()) {
     for (const auto& [part, info] : record.at("parts").items()) {
       const ordered_json& entry = header.at(tensor + "." + part);
-      parts.push_back({tensor, part, entry.at("data_offsets").at(0).get<size_t>(), info.at(0).get<size_t>()});
+      parts.push_back({tensor, part, number(entry.at("data_offsets").at(0)), number(info.at(0))});
     }
   }
   return parts;
@@ -88,8 +95,8 @@ std::vector<ArchiveText::Part> ArchiveText::exact() const {
   std::vector<Part> tensors;
   for (const auto& [name, record] : description.at("exact").items()) {
     const ordered_json& place = header.at(name).at("data_offsets");
-    const size_t begin = place.at(0).get<size_t>();
-    tensors.push_back({name, "", begin, place.at(1).get<size_t>() - begin});
+    const size_t begin = number(place.at(0));
+    tensors.push_back({name, "", begin, number(place.at(1)) - begin});
   }
   return tensors;
 }
@@ -101,9 +108,9 @@ void ArchiveText::replace(const Part& part, std::string bytes) {
   if (!exact) bytes.resize(align_up(length, 8));
   const size_t end = exact ? part.begin + part.bytes : old_end;
   data.replace(part.begin, end - part.begin, bytes);
-  const auto moved = [&](const ordered_json& offset) {
-    return offset.get<size_t>() >= end ? offset.get<size_t>() + bytes.size() - (end - part.begin)
-                                       : offset.get<size_t>();
+  const auto moved = [&](const ordered_json& offset) -> ordered_json {
+    const bool behind = offset.is_number_unsigned() && number(offset) >= end;
+    return behind ? ordered_json(number(offset) + bytes.size() - (end - part.begin)) : offset;
   };
   const std::string name = exact ? part.tensor : part.tensor + "." + part.part;
   for (auto& [other, entry] : header.items()) {
