@@ -40,6 +40,17 @@ endif()
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 
+# A third less time to compile, for builds whose program nobody keeps; the others compile each file with its own includes
+# alone, so that none is missing.
+set(precompiled_headers <algorithm> <functional> <map> <optional> <span> <string> <vector> <fmt/format.h>
+                        <nlohmann/json.hpp>)
+function(llmcodec_precompile target sources)
+  list(LENGTH sources count)
+  if(LLMCODEC_PRECOMPILED_HEADERS AND count GREATER 3)
+    target_precompile_headers(${target} PRIVATE ${precompiled_headers} ${ARGN})
+  endif()
+endfunction()
+
 # llmcodec_library(NAME SOURCES a.cc ... [DEPENDS target ...]): one static library per folder of src/.
 function(llmcodec_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
@@ -47,6 +58,7 @@ function(llmcodec_library name)
   target_compile_features(llmcodec_${name} PUBLIC cxx_std_20)
   target_include_directories(llmcodec_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
   target_link_libraries(llmcodec_${name} PUBLIC fmt::fmt ${ARG_DEPENDS} PRIVATE $<BUILD_INTERFACE:llmcodec_flags>)
+  llmcodec_precompile(llmcodec_${name} "${ARG_SOURCES}")
 endfunction()
 
 # llmcodec_test(NAME SOURCES a_test.cc ... DEPENDS target ...): one GoogleTest binary, registered with ctest under
@@ -55,6 +67,7 @@ function(llmcodec_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE llmcodec_flags ${ARG_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
+  llmcodec_precompile(${name} "${ARG_SOURCES}" <gmock/gmock.h> <gtest/gtest.h>)
   target_compile_definitions(${name} PRIVATE LLMCODEC_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT $<IF:$<BOOL:${CMAKE_CROSSCOMPILING}>,3600,600>)
