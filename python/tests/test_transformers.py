@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import importlib.util
 import json
 import pathlib
+import random
 import re
 import shutil
 import subprocess
@@ -270,6 +272,30 @@ def test_tensor_parallel_reads_slices(llama: pathlib.Path) -> None:
         whole = file.get_tensor("lm_head.weight")
         part = file.get_slice("lm_head.weight")[10:20]
     assert torch.equal(part, whole[10:20])
+
+
+def test_tensors_are_decoded_ahead(llama: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[list[str]] = []
+    read = llmcodec._reader.Opened.read
+    monkeypatch.setattr(
+        llmcodec._reader.Opened, "read", lambda self, names: (batches.append(list(names)), read(self, names))[1]
+    )
+    AutoModelForCausalLM.from_pretrained(llama / "archive")
+    names = [name for batch in batches for name in batch]
+    assert len(batches) == 1 and len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("weights", [1, 10_000, 1 << 24])
+def test_any_order_gives_the_right_tensors(llama: pathlib.Path, monkeypatch: pytest.MonkeyPatch, weights: int) -> None:
+    monkeypatch.setattr(llmcodec.transformers._files, "_AHEAD", weights)
+    right = safetensors.torch.load_file(llama / "restored/model.safetensors")
+    names = random.Random(1).sample(sorted(right), len(right))
+    names += names[:3]  # a tensor may be asked for again
+    with llmcodec.transformers._files.open_file(llama / "archive/model.safetensors", "pt") as handle:
+        slices = {name: handle.get_slice(name) for name in right}
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:  # as transformers, after the file is closed
+        found = list(pool.map(lambda name: slices[name][...], names))
+    assert all(torch.equal(tensor, right[name]) for name, tensor in zip(names, found, strict=True))
 
 
 def card(folder: pathlib.Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ._system import Path, control, encoded, thread_count
 _DTYPES = frozenset(NAMES.values()) | {"F4", "F6_E2M3", "F6_E3M2"}
 
 
-class _Opened:
+class Opened:
     """An archive and what its tensors become; shared by a handle and its slices."""
 
     def __init__(self, archive: _core.Archive, framework: Framework, dtype: str | None, threads: int) -> None:
@@ -111,7 +111,7 @@ class SafeSlice:
     hold the rows are decoded. Rows of a tensor that is stored exactly are not checked, since its checksum is over all of it.
     """
 
-    def __init__(self, opened: _Opened, number: int) -> None:
+    def __init__(self, opened: Opened, number: int) -> None:
         self._opened = opened
         self._number = number
 
@@ -166,14 +166,14 @@ class safe_open:  # noqa: N801, the name that safetensors gave it
     ) -> None:
         made = framework_of(framework, device)
         archive = _core.Archive.open(encoded(filename), control(threads, ffmpeg, timeout))
-        self._opened: _Opened | None = _Opened(archive, made, dtype, threads)
+        self._opened: Opened | None = Opened(archive, made, dtype, threads)
 
     @classmethod
     def _of_bytes(cls, data: bytes, framework: str, dtype: str | None, threads: int) -> safe_open:
         """An archive in memory."""
         self = cls.__new__(cls)
         archive = _core.Archive.open_memory(data, control(threads))
-        self._opened = _Opened(archive, framework_of(framework), dtype, threads)
+        self._opened = Opened(archive, framework_of(framework), dtype, threads)
         return self
 
     def __enter__(self) -> safe_open:
@@ -228,7 +228,7 @@ class safe_open:  # noqa: N801, the name that safetensors gave it
         if batch:
             yield batch
 
-    def _open(self) -> _Opened:
+    def _open(self) -> Opened:
         if self._opened is None:
             raise InvalidArgumentError("File is closed")
         return self._opened
