@@ -27,7 +27,8 @@ uint64_t run(std::string_view input) {
   static const std::string weights = fuzz_file("llama/model.safetensors", fuzz_safetensors(one_layer()));
   fuzz_file("llama/config.json", input);
   const auto model = open_model(fuzz_folder() + "llama");
-  fuzz_check(model.is_ok(), "a folder with weights can be opened");
+  // Refused where the text is no config at all but the pointer that Git LFS leaves, which libFuzzer found out.
+  if (!fuzz_accepts(model)) return 0;
   fuzz_accepts(estimate_moments(*model, 1, [](uint64_t) { return Status::ok(); }));
   return 0;
 }
