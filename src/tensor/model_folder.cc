@@ -72,7 +72,7 @@ bool is_entry(const std::string& name) {
     const auto part = parse_shard_name(name, kGgufSuffix);
     return !part || part->number == 1;
   }
-  return name.ends_with(kIndexSuffix) ||
+  return is_index_name(name) ||
          (name.ends_with(kFileSuffix) && !parse_shard_name(name, kFileSuffix));
 }
 
@@ -263,6 +263,10 @@ std::string single_file_name(const std::string& stem) {
 }
 
 std::string index_file_name(const std::string& stem) {
+  for (const std::string_view base : {"model", "diffusion_pytorch_model"}) {
+    if (stem.size() > base.size() + 1 && stem.starts_with(base) && stem[base.size()] == '.')
+      return fmt::format("{}.safetensors.index{}.json", base, stem.substr(base.size()));
+  }
   return stem + kIndexSuffix;
 }
 
@@ -283,7 +287,7 @@ bool is_other_weight_format(const std::string& relative) {
   const auto ends = [&](std::string_view suffix) { return relative.ends_with(suffix); };
   if (ends(".gguf")) return true;
   return std::any_of(kPrefixes.begin(), kPrefixes.end(), starts) &&
-         std::any_of(kSuffixes.begin(), kSuffixes.end(), ends);
+         (std::any_of(kSuffixes.begin(), kSuffixes.end(), ends) || is_variant_index_name(relative));
 }
 
 Status check_folder_is_whole(const std::string& folder) {

@@ -35,7 +35,8 @@ inline constexpr char kOwnFilePrefix[] = ".llmcodec-";
 bool is_other_weight_format(const std::string& relative);
 
 std::string single_file_name(const std::string& stem);  // "model.safetensors"
-std::string index_file_name(const std::string& stem);   // "model.safetensors.index.json"
+// "model.safetensors.index.json"; of a variant, "model.fp16", as its loaders look for it: "model.safetensors.index.fp16.json".
+std::string index_file_name(const std::string& stem);
 
 // Whether a file of a folder has a name that this program gives to weights: of one file, of a shard, of the index.
 bool is_own_weights(const std::string& name, const std::string& stem = kModelStem);

@@ -75,7 +75,7 @@ Status check_links(const std::string& folder, const ModelFiles& files,
 }
 
 Status open_weights_into(const std::string& path, Model* model) {
-  return path.ends_with(kIndexSuffix) ? open_shards_into(path, model) : open_safetensors_into(path, model);
+  return is_index_name(fs::path(path).filename().string()) ? open_shards_into(path, model) : open_safetensors_into(path, model);
 }
 
 std::string relative_name(const std::string& path, const std::string& folder) {
@@ -205,7 +205,7 @@ void note_single_shard(const std::string& path, Model* model) {
 
 Status open_file_into(const std::string& path, Model* model) {
   LLMC_RETURN_IF_ERROR(check_can_be_read(path));
-  if (path.ends_with(kIndexSuffix)) {
+  if (is_index_name(fs::path(path).filename().string())) {
     model->kind = ModelKind::kShardedSafetensors;
     return open_shards_into(path, model);
   }

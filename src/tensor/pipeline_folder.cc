@@ -25,7 +25,7 @@ std::pair<std::string, std::string> split(const std::string& name) {
 }
 
 bool is_safetensors(std::string_view name) {
-  return name.ends_with(kFileSuffix) || name.ends_with(kIndexSuffix);
+  return name.ends_with(kFileSuffix) || is_index_name(name);
 }
 
 // Whether a loader takes a file of this name for the weights of its folder.
