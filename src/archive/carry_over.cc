@@ -122,7 +122,8 @@ Result<const ordered_json*> source_configs_in(const ordered_json& config, const 
   bool valid = configs.is_object() && configs.contains(kConfigName);
   if (valid) {
     for (const auto& [name, own] : configs.items())
-      valid = valid && std::ranges::find(kSourceConfigNames, name) != kSourceConfigNames.end() && own.is_object();
+      valid =
+          valid && std::ranges::find(kSourceConfigNames, name) != kSourceConfigNames.end() && own.is_object();
   }
   if (!valid) return error(ErrorKind::kCorrupt, "its '{}' is no valid one", kSourceConfigs).in_file(path);
   return &configs;

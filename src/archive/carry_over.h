@@ -22,7 +22,6 @@ namespace llmcodec {
 Status check_carried_outputs(const std::vector<std::string>& names, const std::vector<std::string>& inputs,
                              const std::string& folder);
 
-
 // InvalidArgument when the output is the model's folder, when check_output_file() refuses a file that will be written
 // or check_carried_outputs() one that will be carried (`inputs`: what must not be replaced), when check_marks() refuses the
 // folder, and when a folder is needed where there is a file.

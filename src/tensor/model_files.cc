@@ -243,10 +243,12 @@ Result<ModelFiles> list_model_files(const std::string& folder) {
       files.all.push_back(name);
     } else if (link && !entry->exists(kind_code)) {
       files.dangling.push_back(name);
+    } else if (entry->is_other(kind_code)) {
+      files.special.push_back(name);
     }
   }
   if (code) return error(ErrorKind::kIo, "cannot list the folder: {}", code.message()).in_file(folder);
-  for (Names* names : {&files.all, &files.dangling, &files.folder_links, &files.stopped})
+  for (Names* names : {&files.all, &files.dangling, &files.folder_links, &files.special, &files.stopped})
     std::ranges::sort(*names);
   return files;
 }

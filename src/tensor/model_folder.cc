@@ -72,8 +72,7 @@ bool is_entry(const std::string& name) {
     const auto part = parse_shard_name(name, kGgufSuffix);
     return !part || part->number == 1;
   }
-  return is_index_name(name) ||
-         (name.ends_with(kFileSuffix) && !parse_shard_name(name, kFileSuffix));
+  return is_index_name(name) || (name.ends_with(kFileSuffix) && !parse_shard_name(name, kFileSuffix));
 }
 
 // In a swap, the files by which readers find others go first and come last: in a pipeline those of the folders, and
@@ -187,10 +186,10 @@ bool is_below_link(const fs::path& folder, const fs::path& name) {
   return false;
 }
 
-Status visit_ways_to_parts(const ModelParts& parts, const std::function<Status(const std::string& below)>& visit) {
+Status visit_ways_to_parts(const ModelParts& parts,
+                           const std::function<Status(const std::string& below)>& visit) {
   Seen seen;
-  for (const ModelPart& part : parts)
-    LLMC_RETURN_IF_ERROR(visit_way(part_prefix(part.folder), &seen, visit));
+  for (const ModelPart& part : parts) LLMC_RETURN_IF_ERROR(visit_way(part_prefix(part.folder), &seen, visit));
   return Status::ok();
 }
 

@@ -76,7 +76,7 @@ class MadeFolders {
 
 // What the new model will have, and may replace.
 struct FilesOfModel {
-  ModelParts parts = {ModelPart{}};       // the folders and names of its weights
+  ModelParts parts = {ModelPart{}};      // the folders and names of its weights
   std::vector<std::string> others = {};  // its other files, relative to its folder
 };
 

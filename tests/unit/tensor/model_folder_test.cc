@@ -179,7 +179,8 @@ TEST_F(PipelineFolderTest, folders_that_were_made_for_nothing_go_again) {
   }
   EXPECT_TRUE(fs::is_empty(folder_.path()));
   put({{"new/pytorch_model.bin", "mine"}});
-  expect_error(ModelFolder::open(folder_.file("new"), {kParts}), ErrorKind::kInvalidArgument, "other weights");
+  expect_error(ModelFolder::open(folder_.file("new"), {kParts}), ErrorKind::kInvalidArgument,
+               "other weights");
   EXPECT_EQ(files(), (Files{{"new/pytorch_model.bin", "mine"}}));
   fs::create_directories(folder_.file("mine"));
   ASSERT_OK(ModelFolder::open(folder_.file("mine")));
