@@ -219,6 +219,9 @@ typedef struct llmcodec_decompress_options {
   /* Of a file's tensors; 0: 5,000,000,000 in a folder, as Hugging Face writes it, and a GGUF model in one file. */
   uint64_t shard_bytes;
   const llmcodec_control* control;
+  int as_source; /* what the source had as FP8 codes with scales comes back as such; LLMCODEC_INVALID_ARGUMENT together with
+                  * `dtype`, and for a source that was not quantised */
+  int saturate; /* weights that `dtype` cannot hold become its largest; else they are an error */
 } llmcodec_decompress_options;
 
 LLMCODEC_API llmcodec_status llmcodec_decompress(const char* input, const char* output,

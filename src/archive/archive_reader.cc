@@ -181,6 +181,14 @@ const std::string& ArchiveReader::stored_name(const std::string& name) const {
   return copy == description_.same_as.end() ? name : copy->second.original;
 }
 
+const std::string& ArchiveReader::file_of(const std::string& name) const {
+  const std::string& stored = stored_name(name);
+  const auto record = description_.tensors.find(stored);
+  const bool has_parts = record != description_.tensors.end() && !record->second.parts.empty();
+  const auto place = index_.find(has_parts ? stored + "." + record->second.parts.begin()->first : stored);
+  return place == index_.end() ? files_[0] : source_->file(place->second);
+}
+
 Status ArchiveReader::match_parts() {
   for (size_t i = 0; i < source_->tensors().size(); ++i) index_[source_->tensors()[i].name] = i;
   for (const auto& [name, record] : description_.tensors) {
@@ -234,12 +242,14 @@ Status ArchiveReader::match_exact() {
   for (const auto& [name, copy] : description_.same_as) {
     if (index_.contains(name) || description_.tensors.contains(name))
       return error(ErrorKind::kCorrupt, "is the same as '{}', and is stored as well", copy.original)
-          .in_file(files_[0])
+          .in_file(file_of(name))
           .in_tensor(name);
   }
   Status copies = check_copied_elements(description_.same_as, total_bytes_);
-  if (!copies.is_ok()) return std::move(copies).error().in_file(files_[0]);
-  return Status::ok();
+  if (copies.is_ok()) return copies;
+  Error failure = std::move(copies).error();
+  std::string file = file_of(failure.tensor);
+  return std::move(failure).in_file(std::move(file));
 }
 
 Error ArchiveReader::corrupt(const CheckedBytes& place, const std::string& what) const {

@@ -66,6 +66,8 @@ class ArchiveReader {
   Result<std::vector<std::byte>> packed_part(const std::string& tensor, const std::string& part,
                                              uint64_t max_bytes) const;
 
+  // The one of files() that has the model's tensor `name`, or the tensor that it is the same as.
+  const std::string& file_of(const std::string& name) const;
   const std::vector<std::string>& files() const { return files_; }
   // files() and the index of shards: what an output must not replace.
   const std::vector<std::string>& all_files() const { return all_files_; }

@@ -31,7 +31,8 @@ Result<ArchiveWriter> ArchiveWriter::open(ArchiveLayout layout) {
     LLMC_ASSIGN_OR_RETURN(OutputLock lock, OutputLock::file(writer.layout_.shards[0].path));
     writer.file_lock_.emplace(std::move(lock));
   } else {
-    LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(writer.layout_.folder));
+    LLMC_ASSIGN_OR_RETURN(ModelFolder folder,
+                          ModelFolder::open(writer.layout_.folder, {.others = writer.layout_.other_files}));
     writer.folder_.emplace(std::move(folder));
   }
   const std::string& journal = writer.layout_.journal_path;

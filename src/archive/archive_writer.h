@@ -48,6 +48,7 @@ struct ArchiveLayout {
   std::string key;          // of the plan and the source: a run resumes only what has the same key
   bool restart = false;     // throw an interrupted run away instead of resuming it
   std::string folder = {};  // that gets all files, and whatever else is added to it; empty for one file
+  std::vector<std::string> other_files = {};  // that will be added, relative to the folder
   // All that will be written, by name: an interrupted run's tensors are taken over only if they are among these.
   std::map<std::string, PlannedTensor> tensors = {};
 };

@@ -14,8 +14,9 @@ namespace {
 
 // What decompress writes itself into a restored folder.
 bool is_weights(std::string_view name, const std::string& stem) {
-  return (name.starts_with(stem + ".") || name.starts_with(stem + "-")) &&
-         (name.ends_with(kFileSuffix) || name.ends_with(kIndexSuffix));
+  const bool named = name.starts_with(stem + ".") || name.starts_with(stem + "-");
+  return (named && (name.ends_with(kFileSuffix) || name.ends_with(kIndexSuffix))) ||
+         name == index_file_name(stem);
 }
 
 // Locks and journals of this program, and its folders.

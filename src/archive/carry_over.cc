@@ -114,6 +114,31 @@ void undo_archive_config(ordered_json& config) {
     text_config->erase(kWeights);
 }
 
+// What archive_config() put there of a quantised source's JSON files, by name; null where there is nothing.
+Result<const ordered_json*> source_configs_in(const ordered_json& config, const std::string& path) {
+  const auto ours = config.find(kQuantisation);
+  if (ours == config.end() || !ours->is_object() || !ours->contains(kSourceConfigs)) return nullptr;
+  const ordered_json& configs = (*ours)[kSourceConfigs];
+  bool valid = configs.is_object() && configs.contains(kConfigName);
+  if (valid) {
+    for (const auto& [name, own] : configs.items())
+      valid =
+          valid && std::ranges::find(kSourceConfigNames, name) != kSourceConfigNames.end() && own.is_object();
+  }
+  if (!valid) return error(ErrorKind::kCorrupt, "its '{}' is no valid one", kSourceConfigs).in_file(path);
+  return &configs;
+}
+
+Result<std::vector<std::string>> names_of_source_configs(const std::string& path) {
+  LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(path, kMaxJsonBytes));
+  LLMC_ASSIGN_OR_RETURN(const ordered_json config, parse_config(text, path));
+  LLMC_ASSIGN_OR_RETURN(const ordered_json* configs, source_configs_in(config, path));
+  std::vector<std::string> names;
+  if (configs == nullptr) return names;
+  for (const auto& [name, own] : configs->items()) names.push_back(name);
+  return names;
+}
+
 // The file `name` on its way to the archive's folder; `out` may be none.
 Result<CarriedFile> file_for_archive(const Model& model, const std::string& name, AtomicFile* out) {
   const fs::path path = fs::path(model.path) / name;
@@ -217,22 +242,18 @@ class RestoredFiles {
     LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(file.name(), kMaxJsonBytes));
     if (listed != nullptr) LLMC_RETURN_IF_ERROR(check_listed(described(text), *listed, file.name()));
     LLMC_ASSIGN_OR_RETURN(ordered_json config, parse_config(text, file.name()));
-    const auto ours = config.find(kQuantisation);
-    if (config_ == ConfigOf::kSource && ours != config.end() && ours->is_object() &&
-        ours->contains(kSourceConfigs))
-      return restore_source_configs((*ours)[kSourceConfigs], file.name(), out);
+    if (config_ == ConfigOf::kSource) {
+      LLMC_ASSIGN_OR_RETURN(const ordered_json* configs, source_configs_in(config, file.name()));
+      if (configs != nullptr) return restore_source_configs(*configs, out);
+    }
     undo_archive_config(config);
     const std::string restored = config_text(config);
     return out != nullptr ? out->write(std::as_bytes(std::span(restored))) : Status::ok();
   }
 
-  Status restore_source_configs(const ordered_json& configs, const std::string& path, AtomicFile* out) const {
-    if (!configs.is_object() || !configs.contains(kConfigName))
-      return error(ErrorKind::kCorrupt, "its '{}' is no valid one", kSourceConfigs).in_file(path);
+  Status restore_source_configs(const ordered_json& configs, AtomicFile* out) const {
+    if (out == nullptr) return Status::ok();
     for (const auto& [name, config] : configs.items()) {
-      if (std::ranges::find(kSourceConfigNames, name) == kSourceConfigNames.end() || !config.is_object())
-        return error(ErrorKind::kCorrupt, "its '{}' is no valid one", kSourceConfigs).in_file(path);
-      if (out == nullptr) continue;
       const std::string text = config_text(config);
       const auto bytes = std::as_bytes(std::span(text));
       if (name == kConfigName) {
@@ -256,20 +277,6 @@ bool carries_files(const Model& model) {
   return is_folder_kind(model.kind);
 }
 
-Status restore_all(const Description& description, const std::string& folder, ModelFolder* output,
-                   ConfigOf config) {
-  LLMC_ASSIGN_OR_RETURN(const std::string place, resolve_hub_folder(folder));
-  const RestoredFiles files(place, output, config);
-  LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> names, carried_names(description, folder));
-  for (const std::string& name : names) {
-    const auto listed = description.carried.find(name);
-    const bool described = listed != description.carried.end();
-    if (!described) LLMC_RETURN_IF_ERROR(check_no_lfs_pointer((fs::path(place) / name).string()));
-    LLMC_RETURN_IF_ERROR(files.restore(name, described ? &listed->second : nullptr));
-  }
-  return Status::ok();
-}
-
 }  // namespace
 
 Status check_carried_outputs(const std::vector<std::string>& names, const std::vector<std::string>& inputs,
@@ -277,11 +284,13 @@ Status check_carried_outputs(const std::vector<std::string>& names, const std::v
   std::vector<std::string> outputs;
   for (const std::string& name : names) outputs.push_back((fs::path(folder) / name).string());
   LLMC_RETURN_IF_ERROR(check_ways(folder, names));
-  LLMC_RETURN_IF_ERROR(check_output_files(outputs, inputs));
-  return check_marks(folder, names);
+  return check_output_files(outputs, inputs);
 }
 
-Result<std::vector<std::string>> carried_names(const Description& description, const std::string& folder) {
+namespace {
+
+// The files that lie beside the archive.
+Result<std::vector<std::string>> names_beside(const Description& description, const std::string& folder) {
   std::vector<std::string> names;
   if (description.format_version >= 3) {
     for (const auto& [name, listed] : description.carried) names.push_back(name);
@@ -297,9 +306,40 @@ Result<std::vector<std::string>> carried_names(const Description& description, c
   return names;
 }
 
+Status restore_all(const Description& description, const std::string& folder, ModelFolder* output,
+                   ConfigOf config) {
+  LLMC_ASSIGN_OR_RETURN(const std::string place, resolve_hub_folder(folder));
+  const RestoredFiles files(place, output, config);
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> names, names_beside(description, folder));
+  for (const std::string& name : names) {
+    const auto listed = description.carried.find(name);
+    const bool described = listed != description.carried.end();
+    if (!described) LLMC_RETURN_IF_ERROR(check_no_lfs_pointer((fs::path(place) / name).string()));
+    LLMC_RETURN_IF_ERROR(files.restore(name, described ? &listed->second : nullptr));
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> carried_names(const Description& description, const std::string& folder,
+                                               ConfigOf config) {
+  LLMC_ASSIGN_OR_RETURN(std::vector<std::string> names, names_beside(description, folder));
+  if (config == ConfigOf::kRestored || std::ranges::find(names, kConfigName) == names.end()) return names;
+  LLMC_ASSIGN_OR_RETURN(const std::string place, resolve_hub_folder(folder));
+  LLMC_RETURN_IF_ERROR(check_no_link(place, kConfigName));
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> configs,
+                        names_of_source_configs((fs::path(place) / kConfigName).string()));
+  for (const std::string& name : configs) {
+    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+  }
+  return names;
+}
+
 Status check_output(const Model& model, const std::vector<std::string>& inputs, const std::string& output,
                     const ArchiveLayout& layout) {
   std::error_code code;
+  LLMC_RETURN_IF_ERROR(check_output_name(output));
   if (fs::equivalent(model.path, output, code))
     return error(ErrorKind::kInvalidArgument, "output is the input").in_file(output);
   LLMC_RETURN_IF_ERROR(check_output_file(layout.journal_path, inputs));
@@ -310,6 +350,7 @@ Status check_output(const Model& model, const std::vector<std::string>& inputs, 
   }
   if (carries_files(model) && !layout.folder.empty())
     LLMC_RETURN_IF_ERROR(check_carried_outputs(model.other_files, inputs, layout.folder));
+  if (!layout.folder.empty()) LLMC_RETURN_IF_ERROR(check_marks(layout.folder, model.other_files));
   const fs::file_status status = fs::status(output, code);
   if (!layout.folder.empty() && fs::exists(status) && !fs::is_directory(status))
     return error(ErrorKind::kInvalidArgument, "must be a folder for this input").in_file(output);

@@ -17,21 +17,26 @@
 
 namespace llmcodec {
 
-// Of files that will be carried into `folder` under these names, before hours of work: errors of check_ways(),
-// check_output_file() (`inputs`: what must not be replaced) and check_marks().
+// Of files that will be carried into `folder` under these names, before hours of work: errors of check_ways() and
+// check_output_file() (`inputs`: what must not be replaced).
 Status check_carried_outputs(const std::vector<std::string>& names, const std::vector<std::string>& inputs,
                              const std::string& folder);
 
-// The files that an archive in `folder` carries, as carry_over_from_archive() copies them.
-Result<std::vector<std::string>> carried_names(const Description& description, const std::string& folder);
-
 // InvalidArgument when the output is the model's folder, when check_output_file() refuses a file that will be written
-// or check_carried_outputs() one that will be carried (`inputs`: what must not be replaced), and when a folder is needed where there is a file.
+// or check_carried_outputs() one that will be carried (`inputs`: what must not be replaced), when check_marks() refuses the
+// folder, and when a folder is needed where there is a file.
 Status check_output(const Model& model, const std::vector<std::string>& inputs, const std::string& output,
                     const ArchiveLayout& layout);
 // What an output must not replace: the archive's files and, in a folder of a model, those that stand beside them.
 // `input`: as the archive was named. Io when the folder cannot be looked at.
 Result<std::vector<std::string>> files_of(const ArchiveReader& archive, const std::string& input);
+
+// Which config.json the restored folder gets: that of the restored model, or that of a quantised source, with the other
+// JSON files that said how it was quantised.
+enum class ConfigOf { kRestored, kSource };
+// What carry_over_from_archive() writes from an archive in `folder`, by name.
+Result<std::vector<std::string>> carried_names(const Description& description, const std::string& folder,
+                                               ConfigOf config);
 
 // The files of the model's folder as they will lie beside the archive; none for other kinds of model. Reads
 // them all. InvalidArgument for a name that CarriedNames refuses.
@@ -45,9 +50,6 @@ Status carry_over_to_archive(const Model& model, const CarriedFiles& listed, Mod
 // Unsupported for a link; the error names the file. Of version 2, which lists none, what lies there is looked
 // at.
 Status check_carried_files(const Description& description, const std::string& archive_folder);
-// Which config.json the restored folder gets: that of the restored model, or that of a quantised source, with the other
-// JSON files that said how it was quantised.
-enum class ConfigOf { kRestored, kSource };
 // The same, and copies them to the restored folder: what the description lists and nothing else (version 2:
 // what lies there, weights left out).
 Status carry_over_from_archive(const Description& description, const std::string& archive_folder,

@@ -67,17 +67,23 @@ Result<PartRecord> part_from_json(const json& value) {
   return PartRecord{value[0].get<uint64_t>(), value[1].get<std::string>()};
 }
 
-// [dtype, shape, a text], as `field` has them.
-Result<ExactRecord> exact_from_json(const json& value, const char* field) {
+// A tensor as `exact` and `same_as` have it: its dtype, its shape, and what is said of its values.
+struct TensorTriple {
+  std::string dtype;
+  std::vector<uint64_t> shape;
+  std::string values;  // their checksum, or the name of the tensor that has them
+};
+
+Result<TensorTriple> triple_from_json(const json& value, const char* field) {
   if (!value.is_array() || value.size() != 3 || !value[0].is_string() || !value[1].is_array() ||
       !value[2].is_string())
     return missing(field);
-  ExactRecord record{value[0].get<std::string>(), {}, value[2].get<std::string>()};
+  TensorTriple triple{value[0].get<std::string>(), {}, value[2].get<std::string>()};
   for (const json& side : value[1]) {
     if (!side.is_number_unsigned()) return missing(field);
-    record.shape.push_back(side.get<uint64_t>());
+    triple.shape.push_back(side.get<uint64_t>());
   }
-  return record;
+  return triple;
 }
 
 // The members with an entry for every tensor. They are read one by one: as a tree, a description takes thirty
@@ -87,14 +93,13 @@ constexpr std::string_view kEntries[] = {"exact", "tensors", "same_as", "quantis
 Status read_entry(const std::string& member, const std::string& name, json value, Description* description) {
   bool first = false;
   if (member == "exact") {
-    LLMC_ASSIGN_OR_RETURN(ExactRecord record, exact_from_json(value, "exact"));
+    LLMC_ASSIGN_OR_RETURN(TensorTriple read, triple_from_json(value, "exact"));
+    ExactRecord record{std::move(read.dtype), std::move(read.shape), std::move(read.values)};
     first = description->exact.emplace(name, std::move(record)).second;
   } else if (member == "same_as") {
-    LLMC_ASSIGN_OR_RETURN(ExactRecord record, exact_from_json(value, "same_as"));
-    first = description->same_as
-                .emplace(name, SameAsRecord{std::move(record.dtype), std::move(record.shape),
-                                            std::move(record.xxh3_128)})
-                .second;
+    LLMC_ASSIGN_OR_RETURN(TensorTriple read, triple_from_json(value, "same_as"));
+    SameAsRecord record{std::move(read.dtype), std::move(read.shape), std::move(read.values)};
+    first = description->same_as.emplace(name, std::move(record)).second;
   } else if (member == "quantised") {
     LLMC_ASSIGN_OR_RETURN(SourceFormat format, source_format_from_json(value));
     first = description->quantised.emplace(name, std::move(format)).second;
@@ -402,11 +407,6 @@ std::string description_name(uint64_t shard) {
 
 ArchiveMetadata archive_metadata(const std::string& description) {
   return {{kFormatKey, kFormatName}, {kChecksumKey, xxh3_128(std::as_bytes(std::span(description)))}};
-}
-
-bool is_archive(const ArchiveMetadata& metadata) {
-  const auto format = metadata.find(kFormatKey);
-  return format != metadata.end() && format->second == kFormatName;
 }
 
 std::vector<std::byte> pack_description(std::string_view text) {

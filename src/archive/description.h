@@ -12,15 +12,14 @@
 #include <vector>
 
 #include "llmcodec/status.h"
+#include "tensor/archive_mark.h"
 #include "tensor/model_parts.h"
 #include "tensor/source_format.h"
 
 namespace llmcodec {
 
-inline constexpr int kFormatVersion = 3;        // which is written
-inline constexpr int kOldestFormatVersion = 2;  // from which on archives are read
-inline constexpr char kFormatKey[] = "format";  // in __metadata__, with this value
-inline constexpr char kFormatName[] = "llmcodec";
+inline constexpr int kFormatVersion = 3;                     // which is written
+inline constexpr int kOldestFormatVersion = 2;               // from which on archives are read
 inline constexpr char kChecksumKey[] = "llmcodec_xxh3_128";  // in __metadata__: of the description's text
 inline constexpr char kOwnPrefix[] = "llmcodec.";            // of the tensors that are the archive's own
 inline constexpr char kDescriptionPrefix[] = "llmcodec.description.";  // and the number of the shard
@@ -114,10 +113,9 @@ Result<Description> parse_description(std::string_view text);
 
 std::string description_name(uint64_t shard);
 
-using ArchiveMetadata = std::map<std::string, std::string>;  // __metadata__ of a safetensors file
+using ArchiveMetadata = SafetensorsMetadata;
 // What it says of an archive whose description has this text.
 ArchiveMetadata archive_metadata(const std::string& description);
-bool is_archive(const ArchiveMetadata& metadata);
 // The text as it is stored, before padding. Most of a large one is checksums, of which no effort makes less.
 std::vector<std::byte> pack_description(std::string_view text);
 // The description from its packed bytes, in a file of `file_bytes`. Corrupt when its checksum is absent or another

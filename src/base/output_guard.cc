@@ -76,8 +76,18 @@ Result<Descriptor> open_lock_file(const std::string& path, const std::string& ou
 
 }  // namespace
 
-Status check_output_file(const std::string& output, std::span<const std::string> inputs) {
+Status check_output_name(const std::string& output) {
   if (output.empty()) return error(ErrorKind::kInvalidArgument, "the output has no name");
+  if (output == "-")
+    return error(ErrorKind::kInvalidArgument,
+                 "outputs are written in several places and appear when they are complete, which standard "
+                 "output does not allow; name a file (./- for one of this name)")
+        .in_file(output);
+  return Status::ok();
+}
+
+Status check_output_file(const std::string& output, std::span<const std::string> inputs) {
+  LLMC_RETURN_IF_ERROR(check_output_name(output));
   std::error_code code;
   const fs::file_status status = fs::status(output, code);
   if (fs::is_directory(status))

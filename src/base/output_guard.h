@@ -17,8 +17,11 @@
 
 namespace llmcodec {
 
+// InvalidArgument for what is no name: nothing, and "-", by which other programs mean standard output.
+Status check_output_name(const std::string& output);
+
 // To be asked before any file is opened for writing. InvalidArgument when `output` is the same file as one of
-// `inputs`, under whatever name or link (empty inputs are skipped), when it is no name of a file, and when it exists and
+// `inputs`, under whatever name or link (empty inputs are skipped), when it is no name of a file (check_output_name()), and when it exists and
 // is no regular file: a finished output takes the place of what has its name, and a folder, a FIFO, a device or a
 // symbolic link (/dev/stdout is one) must not be lost.
 Status check_output_file(const std::string& output, std::span<const std::string> inputs);

@@ -54,6 +54,8 @@ Result<DecompressReport> run_decompress(const char* input, const char* output,
   options.dtype = text_or(asked.dtype);
   options.format = text_or(asked.format);
   options.shard_bytes = asked.shard_bytes;
+  options.as_source = asked.as_source != 0;
+  options.saturate = asked.saturate != 0;
   LLMC_ASSIGN_OR_RETURN(options.control, control_of(asked.control));
   return decompress(options);
 }

@@ -87,6 +87,7 @@ Result<std::unique_ptr<ArchiveRun>> ArchiveRun::open(CompressState& state,
   LLMC_RETURN_IF_ERROR(check_output(state.model, state.inputs(), state.options.output, plan.layout));
   plan.layout.restart = state.options.restart || state.model.weight_files.empty();
   plan.layout.key = resume_key(state, settings);
+  for (const auto& [name, file] : state.description.carried) plan.layout.other_files.push_back(name);
   LLMC_ASSIGN_OR_RETURN(ArchiveWriter writer, ArchiveWriter::open(plan.layout));
   Status space = writer.is_resumed() ? Status::ok() : check_space_for_exact(state, plan);
   if (!space.is_ok()) {

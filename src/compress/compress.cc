@@ -35,6 +35,7 @@ Result<CompressReport> compress(const CompressOptions& options) {
 
 Result<CompressReport> compress(Model model, const CompressOptions& options) {
   const Stopwatch wall;
+  LLMC_RETURN_IF_ERROR(check_output_name(options.output));
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<CompressState> state, prepare(std::move(model), options));
   const Stopwatch search;
   LLMC_ASSIGN_OR_RETURN(RateFound found, find_settings(*state));

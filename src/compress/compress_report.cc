@@ -51,12 +51,6 @@ double bits_per_element(const TensorReport& tensor) {
              : 8.0 * static_cast<double>(tensor.bytes) / static_cast<double>(tensor.elements);
 }
 
-std::vector<PartReport> parts_of(const CompressState& state, const std::vector<TensorReport>& tensors) {
-  std::vector<std::string> folders;
-  for (const ModelPart& part : state.model.parts) folders.push_back(part.folder);
-  return sum_parts(tensors, std::move(folders));
-}
-
 }  // namespace
 
 Result<CompressReport> report_archive(const CompressState& state, const std::string& archive,
@@ -85,7 +79,7 @@ Result<CompressReport> report_archive(const CompressState& state, const std::str
   }
   if (const std::string note = larger_than_source(report.tensors, *state.model.source); !note.empty())
     report.notes.push_back(note);
-  report.parts = parts_of(state, report.tensors);
+  report.parts = sum_parts(report.tensors, state.description);
   report.relative_mse = all.relative_mse();
   report.snr_db = all.snr_db();
   if (!state.model.weight_files.empty()) {
@@ -112,7 +106,7 @@ SourceReport report_source(const CompressState& state) {
       report.kept_bytes += entry.bytes;
     report.tensors.push_back(std::move(entry));
   }
-  report.parts = parts_of(state, report.tensors);
+  report.parts = sum_parts(report.tensors, state.description);
   return report;
 }
 
@@ -137,7 +131,7 @@ PlanReport report_plan(const CompressState& state, const RateFound& found) {
     report.parameters += entry.elements;
     report.tensors.push_back(std::move(entry));
   }
-  report.parts = parts_of(state, report.tensors);
+  report.parts = sum_parts(report.tensors, state.description);
   double unused = 0;
   set_bpw(report.predicted_bytes, 0, report.parameters, &report.predicted_bpw, &unused);
   return report;

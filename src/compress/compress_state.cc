@@ -34,14 +34,9 @@ namespace {
 
 // Names that an archive gives to tensors of its own would be lost on the way back, or take their place.
 Status check_names(const Model& model) {
-  const auto archive = [](const std::string& path) {
+  if (is_archive(model.metadata))
     return error(ErrorKind::kInvalidArgument, "is an llmcodec archive already; decompress it first")
-        .in_file(path);
-  };
-  if (is_archive(model.metadata)) return archive(model.path);
-  for (const ModelPart& part : model.parts) {
-    if (is_archive(part.metadata)) return archive((std::filesystem::path(model.path) / part.folder).string());
-  }
+        .in_file(model.path);
   for (const TensorInfo& info : model.source->tensors()) {
     if (info.name.starts_with(kOwnPrefix))
       return error(ErrorKind::kInvalidArgument,
@@ -218,19 +213,23 @@ Result<Target> default_target(CompressState& state) {
                 state.tensors.empty() ? 1.0 : nominal_step(state.tensors[0].plan->bit_depth)};
 }
 
-// A plan file leaves layout, folding and depth to resolve().
-std::vector<TensorSettings> settings_of_plan_file(const CompressState& state) {
+// A plan file leaves layout, folding and depth to resolve(), and by these its qualities are judged.
+Result<std::vector<TensorSettings>> settings_of_plan_file(CompressState& state) {
   std::vector<TensorSettings> settings = *state.given_settings;
   for (const FittedTensor& tensor : state.tensors) {
     settings[tensor.index].pictures.layout = tensor.plan->layout;
     settings[tensor.index].pictures.lines = tensor.plan->lines;
     settings[tensor.index].pictures.bit_depth = tensor.plan->bit_depth;
+    LLMC_ASSIGN_OR_RETURN(const Codec* codec, state.codecs.get(tensor.plan->codec));
+    if (Status status = check_quality(settings[tensor.index].pictures, codec->info()); !status.is_ok())
+      return std::move(status).error().in_tensor(tensor.plan->name).in_file(state.options.plan);
   }
   return settings;
 }
 
-Result<RateFound> found_in_plan_file(const CompressState& state, FixedBytes& fixed_bytes) {
-  RateFound found{settings_of_plan_file(state), 0, 0, 0};
+Result<RateFound> found_in_plan_file(CompressState& state, FixedBytes& fixed_bytes) {
+  RateFound found;
+  LLMC_ASSIGN_OR_RETURN(found.settings, settings_of_plan_file(state));
   for (const FittedTensor& tensor : state.tensors)
     found.predicted_bytes += found.settings[tensor.index].predicted_bytes;
   LLMC_ASSIGN_OR_RETURN(const uint64_t fixed, fixed_bytes.get(found.settings));
@@ -270,7 +269,11 @@ Result<RateFound> find_settings_of_stored(CompressState& state) {
     if (problem.target.kind == TargetKind::kStep && is_adapter(state))
       state.notes.push_back(fmt::format("an adapter without a target: --step {}", problem.target.value));
   }
-  return find_steps(problem);
+  LLMC_ASSIGN_OR_RETURN(RateFound found, find_steps(problem));
+  const bool by_size = problem.target.kind == TargetKind::kBpw || problem.target.kind == TargetKind::kSize;
+  if (by_size && !state.tensors.empty() && std::isinf(found.predicted_snr_db))
+    state.notes.push_back("every coded weight comes back as it was, at fewer bits than were asked for");
+  return found;
 }
 
 }  // namespace
@@ -300,7 +303,6 @@ Status describe_source(CompressState& state) {
       state.options.command.empty() ? "llmcodec compress " + state.options.input : state.options.command;
   description.source_kind = model_kind_name(model.kind);
   description.source_metadata = model.metadata;
-  for (const ModelPart& part : model.parts) description.source_parts[part.folder] = part.metadata;
   description.source_files.resize(model.weight_files.size());
   const std::vector<std::string> names = model.weight_names();
   return for_all(state.options.control.threads, model.weight_files.size(), [&](size_t i) -> Status {
@@ -339,12 +341,14 @@ Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions
   LLMC_RETURN_IF_ERROR(check_names(model));
   auto state = std::make_unique<CompressState>(std::move(model), options);
   LLMC_ASSIGN_OR_RETURN(state->quantised, QuantisedModel::open(&state->model));
-  LLMC_ASSIGN_OR_RETURN(state->moments, open_moments(options));
+  LLMC_ASSIGN_OR_RETURN(state->moments, open_moments(options, state->model));
   LLMC_ASSIGN_OR_RETURN(state->drafts, read_drafts(*state, *state->quantised));
   LLMC_RETURN_IF_ERROR(keep_in_parts(*state, *state->quantised));
   LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state));
   LLMC_RETURN_IF_ERROR(ask_to_carry(options.carry, &state->model));
   for (std::string& note : notes_on_files(state->model)) state->notes.push_back(std::move(note));
+  for (const ModelPart& part : state->model.parts)
+    state->description.source_parts[part.folder] = part.metadata;
   // Last, for it reads these files.
   LLMC_ASSIGN_OR_RETURN(state->description.carried, list_carried_files(state->model));
   return state;

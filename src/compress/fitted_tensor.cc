@@ -37,13 +37,12 @@ Result<std::vector<float>> factor_steps(std::span<const float> moments) {
 
 Status know_inputs(const TensorInfo& info, const FittedTensor& tensor, uint64_t m,
                    const InputMoments& moments, KnownMatrix& known) {
-  const bool factor = moments.factors.contains(info.name);
   const ScaleKind kind = tensor.plan->scales.kind;
-  if (kind != ScaleKind::kDual && !(factor && kind == ScaleKind::kColumn)) return Status::ok();
+  if (kind != ScaleKind::kDual && !(known.factor && kind == ScaleKind::kColumn)) return Status::ok();
   if (tensor.hessian_group) {
     LLMC_ASSIGN_OR_RETURN(const std::vector<float> h, moments.hessian->read(*tensor.hessian_group));
     LLMC_ASSIGN_OR_RETURN(known.columns, closed_loop_columns({h.data(), tensor.shape.cols, tensor.shape.cols},
-                                                             {.damping = damping_of(info.local_name())}));
+                                                             {.damping = tensor.damping}));
     for (size_t j = 0; j < tensor.shape.cols; ++j) known.inputs.push_back(h[j * tensor.shape.cols + j]);
     return Status::ok();
   }
@@ -51,17 +50,16 @@ Status know_inputs(const TensorInfo& info, const FittedTensor& tensor, uint64_t 
   LLMC_ASSIGN_OR_RETURN(const ImportanceEntry entry,
                         moments.importance->find(info.name, tensor.shape.cols, tensor.shape.matrices));
   if (!entry.found()) return Status::ok();
-  LLMC_ASSIGN_OR_RETURN(
-      known.columns.steps,
-      factor ? factor_steps(entry.matrix(m))
-             : importance_column_steps(entry.matrix(m), {.damping = damping_of(info.local_name())}));
+  LLMC_ASSIGN_OR_RETURN(known.columns.steps,
+                        known.factor ? factor_steps(entry.matrix(m))
+                                     : importance_column_steps(entry.matrix(m), {.damping = tensor.damping}));
   known.inputs.assign(entry.matrix(m).begin(), entry.matrix(m).end());
   return Status::ok();
 }
 
 Result<KnownMatrix> known_matrix(const TensorInfo& info, const FittedTensor& tensor, uint64_t m,
                                  const InputMoments& moments) {
-  KnownMatrix known;
+  KnownMatrix known;  // first of all whether it is a factor, which decides how the rest is read
   known.factor = moments.factors.contains(info.name);
   LLMC_RETURN_IF_ERROR(know_inputs(info, tensor, m, moments, known));
   if (!moments.importance) return known;
@@ -175,6 +173,7 @@ Result<FittedTensor> fit_tensor(const TensorSource& source, size_t index, const 
   tensor.index = index;
   tensor.plan = &plan;
   tensor.shape = *tensor_matrices(info);  // the plan was checked against the model
+  tensor.damping = damping_of(info.local_name());
   if (moments.hessian && plan.layout == Layout::kSpectral && plan.scales.kind == ScaleKind::kDual) {
     tensor.hessian_group = moments.hessian->find(info.name);
     if (tensor.hessian_group && moments.hessian->cols(*tensor.hessian_group) != tensor.shape.cols)
@@ -194,7 +193,7 @@ Result<FittedTensor> fit_tensor(const TensorSource& source, size_t index, const 
 Result<Feedback> make_feedback(const FittedTensor& tensor, uint64_t m, const InputMoments& moments) {
   LLMC_ASSIGN_OR_RETURN(const std::vector<float> h, moments.hessian->read(*tensor.hessian_group));
   return Feedback::create({h.data(), tensor.shape.cols, tensor.shape.cols}, tensor.order[m],
-                          {.damping = damping_of(tensor.plan->name)});
+                          {.damping = tensor.damping});
 }
 
 uint64_t total_weights(std::span<const FittedTensor> tensors) {

@@ -27,6 +27,7 @@ struct FittedTensor {
   ColumnOrder column_order = ColumnOrder::kNone;
   std::vector<std::vector<uint32_t>> order;  // one per matrix; empty: identity
   std::optional<size_t> hessian_group;       // closed loop
+  double damping = 0;                        // of its second moments
   // What errors of one (relative) step cost the model: the mean over all weights of E[g_i^2] E[x_j^2] of
   // their output and input times the square of their scale. Only where both moments are known.
   std::optional<double> damage;

@@ -50,7 +50,35 @@ Result<bool> InputMoments::knows_outputs(const TensorInfo& info) const {
   return entry->found();
 }
 
-Result<InputMoments> open_moments(const CompressOptions& options) {
+namespace {
+
+// Moments of one part, which were collected of that part alone, have its names without the folder.
+Status check_knows_pipeline(const InputMoments& moments, const CompressOptions& options, const Model& model) {
+  if (model.parts.empty()) return Status::ok();
+  bool by_importance = false, by_hessian = false;
+  for (const TensorInfo& info : model.source->tensors()) {
+    by_hessian = by_hessian || (moments.hessian && moments.hessian->find(info.name));
+    const auto shape = tensor_matrices(info);
+    if (!moments.importance || !shape) continue;
+    const auto entry = moments.importance->find(info.name, shape->cols, shape->matrices);
+    const auto outputs = moments.importance->find_outputs(info.name, shape->rows, shape->matrices);
+    const auto knows = [](const auto& found) { return !found.is_ok() || found->found(); };
+    by_importance = by_importance || knows(entry) || knows(outputs);
+  }
+  const auto unknown = [&](const std::string& file) {
+    return error(ErrorKind::kInvalidArgument,
+                 "knows no tensor of this pipeline: names in it begin with the folder of the part, '{}'",
+                 model.source->tensors().front().name)
+        .in_file(file);
+  };
+  if (moments.importance && !by_importance) return unknown(moments.file);
+  if (moments.hessian && !by_hessian) return unknown(options.hessian);
+  return Status::ok();
+}
+
+}  // namespace
+
+Result<InputMoments> open_moments(const CompressOptions& options, const Model& model) {
   InputMoments moments;
   const std::string file = importance_file(options);
   if (!file.empty()) {
@@ -65,6 +93,7 @@ Result<InputMoments> open_moments(const CompressOptions& options) {
     moments.hessian = std::move(hessian).value();
   }
   moments.given = moments.importance || moments.hessian;
+  LLMC_RETURN_IF_ERROR(check_knows_pipeline(moments, options, model));
   return moments;
 }
 
@@ -82,12 +111,21 @@ Status estimate_products(const Model& model, InputMoments* moments) {
   return Status::ok();
 }
 
-// Of a pipeline, each part as a model by itself; what is not known of some is said beside what is known of others.
-Result<MomentEstimate> estimate_by_parts(const Model& model, unsigned threads,
-                                         const std::function<Status(uint64_t weights)>& layer_done) {
-  if (model.parts.empty()) return estimate_moments(model, threads, layer_done);
-  MomentEstimate all;
-  std::map<std::string, std::string> parts_by_reason;
+struct EstimateByParts {
+  std::optional<Importance> importance;
+  // Why nothing is known of the inputs of a part, by its folder; of a model that is no pipeline, under "".
+  std::map<std::string, std::string> why_not;
+};
+
+// Of a pipeline, each part as a model by itself.
+Result<EstimateByParts> estimate_by_parts(const Model& model, unsigned threads,
+                                          const std::function<Status(uint64_t weights)>& layer_done) {
+  EstimateByParts all;
+  if (model.parts.empty()) {
+    LLMC_ASSIGN_OR_RETURN(MomentEstimate own, estimate_moments(model, threads, layer_done));
+    all.importance = std::move(own.importance);
+    if (!own.why_not.empty()) all.why_not[""] = own.why_not;
+  }
   for (const ModelPart& part : model.parts) {
     LLMC_ASSIGN_OR_RETURN(MomentEstimate own,
                           estimate_moments(part_of_pipeline(model, part), threads, layer_done));
@@ -95,13 +133,38 @@ Result<MomentEstimate> estimate_by_parts(const Model& model, unsigned threads,
       if (!all.importance) all.importance.emplace();
       all.importance->adopt_part(std::move(*own.importance), part_prefix(part.folder));
     } else {
-      std::string& parts = parts_by_reason[own.why_not];
-      parts += fmt::format("{}{}", parts.empty() ? "" : ", ", part.folder.empty() ? "the root" : part.folder);
+      all.why_not[part.folder] = own.why_not;
     }
   }
-  for (const auto& [reason, parts] : parts_by_reason)
-    all.why_not += fmt::format("{}{} ({})", all.why_not.empty() ? "" : "; ", reason, parts);
   return all;
+}
+
+// Whether all that is coded in a part are factors of low-rank updates, whose moments come from their products.
+bool has_only_factors(const Model& model, const std::string& folder, const std::set<std::string>& factors) {
+  bool any = false;
+  for (const TensorInfo& info : model.source->tensors()) {
+    if (info.folder() != part_prefix(folder) || kept_because(tensor_role(info)) != nullptr) continue;
+    if (!factors.contains(info.name)) return false;
+    any = true;
+  }
+  return any;
+}
+
+// What is not known of some parts is said beside what is known of others.
+std::string note_on(const Model& model, const EstimateByParts& estimate, const InputMoments& moments) {
+  std::map<std::string, std::string> parts_by_reason;
+  for (const auto& [folder, reason] : estimate.why_not) {
+    if (has_only_factors(model, folder, moments.factors)) continue;
+    std::string& parts = parts_by_reason[reason];
+    parts += fmt::format("{}{}", parts.empty() ? "" : ", ", folder.empty() ? "the root" : folder);
+  }
+  std::string note;
+  for (const auto& [reason, parts] : parts_by_reason) {
+    note += note.empty() ? "" : "; ";
+    note += model.parts.empty() ? reason : fmt::format("{} ({})", reason, parts);
+  }
+  if (note.empty()) return note;
+  return (moments.given ? "outputs not estimated: " : "inputs not estimated: ") + note;
 }
 
 }  // namespace
@@ -111,26 +174,17 @@ Result<std::string> estimate_missing(const Model& model, const CompressOptions& 
                                      InputMoments* moments) {
   if ((moments->importance && moments->importance->has_outputs()) || options.importance == kNoImportance)
     return std::string();
-  LLMC_ASSIGN_OR_RETURN(MomentEstimate estimate,
+  LLMC_ASSIGN_OR_RETURN(EstimateByParts estimate,
                         estimate_by_parts(model, options.control.threads, layer_done));
-  if (!estimate.importance && !moments->given) {
+  moments->estimated = moments->estimated || estimate.importance;
+  if (!moments->given) {
+    if (estimate.importance) moments->importance = std::move(estimate.importance);
     LLMC_RETURN_IF_ERROR(estimate_products(model, moments));
-    if (!moments->factors.empty()) return std::string();
-  }
-  const std::string note =
-      estimate.why_not.empty()
-          ? ""
-          : (moments->given ? "outputs not estimated: " : "inputs not estimated: ") + estimate.why_not;
-  if (!estimate.importance) return note;
-  if (moments->given) {
+  } else if (estimate.importance) {
     if (!moments->importance) moments->importance.emplace();
     moments->importance->adopt_outputs(std::move(*estimate.importance));
-  } else {
-    moments->importance = std::move(estimate.importance);
-    LLMC_RETURN_IF_ERROR(estimate_products(model, moments));
   }
-  moments->estimated = true;
-  return note;
+  return note_on(model, estimate, *moments);
 }
 
 }  // namespace llmcodec

@@ -33,8 +33,9 @@ struct InputMoments {
   Error of_another_model(Error failure) const;
 };
 
-// The files named in the options. Errors name them.
-Result<InputMoments> open_moments(const CompressOptions& options);
+// The files named in the options. Errors name them; InvalidArgument for one that knows none of the tensors of a pipeline,
+// whose names begin with folders.
+Result<InputMoments> open_moments(const CompressOptions& options, const Model& model);
 
 // Fills in from the weights what no file said: inputs and outputs, or the outputs alone beside an imatrix or
 // second moments that know only the inputs; where nothing was given, what factors of low-rank updates do to their

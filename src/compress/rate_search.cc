@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
 #include "base/ordered_run.h"
@@ -71,7 +72,7 @@ class Search {
     }
     LLMC_ASSIGN_OR_RETURN(const StepSearch numbers, this->numbers());
     LLMC_ASSIGN_OR_RETURN(const StepFound found, coarse_search(numbers));
-    if (found.out_of_range) return out_of_reach();
+    if (found.out_of_range) return exact_or_out_of_reach();
     return correct(numbers, found);
   }
 
@@ -163,7 +164,7 @@ class Search {
                             return value;
                           }));
     const double hit = by_snr() ? kHitDecibels : (range_.continuous ? kHit : kHitWithJumps) * target();
-    if (std::abs(reduced(*best) - target()) > hit) return out_of_reach();
+    if (std::abs(reduced(*best) - target()) > hit) return exact_or_out_of_reach();
     // What samples leave within the tolerance goes by the slope: no evaluation for a thousandth.
     const bool by_slope = range_.continuous && !fine_.is_whole();
     const double left = by_slope ? (target() - corrected.value) / corrected.slope : 0;
@@ -182,9 +183,18 @@ class Search {
         predicted_seconds(tensors_, estimate.seconds_per_weight, thread_count(problem_.control->threads))};
   }
 
+  // Weights that are all zero, say, take no bits: where a step that loses nothing needs less than the target allows, or is
+  // as coarse as can be, it is what was asked for.
+  Result<RateFound> exact_or_out_of_reach() {
+    base_log2_step_.reset();
+    LLMC_ASSIGN_OR_RETURN(const RateEstimate estimate, evaluate(fine_, by_snr() ? range_.max : range_.min));
+    const bool exact = estimate.energies.snr_db() == std::numeric_limits<double>::infinity();
+    if (exact && (by_snr() || estimate.bytes <= target())) return finish(estimate);
+    return out_of_reach();
+  }
+
   // The target cannot be met: says what can, from the ends of the step range.
   Error out_of_reach() {
-    base_log2_step_.reset();
     const auto fine = evaluate(coarse_, range_.min);
     if (!fine.is_ok()) return fine.error();
     const auto coarse = evaluate(coarse_, range_.max);

@@ -86,6 +86,20 @@ PictureSettings settings_for(const StepChoice& choice, const TensorPlan& plan, c
   return settings;
 }
 
+Status check_quality(const PictureSettings& settings, const CodecInfo& codec) {
+  QualityRange range = codec.quality;
+  if (settings.layout == Layout::kSpectral)  // a QP of H.266
+    range = {.min = -6.0 * (static_cast<double>(settings.bit_depth) - 8), .max = 63};
+  if (range.lossless_only) return Status::ok();
+  const double steps = (settings.quality - range.min) / range.step;
+  if (settings.quality >= range.min && settings.quality <= range.max &&
+      std::abs(steps - std::round(steps)) < 1e-6)
+    return Status::ok();
+  return error(ErrorKind::kInvalidArgument,
+               "codec '{}' takes qualities from {} to {} in steps of {} here, not {}", codec.name, range.min,
+               range.max, range.step, settings.quality);
+}
+
 double log2_step_of(const PictureSettings& settings, const CodecInfo& codec) {
   const double step = portable_log2(settings.step);
   const bool by_quality = settings.layout == Layout::kSpatial && !codec.quality.lossless_only;

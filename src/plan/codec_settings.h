@@ -37,6 +37,9 @@ struct StepChoice {
 PictureSettings settings_for(const StepChoice& choice, const TensorPlan& plan, const MatrixShape& shape,
                              const CodecInfo& codec);
 
+// InvalidArgument where the codec does not take the quality of such settings, which a plan file may give.
+Status check_quality(const PictureSettings& settings, const CodecInfo& codec);
+
 // The inverse: a tensor's own log2 step, of settings that settings_for() made.
 double log2_step_of(const PictureSettings& settings, const CodecInfo& codec);
 

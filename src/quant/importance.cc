@@ -194,9 +194,7 @@ void Importance::adopt_part(Importance&& part, const std::string& prefix) {
 }
 
 Result<ImportanceEntry> Importance::find(std::string_view name, uint64_t cols, uint64_t matrices) const {
-  const size_t folder = name.rfind('/') + 1;  // 0 where there is none
-  auto gguf = gguf_name(name.substr(folder));
-  if (gguf) gguf->name.insert(0, name.substr(0, folder));
+  const auto gguf = gguf_name_in_folder(name);
   auto entry = entries_.find(name);
   if (entry == entries_.end() && gguf) entry = entries_.find(gguf->name);
   if (entry == entries_.end()) return ImportanceEntry{};

@@ -58,7 +58,7 @@ Status MomentFile::read_members(const std::string& description) {
     for (const json& name : names) {
       if (!name.is_string()) return broken("a member is not a name").in_tensor(group);
       const auto& text = name.get_ref<const std::string&>();
-      const auto gguf = gguf_name(text);
+      const auto gguf = gguf_name_in_folder(text);
       if (!groups_.emplace(gguf && !gguf->expert ? gguf->name : text, *index).second) {
         return broken(fmt::format("weight '{}' is in two groups", text)).in_tensor(group);
       }
@@ -80,7 +80,7 @@ Status MomentFile::check_groups() const {
 std::optional<size_t> MomentFile::find(std::string_view name) const {
   auto entry = groups_.find(name);
   if (entry == groups_.end()) {
-    const auto gguf = gguf_name(name);
+    const auto gguf = gguf_name_in_folder(name);
     if (gguf && !gguf->expert) entry = groups_.find(gguf->name);
   }
   if (entry == groups_.end()) return std::nullopt;

@@ -125,4 +125,11 @@ std::optional<GgufName> gguf_name(std::string_view name) {
   return gguf_name_of_expert(stem, suffix, *layer);
 }
 
+std::optional<GgufName> gguf_name_in_folder(std::string_view name) {
+  const size_t folder = name.rfind('/') + 1;  // 0 where there is none
+  auto gguf = gguf_name(name.substr(folder));
+  if (gguf) gguf->name.insert(0, name.substr(0, folder));
+  return gguf;
+}
+
 }  // namespace llmcodec

@@ -22,4 +22,7 @@ struct GgufName {
 // layers); nullopt for a name of neither kind.
 std::optional<GgufName> gguf_name(std::string_view name);
 
+// The same of a tensor in a part of a pipeline, whose folder stays in front: "text_encoder/blk.3.attn_q.weight".
+std::optional<GgufName> gguf_name_in_folder(std::string_view name);
+
 }  // namespace llmcodec

@@ -136,12 +136,11 @@ CarriedFilesReport count_carried_files(const CarriedFiles& files) {
   return report;
 }
 
-std::vector<PartReport> sum_parts(const std::vector<TensorReport>& tensors,
-                                  std::vector<std::string> folders) {
-  if (folders.empty()) return {};
+std::vector<PartReport> sum_parts(const std::vector<TensorReport>& tensors, const Description& description) {
+  if (description.source_parts.empty()) return {};
   std::map<std::string, PartReport, std::less<>> parts;  // by prefix
-  for (const std::string& folder : folders) parts[part_prefix(folder)].folder = folder;
-  const PartFolders owners(std::move(folders));
+  for (const auto& [folder, metadata] : description.source_parts) parts[part_prefix(folder)].folder = folder;
+  const PartFolders owners = description.part_folders();
   for (const TensorReport& tensor : tensors) {
     const size_t prefix = owners.prefix_bytes(tensor.name).value_or(0);
     const auto part = parts.find(std::string_view(tensor.name).substr(0, prefix));

@@ -18,7 +18,7 @@ void set_bpw(uint64_t bytes, uint64_t carried_bytes, uint64_t parameters, double
 // Bytes of the archive that are no tensor (GGUF key-values).
 uint64_t carried_bytes(const ArchiveReader& archive);
 CarriedFilesReport count_carried_files(const CarriedFiles& files);
-// The parts of a pipeline with these folders, which have all of `tensors`; empty without folders.
-std::vector<PartReport> sum_parts(const std::vector<TensorReport>& tensors, std::vector<std::string> folders);
+// The parts of a pipeline, as the archive's description lists them, which have all of `tensors`; empty for other models.
+std::vector<PartReport> sum_parts(const std::vector<TensorReport>& tensors, const Description& description);
 
 }  // namespace llmcodec

@@ -96,7 +96,7 @@ struct Archive::Opened {
   }
 
   Error named(Error failure, const std::string& tensor) const {
-    return std::move(failure).in_tensor(tensor).in_file(reader->files()[0]);
+    return std::move(failure).in_tensor(tensor).in_file(reader->file_of(tensor));
   }
 
   // All that can be refused is refused before anything is decoded.

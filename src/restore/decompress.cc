@@ -26,6 +26,7 @@ class Decompression {
 
   Result<DecompressReport> run() {
     const Stopwatch wall;
+    LLMC_RETURN_IF_ERROR(check_output_name(options_.output));
     LLMC_ASSIGN_OR_RETURN(archive_, ArchiveReader::open(options_.input));
     const RestoreChoice choice{options_.format, options_.dtype, options_.saturate, options_.shard_bytes};
     LLMC_ASSIGN_OR_RETURN(const RestoredModel model, RestoredModel::plan(*archive_, choice));
@@ -44,8 +45,7 @@ class Decompression {
     report_.decode_seconds = decoding.seconds();
     if (carries)
       LLMC_RETURN_IF_ERROR(
-          carry_over_from_archive(archive_->description(), options_.input, *output_folder_,
-                                  options_.as_source ? ConfigOf::kSource : ConfigOf::kRestored));
+          carry_over_from_archive(archive_->description(), options_.input, *output_folder_, config_of()));
     LLMC_RETURN_IF_ERROR(sink_->finish());
     report_.wall_seconds = wall.seconds();
     return report_;
@@ -134,10 +134,11 @@ class Decompression {
     for (const Shard& shard : shards) names.push_back(shard.file_name);
     for (const std::string& name : names)
       LLMC_RETURN_IF_ERROR(check_output_file((fs::path(options_.output) / name).string(), inputs));
-    LLMC_RETURN_IF_ERROR(check_carried(model, inputs));
-    LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(options_.output, parts));
+    LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> carried, carried_outputs(model));
+    LLMC_RETURN_IF_ERROR(check_others(carried, inputs));
+    LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(options_.output, {parts, carried}));
     // Once more: a run that was stopped in the folder has been taken back.
-    LLMC_RETURN_IF_ERROR(check_carried(model, inputs));
+    LLMC_RETURN_IF_ERROR(check_others(carried, inputs));
     output_folder_.emplace(std::move(folder));
     LLMC_ASSIGN_OR_RETURN(sink_,
                           create_sharded_safetensors(*output_folder_, infos_, parts, model.shard_bytes()));
@@ -146,12 +147,20 @@ class Decompression {
     return Status::ok();
   }
 
+  ConfigOf config_of() const { return options_.as_source ? ConfigOf::kSource : ConfigOf::kRestored; }
+
   // Whoever gave a file of the archive sees to the others.
-  Status check_carried(const RestoredModel& model, const std::vector<std::string>& inputs) const {
-    if (!model.carries_files(options_.input)) return Status::ok();
-    LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> names,
-                          carried_names(archive_->description(), options_.input));
-    return check_carried_outputs(names, inputs, options_.output);
+  Result<std::vector<std::string>> carried_outputs(const RestoredModel& model) const {
+    if (!model.carries_files(options_.input)) return std::vector<std::string>();
+    return carried_names(archive_->description(), options_.input, config_of());
+  }
+
+  Status check_others(const std::vector<std::string>& carried, const std::vector<std::string>& inputs) const {
+    LLMC_RETURN_IF_ERROR(check_carried_outputs(carried, inputs, options_.output));
+    // What the archive lists belongs to this model, also where the user brings it.
+    std::vector<std::string> own = carried;
+    for (const auto& [name, file] : archive_->description().carried) own.push_back(name);
+    return check_marks(options_.output, own);
   }
 
   DecompressOptions options_;

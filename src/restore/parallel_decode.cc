@@ -45,7 +45,7 @@ class DecodeRun {
     };
     work.take = [this](Group& group) -> Status {
       for (size_t i = 0; i < group.blocks.size(); ++i) {
-        LLMC_RETURN_IF_ERROR(std::move(group.statuses[i]));
+        LLMC_RETURN_IF_ERROR(placed(std::move(group.statuses[i]), tasks_[group.tasks[i]]));
         LLMC_RETURN_IF_ERROR(group.takers[i]());
         finish(*group.tensors[i], *group.blocks[i]);
       }
@@ -57,6 +57,12 @@ class DecodeRun {
   }
 
  private:
+  // In the shard that has the tensor.
+  Status placed(Status status, const DecodeTask& task) const {
+    if (status.is_ok()) return status;
+    return std::move(status).error().in_file(archive_.file_of(task.name));
+  }
+
   Result<std::optional<Group>> next_group() {
     if (control_.cancelled && control_.cancelled()) return error(ErrorKind::kInterrupted, "interrupted");
     // Small enough that every thread gets some.
@@ -88,7 +94,7 @@ class DecodeRun {
 
   Status open(const DecodeTask& task) {
     auto tensor = TensorDecoder::open(archive_, task.name, codecs_, task.verify);
-    if (!tensor.is_ok()) return std::move(tensor).error().in_tensor(task.name);
+    if (!tensor.is_ok()) return placed(std::move(tensor).error().in_tensor(task.name), task);
     tensor_ = std::make_shared<const TensorDecoder>(std::move(tensor).value());
     block_ = 0;
     return Status::ok();

@@ -179,9 +179,7 @@ Result<InspectReport> inspect(const std::string& path) {
   InspectReport report;
   report.tensors = describe_tensors(*archive);
   for (const TensorReport& tensor : report.tensors) report.parameters += tensor.elements;
-  std::vector<std::string> folders;
-  for (const auto& [folder, metadata] : archive->description().source_parts) folders.push_back(folder);
-  report.parts = sum_parts(report.tensors, std::move(folders));
+  report.parts = sum_parts(report.tensors, archive->description());
   report.bytes = archive->total_bytes();
   report.carried_bytes = carried_bytes(*archive);
   report.carried_files = count_carried_files(archive->description().carried);

@@ -55,12 +55,6 @@ bool is_pickle_name(std::string_view name) {
          name.find("training_args") == name.npos;
 }
 
-// "diffusion_pytorch_model.safetensors.index.fp16.json", as diffusers calls the index of a variant.
-bool is_variant_index(std::string_view name) {
-  return in_top_folder(name) && name.ends_with(".json") && name.find(".safetensors.index.") != name.npos &&
-         !name.ends_with(kIndexSuffix);
-}
-
 // Shards whose index is not there.
 std::optional<Error> shards_without_index(const Names& names) {
   std::map<std::string, std::pair<uint32_t, uint32_t>> sets;  // stem -> shards there, shards in all
@@ -71,16 +65,10 @@ std::optional<Error> shards_without_index(const Names& names) {
   }
   if (sets.empty()) return std::nullopt;
   const auto& [stem, shards] = *sets.begin();
-  if (const Names indices = matching(names, is_variant_index); !indices.empty())
-    return error(
-        ErrorKind::kInvalidArgument,
-        "{} of {} shards of a variant, whose index is found under another name here: rename {} to {}{}",
-        shards.first, shards.second, indices[0], stem, kIndexSuffix);
-  return error(
-      ErrorKind::kInvalidArgument,
-      "{} of {} shards, and no index to say what they hold; get {}{} too (hf download gets all files of a "
-      "model)",
-      shards.first, shards.second, stem, kIndexSuffix);
+  return error(ErrorKind::kInvalidArgument,
+               "{} of {} shards, and no index to say what they hold; get {} too (hf download gets all files "
+               "of a model)",
+               shards.first, shards.second, index_file_name(stem));
 }
 
 // GGUF files, of those in parts the first ones.
@@ -145,7 +133,7 @@ Error explain_no_weights(const std::string& folder, const Names& names) {
 }
 
 // By conventional names first: the index goes before the file, for beside shards it is what makes them a model. Then
-// the only index or file under another name.
+// the only index, that of a variant, or file under another name.
 Result<std::string> choose_weights(const std::string& folder, const Names& names) {
   for (const char* stem : {"model", "diffusion_pytorch_model", "adapter_model"}) {
     for (const std::string_view suffix : {kIndexSuffix, kFileSuffix}) {
@@ -153,9 +141,11 @@ Result<std::string> choose_weights(const std::string& folder, const Names& names
       if (std::ranges::binary_search(names, name)) return name;
     }
   }
-  for (const std::string_view suffix : {kIndexSuffix, kFileSuffix}) {
-    const Names found = matching(
-        names, [&](const std::string& name) { return in_top_folder(name) && name.ends_with(suffix); });
+  const auto is_plain_index = [](std::string_view name) { return name.ends_with(kIndexSuffix); };
+  const auto is_file = [](std::string_view name) { return name.ends_with(kFileSuffix); };
+  for (bool (*wanted)(std::string_view) : {+is_plain_index, &is_variant_index_name, +is_file}) {
+    const Names found =
+        matching(names, [&](const std::string& name) { return in_top_folder(name) && wanted(name); });
     if (found.size() == 1 && !shards_without_index(found)) return found[0];
     if (found.size() > 1 && !shards_without_index(found))
       return error(ErrorKind::kInvalidArgument,
@@ -199,7 +189,7 @@ bool is_twin(std::string_view name, std::string_view weights) {
   return std::ranges::any_of(kStems, [&](std::string_view stem) {
     const bool named = name.starts_with(stem) && name.size() > stem.size() &&
                        (name[stem.size()] == '.' || name[stem.size()] == '-');
-    return !stem.empty() && named && (is_variant_index(name) || ends_with_any(name, kSuffixes));
+    return !stem.empty() && named && (is_variant_index_name(name) || ends_with_any(name, kSuffixes));
   });
 }
 
@@ -253,10 +243,12 @@ Result<ModelFiles> list_model_files(const std::string& folder) {
       files.all.push_back(name);
     } else if (link && !entry->exists(kind_code)) {
       files.dangling.push_back(name);
+    } else if (entry->is_other(kind_code)) {
+      files.special.push_back(name);
     }
   }
   if (code) return error(ErrorKind::kIo, "cannot list the folder: {}", code.message()).in_file(folder);
-  for (Names* names : {&files.all, &files.dangling, &files.folder_links, &files.stopped})
+  for (Names* names : {&files.all, &files.dangling, &files.folder_links, &files.special, &files.stopped})
     std::ranges::sort(*names);
   return files;
 }

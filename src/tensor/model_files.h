@@ -21,6 +21,7 @@ struct ModelFiles {
   std::vector<std::string> all;  // files at any depth; folders of tools (.git, .cache) and our own left out
   std::vector<std::string> dangling;      // links whose target is not there
   std::vector<std::string> folder_links;  // links to folders, which are not followed; none of .git and .cache
+  std::vector<std::string> special = {};  // what is neither file nor folder: pipes, sockets, devices
   std::vector<std::string> stopped = {};  // folders in which a run was stopped while it replaced a model
 };
 

@@ -72,8 +72,7 @@ bool is_entry(const std::string& name) {
     const auto part = parse_shard_name(name, kGgufSuffix);
     return !part || part->number == 1;
   }
-  return name.ends_with(kIndexSuffix) ||
-         (name.ends_with(kFileSuffix) && !parse_shard_name(name, kFileSuffix));
+  return is_index_name(name) || (name.ends_with(kFileSuffix) && !parse_shard_name(name, kFileSuffix));
 }
 
 // In a swap, the files by which readers find others go first and come last: in a pipeline those of the folders, and
@@ -115,11 +114,16 @@ Result<std::vector<std::string>> files_below(const fs::path& folder) {
   return names;
 }
 
-Status check_no_other_weights(const fs::path& folder, const std::string& stem) {
+// `others`: what the new model brings besides its weights. Its files are replaced whatever they hold.
+Status check_no_other_weights(const fs::path& root, const ModelPart& part,
+                              const std::vector<std::string>& others) {
+  const fs::path folder = root / part.folder;
   if (!is_there(folder)) return Status::ok();
   LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> names, names_in(folder));
   for (const std::string& name : names) {
-    if (is_other_weight_format(name) && !is_own_weights(name, stem))
+    const bool replaced = is_own_weights(name, part.stem) ||
+                          std::ranges::find(others, part_prefix(part.folder) + name) != others.end();
+    if (is_other_weight_format(name) && !replaced)
       return error(
                  ErrorKind::kInvalidArgument,
                  "the folder holds other weights, {}, which nothing here may replace and which loaders could "
@@ -182,17 +186,19 @@ bool is_below_link(const fs::path& folder, const fs::path& name) {
   return false;
 }
 
-// Of the folder of every part of a pipeline, in which weights are replaced, and those above it: a swap that was stopped
-// there would later put other weights in the place of these.
-Status check_part_folders(const fs::path& folder, const ModelParts& parts) {
+Status visit_ways_to_parts(const ModelParts& parts,
+                           const std::function<Status(const std::string& below)>& visit) {
   Seen seen;
-  for (const ModelPart& part : parts) {
-    LLMC_RETURN_IF_ERROR(visit_way(part_prefix(part.folder), &seen, [&](const std::string& below) -> Status {
-      LLMC_RETURN_IF_ERROR(check_on_way(folder / below));
-      return check_folder_is_whole((folder / below).string());
-    }));
-    LLMC_RETURN_IF_ERROR(check_no_other_weights(folder / part.folder, part.stem));
-  }
+  for (const ModelPart& part : parts) LLMC_RETURN_IF_ERROR(visit_way(part_prefix(part.folder), &seen, visit));
+  return Status::ok();
+}
+
+// Of the folder of every part, in which weights are replaced, and those above it.
+Status check_part_folders(const fs::path& folder, const FilesOfModel& files) {
+  LLMC_RETURN_IF_ERROR(visit_ways_to_parts(
+      files.parts, [&](const std::string& below) { return check_on_way(folder / below); }));
+  for (const ModelPart& part : files.parts)
+    LLMC_RETURN_IF_ERROR(check_no_other_weights(folder, part, files.others));
   return Status::ok();
 }
 
@@ -263,6 +269,10 @@ std::string single_file_name(const std::string& stem) {
 }
 
 std::string index_file_name(const std::string& stem) {
+  for (const std::string_view base : {"model", "diffusion_pytorch_model"}) {
+    if (stem.size() > base.size() + 1 && stem.starts_with(base) && stem[base.size()] == '.')
+      return fmt::format("{}.safetensors.index{}.json", base, stem.substr(base.size()));
+  }
   return stem + kIndexSuffix;
 }
 
@@ -283,7 +293,7 @@ bool is_other_weight_format(const std::string& relative) {
   const auto ends = [&](std::string_view suffix) { return relative.ends_with(suffix); };
   if (ends(".gguf")) return true;
   return std::any_of(kPrefixes.begin(), kPrefixes.end(), starts) &&
-         std::any_of(kSuffixes.begin(), kSuffixes.end(), ends);
+         (std::any_of(kSuffixes.begin(), kSuffixes.end(), ends) || is_variant_index_name(relative));
 }
 
 Status check_folder_is_whole(const std::string& folder) {
@@ -317,22 +327,51 @@ Status check_marks(const std::string& folder, const std::vector<std::string>& na
   return Status::ok();
 }
 
-Result<ModelFolder> ModelFolder::open(const std::string& path, ModelParts parts) {
-  if (path.empty()) return error(ErrorKind::kInvalidArgument, "the output has no name");
+MadeFolders::~MadeFolders() {
+  for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder) ::rmdir(folder->c_str());
+}
+
+Status MadeFolders::make(const fs::path& folder) {
+  std::vector<fs::path> absent;
+  std::error_code code;
+  for (fs::path above = folder; !above.empty() && !fs::exists(above, code); above = above.parent_path())
+    if (above.has_filename()) absent.push_back(above);  // "a/" is "a"
+  made_.insert(made_.end(), absent.rbegin(), absent.rend());
+  return make_folders(folder);
+}
+
+Result<ModelFolder> ModelFolder::open(const std::string& path, FilesOfModel files) {
+  LLMC_RETURN_IF_ERROR(check_output_name(path));
   // Weights in the root would be taken for the whole model, or for one more part.
-  if (std::ranges::none_of(parts, &std::string::empty, &ModelPart::folder))
-    parts.insert(parts.begin(), ModelPart{});
-  LLMC_RETURN_IF_ERROR(make_folders(path));
-  LLMC_RETURN_IF_ERROR(check_part_folders(path, parts));
+  if (std::ranges::none_of(files.parts, &std::string::empty, &ModelPart::folder))
+    files.parts.insert(files.parts.begin(), ModelPart{});
+  LLMC_RETURN_IF_ERROR(check_part_folders(path, files));
+  MadeFolders made;
+  LLMC_RETURN_IF_ERROR(made.make(path));
   LLMC_ASSIGN_OR_RETURN(OutputLock lock, OutputLock::folder(path));
+  ModelFolder folder(path, files.parts, std::move(made), std::move(lock));
   LLMC_RETURN_IF_ERROR(make_good(path));
-  return ModelFolder(path, std::move(parts), std::move(lock));
+  LLMC_RETURN_IF_ERROR(folder.lock_parts());
+  LLMC_RETURN_IF_ERROR(check_part_folders(path, files));  // what was stopped has been taken back
+  return folder;
+}
+
+// The folder of a part may be somebody's whole output: `decompress -o PIPELINE/unet`.
+Status ModelFolder::lock_parts() {
+  return visit_ways_to_parts(parts_, [&](const std::string& below) -> Status {
+    const fs::path place = fs::path(path_) / below;
+    LLMC_RETURN_IF_ERROR(check_on_way(place));
+    LLMC_RETURN_IF_ERROR(made_.make(place));
+    LLMC_ASSIGN_OR_RETURN(OutputLock lock, OutputLock::folder(place.string()));
+    locks_of_parts_.push_back(std::move(lock));
+    return make_good(place);
+  });
 }
 
 Result<ModelFolder> ModelFolder::open_shared(const std::string& path) {
   LLMC_ASSIGN_OR_RETURN(OutputLock lock, OutputLock::folder(path));
   LLMC_RETURN_IF_ERROR(make_good(path));
-  return ModelFolder(path, {}, std::move(lock));
+  return ModelFolder(path, {}, {}, std::move(lock));
 }
 
 ModelFolder::~ModelFolder() {
@@ -436,7 +475,7 @@ Status ModelFolder::swap() {
 // All new files under their names.
 Status ModelFolder::publish_all() {
   for (AtomicFile& file : files_) {
-    LLMC_RETURN_IF_ERROR(make_folders(fs::path(file.path()).parent_path()));
+    LLMC_RETURN_IF_ERROR(made_.make(fs::path(file.path()).parent_path()));
     LLMC_RETURN_IF_ERROR(file.publish());
   }
   return Status::ok();

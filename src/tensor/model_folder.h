@@ -15,6 +15,7 @@
 // A pipeline is one model with weights in several folders (model_parts.h): what is said of weights holds in each of them.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,8 @@ inline constexpr char kOwnFilePrefix[] = ".llmcodec-";
 bool is_other_weight_format(const std::string& relative);
 
 std::string single_file_name(const std::string& stem);  // "model.safetensors"
-std::string index_file_name(const std::string& stem);   // "model.safetensors.index.json"
+// "model.safetensors.index.json"; of a variant, "model.fp16", as its loaders look for it: "model.safetensors.index.fp16.json".
+std::string index_file_name(const std::string& stem);
 
 // Whether a file of a folder has a name that this program gives to weights: of one file, of a shard, of the index.
 bool is_own_weights(const std::string& name, const std::string& stem = kModelStem);
@@ -55,16 +57,36 @@ Status check_folder_is_whole(const std::string& folder);
 Status check_ways(const std::string& folder, const std::vector<std::string>& names);
 
 // InvalidArgument when the folder holds a file that says that it is a pipeline, and the new model, whose files other than
-// weights are `names`, has none of that name: loaders would take it for the pipeline that was there before.
+// weights are `names`, has none of that name: loaders would take it for the pipeline that was there before. Of a model that
+// comes without its other files, `names` are those that belong to it all the same.
 Status check_marks(const std::string& folder, const std::vector<std::string>& names);
+
+// Folders that were not there before. Those that are empty in the end go again: a command that failed leaves none.
+class MadeFolders {
+ public:
+  MadeFolders() = default;
+  MadeFolders(MadeFolders&&) = default;
+  MadeFolders& operator=(MadeFolders&&) = delete;
+  ~MadeFolders();
+  Status make(const std::filesystem::path& folder);  // and those above it
+
+ private:
+  std::vector<std::filesystem::path> made_;  // each after those above it
+};
+
+// What the new model will have, and may replace.
+struct FilesOfModel {
+  ModelParts parts = {ModelPart{}};      // the folders and names of its weights
+  std::vector<std::string> others = {};  // its other files, relative to its folder
+};
 
 class ModelFolder {
  public:
-  // Makes the folder where there is none, has the right to write in it (OutputLock) from here on, and makes good
-  // what a killed run left: a swap that was not completed is taken back. InvalidArgument when the folder holds
-  // weights of other names, which would be taken for a part of the model or in its place, and Unsupported when the folder
-  // of a part is reached through a link; Corrupt when a run was stopped in that folder. `parts`: the folders and names that the new model's weights will have.
-  static Result<ModelFolder> open(const std::string& path, ModelParts parts = {ModelPart{}});
+  // Makes the folder, and in it those of the parts, where there are none, has the right to write in all of these (OutputLock)
+  // from here on, and makes good what a killed run left in them: a swap that was not completed is taken back.
+  // InvalidArgument when a folder holds weights of other names, which would be taken for a part of the model or in its
+  // place, and Unsupported when the folder of a part is reached through a link.
+  static Result<ModelFolder> open(const std::string& path, FilesOfModel files = {});
   // A folder of the user's that gets the parts of a GGUF model and may hold anything besides, other weights too: only
   // files of the same names are replaced. The folder must be there. Otherwise as open().
   static Result<ModelFolder> open_shared(const std::string& path);
@@ -89,15 +111,18 @@ class ModelFolder {
 
  private:
   // `parts` is empty in a shared folder, where no weights are replaced for their names alone.
-  ModelFolder(std::string path, ModelParts parts, OutputLock lock)
-      : path_(std::move(path)), parts_(std::move(parts)), lock_(std::move(lock)) {}
+  ModelFolder(std::string path, ModelParts parts, MadeFolders made, OutputLock lock)
+      : path_(std::move(path)), parts_(std::move(parts)), made_(std::move(made)), lock_(std::move(lock)) {}
+  Status lock_parts();
   Status swap();
   Status publish_all();
   Status set_aside(const std::vector<std::string>& names);
 
   std::string path_;
   ModelParts parts_;
+  MadeFolders made_;  // before the locks, whose files are gone when it goes
   OutputLock lock_;
+  std::vector<OutputLock> locks_of_parts_;
   std::vector<AtomicFile> files_;
 };
 

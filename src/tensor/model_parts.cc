@@ -14,7 +14,7 @@ namespace {
 
 // Names that files of a model may get, and those of this program.
 bool is_taken(std::string_view component) {
-  return component.ends_with(kFileSuffix) || component.ends_with(kIndexSuffix) ||
+  return component.ends_with(kFileSuffix) || is_index_name(component) ||
          component.starts_with(kOwnFilePrefix);
 }
 

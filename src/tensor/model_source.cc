@@ -10,9 +10,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/plain_name.h"
+#include "tensor/archive_mark.h"
 #include "tensor/file_kind.h"
 #include "tensor/gguf_parts.h"
 #include "tensor/model_files.h"
+#include "tensor/pipeline_list.h"
 #include "tensor/pipeline_source.h"
 #include "tensor/shard_name.h"
 #include "tensor/shards.h"
@@ -75,7 +77,8 @@ Status check_links(const std::string& folder, const ModelFiles& files,
 }
 
 Status open_weights_into(const std::string& path, Model* model) {
-  return path.ends_with(kIndexSuffix) ? open_shards_into(path, model) : open_safetensors_into(path, model);
+  return is_index_name(fs::path(path).filename().string()) ? open_shards_into(path, model)
+                                                           : open_safetensors_into(path, model);
 }
 
 std::string relative_name(const std::string& path, const std::string& folder) {
@@ -110,13 +113,45 @@ Status check_no_folder_link(const std::string& folder, const ModelFiles& files) 
       .in_file((fs::path(folder) / *link).string());
 }
 
-Status open_parts_into(const PipelineFiles& pipeline, Model* model) {
+// An archive of this program where a part could be. It is missed where the file in the root lists its folder, or, where
+// no list can be read, a loader would find it: a part that is not read, as a pickle is. In the root of diffusers it holds
+// the parts once more, and anywhere else it is a file as any other.
+Status take_archive_out(const PartWeights& part, const Model& archive, const std::string& root,
+                        PipelineFiles* pipeline) {
+  const bool diffusers = pipeline->diffusers;
+  const std::set<std::string> listed = listed_parts(root);
+  const bool missed = part.folder.empty() ? !diffusers
+                      : listed.empty()    ? has_loaders_name(part.weights)
+                                          : listed.contains(part.folder);
+  if (part.folder.empty()) pipeline->root_is_no_part = diffusers;
+  if (!missed) return Status::ok();
+  Error why = in_part(
+      part.folder, error(ErrorKind::kInvalidArgument, "is an llmcodec archive already; decompress it first")
+                       .in_file((fs::path(root) / part.folder).string()));
+  if (part.folder.empty()) return why;
+  why.message += fmt::format("; or --carry {} takes it along as it is", pattern_of_part(part.folder));
+  std::vector<std::string> files;
+  for (const auto& paths : {archive.weight_files, archive.index_files}) {
+    for (const std::string& path : paths) files.push_back(relative_name(path, root));
+  }
+  pipeline->unread.push_back({part.folder, std::move(files), std::move(why)});
+  return Status::ok();
+}
+
+// Archives go from the pipeline's parts.
+Status open_parts_into(PipelineFiles* pipeline, Model* model) {
   std::vector<PipelineSource::Part> sources;
-  for (const PartWeights& part : pipeline.parts) {
+  std::vector<PartWeights> parts;
+  for (const PartWeights& part : pipeline->parts) {
     Model opened;
     const fs::path path = fs::path(model->path) / part.folder / part.weights;
     if (Status status = open_weights_into(path.string(), &opened); !status.is_ok())
       return in_part(part.folder, std::move(status).error());
+    if (is_archive(opened.metadata)) {
+      LLMC_RETURN_IF_ERROR(take_archive_out(part, opened, model->path, pipeline));
+      continue;
+    }
+    parts.push_back(part);
     for (const std::string& file : opened.weight_files) model->weight_files.push_back(file);
     for (const std::string& file : opened.index_files) model->index_files.push_back(file);
     std::vector<std::string> names;
@@ -131,6 +166,12 @@ Status open_parts_into(const PipelineFiles& pipeline, Model* model) {
     model->parts.push_back({part.folder, stem_of_weights(names), std::move(opened.metadata)});
     sources.push_back({part.folder, std::move(opened.source)});
   }
+  if (parts.empty())
+    return pipeline->unread.empty()
+               ? error(ErrorKind::kInvalidArgument, "is an llmcodec archive already; decompress it first")
+                     .in_file(model->path)
+               : Error(pipeline->unread[0].why);
+  pipeline->parts = std::move(parts);
   auto joined = PipelineSource::join(std::move(sources));
   if (!joined.is_ok()) {
     Error failure = std::move(joined).error();
@@ -140,21 +181,23 @@ Status open_parts_into(const PipelineFiles& pipeline, Model* model) {
   return Status::ok();
 }
 
-Status open_pipeline_into(const ModelFiles& files, const PipelineFiles& pipeline, Model* model) {
+Status open_pipeline_into(const ModelFiles& files, PipelineFiles pipeline, Model* model) {
   const auto left_out = [&](const std::string& name) { return is_left_out(name, pipeline); };
   model->kind = ModelKind::kPipeline;
-  model->unread_parts = pipeline.unread;
   LLMC_RETURN_IF_ERROR(check_links(model->path, files, left_out));
   LLMC_RETURN_IF_ERROR(check_no_folder_link(model->path, files));
-  LLMC_RETURN_IF_ERROR(open_parts_into(pipeline, model));
+  LLMC_RETURN_IF_ERROR(open_parts_into(&pipeline, model));
+  model->unread_parts = pipeline.unread;
   return sort_others(files, left_out, model);
 }
 
 Status open_folder_into(const std::string& folder, Model* model) {
   LLMC_RETURN_IF_ERROR(check_folder_is_whole(folder));
   LLMC_ASSIGN_OR_RETURN(const ModelFiles files, list_model_files(folder));
-  LLMC_ASSIGN_OR_RETURN(const PipelineFiles pipeline, find_pipeline(folder, files));
-  if (!pipeline.parts.empty()) return open_pipeline_into(files, pipeline, model);
+  for (const std::string& name : files.special)
+    model->notes.push_back("left out: " + name + ", which is no regular file (a pipe, a socket or a device)");
+  LLMC_ASSIGN_OR_RETURN(PipelineFiles pipeline, find_pipeline(folder, files));
+  if (!pipeline.parts.empty()) return open_pipeline_into(files, std::move(pipeline), model);
   LLMC_ASSIGN_OR_RETURN(const std::string weights, find_weights(folder, files));
   const auto left_out = [&](const std::string& name) { return is_left_out(name, weights); };
   LLMC_RETURN_IF_ERROR(check_links(folder, files, left_out));
@@ -205,7 +248,7 @@ void note_single_shard(const std::string& path, Model* model) {
 
 Status open_file_into(const std::string& path, Model* model) {
   LLMC_RETURN_IF_ERROR(check_can_be_read(path));
-  if (path.ends_with(kIndexSuffix)) {
+  if (is_index_name(fs::path(path).filename().string())) {
     model->kind = ModelKind::kShardedSafetensors;
     return open_shards_into(path, model);
   }

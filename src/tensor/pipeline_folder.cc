@@ -25,21 +25,11 @@ std::pair<std::string, std::string> split(const std::string& name) {
 }
 
 bool is_safetensors(std::string_view name) {
-  return name.ends_with(kFileSuffix) || name.ends_with(kIndexSuffix);
-}
-
-// Whether a loader takes a file of this name for the weights of its folder.
-bool has_weights_stem(std::string_view name) {
-  constexpr auto kStems =
-      std::to_array<std::string_view>({"model", "diffusion_pytorch_model", "adapter_model", "pytorch_model"});
-  return std::ranges::any_of(kStems, [&](std::string_view stem) {
-    return name.starts_with(stem) && name.size() > stem.size() &&
-           (name[stem.size()] == '.' || name[stem.size()] == '-');
-  });
+  return name.ends_with(kFileSuffix) || is_index_name(name);
 }
 
 bool is_pickled_weights(std::string_view name) {
-  return has_weights_stem(name) && name.ends_with(".bin");
+  return has_loaders_name(name) && name.ends_with(".bin");
 }
 
 // Whether the name is that of weights in one of the formats that are left out wherever they are found. ONNX is none of them:
@@ -70,6 +60,7 @@ FilesByFolder sorted_by_folder(const ModelFiles& files) {
 class PipelineFinder {
  public:
   PipelineFinder(const std::string& root, bool diffusers) : root_(root), diffusers_(diffusers) {
+    found_.diffusers = diffusers;
     found_.root_is_no_part = diffusers;
   }
 
@@ -78,7 +69,7 @@ class PipelineFinder {
     names.insert(names.end(), files.dangling.begin(), files.dangling.end());
     const auto any = [&](auto wanted) { return std::ranges::any_of(names, wanted); };
     const bool conventional =
-        any([](std::string_view n) { return is_safetensors(n) && has_weights_stem(n); });
+        any([](std::string_view n) { return is_safetensors(n) && has_loaders_name(n); });
     // What a loader would take is in the pickle, whatever else has tensors: a LoRA beside it is not the part.
     if (!conventional && any(is_pickled_weights)) return look_at_unread(folder, files, is_pickled_weights);
     if (!any(is_safetensors)) {
@@ -137,6 +128,15 @@ class PipelineFinder {
 };
 
 }  // namespace
+
+bool has_loaders_name(std::string_view name) {
+  constexpr auto kStems =
+      std::to_array<std::string_view>({"model", "diffusion_pytorch_model", "adapter_model", "pytorch_model"});
+  return std::ranges::any_of(kStems, [&](std::string_view stem) {
+    return name.starts_with(stem) && name.size() > stem.size() &&
+           (name[stem.size()] == '.' || name[stem.size()] == '-');
+  });
+}
 
 Error in_part(const std::string& folder, Error failure) {
   failure.message = folder.empty() ? "the root of the pipeline: " + failure.message

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -34,12 +35,17 @@ struct UnreadPart {
 struct PipelineFiles {
   std::vector<PartWeights> parts;  // by folder; empty: the folder is no pipeline
   std::vector<UnreadPart> unread;
+  bool diffusers = false;        // and not sentence-transformers
   bool root_is_no_part = false;  // of diffusers: weights in the root are the same ones once more
 };
 
 // No pipeline where nothing says so, and where all weights are in the root. Errors name the part: those of find_weights(),
 // those of check_folder_is_whole() for every folder below, and Limit for more parts than pipelines have.
 Result<PipelineFiles> find_pipeline(const std::string& folder, const ModelFiles& files);
+
+// Whether a loader takes a file of this name, or the weights that an index of this name lists, for the weights of its
+// folder: not "mine.safetensors".
+bool has_loaders_name(std::string_view name);
 
 // is_left_out() for each part as for a folder by itself.
 bool is_left_out(const std::string& name, const PipelineFiles& pipeline);

@@ -19,6 +19,18 @@ std::optional<uint32_t> five_digits(std::string_view text) {
 
 }  // namespace
 
+bool is_index_name(std::string_view name) {
+  return name.ends_with(kIndexSuffix) || is_variant_index_name(name);
+}
+
+bool is_variant_index_name(std::string_view name) {
+  constexpr std::string_view kBefore = ".safetensors.index.", kAfter = ".json";
+  const size_t found = name.find(kBefore);
+  if (found == name.npos || found == 0 || !name.ends_with(kAfter)) return false;
+  const size_t variant = found + kBefore.size();
+  return name.size() > variant + kAfter.size() && name.find('/') == name.npos;
+}
+
 std::optional<ShardName> parse_shard_name(std::string_view name, std::string_view suffix) {
   constexpr std::string_view kOf = "-of-";
   constexpr size_t kTail = 1 + kDigits + kOf.size() + kDigits;  // "-00001-of-00002"

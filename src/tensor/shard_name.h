@@ -14,6 +14,11 @@ namespace llmcodec {
 inline constexpr char kFileSuffix[] = ".safetensors";
 inline constexpr char kIndexSuffix[] = ".safetensors.index.json";
 
+// Whether a file of this name, without its folder, is such an index: "model.safetensors.index.json", or that of a variant of
+// the model as transformers and diffusers call it, "model.safetensors.index.fp16.json".
+bool is_index_name(std::string_view name);
+bool is_variant_index_name(std::string_view name);
+
 struct ShardName {
   std::string stem;  // "model"
   uint32_t number = 1, count = 1;

@@ -145,6 +145,17 @@ class AsSource(CliTest):
             self.assertEqual(again[tensor["name"]], tensor)
         self.ok("verify", self.compressed("again.archive", "--bpw", "6", source=back), "--against", back)
 
+    def test_every_file_that_will_be_written_is_checked_before_work(self):
+        archive, back, precious = self.compressed("links.archive", "--bpw", "6"), self.path("links"), self.path("precious.json")
+        precious.write_text("mine")
+        back.mkdir()
+        (back / "hf_quant_config.json").symlink_to(precious)
+        flipped = bytearray((archive / "model.safetensors").read_bytes())
+        flipped[len(flipped) // 2] ^= 1  # which decoding would meet first
+        (archive / "model.safetensors").write_bytes(flipped)
+        self.fails("invalid_argument", "decompress", archive, "-o", back, "--as-source", naming=("hf_quant_config.json", "symbolic link"))
+        self.assertEqual([path.name for path in back.iterdir()], ["hf_quant_config.json"])
+
     def test_kept_layers_are_bit_exact(self):
         back = self.restored(self.compressed("kept.archive", "--bpw", "8", "--keep", r"layers\.0\.(blocks|rows)"), "--as-source")
         tensors = arrays(back)

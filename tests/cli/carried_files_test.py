@@ -89,6 +89,30 @@ class CarriedFiles(CliTest):
         os.symlink(secret, archive / "sub")
         self.refused("unsupported", archive, ("/sub:", "is a link"))
 
+    def test_weights_that_are_carried_along_are_replaced_by_the_same_command(self):
+        source, archive, back = (self.path(f"with_adapter{end}") for end in ("", ".archive", ".back"))
+        shutil.copytree(self.folder / "folder", source)
+        for name in ("adapter_model.safetensors", "pytorch_model.bin"):
+            (source / name).write_bytes(b"other weights")
+        carry = ["--carry", "adapter_model", "--carry", "pytorch_model"]
+        for step in ("0.4", "0.8"):
+            self.ok("compress", source, "-o", archive, "--step", step, *carry)
+            for _ in range(2):
+                self.ok("decompress", archive, "-o", back)
+            self.ok("verify", archive, "--against", source)
+            self.assertEqual((back / "pytorch_model.bin").read_bytes(), (source / "pytorch_model.bin").read_bytes())
+        # Of a model that does not bring them, they are somebody else's.
+        self.fails("invalid_argument", "compress", source, "-o", archive, "--step", "0.4", naming="the folder holds other weights")
+        self.fails("invalid_argument", "decompress", self.archive, "-o", back, naming="the folder holds other weights")
+
+    def test_what_is_no_regular_file_is_left_out_with_a_note(self):
+        source = self.path("with_a_pipe")
+        shutil.copytree(self.folder / "folder", source)
+        os.mkfifo(source / "sub/pipe.json")
+        report = self.json("compress", source, "-o", self.path("pipe.archive"), "--step", "0.4")
+        self.assertIn("left out: sub/pipe.json, which is no regular file", " ".join(report["notes"]))
+        self.ok("verify", self.path("pipe.archive"), "--against", source)
+
     def test_links_beside_an_archive_of_version_2_are_refused(self):
         archive = self.path("version_2")
         shutil.copytree(cli_support.TESTS / "data/archive/v2/folder", archive, dirs_exist_ok=True)

@@ -243,15 +243,21 @@ class Folders(CliTest):
                     self.assertEqual(self.names(back), {name, "config.json"})
 
     def test_names_of_shards_come_back(self):
-        stem = "diffusion_pytorch_model"
-        shards = [f"{stem}-0000{i}-of-00002.safetensors" for i in (1, 2)]
-        folder = self.folder_of({shards[0]: [self.matrix("a.weight")], shards[1]: [self.matrix("b.weight")],
-                                 f"{stem}.safetensors.index.json": self.index({"a.weight": shards[0], "b.weight": shards[1]})})
-        _, archive, back = self.round_trip(folder)
-        self.ok("decompress", archive, "-o", back, "--shard-size", "30K")
-        self.assertEqual(self.names(back), {*shards, f"{stem}.safetensors.index.json"})
-        self.ok("decompress", archive, "-o", back)  # in one file, and the shards go
-        self.assertEqual(self.names(back), {f"{stem}.safetensors"})
+        """Those of a variant too, whose index diffusers and transformers look for under a name of its own kind."""
+        for stem, index in (("diffusion_pytorch_model", "diffusion_pytorch_model.safetensors.index.json"),
+                            ("diffusion_pytorch_model.fp16", "diffusion_pytorch_model.safetensors.index.fp16.json"),
+                            ("model.bf16", "model.safetensors.index.bf16.json"), ("a.b", "a.b.safetensors.index.json")):
+            with self.subTest(stem):
+                shards = [f"{stem}-0000{i}-of-00002.safetensors" for i in (1, 2)]
+                folder = self.folder_of({shards[0]: [self.matrix("a.weight")], shards[1]: [self.matrix("b.weight")],
+                                         index: self.index({"a.weight": shards[0], "b.weight": shards[1]})})
+                self.assertEqual(self.json("inspect", folder / index)["source_kind"], "sharded")
+                _, archive, back = self.round_trip(folder)
+                self.ok("decompress", archive, "-o", back, "--shard-size", "30K")
+                self.assertEqual(self.names(back), {*shards, index})
+                self.assertEqual(self.json("inspect", back)["parameters"], self.json("inspect", folder)["parameters"])
+                self.ok("decompress", archive, "-o", back)  # in one file, and the shards go
+                self.assertEqual(self.names(back), {f"{stem}.safetensors"})
 
     def test_a_name_that_could_lead_elsewhere_is_not_taken_from_an_archive(self):
         folder = self.folder_of({"back\\slash.safetensors": [self.matrix()]})

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What goes wrong outside the program: one clear error each, with its exit code, and no broken output."""
+import json
 import os
 import resource
 import shutil
@@ -42,6 +43,37 @@ class Failures(CliTest):
 
     def test_unreachable_rate_states_the_range(self):
         self.fails("invalid_argument", "compress", self.path("moe.safetensors"), "-o", self.out, "--bpw", "0.01")
+        self.nothing_written()
+
+    def test_weights_that_take_fewer_bits_than_were_asked_for(self):
+        """All zero, or with so little in them that nothing is lost: what comes back is what was there."""
+        source, back = self.path("few.safetensors"), self.path("few.back.safetensors")
+        rng = np.random.default_rng(4)
+        for values in (np.zeros((128, 128), np.float32), np.eye(128, dtype=np.float32)):
+            entries = [make_test_models.entry(f"layer.{i}.weight", "F32", values * (i + 1)) for i in range(3)]
+            safetensors_stream.write(str(source), entries)
+            for target in [[], ["--bpw", "3"], ["--size", "90000"], *([] if values.any() else [["--snr", "20"]])]:
+                report = self.json("compress", source, "-o", self.out, *target)
+                self.assertLessEqual(report["bpw"], 15)
+                if "--snr" not in target:
+                    self.assertIn("comes back as it was, at fewer bits", " ".join(report["notes"]))
+                self.ok("decompress", self.out, "-o", back)
+                for entry in entries:
+                    np.testing.assert_array_equal(cli_support.arrays(back)[entry.name][1], entry.data, str(target))
+        ordinary = [make_test_models.entry("layer.weight", "F32", rng.standard_normal((128, 128)))]
+        safetensors_stream.write(str(source), ordinary)
+        self.fails("invalid_argument", "compress", source, "-o", self.out, "--bpw", "900", naming="cannot be reached")
+
+    def test_a_quality_that_the_codec_does_not_take_is_a_fault_of_the_plan(self):
+        plan = self.path("quality.json")
+        self.ok("plan", self.path("moe.safetensors"), "--step", "0.4", "-o", plan)
+        content = json.loads(plan.read_text())
+        coded = next(tensor for tensor in content["tensors"] if "keep" not in tensor)
+        for quality in (64, -13, 20.5):
+            coded["quality"] = quality
+            plan.write_text(json.dumps(content))
+            self.fails("invalid_argument", "compress", self.path("moe.safetensors"), "-o", self.out, "--plan", plan,
+                       naming=(f"{plan}: tensor '{coded['name']}'", "takes qualities from -12 to 63"))
         self.nothing_written()
 
     def test_missing_encoder(self):

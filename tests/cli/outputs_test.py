@@ -113,6 +113,32 @@ class Outputs(CliTest):
         self.assertTrue(stat.S_ISFIFO(fifo.stat().st_mode))
         self.assertEqual(list(folder.iterdir()), [])
 
+    def test_standard_output_is_none(self):
+        archive, model, folder = self.archive("moe.safetensors"), self.path("moe.safetensors"), self.path("folder")
+        packed = self.archive("folder")
+        name = next(t["name"] for t in self.json("inspect", archive)["tensors"] if t["coded"])
+        here = self.path("here")
+        here.mkdir()
+        for command in (["compress", model, "--step", "1"], ["compress", folder, "--step", "1"], ["plan", model, "--step", "1"],
+                        ["decompress", archive], ["decompress", packed], ["extract", archive, name]):
+            self.fails("invalid_argument", *command, "-o", "-", naming="standard output does not allow", cwd=here)
+        self.assertEqual(list(here.iterdir()), [])
+        self.ok("decompress", archive, "-o", "./-", cwd=here)
+        self.assertEqual([path.name for path in here.iterdir()], ["-"])
+
+    def test_a_command_that_fails_leaves_no_new_folder(self):
+        packed, new = self.archive("folder"), self.path("new")
+        damaged = self.path("damaged.archive")
+        shutil.copytree(packed, damaged)
+        content = bytearray((damaged / "model.safetensors").read_bytes())
+        content[len(content) // 2] ^= 1
+        (damaged / "model.safetensors").write_bytes(content)
+        self.fails("corrupt", "decompress", damaged, "-o", new / "deep")
+        self.assertFalse(new.exists())
+        new.mkdir()  # the user's own
+        self.fails("corrupt", "decompress", damaged, "-o", new)
+        self.assertEqual(list(new.iterdir()), [])
+
     def test_names_that_are_too_long(self):
         archive, model = self.archive("moe.safetensors"), self.path("moe.safetensors")
         name = next(t["name"] for t in self.json("inspect", archive)["tensors"] if t["coded"])

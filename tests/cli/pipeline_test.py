@@ -228,6 +228,51 @@ class Pipelines(CliTest):
         self.assertEqual(contents(self.back), before)
         self.fails("invalid_argument", "compress", plain, "-o", self.archive, "--step", "0.3", naming=("model_index.json",))
 
+    def test_a_plain_model_without_other_files_over_a_pipeline_is_refused_as_well(self):
+        """One that is given by its file or its index: nothing of the pipeline is replaced, and nothing mixed with it."""
+        self.compress("--keep", ".")
+        self.ok("decompress", self.archive, "-o", self.back)
+        plain, packed, indexed = self.path("bare"), self.path("bare.packed"), self.path("indexed.packed")
+        entries = model_entries(np.random.default_rng(7), 1)
+        write_shards(plain, "model", [entries[:1], entries[1:]])
+        index = plain / "model.safetensors.index.json"
+        self.ok("compress", plain, "-o", packed, "--step", "0.3")
+        self.ok("compress", index, "-o", indexed, "--step", "0.3", "--shard-size", "1")
+        for folder in (self.back, self.archive):
+            before = contents(folder)
+            for arguments in (["decompress", packed / "model.safetensors"], ["decompress", indexed], ["compress", index, "--step", "0.3"]):
+                self.fails("invalid_argument", *arguments, "-o", folder, naming=("model_index.json", "says that the folder is a pipeline"))
+                self.assertEqual(contents(folder), before)
+        # The pipeline itself, by its file, whose others the user has put there.
+        self.ok("decompress", self.archive / "model.safetensors", "-o", self.back)
+        self.assertEqual(tensors_of(self.back), tensors_of(self.source, LEFT_OUT))
+
+    def test_an_archive_is_refused_where_a_part_would_be_and_goes_along_elsewhere(self):
+        listed = {"_class_name": "X", "unet": ["diffusers", "U"], "vae": ["diffusers", "V"], "text_encoder": ["transformers", "T"]}
+        put(self.source / "model_index.json", json.dumps(listed))
+        self.compress("--step", "0.3")
+        stray = self.archive / "model.safetensors"
+        for name in ("old/model.safetensors", "unet/old/model.safetensors", "loras/x.llmc.safetensors"):
+            (self.source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(stray, self.source / name)
+        report = self.json("compress", self.source, "-o", self.path("stray.archive"), "--step", "0.3")
+        note = next(note for note in report["notes"] if "carried along as they are" in note)
+        for name in ("old/model.safetensors", "unet/old/model.safetensors", "loras/x.llmc.safetensors"):
+            self.assertIn(name, note)
+        self.ok("decompress", self.path("stray.archive"), "-o", self.back)
+        self.assertEqual((self.back / "unet/old/model.safetensors").read_bytes(), stray.read_bytes())
+        self.fails("invalid_argument", "compress", self.path("stray.archive"), "-o", self.path("no"), naming="is an llmcodec archive already")
+        # In the place of a part, and without a list where a loader would find it.
+        (self.source / "vae" / FULL).unlink()
+        shutil.copy(stray, self.source / "vae/any.safetensors")
+        self.fails("invalid_argument", "compress", self.source, "-o", self.path("no"), "--step", "0.3",
+                   naming=("part 'vae' of the pipeline: is an llmcodec archive already", "--carry '^vae/'"))
+        self.ok("compress", self.source, "-o", self.path("vae.archive"), "--step", "0.3", "--carry", "^vae/")
+        self.ok("verify", self.path("vae.archive"), "--against", self.source)
+        put(self.source / "model_index.json", "{}")
+        self.fails("invalid_argument", "compress", self.source, "-o", self.path("no"), "--step", "0.3", naming=("part 'old'", "archive already"))
+        self.assertFalse(self.path("no").exists())
+
     def test_a_file_in_the_place_of_a_folder_is_refused_before_work(self):
         self.compress("--keep", ".")
         for name in ("scheduler", "text_encoder"):
@@ -330,6 +375,46 @@ class Pipelines(CliTest):
         self.assertEqual({t["name"]: t["bytes"] for t in single["tensors"]}, {t["name"]: ours[t["name"]] for t in single["tensors"]})
         without = self.json("compress", alone, "-o", self.path("plain.archive"), "--step", "0.3", "--importance", "none")
         self.assertNotEqual([t["bytes"] for t in without["tensors"]], [t["bytes"] for t in single["tensors"]])
+
+    def test_what_is_not_known_of_parts_is_said_beside_adapters(self):
+        rng = np.random.default_rng(8)
+        factors = [entry(f"layers.{i}.q.lora_{kind}.weight", "F32", weights(rng, *shape)) for i in range(2) for kind, shape in (("A", (8, 320)), ("B", (320, 8)))]
+        write(self.source / "lora/adapter_model.safetensors", factors)
+        notes = " ".join(self.compress("--step", "0.3")["notes"])
+        self.assertIn("inputs not estimated: the model does not say of which type it is (text_encoder, text_encoder/adapter, unet, vae)", notes)
+        alone = self.json("compress", self.source / "lora/adapter_model.safetensors", "-o", self.path("lora.archive"), "--step", "0.3")
+        self.assertNotIn("inputs not estimated", " ".join(alone["notes"]))
+
+    def test_moments_from_a_file_have_the_folder_in_their_names(self):
+        rng = np.random.default_rng(9)
+        put(self.source / "model_index.json")
+        write(self.source / "text_encoder/model.safetensors", [entry("model.layers.0.mlp.up_proj.weight", "F32", weights(rng, 96, 64))])
+        inputs = rng.standard_normal((512, 64)) * np.exp2(rng.normal(0, 2, 64))
+        moments = (inputs.T @ inputs / 512).astype(np.float32)
+
+        def moment_file(member):
+            path = self.path("moments.safetensors")
+            text = json.dumps({"format_version": 1, "members": {"g": [member]}})
+            st.write(str(path), [st.Entry("g", "F32", (64, 64), moments)], {"format": "llmcodec-moments", "llmcodec_moments": text})
+            return path
+
+        def bytes_of(report):
+            return {t["name"]: t["bytes"] for t in report["tensors"]}
+
+        name = "text_encoder/model.layers.0.mlp.up_proj.weight"
+        plain = bytes_of(self.compress("--step", "0.3", "--importance", "none"))
+        shutil.rmtree(self.archive)
+        single = self.json("compress", self.source / "text_encoder/model.safetensors", "-o", self.path("single.archive"), "--step", "0.3",
+                           "--importance", "none", "--hessian", moment_file("model.layers.0.mlp.up_proj.weight"))
+        for spelling in (name, "text_encoder/blk.0.ffn_up.weight"):
+            report = self.compress("--step", "0.3", "--importance", "none", "--hessian", moment_file(spelling))
+            self.assertEqual(bytes_of(report)[name], single["tensors"][0]["bytes"])
+            self.assertNotEqual(bytes_of(report)[name], plain[name])
+            self.ok("verify", self.archive, "--against", self.source)
+            shutil.rmtree(self.archive)
+        for of_another in ("model.layers.0.mlp.up_proj.weight", "unet/none.weight"):
+            self.fails("invalid_argument", "compress", self.source, "-o", self.archive, "--hessian", moment_file(of_another),
+                       naming=("moments.safetensors", "knows no tensor of this pipeline"))
 
     @needs_ffmpeg
     def test_an_independent_reader(self):

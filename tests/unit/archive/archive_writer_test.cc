@@ -103,6 +103,20 @@ TEST_F(ArchiveWriterTest, what_was_written_is_read_and_nothing_is_left_over) {
   EXPECT_EQ(files, 3u);  // two shards, the index; no journal, no partial file
 }
 
+// "a", which the first shard holds, is said by the second to be the same as its "x".
+TEST_F(ArchiveWriterTest, what_is_wrong_with_a_copy_is_said_of_its_own_shard) {
+  auto writer = ArchiveWriter::open(layout(2));
+  ASSERT_OK(writer);
+  ASSERT_OK(coded(*writer, "a", "coded bytes", 0));
+  ASSERT_OK(coded(*writer, "b", "more of them", 1));
+  ASSERT_OK(exact(*writer, "x", "exact", 1));
+  Description description = of_one_file();
+  description.same_as["a"] = {"U8", {5}, "x"};
+  const Status status = writer->finish(description);
+  expect_error(status, ErrorKind::kInternal, "is the same as 'x', and is stored as well");
+  EXPECT_NE(status.error().file.find("s1.safetensors"), std::string::npos) << status.error().file;
+}
+
 TEST_F(ArchiveWriterTest, a_resumed_run_gives_the_same_bytes_and_remembers_memos) {
   const std::string expected = undisturbed();
   interrupt();

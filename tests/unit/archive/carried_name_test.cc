@@ -33,6 +33,10 @@ TEST(CarriedName, names_of_the_restored_weights_are_taken) {
                            "adapter_model.safetensors.index.json", "model.safetensors"})
     expect_error(of_adapter.check(name), ErrorKind::kInvalidArgument, "the name is taken");
   ASSERT_OK(of_adapter.check("adapter_config.json"));
+  const std::string of_variant = "diffusion_pytorch_model.safetensors.index.fp16.json";
+  expect_error(CarriedNames(ModelParts{{"", "diffusion_pytorch_model.fp16"}}).check(of_variant),
+               ErrorKind::kInvalidArgument, "the name is taken");
+  ASSERT_OK(of_adapter.check(of_variant));
   ASSERT_OK(of_adapter.check("sub/adapter_model.safetensors"));
 }
 

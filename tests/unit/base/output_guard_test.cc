@@ -73,6 +73,8 @@ TEST_F(OutputGuard, what_is_no_name_of_a_file_is_refused) {
 TEST_F(OutputGuard, the_folder_of_an_output_must_be_there) {
   EXPECT_TRUE(check_output_folder(path("new")).is_ok());
   EXPECT_TRUE(check_output_folder("new").is_ok());
+  EXPECT_TRUE(check_output_name("./-").is_ok());
+  for (const char* name : {"", "-"}) EXPECT_FALSE(check_output_name(name).is_ok());
   for (const auto& [output, message] :
        {std::pair{path("no/new"), "its folder is not there (No such file or directory): " + path("no")},
         std::pair{path("input/new"), path("input") + " is no folder"}}) {

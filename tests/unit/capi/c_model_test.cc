@@ -69,6 +69,51 @@ TEST_F(CModel, decompresses_and_verifies) {
   EXPECT_EQ(report, nullptr);
 }
 
+// One layer in FP8: 96 x 64 codes of the value 1 and their scale.
+class CQuantisedModel : public CModel {
+ protected:
+  void SetUp() override {
+    const std::string codes(96 * 64, '\x38'), scale("\0\0\0\x40", 4);
+    const std::vector<TensorInfo> tensors = {{"a.weight", Dtype::kF8E4M3, {96, 64}},
+                                             {"a.weight_scale", Dtype::kF32, {1}}};
+    auto sink = create_safetensors(fp8_, tensors, {});
+    ASSERT_OK(sink);
+    ASSERT_OK((*sink)->write(0, as_bytes(codes)));
+    ASSERT_OK((*sink)->write(1, as_bytes(scale)));
+    ASSERT_OK((*sink)->finish());
+    auto options = sized<llmcodec_compress_options>();
+    options.target = LLMCODEC_TARGET_STEP;
+    options.target_value = 0.1;
+    ErrorOut error;
+    ASSERT_EQ(llmcodec_compress(fp8_.c_str(), packed_.c_str(), &options, nullptr, error), LLMCODEC_OK)
+        << error.text();
+  }
+  std::string fp8_ = folder_.file("fp8.safetensors"), packed_ = folder_.file("fp8.packed.safetensors");
+};
+
+TEST_F(CQuantisedModel, comes_back_as_bf16_or_as_its_source) {
+  const std::string output = folder_.file("back.safetensors");
+  auto options = sized<llmcodec_decompress_options>();
+  for (const bool as_source : {false, true}) {
+    options.as_source = as_source;
+    ErrorOut error;
+    ASSERT_EQ(llmcodec_decompress(packed_.c_str(), output.c_str(), &options, nullptr, error), LLMCODEC_OK)
+        << error.text();
+    const auto restored = SafetensorsFile::open(output);
+    ASSERT_OK(restored);
+    EXPECT_EQ((*restored)->tensors().size(), as_source ? 2u : 1u);
+    EXPECT_EQ((*restored)->tensors()[(*restored)->find("a.weight").value()].dtype,
+              as_source ? Dtype::kF8E4M3 : Dtype::kBF16);
+  }
+  ErrorOut error;
+  options.dtype = "f16";
+  EXPECT_EQ(llmcodec_decompress(packed_.c_str(), output.c_str(), &options, nullptr, error),
+            LLMCODEC_INVALID_ARGUMENT);
+  options.dtype = nullptr;
+  EXPECT_EQ(llmcodec_decompress(archive_.c_str(), output.c_str(), &options, nullptr, error),
+            LLMCODEC_INVALID_ARGUMENT);
+}
+
 TEST_F(CModel, a_cancelled_call_leaves_no_output) {
   auto control = sized<llmcodec_control>();
   control.cancelled = [](void*) { return 1; };

@@ -86,6 +86,25 @@ TEST(CodecSettings, steps_that_archives_cannot_carry_are_refused) {
   }
 }
 
+TEST(CodecSettings, qualities_are_those_that_the_codec_takes) {
+  CodecInfo codec;
+  codec.name = "x";
+  codec.quality = {.min = 0, .max = 51, .step = 0.5};
+  PictureSettings settings{.layout = Layout::kSpatial};
+  const auto accepts = [&](double quality) {
+    settings.quality = quality;
+    return check_quality(settings, codec).is_ok();
+  };
+  EXPECT_TRUE(accepts(0) && accepts(51) && accepts(12.5));
+  EXPECT_FALSE(accepts(-0.5) || accepts(51.5) || accepts(12.25) || accepts(std::nan("")));
+  codec.quality.lossless_only = true;
+  EXPECT_TRUE(accepts(1000));
+  settings.layout = Layout::kSpectral;
+  settings.bit_depth = 10;
+  EXPECT_TRUE(accepts(-12) && accepts(63));
+  EXPECT_FALSE(accepts(-13) || accepts(64) || accepts(0.5));
+}
+
 TEST(CodecSettings, planes_hold_five_and_a_half_deviations_either_way) {
   EXPECT_NEAR(nominal_step(10) * 1024, 11, 1e-6);
 }

@@ -42,6 +42,12 @@ TEST(TensorNames, experts_carry_their_index) {
   }
 }
 
+TEST(TensorNames, of_a_part_keep_its_folder_in_front) {
+  EXPECT_EQ(gguf_name_in_folder("a/b/model.layers.3.mlp.up_proj.weight")->name, "a/b/blk.3.ffn_up.weight");
+  EXPECT_EQ(gguf_name_in_folder("blk.3.ffn_up.weight")->name, "blk.3.ffn_up.weight");
+  EXPECT_FALSE(gguf_name_in_folder("a/b/conv_in.weight"));
+}
+
 TEST(TensorNames, odd_names_are_unknown_not_wrong) {
   for (const char* name :
        {"", ".weight", "weight", "model.layers.weight", "model.layers..self_attn.q_proj.weight",

@@ -75,7 +75,7 @@ TEST_F(ModelFolderTest, other_weights_are_refused) {
 class PipelineFolderTest : public ModelFolderTest {
  protected:
   Status write_parts(const Files& files) {
-    LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(folder_.path(), kParts));
+    LLMC_ASSIGN_OR_RETURN(ModelFolder folder, ModelFolder::open(folder_.path(), {kParts}));
     for (const auto& [name, text] : files) LLMC_RETURN_IF_ERROR(folder.write_text(name, text));
     return folder.commit();
   }
@@ -135,14 +135,64 @@ TEST_F(PipelineFolderTest, a_file_above_the_folder_of_a_part_is_refused) {
   EXPECT_EQ(files(), (Files{{"a", "a file"}}));
 }
 
-TEST_F(PipelineFolderTest, a_swap_that_was_stopped_in_the_folder_of_a_part_is_refused) {
+TEST_F(PipelineFolderTest, a_swap_that_was_stopped_in_the_folder_of_a_part_is_taken_back) {
   for (const char* name :
        {"unet/.llmcodec-replaced/u.safetensors", "a/.llmcodec-replaced/b/model.safetensors"}) {
     put({{name, "old"}});
-    expect_error(write_parts(kNewParts), ErrorKind::kCorrupt, "run its command again");
-    EXPECT_EQ(files(), (Files{{name, "old"}}));
-    fs::remove_all(folder_.file(name).substr(0, folder_.file(name).rfind(".llmcodec-replaced")));
+    ASSERT_OK(ModelFolder::open(folder_.path(), {kParts}));
+    std::string back = name;
+    back.erase(back.find(".llmcodec-replaced/"), std::string(".llmcodec-replaced/").size());
+    EXPECT_EQ(files(), (Files{{back, "old"}}));
+    ASSERT_OK(write_parts(kNewParts));
+    EXPECT_EQ(files(), kNewParts);
+    for (const auto& [file, text] : kNewParts) fs::remove(folder_.file(file));
   }
+  put({{"unet/.llmcodec-replaced/pytorch_model.bin", "old"}});
+  expect_error(write_parts(kNewParts), ErrorKind::kInvalidArgument, "the folder holds other weights");
+}
+
+// Whoever writes the folder of a part, or one above it, writes the pipeline.
+TEST_F(PipelineFolderTest, has_one_writer_in_all_of_its_folders) {
+  for (const char* below : {"unet", "a", "a/b"}) {
+    {
+      const auto pipeline = ModelFolder::open(folder_.path(), {kParts});
+      ASSERT_OK(pipeline);
+      expect_error(ModelFolder::open(folder_.file(below)), ErrorKind::kInvalidArgument, "another llmcodec");
+    }
+    {
+      const auto part = ModelFolder::open(folder_.file(below));
+      ASSERT_OK(part);
+      expect_error(write_parts(kNewParts), ErrorKind::kInvalidArgument, "another llmcodec");
+    }
+  }
+  ASSERT_OK(write_parts(kNewParts));
+  EXPECT_EQ(files(), kNewParts);
+}
+
+TEST_F(PipelineFolderTest, folders_that_were_made_for_nothing_go_again) {
+  const std::string path = folder_.file("new/deep");
+  {
+    auto folder = ModelFolder::open(path, {kParts});
+    ASSERT_OK(folder);
+    ASSERT_OK(folder->write_text("unet/u.safetensors", "new"));
+    EXPECT_TRUE(fs::is_directory(path + "/a/b"));
+  }
+  EXPECT_TRUE(fs::is_empty(folder_.path()));
+  put({{"new/pytorch_model.bin", "mine"}});
+  expect_error(ModelFolder::open(folder_.file("new"), {kParts}), ErrorKind::kInvalidArgument,
+               "other weights");
+  EXPECT_EQ(files(), (Files{{"new/pytorch_model.bin", "mine"}}));
+  fs::create_directories(folder_.file("mine"));
+  ASSERT_OK(ModelFolder::open(folder_.file("mine")));
+  EXPECT_TRUE(fs::is_empty(folder_.file("mine")));  // and is there
+}
+
+TEST_F(PipelineFolderTest, what_the_new_model_brings_is_replaced_whatever_its_name) {
+  const FilesOfModel files_of_new = {kParts, {"adapter_model.bin", "unet/pytorch_model.bin"}};
+  put({{"adapter_model.bin", "old"}, {"unet/pytorch_model.bin", "old"}});
+  ASSERT_OK(ModelFolder::open(folder_.path(), files_of_new));
+  put({{"unet/adapter_model.bin", "mine"}});
+  expect_error(ModelFolder::open(folder_.path(), files_of_new), ErrorKind::kInvalidArgument, "unet");
 }
 
 TEST_F(PipelineFolderTest, other_precisions_in_the_folder_of_a_part_are_refused) {
@@ -174,7 +224,7 @@ TEST_F(PipelineFolderTest, a_stopped_swap_is_taken_back) {
   write_bytes(folder_.file(".llmcodec-replaced/.llmcodec-names"),
               std::string("a/b/model.safetensors\0unet/u.safetensors\0model_index.json\0", 58));
   put({{"a/b/model.safetensors", "new"}, {"unet/u.safetensors", "new"}});
-  ASSERT_OK(ModelFolder::open(folder_.path(), kParts));
+  ASSERT_OK(ModelFolder::open(folder_.path(), {kParts}));
   EXPECT_EQ(files(), old);
 }
 

@@ -31,8 +31,9 @@ TEST(PartFolders, a_name_of_very_many_slashes_costs_little) {
 
 TEST(PartFolder, leads_nowhere_else_and_takes_no_name) {
   for (const char* folder : {"", "unet", "a/b", "text encoder", "..a"}) ASSERT_OK(check_part_folder(folder));
-  for (const char* folder : {"/a", "..", "a/../b", "a/", "a//b", "a\\b", "a\nb", "a.safetensors",
-                             "a.safetensors.index.json/b", ".llmcodec-new", "a/.llmcodec-x", "llmcodec.x"})
+  for (const char* folder :
+       {"/a", "..", "a/../b", "a/", "a//b", "a\\b", "a\nb", "a.safetensors", "a.safetensors.index.json/b",
+        "a.safetensors.index.x.json", ".llmcodec-new", "a/.llmcodec-x", "llmcodec.x"})
     EXPECT_FALSE(check_part_folder(folder).is_ok()) << folder;
 }
 

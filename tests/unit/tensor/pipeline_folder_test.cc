@@ -34,6 +34,16 @@ TEST(PipelineFolder, parts_are_the_folders_with_weights) {
                    "vae: diffusion_pytorch_model.fp16.safetensors", "x: only.safetensors"}));
 }
 
+TEST(PipelineFolder, a_variant_in_shards_is_the_part_where_there_is_nothing_else) {
+  Names files = {"model_index.json", "unet/diffusion_pytorch_model.safetensors.index.fp16.json",
+                 "unet/diffusion_pytorch_model.fp16-00001-of-00002.safetensors",
+                 "unet/diffusion_pytorch_model.fp16-00002-of-00002.safetensors"};
+  EXPECT_EQ(parts_of(found(files)), Names{"unet: diffusion_pytorch_model.safetensors.index.fp16.json"});
+  files.push_back("unet/diffusion_pytorch_model.safetensors");
+  EXPECT_EQ(parts_of(found(files)), Names{"unet: diffusion_pytorch_model.safetensors"});
+  for (size_t i = 1; i < 4; ++i) EXPECT_TRUE(is_left_out(files[i], *found(files))) << files[i];
+}
+
 TEST(PipelineFolder, is_none_without_a_file_that_says_so_and_without_folders_of_weights) {
   for (const Names& names : {Names{"model.safetensors", "2_Dense/model.safetensors"},
                              Names{"modules.json", "model.safetensors", "1_Pooling/config.json"},
@@ -81,11 +91,12 @@ TEST(PipelineFolder, a_part_that_cannot_be_read_is_an_error_or_named_for_later) 
                "part 'unet' of the pipeline");
   expect_error(found({"modules.json", "pytorch_model.bin", "2_Dense/model.safetensors"}),
                ErrorKind::kUnsupported, "the root of the pipeline: has its weights as PyTorch pickles only");
-  expect_error(
-      found({"model_index.json", "unet/model.fp16-00001-of-00002.safetensors",
-             "unet/model.fp16-00002-of-00002.safetensors", "unet/model.safetensors.index.fp16.json"}),
-      ErrorKind::kInvalidArgument,
-      "rename model.safetensors.index.fp16.json to model.fp16.safetensors.index.json");
+  expect_error(found({"model_index.json", "unet/model.fp16-00001-of-00002.safetensors",
+                      "unet/model.fp16-00002-of-00002.safetensors"}),
+               ErrorKind::kInvalidArgument, "get model.safetensors.index.fp16.json too");
+  expect_error(found({"model_index.json", "unet/model.safetensors.index.fp16.json",
+                      "unet/model.safetensors.index.bf16.json"}),
+               ErrorKind::kInvalidArgument, "part 'unet' of the pipeline: several sets of weights");
   const auto pipeline = found({"model_index.json", "unet/model.bin", "vae/model.safetensors"});
   ASSERT_OK(pipeline);
   ASSERT_EQ(pipeline->unread.size(), 1u);

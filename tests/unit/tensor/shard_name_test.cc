@@ -23,5 +23,17 @@ TEST(ShardName, of_nothing_else) {
     EXPECT_FALSE(parse_shard_name(name, ".gguf")) << name;
 }
 
+TEST(IndexName, of_a_model_and_of_a_variant) {
+  for (const char* name : {"model.safetensors.index.json", "u.safetensors.index.json"}) {
+    EXPECT_TRUE(is_index_name(name)) << name;
+    EXPECT_FALSE(is_variant_index_name(name)) << name;
+  }
+  for (const char* name : {"model.safetensors.index.fp16.json", "u.safetensors.index.a.b.json"})
+    EXPECT_TRUE(is_index_name(name) && is_variant_index_name(name)) << name;
+  for (const char* name : {"model.safetensors", "index.json", ".safetensors.index.fp16.json",
+                           "m.safetensors.index..json.txt", "m.safetensors.index.a/b.json"})
+    EXPECT_FALSE(is_index_name(name)) << name;
+}
+
 }  // namespace
 }  // namespace llmcodec
