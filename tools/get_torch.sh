@@ -16,8 +16,9 @@ work=$dest.partial
 rm -rf "$work"
 echo "fetching PyTorch from Debian unstable" >&2
 # shellcheck disable=SC2086  # a list
-"$root/tools/unpack_debian_sid.sh" "$work" python3-torch ${TORCH_PACKAGES:-}
+"$root/tools/unpack_debian_sid.sh" "$work" python3-torch libopenblas0-pthread ${TORCH_PACKAGES:-}
 
+# The first BLAS that PyTorch would find is the reference one, tens of times as slow as OpenBLAS.
 # The wrapper finds its prefix from its own place. It is Python's name for itself, so that children of a test run it too. The
 # machine's own libraries come last, for the extension module, which is built with them.
 cat >"$work/python" <<'WRAPPER'
@@ -25,7 +26,7 @@ cat >"$work/python" <<'WRAPPER'
 self=$(readlink -f "${BASH_SOURCE[0]}")
 prefix=$(dirname "$self")
 lib=$prefix/usr/lib/x86_64-linux-gnu
-path=$lib:$lib/blas:$lib/lapack:$prefix/usr/lib:/usr/lib/x86_64-linux-gnu
+path=$lib/openblas-pthread:$lib:$prefix/usr/lib:/usr/lib/x86_64-linux-gnu
 export PYTHONHOME=$prefix/usr PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$prefix/pip:$prefix/usr/lib/python3/dist-packages
 exec "$lib/ld-linux-x86-64.so.2" --argv0 "$self" --library-path "$path" "$prefix/usr/bin/python3" "$@"
 WRAPPER
