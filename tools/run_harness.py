@@ -63,7 +63,7 @@ def main():
     for folder in options.folders:
         began = time.monotonic()
         results = simple_evaluate(model="hf", model_args=f"pretrained={folder},dtype=float32", tasks=tasks_of(options.tasks), limit=options.limit,
-                                  batch_size=options.batch_size, device="cpu", bootstrap_iters=0)["results"]
+                                  batch_size=options.batch_size, device="cpu", bootstrap_iters=100)["results"]
         rows.append({"model": folder.name, **cells(results)})
         print(f"{folder}: {time.monotonic() - began:.0f} s", flush=True)
     columns = [(title, lambda row, title=title: row[title]) for title in rows[0]]
