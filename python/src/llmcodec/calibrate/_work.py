@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What an interrupted run leaves for the next one, and where finished files are kept: both by the run's key.
+
+The key is a hash of the model's files, the options that change the result, and the version of this package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+_MODEL_FILES = (".safetensors", ".json", ".model", ".jinja", ".txt")
+
+
+def run_key(source: str, options: Mapping[str, Any], version: str) -> str:
+    """Reads the model's files once. A text counts by its content."""
+    state = hashlib.sha256(json.dumps([version, sorted(options.items())]).encode())
+    for path in model_files(source) + ([options["text"]] if options.get("text") else []):
+        with open(path, "rb") as file:
+            digest = hashlib.sha256()
+            while block := file.read(1 << 20):
+                digest.update(block)
+        state.update(f"\n{os.path.basename(path)} {digest.hexdigest()}".encode())
+    return state.hexdigest()[:32]
+
+
+def model_files(source: str) -> list[str]:
+    if not os.path.isdir(source):
+        return [source]
+    names = sorted(name for name in os.listdir(source) if name.endswith(_MODEL_FILES))
+    return [os.path.join(source, name) for name in names]
+
+
+class WorkFolder:
+    """A folder for one run; what another run left there is thrown away."""
+
+    def __init__(self, path: str, key: str) -> None:
+        self.path = path
+        if self._text("key") != key:
+            shutil.rmtree(path, ignore_errors=True)
+            os.makedirs(path)
+            self._write("key", key)
+
+    def file(self, name: str) -> str:
+        return os.path.join(self.path, name)
+
+    def load(self, name: str) -> Any:
+        """What was saved under this name; None if nothing was."""
+        import torch
+
+        path = self.file(name)
+        return torch.load(path, weights_only=False) if os.path.exists(path) else None
+
+    def save(self, name: str, value: Any) -> None:
+        import torch
+
+        torch.save(value, self.file(name + ".partial"))
+        os.replace(self.file(name + ".partial"), self.file(name))
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _text(self, name: str) -> str:
+        try:
+            with open(self.file(name), encoding="utf-8") as file:
+                return file.read()
+        except OSError:
+            return ""
+
+    def _write(self, name: str, text: str) -> None:
+        with open(self.file(name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def cache_folder() -> str:
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "llmcodec", "calibration")
