@@ -31,7 +31,7 @@ def collect(
     text: str | os.PathLike[str] | None = None,
     random: bool = False,
     self_written: bool = False,
-    tokens: int = 40_960,
+    tokens: int | None = None,
     length: int | None = None,
     seed: int = 1,
     chat: float = 0.0,
@@ -43,7 +43,7 @@ def collect(
     """Runs `model`, a Hugging Face folder or a GGUF file, and writes `imatrix`, `hessian` (second moments), or both.
 
     On the text of the file `text` (or its field "text", of JSON lines), on `random` token ids, or, without either, on text
-    that the model writes itself. `tokens` in all, at most, in sequences of `length` (of a text 512, else 256). `chat`: the
+    that the model writes itself. `tokens` in all (40,960), at most, in sequences of `length` (of a text 512, else 256). `chat`: the
     share of self-written sequences that start as the chat template does. `dtype`: "float32", "bfloat16", or "auto", which is
     the latter where the processor has instructions for it. `progress` is called with lines for people.
 

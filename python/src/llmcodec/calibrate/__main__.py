@@ -11,6 +11,7 @@ from typing import Any
 
 from .._errors import Error
 from . import cached, collect
+from ._options import TOKENS
 
 _EXAMPLES = """\
   python -m llmcodec.calibrate model.gguf -o moments.safetensors --imatrix imatrix.gguf
@@ -36,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--self", dest="self_written", action="store_true", help="on text that the model writes itself (default)")
     source.add_argument("--text", metavar="FILE", help="on this text, or on the field 'text' of JSON lines (*.jsonl)")
     source.add_argument("--random", action="store_true", help="on random token ids, frequent ones more often")
-    parser.add_argument("--tokens", type=int, default=40_960, metavar="N", help="in all, at most (default %(default)s)")
+    parser.add_argument("--tokens", type=int, metavar="N", help=f"in all, at most (default {TOKENS})")
     parser.add_argument("--length", type=int, metavar="N", help="tokens of a sequence (default 512 of a text, else 256)")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--chat", type=float, default=0.0, metavar="SHARE", help="of self-written sequences that start as the chat template does")
@@ -44,16 +45,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default %(default)s)")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of the CPU (default: all cores)")
     return parser
-
-
-def _quieten() -> None:
-    """Of transformers, errors alone: whoever reads these lines is told by _say() what goes on."""
-    try:
-        from transformers.utils import logging
-    except ImportError:  # which collect() tells
-        return
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
 
 
 def _say(line: str) -> None:
@@ -69,12 +60,13 @@ def main() -> int:
         parser.error("--cached chooses the files itself")
     if not in_cache and not any(outputs.values()):
         parser.error("nothing to write: give -o, --imatrix or both")
-    if not in_cache:
-        _quieten()
     try:
         made = cached(model, progress=_say, **options) if in_cache else collect(model, progress=_say, **outputs, **options)
     except Error as error:
-        print(json.dumps({"error": error.kind, "message": str(error)}) if in_cache else f"error: {error}", file=sys.stderr)
+        if in_cache:  # for a program to read
+            print(json.dumps({"error": error.kind, "message": error.message}))
+        else:
+            print(f"error: {error}", file=sys.stderr)
         return 1
     if in_cache:
         print(json.dumps(asdict(made)))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import Any
@@ -97,11 +98,11 @@ class Collector:
 
         def done(count: int) -> None:
             nonlocal saved
-            if count % 8 == 0 or count == len(batches):
-                self._say(f"gradients: {count} of {len(batches)} batches, {time.monotonic() - self._start:.0f} s")
             if time.monotonic() - saved > _SAVE_SECONDS or count == len(batches):
                 self._work.save("sums", sums)
                 saved = time.monotonic()
+            if count % 8 == 0 or count == len(batches):
+                self._say(f"gradients: {count} of {len(batches)} batches, {time.monotonic() - self._start:.0f} s")
 
         work.run(batches, done)
         return sums
@@ -110,17 +111,17 @@ class Collector:
         groups = _file_groups(sums, placed)
         path = self._work.file("moments.safetensors")
         description = {name: (len(g.squares), members, g.count) for name, g, members in groups.values()}
-        file, done = MomentFile(path, description, self._source.described()), self._work.load("layers") or set()
+        done = self._work.load("layers") or set()
         layers = LayerPass(self._model, self._matrices, sums, batches, set(groups))
-        for layer, products in layers.run(done, self._say):
-            for index, product in products.items():
-                file.write(groups[index][0], product.numpy())
-            file.sync()
-            done.add(layer)
-            self._work.save("layers", done)
-            if layer >= 0:
-                self._say(f"second moments: layer {layer + 1}, {time.monotonic() - self._start:.0f} s")
-        file.close()
+        with contextlib.closing(MomentFile(path, description, self._source.described())) as file:
+            for layer, products in layers.run(done, self._say):
+                for index, product in products.items():
+                    file.write(groups[index][0], product.numpy())
+                file.sync()
+                done.add(layer)
+                self._work.save("layers", done)
+                if layer >= 0:
+                    self._say(f"second moments: layer {layer + 1}, {time.monotonic() - self._start:.0f} s")
         os.replace(path, self._paths["hessian"])
 
 

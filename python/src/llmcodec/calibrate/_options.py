@@ -11,6 +11,8 @@ from typing import Any
 from .._errors import InvalidArgumentError, UnsupportedError
 
 Say = Callable[[str], None]
+# Of a calibration, where nothing else is asked for: 0.197 of KL at 3 bits on SmolLM2, where 204,800 of the web gave 0.189.
+TOKENS = 40_960
 
 
 def silent(_line: str) -> None:
@@ -44,7 +46,7 @@ class Source:
         text: str | os.PathLike[str] | None = None,
         random: bool = False,
         self_written: bool = False,
-        tokens: int = 40_960,
+        tokens: int | None = None,
         length: int | None = None,
         seed: int = 1,
         chat: float = 0.0,
@@ -52,6 +54,7 @@ class Source:
         if (text is not None) + random + self_written > 1:
             raise InvalidArgumentError("text, random and self_written exclude each other")
         kind = "text" if text is not None else "random" if random else "self"
+        tokens = TOKENS if tokens is None else tokens
         length = (512 if kind == "text" else 256) if length is None else length
         if not 2 <= length <= tokens:
             raise InvalidArgumentError(f"length {length}: sequences have 2 tokens at least, and no more than tokens={tokens}")

@@ -94,18 +94,20 @@ def written_sequences(model: Any, tokenizer: Any, count: int, length: int, *, se
             head = torch.tensor(start, dtype=torch.long).expand(size, -1)
             if draws:
                 head = torch.cat([head, _by_frequency(vocabulary, size, generator)[:, None]], 1)
-            rows.append(_written(model, head, length, generator))
+            rows.append(_written(model, head, length, generator, say))
             say(f"written: {sum(len(r) for r in rows)} of {count} sequences of {length} tokens")
     return torch.cat(rows)
 
 
-def _written(model: Any, tokens: Any, length: int, generator: Any) -> Any:
+def _written(model: Any, tokens: Any, length: int, generator: Any, say: Say) -> Any:
     cache, step = None, tokens.to(model.device)
     while tokens.shape[1] < length:
         answer = model(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
         cache = answer.past_key_values
         step = drawn(answer.logits[:, -1].float().softmax(-1), torch.rand(len(tokens), 1, generator=generator))
         tokens = torch.cat([tokens, step.cpu()], 1)
+        if tokens.shape[1] % 64 == 0 and tokens.shape[1] < length:
+            say(f"writing: {tokens.shape[1]} of {length} tokens of {len(tokens)} sequences")
     return tokens
 
 
