@@ -42,9 +42,10 @@ void add_knowledge(CLI::App& command, CompressArguments& arguments) {
                              ->type_name("FILE")
                              ->group(kGroup);
   command
-      .add_option("--calibrate", arguments.calibrate,
-                  "measure both with PyTorch, on text that the model writes itself ('self') or a text; kept for "
-                  "the next run")
+      .add_option(
+          "--calibrate", arguments.calibrate,
+          "measure both with PyTorch, on text that the model writes itself ('self') or a text; kept for "
+          "the next run")
       ->type_name("self|FILE")
       ->excludes(importance)
       ->excludes(hessian)

@@ -13,7 +13,7 @@ struct CompressArguments {
   // At most one is given.
   std::optional<double> bpw, snr, step;
   std::optional<uint64_t> size;
-  bool dry_run = false;  // of compress
+  bool dry_run = false;   // of compress
   std::string calibrate;  // "self" or a text's file; empty: none
 };
 

@@ -24,10 +24,11 @@
 namespace llmcodec {
 
 struct CalibrationOptions {
-  std::string model;           // a Hugging Face folder, its weights, or a GGUF file
-  std::string text_file = {};  // UTF-8 text, or JSON lines (*.jsonl) with a field "text"; empty: self-written text
-  std::string python = {};     // empty: $LLMCODEC_PYTHON, then `python3` in PATH
-  unsigned threads = 0;        // 0: one per core
+  std::string model;  // a Hugging Face folder, its weights, or a GGUF file
+  std::string text_file =
+      {};  // UTF-8 text, or JSON lines (*.jsonl) with a field "text"; empty: self-written text
+  std::string python = {};  // empty: $LLMCODEC_PYTHON, then `python3` in PATH
+  unsigned threads = 0;     // 0: one per core
   // Called with each line that tells how far it is; the first says how long it takes and how much memory.
   std::function<void(const std::string&)> line = {};
   std::function<bool()> cancelled = {};  // looked at meanwhile; true ends the call with an Interrupted error

@@ -119,12 +119,14 @@ def test_the_same_seed_gives_the_same_bytes(folder: pathlib.Path, tmp_path: path
     assert read["a"] == read["b"] != read["c"]
 
 
-class Stopped(Exception):  # noqa: N818
+class Stopped(Exception):
     pass
 
 
 @pytest.mark.parametrize("at", ["gradients: 8 of 16", "second moments: layer 1", "second moments: layer 2"])
-def test_a_run_that_was_stopped_goes_on(folder: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+def test_a_run_that_was_stopped_goes_on(
+    folder: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
     monkeypatch.setattr(_gradients, "_LOGIT_BYTES", 1)
     monkeypatch.setattr(_collector, "_SAVE_SECONDS", 0)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
@@ -316,7 +318,8 @@ def test_what_cannot_be_run_is_said(folder: pathlib.Path, tmp_path: pathlib.Path
 
 
 def test_the_command(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    command = [sys.executable, "-m", "llmcodec.calibrate", str(folder), "--tokens", "64", "--length", "16", "--dtype", "float32"]
+    options = ["--tokens", "64", "--length", "16", "--dtype", "float32"]
+    command = [sys.executable, "-m", "llmcodec.calibrate", str(folder), *options]
     done = subprocess.run([*command, "-o", str(tmp_path / "h.safetensors")], capture_output=True, text=True, check=True)
     assert "about 1 min" in done.stderr and (tmp_path / "h.safetensors").exists()
     failed = subprocess.run([*command, "--imatrix", "/no/such/folder/i"], capture_output=True, text=True)

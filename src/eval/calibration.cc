@@ -50,7 +50,8 @@ Result<std::string> find_python(const std::string& given) {
   const std::string name = !given.empty() ? given : variable != nullptr ? variable : "";
   const std::string found = find_program(name.empty() ? "python3" : name);
   if (!found.empty()) return found;
-  return error(ErrorKind::kUnsupported, "no program {}: {}", name.empty() ? "python3 in PATH" : name, kRemedy);
+  return error(ErrorKind::kUnsupported, "no program {}: {}", name.empty() ? "python3 in PATH" : name,
+               kRemedy);
 }
 
 // The last line with anything in it: what a Python that ended with an exception has to say.
@@ -74,7 +75,8 @@ Result<CalibrationFiles> read_answer(const std::string& python, const ProcessRes
   const std::string_view text(reinterpret_cast<const char*>(result.output.data()), result.output.size());
   const auto answer = parse_json_value<nlohmann::json>(text);
   const auto value = [&](const char* key) {
-    const bool there = answer.is_ok() && answer->is_object() && answer->contains(key) && (*answer)[key].is_string();
+    const bool there =
+        answer.is_ok() && answer->is_object() && answer->contains(key) && (*answer)[key].is_string();
     return there ? (*answer)[key].get<std::string>() : std::string();
   };
   if (const std::string kind = value("error"); !kind.empty())
@@ -84,8 +86,8 @@ Result<CalibrationFiles> read_answer(const std::string& python, const ProcessRes
   if (result.exit_code == 0 && readable(files.imatrix) && readable(files.hessian)) return files;
   if (result.error_text.find("No module named") != std::string::npos)
     return error(ErrorKind::kUnsupported, "{}: {}; {}", python, last_line(result.error_text), kRemedy);
-  return error(ErrorKind::kUnsupported, "calibration by {} failed (exit code {}): {}", python, result.exit_code,
-               last_line(result.error_text));
+  return error(ErrorKind::kUnsupported, "calibration by {} failed (exit code {}): {}", python,
+               result.exit_code, last_line(result.error_text));
 }
 
 }  // namespace

@@ -54,7 +54,9 @@ def collect(
     paths = {kind: os.path.abspath(os.fspath(path)) for kind, path in outputs.items() if path is not None}
     if not paths:
         raise InvalidArgumentError("nothing to write: give imatrix, hessian or both")
-    source = Source.of(model, text=text, random=random, self_written=self_written, tokens=tokens, length=length, seed=seed, chat=chat)
+    source = Source.of(
+        model, text=text, random=random, self_written=self_written, tokens=tokens, length=length, seed=seed, chat=chat
+    )
     _check_place(source, paths)
     _check_packages()
     key = run_key(source.model, source.options() | {"dtype": dtype, "device": device, "kinds": sorted(paths)}, _version)
@@ -63,7 +65,12 @@ def collect(
 
 
 def cached(
-    model: str | os.PathLike[str], *, text: str | os.PathLike[str] | None = None, threads: int = 0, progress: Say = silent, **options: Any
+    model: str | os.PathLike[str],
+    *,
+    text: str | os.PathLike[str] | None = None,
+    threads: int = 0,
+    progress: Say = silent,
+    **options: Any,
 ) -> Calibration:
     """As collect(), with both files in the user's cache: what is there already costs nothing.
 
@@ -81,7 +88,15 @@ def cached(
         return Calibration(**paths)
     _check_packages()
     os.makedirs(folder, exist_ok=True)
-    return _run(source, paths, WorkFolder(os.path.join(folder, "work"), key), dtype=dtype, device=device, threads=threads, progress=progress)
+    return _run(
+        source,
+        paths,
+        WorkFolder(os.path.join(folder, "work"), key),
+        dtype=dtype,
+        device=device,
+        threads=threads,
+        progress=progress,
+    )
 
 
 def _run(source: Source, paths: dict[str, str], work: WorkFolder, **options: Any) -> Calibration:

@@ -32,15 +32,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("model", metavar="MODEL", help="a Hugging Face folder or a GGUF file")
     parser.add_argument("-o", "--hessian", metavar="MOMENTS", help="second moments to write, for compress --hessian")
     parser.add_argument("--imatrix", metavar="FILE", help="imatrix to write, for compress --importance")
-    parser.add_argument("--cached", action="store_true", help="write both to the user's cache, unless they are there, and print where")
+    parser.add_argument(
+        "--cached", action="store_true", help="write both to the user's cache, unless they are there, and print where"
+    )
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--self", dest="self_written", action="store_true", help="on text that the model writes itself (default)")
+    source.add_argument(
+        "--self", dest="self_written", action="store_true", help="on text that the model writes itself (default)"
+    )
     source.add_argument("--text", metavar="FILE", help="on this text, or on the field 'text' of JSON lines (*.jsonl)")
     source.add_argument("--random", action="store_true", help="on random token ids, frequent ones more often")
     parser.add_argument("--tokens", type=int, metavar="N", help=f"in all, at most (default {TOKENS})")
     parser.add_argument("--length", type=int, metavar="N", help="tokens of a sequence (default 512 of a text, else 256)")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
-    parser.add_argument("--chat", type=float, default=0.0, metavar="SHARE", help="of self-written sequences that start as the chat template does")
+    parser.add_argument(
+        "--chat",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="of self-written sequences that start as the chat template does",
+    )
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default %(default)s)")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of the CPU (default: all cores)")

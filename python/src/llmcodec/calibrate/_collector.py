@@ -11,15 +11,15 @@ from typing import Any
 import torch
 
 from .._errors import UnsupportedError
-from ._files import ImatrixEntry, MomentFile, write_imatrix
 from ._gradients import Group, GradientPass, Sums, batch_size
 from ._layers import LayerPass, decoder_layers
 from ._loading import load_model, load_tokenizer
-from ._multiplications import Matrices
+from ._multiplications import Matrices, Matrix
 from ._names import Placed, placed_tensors
 from ._options import Calibration, Say, Source
 from ._sequences import random_sequences, text_sequences, written_sequences
 from ._work import WorkFolder
+from .files import ImatrixEntry, MomentFile, write_imatrix
 
 # The first pass is saved this often.
 _SAVE_SECONDS = 60
@@ -43,7 +43,9 @@ class Collector:
         sums = self._gradients(batches)
         placed = placed_tensors(self._source.model, self._model, sums.group_of)
         if not placed:
-            raise UnsupportedError(f"{self._source.model}: no tensor of the files is a matrix of the model that transformers runs")
+            raise UnsupportedError(
+                f"{self._source.model}: no tensor of the files is a matrix of the model that transformers runs"
+            )
         self._say(f"{len(placed)} weights of the files are known")
         if self._full:
             self._products(batches, sums, placed)
@@ -68,6 +70,8 @@ class Collector:
             made = text_sequences(load_tokenizer(source.model), source.text, count, source.length)
         else:
             tokenizer = load_tokenizer(source.model)
+            if tokenizer is None:
+                self._say("transformers reads no tokenizer of this model: its texts start with a random token alone")
             made = written_sequences(
                 self._model, tokenizer, count, source.length, seed=source.seed, chat=source.chat, say=self._say
             )
@@ -93,7 +97,7 @@ class Collector:
         )
 
     def _gradients(self, batches: list[Any]) -> Sums:
-        sums, saved = self._work.load("sums") or Sums(), time.monotonic()
+        sums, saved = self._work.load("sums", Sums, Group, Matrix) or Sums(), time.monotonic()
         work = GradientPass(self._model, self._matrices, self._layers, seed=self._source.seed, full=self._full, sums=sums)
 
         def done(count: int) -> None:
@@ -151,7 +155,7 @@ def _entry(tensor: Placed, sums: Sums) -> ImatrixEntry:
 
 def _squares(model: Any) -> int:
     """Numbers in the products of all inputs, if groups of two matrices share theirs."""
-    return sum(p.shape[-1] ** 2 for n, p in model.named_parameters() if p.dim() == 2) // 2
+    return sum(int(p.shape[-1]) ** 2 for p in model.parameters() if p.dim() == 2) // 2
 
 
 def _speed(dtype: Any, width: int, device: Any) -> float:
@@ -163,7 +167,7 @@ def _speed(dtype: Any, width: int, device: Any) -> float:
     while time.monotonic() - start < 0.1:
         (a @ b).sum().item()
         count += 1
-    return count * 2 * a.numel() * b.shape[1] / (time.monotonic() - start)
+    return float(count * 2 * a.numel() * b.shape[1]) / (time.monotonic() - start)
 
 
 def _duration(seconds: float) -> str:

@@ -16,10 +16,10 @@ from torch.overrides import TorchFunctionMode
 
 
 class Matrix(NamedTuple):
-    """One matrix of the model: a parameter of two dimensions, or matrix `index` of one of three."""
+    """One matrix of the model: a parameter of two dimensions, or matrix `number` of one of three."""
 
     parameter: str
-    index: int | None
+    number: int | None
     transposed: bool  # stored as inputs x outputs
 
 

@@ -43,7 +43,7 @@ def placed_tensors(source: str, model: Any, seen: Iterable[Matrix]) -> list[Plac
         return _by_values(_gguf_tensors(source), by_parameter, parameters)
     found, shapes = [], _safetensors_shapes(source)
     for name in sorted(shapes.keys() & by_parameter.keys()):
-        matrices = sorted(by_parameter.pop(name), key=lambda m: m.index or 0)
+        matrices = sorted(by_parameter.pop(name), key=lambda m: m.number or 0)
         # Stored as inputs x outputs, its columns are outputs: entries by column would be wrong.
         if shapes[name][1] == tuple(parameters[name].shape) and not matrices[0].transposed:
             found.append(Placed(name, [(m, None) for m in _all_of(matrices, parameters[name])], parameters[name].dim() == 3))
@@ -56,7 +56,7 @@ def placed_tensors(source: str, model: Any, seen: Iterable[Matrix]) -> list[Plac
 def _all_of(matrices: list[Matrix], parameter: Any) -> list[Matrix]:
     if parameter.dim() == 2:
         return matrices
-    return [matrices[0]._replace(index=index) for index in range(parameter.shape[0])]
+    return [matrices[0]._replace(number=number) for number in range(parameter.shape[0])]
 
 
 def _by_values(tensors: Iterator[tuple[str, Any]], seen: dict[str, list[Matrix]], parameters: dict[str, Any]) -> list[Placed]:
@@ -76,7 +76,7 @@ def _rows_of_model(seen: dict[str, list[Matrix]], parameters: dict[str, Any]) ->
     rows: dict[tuple[int, int], list[tuple[Matrix, int]]] = {}
     for name, matrices in seen.items():
         for matrix in _all_of(matrices, parameters[name]):
-            values = parameters[name].detach() if matrix.index is None else parameters[name].detach()[matrix.index]
+            values = parameters[name].detach() if matrix.number is None else parameters[name].detach()[matrix.number]
             values = values.T if matrix.transposed else values
             for row, value in enumerate(_hashes(values.cpu())):
                 rows.setdefault((values.shape[1], value), []).append((matrix, row))

@@ -70,7 +70,9 @@ class Source:
         return {key: value for key, value in asdict(self).items() if key != "model"}
 
     def described(self) -> str:
-        return {"text": os.path.basename(self.text or ""), "random": "random token ids", "self": "written by the model"}[self.kind]
+        return {"text": os.path.basename(self.text or ""), "random": "random token ids", "self": "written by the model"}[
+            self.kind
+        ]
 
 
 def is_gguf(path: str) -> bool:

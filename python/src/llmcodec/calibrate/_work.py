@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import shutil
 from collections.abc import Mapping
 from typing import Any
@@ -48,12 +49,15 @@ class WorkFolder:
     def file(self, name: str) -> str:
         return os.path.join(self.path, name)
 
-    def load(self, name: str) -> Any:
-        """What was saved under this name; None if nothing was."""
+    def load(self, name: str, *kinds: Any) -> Any:
+        """What was saved under this name, of tensors, Python's own types and `kinds`; None if nothing was, or it is damaged."""
         import torch
 
-        path = self.file(name)
-        return torch.load(path, weights_only=False) if os.path.exists(path) else None
+        try:
+            with torch.serialization.safe_globals(list(kinds)):
+                return torch.load(self.file(name), weights_only=True)
+        except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
+            return None
 
     def save(self, name: str, value: Any) -> None:
         import torch
