@@ -20,11 +20,11 @@ import gguf
 import numpy as np
 import safetensors
 import safetensors.numpy
-import tiny_models
 import torch
 import transformers
 
 import llmcodec
+import tiny_models
 from llmcodec import calibrate
 from llmcodec.calibrate import _collector, _gradients, _layers
 from llmcodec.calibrate._sequences import drawn, random_sequences, seeded

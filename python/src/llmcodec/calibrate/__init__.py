@@ -15,8 +15,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from .._core import version as _version
-from .._errors import InvalidArgumentError, UnsupportedError
+from llmcodec._core import version as _version
+from llmcodec._errors import InvalidArgumentError, UnsupportedError
+
 from ._options import Calibration, Say, Source, silent
 from ._work import WorkFolder, cache_folder, run_key
 
@@ -43,9 +44,9 @@ def collect(
     """Runs `model`, a Hugging Face folder or a GGUF file, and writes `imatrix`, `hessian` (second moments), or both.
 
     On the text of the file `text` (or its field "text", of JSON lines), on `random` token ids, or, without either, on text
-    that the model writes itself. `tokens` in all (40,960), at most, in sequences of `length` (of a text 512, else 256). `chat`: the
-    share of self-written sequences that start as the chat template does. `dtype`: "float32", "bfloat16", or "auto", which is
-    the latter where the processor has instructions for it. `progress` is called with lines for people.
+    that the model writes itself. `tokens` in all (40,960), at most, in sequences of `length` (of a text 512, else 256).
+    `chat`: the share of self-written sequences that start as the chat template does. `dtype`: "float32", "bfloat16", or
+    "auto", which is the latter where the processor has instructions for it. `progress` is called with lines for people.
 
     The same model, options and version give the same bytes on one machine with the same number of threads. What an
     interrupted run leaves beside its output, the next one goes on with.

@@ -9,7 +9,8 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from .._errors import Error
+from llmcodec._errors import Error
+
 from . import cached, collect
 from ._options import TOKENS
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-from .._errors import UnsupportedError
-from ._gradients import Group, GradientPass, Sums, batch_size
+from llmcodec._errors import UnsupportedError
+
+from ._gradients import GradientPass, Group, Sums, batch_size
 from ._layers import LayerPass, decoder_layers
 from ._loading import load_model, load_tokenizer
 from ._multiplications import Matrices, Matrix
@@ -91,9 +92,10 @@ class Collector:
         layer = 8 * _squares(self._model) // max(1, int(config.num_hidden_layers)) if self._full else 0
         room = weights * self._model.dtype.itemsize + layer + (1 << 30)
         room += tokens * hidden * self._model.dtype.itemsize if self._full else 0
+        dtype = str(self._model.dtype).removeprefix("torch.")
         self._say(
-            f"calibration on {tokens} tokens ({self._source.described()}), {weights / 1e6:.0f} M weights as "
-            f"{str(self._model.dtype).removeprefix('torch.')} on {self._model.device}: about {_duration(seconds)} and {room / 1e9:.1f} GB"
+            f"calibration on {tokens} tokens ({self._source.described()}), {weights / 1e6:.0f} M weights as {dtype} on "
+            f"{self._model.device}: about {_duration(seconds)} and {room / 1e9:.1f} GB"
         )
 
     def _gradients(self, batches: list[Any]) -> Sums:

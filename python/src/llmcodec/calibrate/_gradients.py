@@ -105,9 +105,10 @@ class GradientPass:
         if not outputs.requires_grad:  # before the embedding
             return
         calls = self.sums.energies.setdefault(matrix, [])
+        at = len(calls)
         calls.append(torch.zeros(len(x)) if group.every_token else torch.zeros(0))
         kept = x if self._full and not group.in_layers else None
-        outputs.register_hook(lambda gradient, at=len(calls) - 1: self._observe_back(matrix, at, kept, gradient))
+        outputs.register_hook(lambda gradient: self._observe_back(matrix, at, kept, gradient))
 
     @torch.no_grad()
     def _observe_back(self, matrix: Matrix, call: int, x: Any, gradient: Any) -> None:

@@ -17,7 +17,7 @@ from ._gradients import Group, Sums
 from ._multiplications import Matrices, Matrix, Multiplications
 
 
-class _Reached(Exception):  # noqa: N818
+class _Reached(Exception):
     """The first layer was called."""
 
 

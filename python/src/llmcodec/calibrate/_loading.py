@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import transformers
 
-from .._errors import UnsupportedError
+from llmcodec._errors import UnsupportedError
 
 
 def load_model(source: str, dtype: str, device: str) -> Any:

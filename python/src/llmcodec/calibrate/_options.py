@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .._errors import InvalidArgumentError, UnsupportedError
+from llmcodec._errors import InvalidArgumentError, UnsupportedError
 
 Say = Callable[[str], None]
 # Of a calibration, where nothing else is asked for: 0.197 of KL at 3 bits on SmolLM2, where 204,800 of the web gave 0.189.

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from .._errors import InvalidArgumentError, UnsupportedError
+from llmcodec._errors import InvalidArgumentError, UnsupportedError
+
 from ._options import Say
 
 # What keys and values of the sequences written side by side may take; at least MIN_BATCH are written whatever they take.
