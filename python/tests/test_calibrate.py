@@ -26,7 +26,7 @@ import transformers
 import llmcodec
 import tiny_models
 from llmcodec import calibrate
-from llmcodec.calibrate import _collector, _gradients, _layers
+from llmcodec.calibrate import _collector, _gradients, _layers, _sequences
 from llmcodec.calibrate._sequences import drawn, random_sequences, seeded
 
 SMALL: dict[str, Any] = {"vocab_size": 320}
@@ -279,6 +279,20 @@ def test_the_cache_knows_a_model_by_its_content(
     assert calibrate.cached(folder, seed=2, **options) != first
 
 
+def test_two_runs_do_not_write_one_file_together(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    refused: list[str] = []
+
+    def during(line: str) -> None:
+        if "gradients" in line:
+            with pytest.raises(llmcodec.UnsupportedError, match="another calibration") as caught:
+                calibrate.collect(folder, imatrix=tmp_path / "i.gguf", **RANDOM)
+            refused.append(str(caught.value))
+
+    calibrate.collect(folder, imatrix=tmp_path / "i.gguf", progress=during, **RANDOM)
+    assert len(refused) == 1
+    calibrate.collect(folder, imatrix=tmp_path / "i.gguf", **RANDOM)
+
+
 def test_one_switch_of_compress(folder: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("llmcodec.calibrate._options.TOKENS", 256)
@@ -324,3 +338,65 @@ def test_the_command(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
     assert "about 1 min" in done.stderr and (tmp_path / "h.safetensors").exists()
     failed = subprocess.run([*command, "--imatrix", "/no/such/folder/i"], capture_output=True, text=True)
     assert failed.returncode == 1 and failed.stderr.startswith("error: /no/such/folder/i")
+
+
+def with_tokenizer(path: pathlib.Path) -> pathlib.Path:
+    """A model whose tokenizer knows words w3 to w319, puts <s> before every text, and has a chat template."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    model(path, "Llama")
+    words = {"<unk>": 0, "<s>": 1, "user": 2} | {f"w{number}": number for number in range(3, 320)}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", unk_token="<unk>")
+    fast.chat_template = "{% for m in messages %}{{ '<s> ' + m.role + ' ' + m.content }}{% endfor %}"
+    fast.save_pretrained(path)
+    return path
+
+
+def test_a_text_is_read_by_the_model_s_tokenizer(tmp_path: pathlib.Path) -> None:
+    source = with_tokenizer(tmp_path / "model")
+    words = [3 + 7 * number % 317 for number in range(100)]
+    (tmp_path / "t.txt").write_text(" ".join(f"w{word}" for word in words))
+    (tmp_path / "t.jsonl").write_text(json.dumps({"text": " ".join(f"w{word}" for word in words)}) + "\n\n")
+    options: dict[str, Any] = {"random": False, "length": 16, "tokens": 80}
+    found, products = collected(source, tmp_path, text=tmp_path / "t.txt", **options)
+    assert found["lm_head.weight.counts"].item() == 80
+    tokens = torch.tensor([1, *words][:80]).reshape(5, 16)
+    near(found["model.layers.0.mlp.up_proj.weight.in_sum2"][0], plain_inputs(source, tokens).square().sum(0))
+    assert collected(source, tmp_path, text=tmp_path / "t.jsonl", **options)[1].keys() == products.keys()
+
+
+def plain_inputs(source: pathlib.Path, tokens: torch.Tensor) -> torch.Tensor:
+    found: list[torch.Tensor] = []
+    whole = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()
+    whole.model.layers[0].mlp.up_proj.register_forward_hook(
+        lambda _module, inputs, _output: found.append(inputs[0].flatten(0, 1))
+    )
+    whole(input_ids=tokens)
+    return found[0].detach()
+
+
+def test_self_written_text_starts_as_texts_or_chats_do(tmp_path: pathlib.Path) -> None:
+    source = with_tokenizer(tmp_path / "model")
+    written = _sequences.written_sequences(
+        transformers.AutoModelForCausalLM.from_pretrained(source).eval(),
+        transformers.AutoTokenizer.from_pretrained(source),
+        8,
+        12,
+        seed=1,
+        chat=0.25,
+        say=lambda _line: None,
+    )
+    assert written.shape == (8, 12) and written.max() < 320
+    assert (written[:, 0] == 1).all() and (written[6:, 1] == 2).all() and len(set(written[:6, 1].tolist())) > 2
+    assert len({tuple(row) for row in written.tolist()}) == 8
+
+
+def test_first_tokens_are_drawn_by_frequency() -> None:
+    ids = random_sequences(2000, 200, 500, 1).flatten()
+    counts = torch.bincount(ids, minlength=2000).double()
+    share = 1 / (torch.arange(2000).double() + 500)
+    assert abs(float(counts[:500].sum() / len(ids) - share[:500].sum() / share.sum())) < 0.01
+    assert counts[-1] > 0

@@ -12,6 +12,7 @@ file. docs/importance.md says what the files hold.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -103,7 +104,8 @@ def cached(
 def _run(source: Source, paths: dict[str, str], work: WorkFolder, **options: Any) -> Calibration:
     from ._collector import Collector
 
-    return Collector(source, paths, work, **options).run()
+    with contextlib.closing(work):
+        return Collector(source, paths, work, **options).run()
 
 
 def _check_place(source: Source, paths: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ The key is a hash of the model's files, the options that change the result, and 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -13,6 +14,8 @@ import pickle
 import shutil
 from collections.abc import Mapping
 from typing import Any
+
+from llmcodec._errors import UnsupportedError
 
 _MODEL_FILES = (".safetensors", ".json", ".model", ".jinja", ".txt")
 
@@ -37,13 +40,22 @@ def model_files(source: str) -> list[str]:
 
 
 class WorkFolder:
-    """A folder for one run; what another run left there is thrown away."""
+    """A folder for one run at a time; what a run of another key left there is thrown away."""
 
     def __init__(self, path: str, key: str) -> None:
         self.path = path
+        os.makedirs(path, exist_ok=True)
+        self._lock = open(self.file("lock"), "w", encoding="utf-8")  # noqa: SIM115
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            raise UnsupportedError(
+                f"{path}: another calibration is at work here: wait for it, and then run this again"
+            ) from error
         if self._text("key") != key:
-            shutil.rmtree(path, ignore_errors=True)
-            os.makedirs(path)
+            for name in set(os.listdir(path)) - {"lock"}:
+                os.remove(self.file(name))
             self._write("key", key)
 
     def file(self, name: str) -> str:
@@ -67,6 +79,11 @@ class WorkFolder:
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
+        self.close()
+
+    def close(self) -> None:
+        """Lets another run in."""
+        self._lock.close()
 
     def _text(self, name: str) -> str:
         try:
