@@ -22,6 +22,8 @@ from ._multiplications import Matrix
 from ._options import is_gguf
 
 _ROWS_AT_ONCE = 4096
+# Columns and hash of a row -> the matrices that have it, and where.
+_Rows = dict[tuple[int, int], dict[Matrix, list[int]]]
 
 
 @dataclass
@@ -71,35 +73,34 @@ def _by_values(tensors: Iterator[tuple[str, Any]], seen: dict[str, list[Matrix]]
     return sorted(found, key=lambda placed: placed.name)
 
 
-def _rows_of_model(seen: dict[str, list[Matrix]], parameters: dict[str, Any]) -> tuple[dict[tuple[int, int], Any], set[Any]]:
-    """(columns, hash of a row) -> the matrices and rows that have it; and the dtypes of these matrices."""
-    rows: dict[tuple[int, int], list[tuple[Matrix, int]]] = {}
+def _rows_of_model(seen: dict[str, list[Matrix]], parameters: dict[str, Any]) -> tuple[_Rows, set[Any]]:
+    """The rows of all matrices that were seen, and the dtypes of these."""
+    rows: _Rows = {}
     for name, matrices in seen.items():
         for matrix in _all_of(matrices, parameters[name]):
             values = parameters[name].detach() if matrix.number is None else parameters[name].detach()[matrix.number]
             values = values.T if matrix.transposed else values
             for row, value in enumerate(_hashes(values.cpu())):
-                rows.setdefault((values.shape[1], value), []).append((matrix, row))
+                rows.setdefault((values.shape[1], value), {}).setdefault(matrix, []).append(row)
     return rows, {parameters[name].dtype for name in seen}
 
 
-def _look_up(values: Any, rows: dict[tuple[int, int], Any], dtypes: set[Any]) -> tuple[Matrix, Any] | None:
+def _look_up(values: Any, rows: _Rows, dtypes: set[Any]) -> tuple[Matrix, Any] | None:
     """The matrix all rows of `values` belong to, if there is one: rows that are alike are taken in their order."""
     for dtype in dtypes:
         hashes = _hashes(values.to(dtype))
-        candidates = {matrix for matrix, _ in rows.get((values.shape[1], hashes[0]), ())} if hashes else set()
-        for matrix in sorted(candidates, key=str):
+        for matrix in rows.get((values.shape[1], hashes[0]), ()) if hashes else ():
             order = _order(matrix, hashes, values.shape[1], rows)
             if order is not None:
                 return matrix, order
     return None
 
 
-def _order(matrix: Matrix, hashes: list[int], columns: int, rows: dict[tuple[int, int], Any]) -> Any:
+def _order(matrix: Matrix, hashes: list[int], columns: int, rows: _Rows) -> Any:
     taken: dict[int, int] = {}
     order = []
     for value in hashes:
-        places = [row for other, row in rows.get((columns, value), ()) if other == matrix]
+        places = rows.get((columns, value), {}).get(matrix, ())
         at = taken.get(value, 0)
         if at >= len(places):
             return None
