@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Moments of a model's inputs and outputs for CompressOptions::importance and ::hessian, measured by the Python
 // package `llmcodec.calibrate`, which runs the model with PyTorch and transformers: on text that the model writes
-// itself, or on a text that is given. It is run as a process, never linked.
+// itself, or on a text that is given. It is run as a process, never linked: by the Python that $LLMCODEC_PYTHON names,
+// else `python3` in PATH.
 //
 // Example (CompressOptions& options):
 //
@@ -26,9 +27,8 @@ namespace llmcodec {
 struct CalibrationOptions {
   std::string model;  // a Hugging Face folder, its weights, or a GGUF file
   std::string text_file =
-      {};  // UTF-8 text, or JSON lines (*.jsonl) with a field "text"; empty: self-written text
-  std::string python = {};  // empty: $LLMCODEC_PYTHON, then `python3` in PATH
-  unsigned threads = 0;     // 0: one per core
+      {};                // UTF-8 text, or JSON lines (*.jsonl) with a field "text"; empty: self-written text
+  unsigned threads = 0;  // 0: one per core
   // Called with each line that tells how far it is; the first says how long it takes and how much memory.
   std::function<void(const std::string&)> line = {};
   std::function<bool()> cancelled = {};  // looked at meanwhile; true ends the call with an Interrupted error

@@ -45,9 +45,9 @@ class LineSplitter {
   std::string rest_;
 };
 
-Result<std::string> find_python(const std::string& given) {
+Result<std::string> find_python() {
   const char* variable = std::getenv("LLMCODEC_PYTHON");
-  const std::string name = !given.empty() ? given : variable != nullptr ? variable : "";
+  const std::string name = variable != nullptr ? variable : "";
   const std::string found = find_program(name.empty() ? "python3" : name);
   if (!found.empty()) return found;
   return error(ErrorKind::kUnsupported, "no program {}: {}", name.empty() ? "python3 in PATH" : name,
@@ -93,7 +93,7 @@ Result<CalibrationFiles> read_answer(const std::string& python, const ProcessRes
 }  // namespace
 
 Result<CalibrationFiles> calibrate(const CalibrationOptions& options) {
-  LLMC_ASSIGN_OR_RETURN(const std::string python, find_python(options.python));
+  LLMC_ASSIGN_OR_RETURN(const std::string python, find_python());
   std::vector<std::string> arguments = {python, "-m", "llmcodec.calibrate", "--cached"};
   if (options.text_file.empty()) {
     arguments.push_back("--self");
