@@ -16,6 +16,7 @@ constexpr const char* kExamples =
     "  llmcodec compress ./Llama-3-8B -o ./Llama-3-8B.llmcodec --size 3.2GB --shard-size 2GB\n"
     "  llmcodec compress model.safetensors -o small.safetensors --codec libx265:preset=medium --snr 15 "
     "--keep 'lm_head'\n"
+    "  llmcodec compress model.gguf -o model.safetensors --bpw 2.5 --calibrate self\n"
     "  llmcodec compress model.gguf -o model.safetensors --importance imatrix.gguf --set "
     "'ffn_down=step_octaves:-0.3'";
 
@@ -37,6 +38,7 @@ Status run_compress(Session& session, const CompressArguments& arguments) {
   options.control = session.control();
   if (arguments.dry_run) return show_source(session, options);
   if (options.output.empty()) return error(ErrorKind::kInvalidArgument, "-o OUT is required");
+  LLMC_RETURN_IF_ERROR(calibrate_for(session, arguments, &options));
   LLMC_ASSIGN_OR_RETURN(const CompressReport report, compress(options));
   for (const std::string& note : report.notes) session.note("note: " + note);
   if (session.json()) {

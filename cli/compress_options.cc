@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "compress_options.h"
 
+#include "base/error.h"
+#include "llmcodec/calibrate.h"
+
 namespace llmcodec::cli {
 namespace {
 
@@ -25,6 +28,30 @@ void add_target(CLI::App& command, CompressArguments& arguments) {
   }
 }
 
+void add_knowledge(CLI::App& command, CompressArguments& arguments) {
+  constexpr const char* kGroup = "What is known of the inputs";
+  CLI::Option* importance =
+      command
+          .add_option("--importance", arguments.options.importance,
+                      "llama.cpp imatrix: which inputs matter; 'none': estimate nothing")
+          ->type_name("FILE")
+          ->group(kGroup);
+  CLI::Option* hessian = command
+                             .add_option("--hessian", arguments.options.hessian,
+                                         "second moments of the inputs: closes the quantisation loop")
+                             ->type_name("FILE")
+                             ->group(kGroup);
+  command
+      .add_option(
+          "--calibrate", arguments.calibrate,
+          "measure both with PyTorch, on text that the model writes itself ('self') or a text; kept for "
+          "the next run")
+      ->type_name("self|FILE")
+      ->excludes(importance)
+      ->excludes(hessian)
+      ->group(kGroup);
+}
+
 void add_coding(CLI::App& command, CompressOptions& options) {
   constexpr const char* kGroup = "Coding";
   command
@@ -47,15 +74,6 @@ void add_coding(CLI::App& command, CompressOptions& options) {
                   "of the samples, 8 to 16; default: the deepest up to 10 that the codec takes")
       ->type_name("N")
       ->check(integer_between(8, 16))
-      ->group(kGroup);
-  command
-      .add_option("--importance", options.importance,
-                  "llama.cpp imatrix: which inputs matter; 'none': estimate nothing")
-      ->type_name("FILE")
-      ->group(kGroup);
-  command
-      .add_option("--hessian", options.hessian, "second moments of the inputs: closes the quantisation loop")
-      ->type_name("FILE")
       ->group(kGroup);
 }
 
@@ -87,6 +105,7 @@ void add_compress_options(CLI::App& command, CompressArguments& arguments) {
       ->required();
   add_target(command, arguments);
   add_coding(command, arguments.options);
+  add_knowledge(command, arguments);
   add_rules(command, arguments.options);
   repeatable(
       command.add_option("--carry", arguments.options.carry,
@@ -107,6 +126,18 @@ CompressOptions resolved(const CompressArguments& arguments) {
   if (arguments.snr) options.target = {TargetKind::kSnr, *arguments.snr};
   if (arguments.step) options.target = {TargetKind::kStep, *arguments.step};
   return options;
+}
+
+Status calibrate_for(Session& session, const CompressArguments& arguments, CompressOptions* options) {
+  if (arguments.calibrate.empty()) return Status::ok();
+  CalibrationOptions calibration{.model = options->input, .threads = session.threads()};
+  if (arguments.calibrate != "self") calibration.text_file = arguments.calibrate;
+  calibration.line = [&session](const std::string& line) { session.note(line); };
+  calibration.cancelled = options->control.cancelled;
+  LLMC_ASSIGN_OR_RETURN(const CalibrationFiles files, calibrate(calibration));
+  options->importance = files.imatrix;
+  options->hessian = files.hessian;
+  return Status::ok();
 }
 
 }  // namespace llmcodec::cli

@@ -19,6 +19,7 @@ Status run_plan(Session& session, const CompressArguments& arguments) {
   CompressOptions options = resolved(arguments);
   options.command = session.recorded_command();
   options.control = session.control();
+  LLMC_RETURN_IF_ERROR(calibrate_for(session, arguments, &options));
   LLMC_ASSIGN_OR_RETURN(const PlanReport report, plan(options));
   for (const std::string& note : report.notes) session.note("note: " + note);
   if (session.json()) {

@@ -37,7 +37,7 @@ VVC_APART = {("trellis", "residual/lanes"), ("picture", "residual/lanes"), ("pic
 # Public headers that describe values shared by layers; the others belong to the rooms that implement them.
 SHARED_PUBLIC = {"status.h", "version.h", "matrix_view.h", "plane.h", "codec.h"}
 OWN_PUBLIC = {
-    "eval": {"eval.h", "importance.h"},
+    "eval": {"calibrate.h", "eval.h", "importance.h"},
     "codec": {"vvc_video.h"},
     "bench": {"bench.h"},
     "plan": {"model.h"},

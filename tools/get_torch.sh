@@ -3,6 +3,7 @@
 # Brings PyTorch for the CPU, with a Python of its own, from Debian unstable into a private folder; nothing is installed on the
 # machine. From PyPI, PyTorch takes 5 GB here, because it does not start without the libraries of GPUs. What the package's
 # tests need besides comes from PyPI: transformers, and what tools/requirements.txt has. About 2 GB, one minute.
+# OpenBLAS comes along: with Debian's plain BLAS, PyTorch multiplies F32 matrices thirty times as slowly.
 # usage: get_torch.sh [DEST]         default DEST: build/tools/torch; then DEST/python -c 'import torch'
 # Packages of Debian's besides python3-torch: TORCH_PACKAGES="python3-transformers ..."
 set -euo pipefail
@@ -18,7 +19,6 @@ echo "fetching PyTorch from Debian unstable" >&2
 # shellcheck disable=SC2086  # a list
 "$root/tools/unpack_debian_sid.sh" "$work" python3-torch libopenblas0-pthread ${TORCH_PACKAGES:-}
 
-# The first BLAS that PyTorch would find is the reference one, tens of times as slow as OpenBLAS.
 # The wrapper finds its prefix from its own place. It is Python's name for itself, so that children of a test run it too. The
 # machine's own libraries come last, for the extension module, which is built with them.
 cat >"$work/python" <<'WRAPPER'
@@ -26,7 +26,7 @@ cat >"$work/python" <<'WRAPPER'
 self=$(readlink -f "${BASH_SOURCE[0]}")
 prefix=$(dirname "$self")
 lib=$prefix/usr/lib/x86_64-linux-gnu
-path=$lib/openblas-pthread:$lib:$prefix/usr/lib:/usr/lib/x86_64-linux-gnu
+path=$lib:$lib/openblas-pthread:$prefix/usr/lib:/usr/lib/x86_64-linux-gnu
 export PYTHONHOME=$prefix/usr PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$prefix/pip:$prefix/usr/lib/python3/dist-packages
 exec "$lib/ld-linux-x86-64.so.2" --argv0 "$self" --library-path "$path" "$prefix/usr/bin/python3" "$@"
 WRAPPER

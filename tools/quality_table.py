@@ -8,13 +8,13 @@ tasks     PIQA, WinoGrande, ARC at 2, 3 and 4 bits
 
 and `quality --model NAME`, on the whole of another model, with what is known by the program and llama.cpp alone.
 
-Moments are collected once by tools/importance/collect_moments.py (numpy, gguf, safetensors, tokenizers) into the results
-folder. Without a calibration text (--calibration), the rows that need one are left out.
+Moments are collected once by llmcodec.calibrate, in the Python that LLMCODEC_PYTHON names, into the results folder. Without a
+calibration text (--calibration), the rows that need one are left out.
 """
 import functools
+import os
 import pathlib
 import subprocess
-import sys
 
 import measure
 
@@ -28,8 +28,8 @@ TEXT_BYTES = 60000
 OTHER_TEXT_BYTES = 20000
 TASK_FILES = ("piqa", "winogrande", "arc_easy", "arc_challenge")
 MAX_TASKS = 200
-RANDOM = ("--random", "--chunks", "16", "--length", "256")
-CHUNKS = "400"
+RANDOM = ("--random", "--tokens", "4096", "--length", "256")
+TEXT_TOKENS = "204800"
 EQUAL_STEPS = ("--set", ".=step_octaves:0")  # no allocation over tensors
 
 SCORES = [("perplexity", lambda r: f"{r['perplexity']:.2f}"), ("KL", lambda r: f"{r['kl']:.3f} ± {r['kl_error']:.3f}"),
@@ -60,9 +60,9 @@ def collected(lab, options, name, source, wanted):
     """Paths of the moment files `wanted` (imatrix, hessian), made unless they are there."""
     paths = {kind: lab.folder / f"{name}.{kind}.{'gguf' if kind == 'imatrix' else 'safetensors'}" for kind in wanted}
     if not all(path.exists() for path in paths.values()):
-        script = pathlib.Path(__file__).parent / "importance/collect_moments.py"
         outputs = [argument for kind, path in paths.items() for argument in (f"--{kind}", str(path))]
-        subprocess.run([sys.executable, str(script), str(options.model), *source, *outputs], check=True)
+        python = os.environ.get("LLMCODEC_PYTHON", "python3")
+        subprocess.run([python, "-m", "llmcodec.calibrate", str(options.model), *source, *outputs], check=True)
     return paths
 
 
@@ -81,7 +81,7 @@ def levels(lab, options):
     found["random tokens"] = ["--importance", random["imatrix"]]
     if options.calibration:
         found["llama-imatrix"] = ["--importance", inputs_alone(lab, options)]
-        text = collected(lab, options, "text", ["--text", options.calibration, "--chunks", CHUNKS], ["imatrix", "hessian"])
+        text = collected(lab, options, "text", ["--text", options.calibration, "--tokens", TEXT_TOKENS], ["imatrix", "hessian"])
         found["text: diagonal"] = ["--importance", text["imatrix"]]
         found["text: closed loop"] = ["--importance", text["imatrix"], "--hessian", text["hessian"]]
     return found

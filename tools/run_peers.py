@@ -6,7 +6,7 @@ usage: run_peers.py --imatrix c4.imatrix.gguf --moments c4.hessian.safetensors [
        run_peers.py --report            only writes the table, from the rows that are there
 
 Methods: RTN NF4 HQQ SINQ GPTQ llama.cpp (default: all), each a file of tools/peers/. The two files of importance come from
-`tools/importance/collect_moments.py`, the model from `./dev tools smollm2`, the text from `./dev tools text`. Finished rows
+`python -m llmcodec.calibrate --text`, the model from `./dev tools smollm2`, the text from `./dev tools text`. Finished rows
 are kept in the results folder, so a stopped run goes on. About 2.5 minutes of one core a row.
 """
 import argparse
@@ -175,7 +175,7 @@ def parse():
     if unknown:
         parser.error(f"no method {', '.join(sorted(unknown))}: {', '.join(METHODS)}")
     if not options.report and not (options.imatrix and options.moments):
-        parser.error("--imatrix and --moments are needed (tools/importance/collect_moments.py makes both)")
+        parser.error("--imatrix and --moments are needed (python -m llmcodec.calibrate makes both)")
     return options
 
 

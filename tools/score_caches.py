@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """KV cache and activations as plain tensors: llmcodec beside RTN, from 2 to 4 bits per element.
 
-usage: score_caches.py MODEL.gguf TEXT [--bits 2,3,4]       prints a Markdown table; needs numpy, gguf, safetensors, tokenizers
+usage: score_caches.py MODEL.gguf TEXT [--bits 2,3,4]       prints a Markdown table; needs torch, transformers, gguf, safetensors
 
-The model (of the Llama architecture, run with numpy) reads SEQUENCES pieces of TEXT. Keys (rotated) and values of the first PREFIX
+The model, run with transformers, reads SEQUENCES pieces of TEXT. Keys (rotated) and values of the first PREFIX
 tokens of each are written as F16 matrices, a row per token and a column per channel, and so are the inputs of every layer's
 feed-forward part. Cache: the last tokens of each piece are read with the restored cache; KL against the original cache.
 RTN, all counted: values and activations in groups of 64 channels of a token, keys in groups of 64 tokens of a channel, as in
@@ -13,79 +13,66 @@ KIVI (arXiv 2402.02750).
 import argparse
 import datetime
 import pathlib
-import sys
 
 import numpy as np
+import torch
+import transformers
 from safetensors.numpy import load_file, save_file
 
 import measure
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.append(str(HERE / "importance"))
-from calibration import text_chunks  # noqa: E402
-from gguf_tokenizer import load_tokenizer  # noqa: E402
-from llama_numpy import KvCache, LlamaModel  # noqa: E402
-from peers import rtn  # noqa: E402
+from peers import rtn
 
 SEQUENCES, LENGTH, PREFIX, GROUP = 8, 512, 384, 64
 
 
 def rows_per_token(cache):
-    """[batch, heads, tokens, head] -> [batch * tokens, heads * head]."""
-    return cache.transpose(0, 2, 1, 3).reshape(-1, cache.shape[1] * cache.shape[3])
+    """[batch, heads, tokens, head] -> [batch * tokens, heads * head], F16."""
+    return cache.transpose(1, 2).reshape(-1, cache.shape[1] * cache.shape[3]).numpy().astype(np.float16)
 
 
 def cache_per_head(rows, heads):
-    return rows.reshape(SEQUENCES, PREFIX, heads, -1).transpose(0, 2, 1, 3)
-
-
-def log_softmax(logits):
-    logits = logits - logits.max(-1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-
-
-class Recorder(LlamaModel):
-    """Keeps the inputs of the feed-forward parts."""
-
-    def _feed_forward(self, layer, x):
-        self.inputs[f"layers.{layer}.ffn_input"] = self._norm(x, f"blk.{layer}.ffn_norm.weight").reshape(-1, self.shape.width)
-        return super()._feed_forward(layer, x)
+    return torch.from_numpy(rows.astype(np.float32)).reshape(SEQUENCES, PREFIX, heads, -1).transpose(1, 2)
 
 
 class CacheBench:
     def __init__(self, options):
         self.work, self.program = options.work, measure.find_program()
         self.work.mkdir(parents=True, exist_ok=True)
-        loaded = LlamaModel.load(str(options.model))
-        self.model = Recorder(loaded.shape, loaded.tensors, loaded.fields)
-        self.model.inputs = {}
-        tokenizer = load_tokenizer(loaded.fields)
-        self.tokens = text_chunks(lambda text: tokenizer.encode(text).ids, str(options.text), SEQUENCES, LENGTH)
+        place = {"pretrained_model_name_or_path": str(options.model.parent), "gguf_file": options.model.name}
+        self.model = transformers.AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32).eval()
+        ids = transformers.AutoTokenizer.from_pretrained(**place).encode(options.text.read_text(encoding="utf-8"))
+        self.tokens = torch.tensor(ids[: SEQUENCES * LENGTH]).reshape(SEQUENCES, LENGTH)
         self.cache = self.read_prefix()
         self.exact = self.distributions(self.cache)
 
     def read_prefix(self):
-        cache = KvCache(self.model.shape, SEQUENCES, LENGTH)
-        self.model.forward(self.tokens[:, :PREFIX], cache)
-        self.activations = {name: values.astype(np.float16) for name, values in self.model.inputs.items()}
+        self.activations, hooks = {}, []
+        for number, layer in enumerate(self.model.model.layers):
+            def keep(_, inputs, number=number):
+                self.activations[f"layers.{number}.ffn_input"] = inputs[0].flatten(0, 1).numpy().astype(np.float16)
+            hooks.append(layer.mlp.register_forward_pre_hook(keep))
+        with torch.no_grad():
+            cache = self.model(self.tokens[:, :PREFIX], use_cache=True, logits_to_keep=1).past_key_values
+        for hook in hooks:
+            hook.remove()
         tensors = {}
-        for layer in range(self.model.shape.layers):
-            tensors[f"layers.{layer}.keys"] = rows_per_token(cache.keys[layer, :, :, :PREFIX]).astype(np.float16)
-            tensors[f"layers.{layer}.values"] = rows_per_token(cache.values[layer, :, :, :PREFIX]).astype(np.float16)
+        for number, layer in enumerate(cache.layers):
+            tensors[f"layers.{number}.keys"] = rows_per_token(layer.keys)
+            tensors[f"layers.{number}.values"] = rows_per_token(layer.values)
         return tensors
 
     def distributions(self, tensors):
         """Log probabilities of the token after each but the last after the prefix, with `tensors` as the prefix's cache."""
-        cache, heads = KvCache(self.model.shape, SEQUENCES, LENGTH), self.model.shape.kv_heads
-        for layer in range(self.model.shape.layers):
-            cache.keys[layer, :, :, :PREFIX] = cache_per_head(tensors[f"layers.{layer}.keys"].astype(np.float32), heads)
-            cache.values[layer, :, :, :PREFIX] = cache_per_head(tensors[f"layers.{layer}.values"].astype(np.float32), heads)
-        cache.used = PREFIX
-        return log_softmax(self.model.logits(self.model.forward(self.tokens[:, PREFIX:], cache)))
+        cache, heads = transformers.DynamicCache(), self.model.config.num_key_value_heads
+        for layer in range(self.model.config.num_hidden_layers):
+            cache.update(*(cache_per_head(tensors[f"layers.{layer}.{kind}"], heads) for kind in ("keys", "values")), layer)
+        with torch.no_grad():
+            return self.model(self.tokens[:, PREFIX:], past_key_values=cache).logits.log_softmax(-1)
 
     def divergence(self, tensors):
         other = self.distributions(tensors)
-        kl = (np.exp(self.exact) * (self.exact - other)).sum(-1).reshape(SEQUENCES, -1).mean(-1)
+        kl = (self.exact.exp() * (self.exact - other)).sum(-1).mean(-1).numpy()
         return f"{kl.mean():.4f} ± {kl.std(ddof=1) / np.sqrt(SEQUENCES):.4f}"
 
     def ours(self, tensors, bits):

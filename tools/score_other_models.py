@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Scores models other than the reference model at 2 and 3 bits per weight: llmcodec beside RTN and HQQ (tools/peers).
 
-usage: score_other_models.py [--tiny-llama FOLDER] [--bits 2,3]        prints Markdown tables; needs torch, transformers, numpy, safetensors
+usage: score_other_models.py [--tiny-llama FOLDER] [--bits 2,3]        prints Markdown tables; needs torch, transformers, numpy, gguf, safetensors, and
+this package (PYTHONPATH=build/release/python)
 
 All weights are counted on both sides: RTN and HQQ (groups of 64) code every tensor of two dimensions and more that llmcodec
 codes, the rest stays in 32 bits. Errors: 10 log10 of the energy of the weights over that of the error, over all coded weights;
@@ -17,28 +18,43 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file
 
+from llmcodec.calibrate.files import ImatrixEntry, MomentFile, write_imatrix
+
 import measure
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path += [str(HERE / "other_models"), str(HERE / "importance")]
+sys.path.append(str(HERE / "other_models"))
 import minilm  # noqa: E402
 import silero_vad  # noqa: E402
 import tiny_llama  # noqa: E402
-from moment_files import MomentSums, write_imatrix, write_moments  # noqa: E402
 from peers import hqq, rtn  # noqa: E402
 
 GROUP = 64
 
 
+class InputSums:
+    """Of every weight the sum of x x^T over its inputs x, and their number."""
+
+    def __init__(self):
+        self.products, self.counts = {}, {}
+
+    def add(self, weight, x):
+        self.products[weight] = self.products.get(weight, 0) + x.T @ x
+        self.counts[weight] = self.counts.get(weight, 0) + len(x)
+
+    def mean(self, weight):
+        return self.products[weight] / np.float32(self.counts[weight])
+
+
 def inputs_of(runner):
-    """MomentSums of every nn.Linear's inputs on calibration data, under the weight's name; None without such layers."""
+    """InputSums of every nn.Linear on calibration data, under the weight's name; None without such layers."""
     if runner.model is None:
         return None
-    sums, hooks = MomentSums(full=True), []
+    sums, hooks = InputSums(), []
     for name, module in runner.model.named_modules():
         if isinstance(module, torch.nn.Linear):
             def observe(_, inputs, name=name):
-                sums(name + ".weight", inputs[0].detach().reshape(-1, inputs[0].shape[-1]).numpy(), {})
+                sums.add(name + ".weight", inputs[0].detach().reshape(-1, inputs[0].shape[-1]).numpy())
             hooks.append(module.register_forward_pre_hook(observe))
     runner.calibrate()
     for hook in hooks:
@@ -84,8 +100,13 @@ class Bench:
         if not self.sums:
             return {}
         imatrix, hessian = self.work / "inputs.imatrix.gguf", self.work / "inputs.hessian.safetensors"
-        write_imatrix(str(imatrix), self.sums, lambda group: [group], "calibration", 512)
-        write_moments(str(hessian), self.sums, lambda group: [group], "calibration")
+        sums = self.sums
+        entries = {name: ImatrixEntry(np.diag(product)[None], np.array([sums.counts[name]])) for name, product in sums.products.items()}
+        write_imatrix(str(imatrix), entries, "calibration", 512)
+        file = MomentFile(str(hessian), {name: (len(p), [name], sums.counts[name]) for name, p in sums.products.items()}, "calibration")
+        for name in sums.products:
+            file.write(name, sums.mean(name))
+        file.close()
         return {"inputs known": ["--importance", imatrix], "closed loop": ["--importance", imatrix, "--hessian", hessian]}
 
     def row(self, method, bpw, restored, coded):

@@ -272,7 +272,9 @@ class Exchange {
 
   Status receive_error_text() {
     LLMC_ASSIGN_OR_RETURN(const size_t n, receive(&error_));
-    result_->error_text.append(reinterpret_cast<const char*>(buffer_.data()), n);
+    const std::string_view piece(reinterpret_cast<const char*>(buffer_.data()), n);
+    if (options_.error_sink) options_.error_sink(piece);
+    result_->error_text.append(piece);
     if (result_->error_text.size() > kErrorTextBytes) {
       result_->error_text.erase(0, result_->error_text.size() - kErrorTextBytes);
     }

@@ -14,6 +14,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/sandbox.h"
@@ -32,6 +33,8 @@ struct ProcessOptions {
   std::optional<Sandbox> sandbox = {};
   // Asked a few times a second; true kills the child and gives an Interrupted error.
   std::function<bool()> cancelled = {};
+  // Called with each piece of standard error as it arrives.
+  std::function<void(std::string_view)> error_sink = {};
 };
 
 struct ProcessResult {

@@ -28,7 +28,7 @@ constexpr const char* kRandomName = "random-tokens.txt";
 Status check_model(const std::string& path) {
   constexpr const char* kRemedy =
       "is no GGUF file, and llama-imatrix runs nothing else: convert the model with llama.cpp's "
-      "convert_hf_to_gguf.py, or use tools/importance/collect_transformers.py on a Hugging Face folder";
+      "convert_hf_to_gguf.py, or calibrate it with `compress --calibrate` or `python -m llmcodec.calibrate`";
   std::error_code code;
   if (fs::is_directory(path, code)) return error(ErrorKind::kUnsupported, "{}", kRemedy).in_file(path);
   LLMC_ASSIGN_OR_RETURN(const std::string start, read_prefix(path, 4));

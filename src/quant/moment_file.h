@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Full second moments of the inputs of linear layers, E[x x^T], from a safetensors file: one F32 [n, n]
 // tensor per group of layers that read the same inputs, and in the metadata which weights these are
-// (docs/importance.md; written by tools/importance/collect_moments.py). Weights are found by their GGUF or
+// (docs/importance.md; written by python -m llmcodec.calibrate). Weights are found by their GGUF or
 // Hugging Face name alike.
 //
 // Example (const std::string& path):

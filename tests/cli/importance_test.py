@@ -68,7 +68,7 @@ class Importance(CliTest):
 
     def test_what_is_no_gguf(self):
         for model in (self.path("folder"), pathlib.Path(__file__)):
-            self.fails("unsupported", "importance", model, "-o", self.output, naming=(model, "convert_hf_to_gguf.py", "tools/importance"))
+            self.fails("unsupported", "importance", model, "-o", self.output, naming=(model, "convert_hf_to_gguf.py", "llmcodec.calibrate"))
         self.fails("io", "importance", self.path("absent.gguf"), "-o", self.output, naming="absent.gguf")
         self.assert_nothing_written()
 

@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """An imatrix that says how much outputs matter: tensors and rows that matter get finer steps; damaged files are errors."""
-import functools
-import pathlib
-import sys
-
-import numpy as np
-
 import cli_support
+import gguf
+import numpy as np
 from cli_support import CliTest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tools/importance"))
-import llama_numpy  # noqa: E402
-import moment_files  # noqa: E402
+
+def matrices(path):
+    """The layers' weights of a GGUF model, by name."""
+    return {tensor.name: gguf.quants.dequantize(tensor.data, tensor.tensor_type) for tensor in gguf.GGUFReader(path).tensors
+            if tensor.name.startswith("blk.") and len(tensor.shape) == 2}
 
 
 class OutputMoments(CliTest):
@@ -19,19 +17,18 @@ class OutputMoments(CliTest):
 
     def imatrix(self, name, loud, rows=None):
         """Inputs alike everywhere; outputs of weights whose name ends with `loud` matter 16 times as much as the others'."""
-        weights = llama_numpy.LlamaModel.load(self.path("llama.gguf")).tensors
-        sums = moment_files.MomentSums(full=False)
-        for layer in range(2):
-            for kind in llama_numpy.GROUPS:
-                group = f"blk.{layer}.{kind}"
-                for weight in llama_numpy.members(group, tied=False):
-                    columns = weights[weight].shape[-1]
-                    sums.squares[group], sums.counts[group] = np.full(columns, 10.0), 10
-                    outputs = np.full(rows or weights[weight].shape[0], 160.0 if weight.endswith(loud) else 10.0)
-                    outputs[: len(outputs) // 2] *= 16
-                    sums.outputs[weight] = outputs
-        members = functools.partial(llama_numpy.members, tied=False)
-        moment_files.write_imatrix(self.path(name), sums, members, "test", 10)
+        writer = gguf.GGUFWriter(self.path(name), "")
+        writer.add_type("imatrix")
+        for weight, values in matrices(self.path("llama.gguf")).items():
+            outputs = np.full(rows or values.shape[0], 160 if weight.endswith(loud) else 10, np.float32)
+            outputs[: len(outputs) // 2] *= 16
+            writer.add_tensor(weight + ".in_sum2", np.full((1, values.shape[1]), 10, np.float32))
+            writer.add_tensor(weight + ".out_sum2", outputs[None])
+            writer.add_tensor(weight + ".counts", np.full((1, 1), 10, np.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
         return self.path(name)
 
     def plan(self, *options):
@@ -51,7 +48,7 @@ class OutputMoments(CliTest):
     def test_rows_that_matter_come_back_nearer(self):
         self.ok("compress", self.path("llama.gguf"), "-o", self.path("a.st"), "--bpw", "4", "--importance", self.imatrix("rows.gguf", "nothing"))
         self.ok("decompress", self.path("a.st"), "-o", self.path("a.gguf"))
-        before, after = (llama_numpy.LlamaModel.load(self.path(name)).tensors for name in ("llama.gguf", "a.gguf"))
+        before, after = (matrices(self.path(name)) for name in ("llama.gguf", "a.gguf"))
         name = "blk.0.ffn_up.weight"
         errors = ((before[name] - after[name]) ** 2).mean(-1)
         half = len(errors) // 2

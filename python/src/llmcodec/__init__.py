@@ -44,7 +44,7 @@ from .reports import (
 )
 
 if TYPE_CHECKING:
-    from . import layouts, numpy, scales, torch, vvc
+    from . import calibrate, layouts, numpy, scales, torch, vvc
     from ._codecs import Codec, CodecInfo, codecs
     from ._reader import SafeSlice, safe_open
 
@@ -77,6 +77,7 @@ __all__ = [
     "VerifyReport",
     "__version__",
     "bench",
+    "calibrate",
     "codecs",
     "compress",
     "decompress",
@@ -100,7 +101,7 @@ _LATER = {
     "SafeSlice": "_reader",
     "safe_open": "_reader",
 }
-_MODULES = ("layouts", "numpy", "scales", "torch", "vvc")
+_MODULES = ("calibrate", "layouts", "numpy", "scales", "torch", "vvc")
 
 
 def __getattr__(name: str) -> Any:

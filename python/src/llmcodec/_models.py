@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
@@ -43,6 +44,7 @@ class CodingOptions(TypedDict, total=False):
     set, code, keep, carry  rules and patterns: one text, or several
     plan                    file of a plan, used as it is
     importance, hessian     files of what is known of inputs; importance="none" estimates nothing
+    calibrate               "self" or a text's file: measures both with PyTorch, once for a model (docs/importance.md)
     shard_size              largest file of the archive
     restart                 throws an interrupted run away
     threads                 0: one per core
@@ -65,6 +67,7 @@ class CodingOptions(TypedDict, total=False):
     plan: Path
     importance: Path
     hessian: Path
+    calibrate: Path
     shard_size: int | str
     restart: bool
     threads: int
@@ -91,7 +94,7 @@ def compress(input: Path, output: Path, *, progress: ProgressOption = None, **op
     >>> report.bpw < 4.01
     True
     """
-    made_options = coding_options("compress", options)
+    made_options = coding_options("compress", _calibrated(input, options))
     made_options.input, made_options.output = encoded(input), encoded(output)
     made_options.command = _recorded("compress", (input, output), options)
     with shown(progress) as sink:
@@ -110,7 +113,7 @@ def plan(
     >>> llmcodec.plan("model.safetensors", bpw=4).predicted_bpw < 4.1
     True
     """
-    made_options = coding_options("plan", options)
+    made_options = coding_options("plan", _calibrated(input, options))
     made_options.input, made_options.output = encoded(input), optional(output)
     with shown(progress) as sink:
         text, plan_text = _core.plan(made_options, sink)
@@ -128,7 +131,7 @@ def inspect(path: Path, **options: Unpack[CodingOptions]) -> InspectReport | Sou
         if options:
             raise InvalidArgumentError(f"{next(iter(options))} is for models, and {path!r} is an archive")
         return made(InspectReport, json.loads(_core.inspect(name)))
-    made_options = coding_options("inspect", options)
+    made_options = coding_options("inspect", {key: value for key, value in options.items() if key != "calibrate"})
     made_options.input = name
     return noted(made(SourceReport, json.loads(_core.inspect_source(made_options))))
 
@@ -232,6 +235,8 @@ def coding_options(caller: str, options: Mapping[str, Any]) -> _core.CompressOpt
     unknown = given.keys() - CodingOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"{caller}() got an unexpected keyword argument {sorted(unknown)[0]!r}")
+    if "calibrate" in given:
+        raise InvalidArgumentError(f"calibrate is for models in files, which {caller}() does not read")
     targets = [key for key in _TARGETS if key in given]
     if len(targets) > 1:
         raise InvalidArgumentError(f"{' and '.join(targets)}: one target at most")
@@ -249,6 +254,21 @@ def coding_options(caller: str, options: Mapping[str, Any]) -> _core.CompressOpt
         else:
             setattr(made_options, key, value)
     return made_options
+
+
+def _calibrated(input: Path, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options with the files of the calibration that they ask for."""
+    asked = options.get("calibrate")
+    if asked is None:
+        return options
+    if options.get("importance") is not None or options.get("hessian") is not None:
+        raise InvalidArgumentError("calibrate makes what importance and hessian name: give the one or the others")
+    from . import calibrate
+
+    text = None if asked == "self" else os.fsdecode(asked)
+    made = calibrate.cached(os.fsdecode(input), text=text, threads=options.get("threads") or 0, progress=_log.info)
+    kept = {key: value for key, value in options.items() if key != "calibrate"}
+    return kept | {"importance": made.imatrix, "hessian": made.hessian}
 
 
 def noted(report: _Report, level: int = logging.WARNING) -> _Report:

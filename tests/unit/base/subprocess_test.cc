@@ -43,6 +43,21 @@ TEST(Subprocess, gives_output_error_text_and_exit_code) {
   EXPECT_EQ(result->exit_code, 3);
 }
 
+TEST(Subprocess, error_text_is_handed_on_as_it_arrives) {
+  std::string seen;
+  int pieces = 0;
+  ProcessOptions options = shell("echo one >&2; sleep 0.2; echo two >&2; head -c 20000 /dev/zero >&2");
+  options.error_sink = [&](std::string_view piece) {
+    seen += piece;
+    ++pieces;
+  };
+  const auto result = run_process(options);
+  ASSERT_TRUE(result.is_ok()) << result.error().to_string();
+  EXPECT_EQ(seen, "one\ntwo\n" + std::string(20000, '\0'));
+  EXPECT_GE(pieces, 2);
+  EXPECT_EQ(result->error_text.size(), 16384u);
+}
+
 TEST(Subprocess, much_data_both_ways_does_not_deadlock) {
   std::vector<std::byte> input(20'000'000);
   for (size_t i = 0; i < input.size(); ++i) input[i] = static_cast<std::byte>(i * 2654435761u >> 13);
