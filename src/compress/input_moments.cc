@@ -94,13 +94,13 @@ Result<MomentEstimate> estimate_by_parts(const Model& model, unsigned threads,
     if (own.importance) {
       if (!all.importance) all.importance.emplace();
       all.importance->adopt_part(std::move(*own.importance), part_prefix(part.folder));
-    } else {
-      std::string& parts = parts_by_reason[own.why_not];
-      parts += fmt::format("{}{}", parts.empty() ? "" : ", ", part.folder.empty() ? "the root" : part.folder);
     }
+    if (own.note.empty()) continue;
+    std::string& parts = parts_by_reason[own.note];
+    parts += fmt::format("{}{}", parts.empty() ? "" : ", ", part.folder.empty() ? "the root" : part.folder);
   }
   for (const auto& [reason, parts] : parts_by_reason)
-    all.why_not += fmt::format("{}{} ({})", all.why_not.empty() ? "" : "; ", reason, parts);
+    all.note += fmt::format("{}{} ({})", all.note.empty() ? "" : "; ", reason, parts);
   return all;
 }
 
@@ -118,9 +118,9 @@ Result<std::string> estimate_missing(const Model& model, const CompressOptions& 
     if (!moments->factors.empty()) return std::string();
   }
   const std::string note =
-      estimate.why_not.empty()
+      estimate.note.empty()
           ? ""
-          : (moments->given ? "outputs not estimated: " : "inputs not estimated: ") + estimate.why_not;
+          : (moments->given ? "outputs not estimated: " : "inputs not estimated: ") + estimate.note;
   if (!estimate.importance) return note;
   if (moments->given) {
     if (!moments->importance) moments->importance.emplace();
