@@ -2,59 +2,15 @@
 // Each family of the table against transformers: tests/data/estimate/architectures.txt has tiny models and the inputs of
 // their layers (make_architecture_examples.py).
 #include <algorithm>
-#include <fstream>
-#include <random>
-#include <sstream>
 
 #include "../tensor/tensor_test_files.h"
+#include "architecture_examples.h"
 #include "estimate/architecture.h"
 #include "estimate/moment_estimate.h"
 #include "tensor/safetensors.h"
 
 namespace llmcodec {
 namespace {
-
-struct Example {
-  std::string config;
-  std::vector<TensorInfo> tensors;
-  std::vector<std::pair<std::string, std::vector<double>>> inputs;
-};
-
-std::vector<Example> read_examples() {
-  std::ifstream file(LLMCODEC_TEST_DATA "/estimate/architectures.txt");
-  std::vector<Example> examples;
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream words(line);
-    std::string kind, name;
-    words >> kind;
-    if (kind == "model") {
-      examples.emplace_back().config = line.substr(6);
-      continue;
-    }
-    words >> name;
-    if (kind == "tensor") {
-      TensorInfo& tensor = examples.back().tensors.emplace_back(TensorInfo{name, Dtype::kF32, {}});
-      for (uint64_t side = 0; words >> side;) tensor.shape.push_back(side);
-    } else {
-      auto& values = examples.back().inputs.emplace_back(name, std::vector<double>()).second;
-      for (double value = 0; words >> value;) values.push_back(value);
-    }
-  }
-  return examples;
-}
-
-// draw() of make_architecture_examples.py.
-std::vector<float> draw(const TensorInfo& tensor, uint32_t seed) {
-  const auto has = [&](const char* part) { return tensor.name.find(part) != std::string::npos; };
-  std::vector<float> values(tensor.elements(), -100.0F);
-  if (has("sinks")) return values;
-  std::mt19937 random(seed);
-  for (float& v : values) v = static_cast<float>(random() >> 8) / static_cast<float>(1 << 23) - 1;
-  if (tensor.shape.size() == 2 && (has("embed") || has("wte") || has("wpe"))) {
-    for (size_t i = tensor.shape[1]; i < values.size(); ++i) values[i] = values[i % tensor.shape[1]];
-  }
-  return values;
-}
 
 Status write_folder(const std::string& folder, const Example& example) {
   write_bytes(folder + "/config.json", example.config);
@@ -125,14 +81,7 @@ TEST_P(Architectures, outputs_are_known_of_every_matrix) {
   }
 }
 
-std::string type_of(const testing::TestParamInfo<Example>& info) {
-  const std::string key = "\"model_type\": \"";
-  const std::string& config = info.param.config;
-  const size_t begin = config.find(key) + key.size();
-  return config.substr(begin, config.find('"', begin) - begin) + "_" + std::to_string(info.index);
-}
-
-INSTANTIATE_TEST_SUITE_P(Table, Architectures, testing::ValuesIn(read_examples()), type_of);
+INSTANTIATE_TEST_SUITE_P(Table, Architectures, testing::ValuesIn(read_examples()), name_of);
 
 TEST(Architectures, types_are_found_in_their_own_spelling) {
   EXPECT_EQ(find_architecture("gemma3_text", false)->name, "Gemma 3");
