@@ -2,8 +2,8 @@
 #include "tensor/gguf.h"
 
 #include <algorithm>
-#include <cmath>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <unordered_set>
 
