@@ -144,7 +144,10 @@ class LayerFinder {
   std::vector<FeedForward> experts(uint64_t count) {
     std::vector<FeedForward> found;
     const auto stacked = gated("_exps");
-    if (stacked && names_.stacked(prefix_ + "ffn_up_exps") != count) return {};
+    for (const char* part : {"ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"}) {
+      const uint64_t matrices = names_.stacked(prefix_ + part);
+      if (stacked && matrices != count && matrices != 0) return {};
+    }
     for (uint64_t e = 0; e < count; ++e) {
       auto expert = stacked ? stacked : gated("_exps", fmt::format("#{}", e));
       if (!expert) return {};
@@ -242,7 +245,11 @@ void take_ends(NamedTensors& names, ModelGraph* graph) {
   };
   graph->embedding_norm = norm("token_embd_norm");
   graph->final_norm = norm("output_norm");
-  if (graph->final_norm) graph->head = names.find("output.weight").value_or(graph->embedding);
+  if (graph->final_norm && !names.has("output.weight")) graph->head = graph->embedding;
+  if (graph->final_norm && !graph->head) {
+    const auto head = names.linear("output", 0, graph->width);
+    if (head && !head->transposed) graph->head = head->tensor;
+  }
   const auto rows = [&](const char* name) -> std::optional<size_t> {
     const auto found = names.linear(name, 0, graph->width);
     return found && !found->transposed ? std::optional(found->tensor) : std::nullopt;
@@ -281,7 +288,7 @@ Result<GraphSearch> find_model_graph(const Model& model) {
   ModelGraph graph;
   take_architecture(settings, names, &graph, &search.note);
   const auto embedding = names.linear("token_embd", 0, 0);
-  if (!embedding || embedding->transposed || names.stacked("token_embd") != 1 || embedding->inputs > kMaxSide)
+  if (!embedding || embedding->transposed || embedding->inputs > kMaxSide)
     return failed("no token embedding");
   graph.embedding = embedding->tensor;
   graph.width = embedding->inputs;

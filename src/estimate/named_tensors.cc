@@ -56,7 +56,8 @@ std::optional<Linear> NamedTensors::linear(const std::string& stem, uint64_t out
   const auto index = find(stem + ".weight" + after);
   if (!index) return std::nullopt;
   const auto shape = tensor_matrices(source_.tensors()[*index]);
-  if (!shape) return std::nullopt;
+  const bool may_be_stacked = stem.ends_with("_exps") && after.empty();
+  if (!shape || (shape->matrices != 1 && !may_be_stacked)) return std::nullopt;
   Linear found;
   found.tensor = *index;
   found.transposed = transposed_.contains(*index);

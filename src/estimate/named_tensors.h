@@ -23,7 +23,7 @@ class NamedTensors {
   std::optional<size_t> find(const std::string& name);
   std::optional<size_t> vector(const std::string& name, uint64_t size);
   // "stem.weight" and, where it is there, "stem.bias"; `after` ends both names ("#3"). 0 inputs or outputs: as many as
-  // it has. nullopt for other sizes.
+  // it has. nullopt for other sizes, and for stacked matrices other than experts.
   std::optional<Linear> linear(const std::string& stem, uint64_t outputs, uint64_t inputs,
                                const std::string& after = "");
   // Matrices that are stacked in "stem.weight"; 1 for a tensor that is one matrix.

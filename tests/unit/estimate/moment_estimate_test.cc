@@ -302,6 +302,16 @@ TEST(MomentEstimate, falls_back_part_by_part) {
                               Vector(embedding.begin(), embedding.begin() + kWidth));
   for (size_t i = 0; i < kWidth; ++i)
     EXPECT_NEAR(up->moments[i], y[i] * y[i], 1e-3 * (y[i] * y[i] + 0.1)) << i;
+  // Two matrices in the place of one, and a head of another width: nothing is said about either.
+  Tensors doubled = one_layer();
+  doubled[layer + "mlp.up_proj.weight"] = {{2, kHidden, kWidth}, noise(2 * kHidden * kWidth, 5)};
+  doubled["lm_head.weight"] = {{kTokens, kHidden}, noise(kTokens * kHidden, 6)};
+  const auto single = estimate(doubled, "llama");
+  ASSERT_TRUE(single.is_ok() && single->importance) << single->note;
+  for (const std::string& name : {layer + "mlp.up_proj.weight", std::string("lm_head.weight")}) {
+    const auto entry = single->importance->find(name, doubled.at(name).first.back());
+    EXPECT_TRUE(entry.is_ok() && !entry->found()) << name;
+  }
   // Something beside the matrices that nobody knows.
   Tensors strange = one_layer();
   strange[layer + "mlp.memory.weight"] = {{kWidth, kWidth}, noise(kWidth * kWidth, 5)};
