@@ -113,8 +113,8 @@ Status estimate_products(const Model& model, InputMoments* moments) {
 
 struct EstimateByParts {
   std::optional<Importance> importance;
-  // Why nothing is known of the inputs of a part, by its folder; of a model that is no pipeline, under "".
-  std::map<std::string, std::string> why_not;
+  // What is not known of the inputs of a part, and why, by its folder; of a model that is no pipeline, under "".
+  std::map<std::string, std::string> notes;
 };
 
 // Of a pipeline, each part as a model by itself.
@@ -124,7 +124,7 @@ Result<EstimateByParts> estimate_by_parts(const Model& model, unsigned threads,
   if (model.parts.empty()) {
     LLMC_ASSIGN_OR_RETURN(MomentEstimate own, estimate_moments(model, threads, layer_done));
     all.importance = std::move(own.importance);
-    if (!own.why_not.empty()) all.why_not[""] = own.why_not;
+    if (!own.note.empty()) all.notes[""] = own.note;
   }
   for (const ModelPart& part : model.parts) {
     LLMC_ASSIGN_OR_RETURN(MomentEstimate own,
@@ -132,9 +132,8 @@ Result<EstimateByParts> estimate_by_parts(const Model& model, unsigned threads,
     if (own.importance) {
       if (!all.importance) all.importance.emplace();
       all.importance->adopt_part(std::move(*own.importance), part_prefix(part.folder));
-    } else {
-      all.why_not[part.folder] = own.why_not;
     }
+    if (!own.note.empty()) all.notes[part.folder] = own.note;
   }
   return all;
 }
@@ -153,7 +152,7 @@ bool has_only_factors(const Model& model, const std::string& folder, const std::
 // What is not known of some parts is said beside what is known of others.
 std::string note_on(const Model& model, const EstimateByParts& estimate, const InputMoments& moments) {
   std::map<std::string, std::string> parts_by_reason;
-  for (const auto& [folder, reason] : estimate.why_not) {
+  for (const auto& [folder, reason] : estimate.notes) {
     if (has_only_factors(model, folder, moments.factors)) continue;
     std::string& parts = parts_by_reason[reason];
     parts += fmt::format("{}{}", parts.empty() ? "" : ", ", folder.empty() ? "the root" : folder);

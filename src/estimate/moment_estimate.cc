@@ -3,71 +3,117 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
-#include "base/checked_math.h"
 #include "base/ordered_run.h"
-#include "estimate/llama_graph.h"
+#include "estimate/attention_vectors.h"
+#include "estimate/linear_products.h"
+#include "estimate/model_graph.h"
+#include "estimate/moment_record.h"
 #include "estimate/noise_vectors.h"
-#include "quant/subtract_product.h"
-#include "quant/tensor_names.h"
+#include "estimate/norm_vectors.h"
 #include "quant/tensor_row_reader.h"
-#include "tensor/tensor_role.h"
 
 namespace llmcodec {
 namespace {
 
-constexpr float kEpsilon = 1e-5F;
+// Rows of one part of what linear layers computed from the same inputs.
+Vectors pick(const std::vector<Vectors>& computed, const Outputs& outputs) {
+  Vectors picked(outputs.count);
+  for (size_t r = 0; r < outputs.count; ++r)
+    std::ranges::copy(computed[outputs.linear].view().row(outputs.row(r)), picked.view().row(r).begin());
+  return picked;
+}
 
-// A matrix product and, where asked for, per column of the matrix the sum of its squares: what the matrix
-// does to the energy of white noise on its way back.
-struct Product {
-  Vectors vectors;
-  std::vector<double> column_energy;
+std::vector<double> mean_squares(const Vectors& vectors, std::span<const float> weights) {
+  std::vector<double> means(vectors.rows());
+  for (size_t r = 0; r < means.size(); ++r) means[r] = mean_square(vectors.view().row(r), weights);
+  return means;
+}
+
+std::vector<double> repeated_mean(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double v : values) sum += v;
+  return std::vector<double>(values.size(), sum / static_cast<double>(values.size()));
+}
+
+// Moments of linear layers that read the same inputs, filled part by part.
+class ReaderOutputs {
+ public:
+  explicit ReaderOutputs(const std::vector<Linear>& readers) {
+    for (const Linear& reader : readers) moments_.emplace_back(reader.outputs, 0.0);
+  }
+  void fill(const Outputs& outputs, const std::vector<double>& moments) {
+    for (size_t r = 0; r < outputs.count; ++r) moments_[outputs.linear][outputs.row(r)] = moments[r];
+  }
+  const std::vector<double>& of(size_t reader) const { return moments_[reader]; }
+
+ private:
+  std::vector<std::vector<double>> moments_;
 };
-enum class ColumnEnergy { kNone, kSums };
 
-// What is kept of a feed-forward part until the block's end, when it is known how much each token matters.
+// What comes back through the norm after a part: white noise becomes this, per row and per token; or nothing changes.
+struct AfterNorm {
+  std::optional<NormValues> norm;
+  std::vector<float> row_energy;  // squared gains
+
+  std::vector<double> outputs_of(const Linear& linear, double loudness) const {
+    std::vector<double> moments(linear.outputs, loudness);
+    for (size_t r = 0; r < row_energy.size(); ++r) moments[r] *= row_energy[r];
+    return moments;
+  }
+};
+
+// What is kept of a part until its sum with the hidden vector is known, and with it how much each token matters.
+struct AttentionTrace {
+  Vectors inputs, plain_query, plain_key, attended, change;
+  AttentionGradients met;  // queries, keys and values as they meet
+  HeadShape shape;
+  Turning turning;
+  std::optional<NormValues> query_norm, key_norm;
+};
+
 struct FeedForwardTrace {
-  const GatedFeedForward* part;
+  const FeedForward* part;
   Vectors middle;                // inputs of `down`
   std::vector<double> gate, up;  // per token: energy that white noise at the end has at the gates' outputs
 };
 
+struct FeedForwardTraces {
+  Vectors inputs, change;
+  std::vector<FeedForwardTrace> experts;
+  double use = 0;  // one value for all experts: which of them random tokens choose says little
+  std::optional<FeedForwardTrace> shared;
+  AfterNorm after;
+};
+
 class NoisePass {
  public:
-  NoisePass(const Model& model, const LlamaGraph& graph, unsigned threads)
-      : source_(*model.source), graph_(graph), threads_(threads), hidden_(graph.width) {}
+  NoisePass(const Model& model, const ModelGraph& graph, unsigned threads)
+      : source_(*model.source),
+        graph_(graph),
+        threads_(threads),
+        products_(source_, threads),
+        record_(source_),
+        hidden_(graph.width) {}
 
   Status run(const std::function<Status(uint64_t)>& layer_done) {
     LLMC_RETURN_IF_ERROR(look_up_tokens());
-    for (const LlamaLayer& layer : graph_.layers) {
-      LLMC_RETURN_IF_ERROR(attend(layer));
-      LLMC_RETURN_IF_ERROR(feed_forward(layer));
-      LLMC_RETURN_IF_ERROR(layer_done(weights_read_));
-      weights_read_ = 0;
+    uint64_t told = 0;
+    for (const GraphLayer& layer : graph_.layers) {
+      ++layer_;
+      LLMC_RETURN_IF_ERROR(pass(layer));
+      LLMC_RETURN_IF_ERROR(layer_done(products_.weights_read() - told));
+      told = products_.weights_read();
     }
-    LLMC_ASSIGN_OR_RETURN(const Vectors last, normalized(graph_.final_norm));
-    record({{graph_.head}}, last, all_);
+    if (!graph_.head || !graph_.final_norm) return Status::ok();
+    LLMC_ASSIGN_OR_RETURN(const Vectors last, normed(graph_.final_norm));
+    record_.add({*graph_.head, 0, graph_.width, graph_.tokens, false, {}}, moments_of(last, all_), {});
     return Status::ok();
   }
 
-  // Empty when something in the model is not finite.
-  std::optional<Importance> result() && {
-    if (!finite_) return std::nullopt;
-    for (const auto& [tensor, moments] : outputs_) {
-      if (!has_dead_matrix(tensor)) importance_.append_outputs(source_.tensors()[tensor].name, moments);
-    }
-    return std::move(importance_);
-  }
+  std::optional<Importance> result() && { return std::move(record_).result(); }
 
  private:
-  Result<std::vector<float>> vector(size_t tensor) const {
-    std::vector<float> values(source_.tensors()[tensor].elements());
-    LLMC_RETURN_IF_ERROR(source_.read_f32(tensor, 0, values));
-    return values;
-  }
-
   // Calls work(first, last) for parts of [0, count), any order.
   void in_parts(size_t count, const std::function<void(size_t, size_t)>& work) const {
     constexpr size_t kParts = 8;
@@ -77,11 +123,41 @@ class NoisePass {
     }));
   }
 
-  Status add_bias(const std::optional<size_t>& tensor, Vectors* sum) const {
-    if (!tensor) return Status::ok();
-    LLMC_ASSIGN_OR_RETURN(const std::vector<float> bias, vector(*tensor));
-    for (size_t r = 0; r < bias.size(); ++r) {
-      for (float& v : sum->view().row(r)) v += bias[r];
+  Result<std::vector<float>> vector(size_t tensor) const {
+    std::vector<float> values(source_.tensors()[tensor].elements());
+    LLMC_RETURN_IF_ERROR(source_.read_f32(tensor, 0, values));
+    return values;
+  }
+
+  Result<NormValues> values_of(const Norm& norm) const {
+    NormValues values{norm.kind, static_cast<float>(graph_.epsilon), {}, {}};
+    if (norm.gains) {
+      LLMC_ASSIGN_OR_RETURN(values.gains, vector(*norm.gains));
+    }
+    if (norm.bias) {
+      LLMC_ASSIGN_OR_RETURN(values.bias, vector(*norm.bias));
+    }
+    for (float& gain : values.gains) gain += norm.plus_one ? 1 : 0;
+    return values;
+  }
+
+  Result<std::optional<NormValues>> values_of(const std::optional<Norm>& norm) const {
+    if (!norm) return std::optional<NormValues>();
+    LLMC_ASSIGN_OR_RETURN(NormValues values, values_of(*norm));
+    return std::optional(std::move(values));
+  }
+
+  // Row `first`, first + 1, ... of a table for the tokens of each sequence, added.
+  Status add_positions(size_t tensor, bool same_for_all) {
+    const MatrixShape shape{1, source_.tensors()[tensor].elements() / graph_.width, graph_.width};
+    TensorRowReader reader(source_, tensor, shape, 0);
+    std::vector<float> row(graph_.width);
+    for (size_t t = 0; t < kContext; ++t) {
+      const size_t at = same_for_all ? 0 : t;
+      if (at >= shape.rows) break;
+      LLMC_RETURN_IF_ERROR(reader.read_rows(at, {row.data(), 1, row.size()}));
+      for (size_t n = t; n < kEstimateTokens; n += kContext)
+        for (size_t r = 0; r < row.size(); ++r) hidden_.view().at(r, n) += row[r];
     }
     return Status::ok();
   }
@@ -90,265 +166,284 @@ class NoisePass {
     const std::vector<uint64_t> ids = draw_tokens(graph_.tokens);
     TensorRowReader reader(source_, graph_.embedding, {1, graph_.tokens, graph_.width}, 0);
     std::vector<float> row(graph_.width);
+    const auto factor = static_cast<float>(graph_.embedding_factor);
     for (size_t n = 0; n < ids.size(); ++n) {
       LLMC_RETURN_IF_ERROR(reader.read_rows(ids[n], {row.data(), 1, row.size()}));
-      for (size_t r = 0; r < row.size(); ++r) hidden_.view().at(r, n) = row[r];
+      for (size_t r = 0; r < row.size(); ++r) hidden_.view().at(r, n) = factor * row[r];
+    }
+    if (graph_.positions) LLMC_RETURN_IF_ERROR(add_positions(*graph_.positions, false));
+    if (graph_.types) LLMC_RETURN_IF_ERROR(add_positions(*graph_.types, true));
+    if (graph_.embedding_norm) {
+      LLMC_ASSIGN_OR_RETURN(hidden_, normed(graph_.embedding_norm));
     }
     return Status::ok();
   }
 
   // Per token 1 / mean square of its hidden vector: what the next norm multiplies the energy of errors by.
   std::vector<float> token_weights() const {
-    std::vector<float> weights(kEstimateTokens, 0.0F);
-    for (size_t r = 0; r < graph_.width; ++r) {
-      const std::span<const float> row = hidden_.view().row(r);
-      for (size_t n = 0; n < row.size(); ++n) weights[n] += row[n] * row[n];
-    }
-    for (float& w : weights) w = 1 / (w / static_cast<float>(graph_.width) + kEpsilon);
-    return weights;
+    return norm_energy(hidden_, {graph_.architecture.norm, static_cast<float>(graph_.epsilon), {}, {}}, 0,
+                       graph_.width);
   }
 
-  // RMSNorm of the hidden vectors.
-  Result<Vectors> normalized(size_t norm) const {
-    LLMC_ASSIGN_OR_RETURN(const std::vector<float> gains, vector(norm));
-    std::vector<float> scales = token_weights();
-    for (float& s : scales) s = std::sqrt(s);
-    Vectors out(graph_.width);
-    in_parts(graph_.width, [&](size_t first, size_t last) {
-      for (size_t r = first; r < last; ++r) {
-        const std::span<const float> from = hidden_.view().row(r);
-        const std::span<float> to = out.view().row(r);
-        for (size_t n = 0; n < to.size(); ++n) to[n] = from[n] * scales[n] * gains[r];
-      }
-    });
-    return out;
+  // The hidden vectors behind a norm, or as they are.
+  Result<Vectors> normed(const std::optional<Norm>& norm) const {
+    if (!norm) return hidden_;
+    LLMC_ASSIGN_OR_RETURN(const NormValues values, values_of(*norm));
+    return normalized(hidden_, values, graph_.width);
   }
 
-  // weight (rows x cols) times vectors (cols x tokens), blocks of rows in parallel. Their sizes do not depend
-  // on the number of threads: sums over rows are made of the sums of blocks.
-  Result<Product> product(const MatrixRef& weight, const Vectors& vectors,
-                          ColumnEnergy asked = ColumnEnergy::kNone) {
-    constexpr size_t kBlocks = 32, kUnit = 8;  // rows of a tile (quant/subtract_product_float.cc)
-    const MatrixShape shape = *tensor_matrices(source_.tensors()[weight.tensor]);
-    TensorRowReader reader(source_, weight.tensor, shape, weight.matrix);
-    Product out{Vectors(shape.rows), std::vector<double>(shape.cols, 0)};
-    const size_t most = std::max(kUnit, kDefaultBlockWeights / shape.cols / kUnit * kUnit);
-    const size_t step = std::min(most, align_up(ceil_div(shape.rows, kBlocks), kUnit));
-    OwnedMatrix<double> energy(ceil_div(shape.rows, step), asked == ColumnEnergy::kSums ? shape.cols : 0);
-    LLMC_RETURN_IF_ERROR(for_all(threads_, energy.view().rows, [&](size_t b) -> Status {
-      const size_t first = b * step, rows = std::min<size_t>(step, shape.rows - first);
-      OwnedMatrix<float> block(rows, shape.cols);
-      LLMC_RETURN_IF_ERROR(reader.read_rows(first, block.view()));
-      const std::span<double> sums = energy.view().row(b);
-      for (size_t r = 0; r < rows; ++r) {
-        const std::span<float> row = block.view().row(r);
-        for (size_t c = 0; c < sums.size(); ++c) sums[c] += double{row[c]} * row[c];
-        for (float& w : row) w = -w;
-      }
-      subtract_product(out.vectors.view().block(first, 0, rows, kEstimateTokens),
-                       Coefficients<float>{block.view().data, shape.cols, 1}, vectors.view());
-      return Status::ok();
-    }));
-    for (size_t b = 0; b < energy.view().rows; ++b) {
-      const std::span<const double> sums = energy.view().row(b);
-      for (size_t c = 0; c < sums.size(); ++c) out.column_energy[c] += sums[c];
-    }
-    weights_read_ += shape.rows * shape.cols;
-    return out;
-  }
-
-  // Tensors that read the same inputs.
-  void record(std::span<const size_t> tensors, const Vectors& inputs, std::span<const float> weights) {
-    std::vector<float> moments(inputs.view().rows);
+  std::vector<float> moments_of(const Vectors& inputs, std::span<const float> weights) const {
+    std::vector<float> moments(inputs.rows());
     in_parts(moments.size(), [&](size_t first, size_t last) {
       for (size_t r = first; r < last; ++r)
         moments[r] = static_cast<float>(mean_square(inputs.view().row(r), weights));
     });
-    finite_ = finite_ && std::ranges::all_of(moments, [](float m) { return std::isfinite(m); });
-    // Behind a matrix of zeros all inputs matter alike: not at all.
-    if (std::ranges::none_of(moments, [](float m) { return m > 0; })) std::ranges::fill(moments, 1.0F);
-    for (const size_t tensor : tensors)
-      importance_.append(gguf_name(source_.tensors()[tensor].name)->name, moments);
+    return moments;
   }
 
-  // The rows of the tensor's next matrix.
-  void record_outputs(size_t tensor, std::span<const double> moments) {
-    std::vector<float>& entry = outputs_[tensor];
-    for (const double moment : moments) {
-      entry.push_back(static_cast<float>(moment));
-      finite_ = finite_ && std::isfinite(entry.back());
+  Result<AfterNorm> after_norm(const std::optional<Norm>& norm) const {
+    AfterNorm after;
+    LLMC_ASSIGN_OR_RETURN(after.norm, values_of(norm));
+    if (!after.norm) return after;
+    for (const float gain : after.norm->gains) after.row_energy.push_back(gain * gain);
+    return after;
+  }
+
+  // Adds what a part computed, behind the norm after it. Returns what that norm has seen.
+  Vectors add_change(const Vectors& change, const AfterNorm& after) {
+    const std::vector<float> factor(kEstimateTokens, static_cast<float>(graph_.residual_factor));
+    if (!after.norm) {
+      add(change, factor, &hidden_);
+      return Vectors(0);
     }
-  }
-
-  void record_outputs(const MatrixRef& weight, double moment) {
-    const uint64_t rows = tensor_matrices(source_.tensors()[weight.tensor])->rows;
-    record_outputs(weight.tensor, std::vector<double>(rows, moment));
-  }
-
-  // Nothing follows from a matrix whose outputs go nowhere.
-  bool has_dead_matrix(size_t tensor) const {
-    const uint64_t rows = tensor_matrices(source_.tensors()[tensor])->rows;
-    const std::span<const float> moments = outputs_.at(tensor);
-    for (size_t first = 0; first < moments.size(); first += rows) {
-      if (std::ranges::none_of(moments.subspan(first, rows), [](float m) { return m > 0; })) return true;
+    if (graph_.architecture.joining == Joining::kNormOfSum) {
+      Vectors sum = hidden_;
+      add(change, factor, &sum);
+      hidden_ = normalized(sum, *after.norm, graph_.width);
+      return sum;
     }
-    return false;
+    add(normalized(change, *after.norm, graph_.width), factor, &hidden_);
+    return change;
   }
 
-  // Where queries and keys meet: an error of q_i moves every score by it times k_i, and what a score moves is
-  // the mixture of values, by their variance. So rows of queries matter as the variance of the key that they
-  // are multiplied by (a constant moves all scores alike), rows of keys as the mean square of the queries.
-  Status record_queries_and_keys(const LlamaLayer& layer, const Vectors& inputs,
-                                 std::span<const double> scores) {
-    if (!layer.query || !layer.key) return Status::ok();
-    LLMC_ASSIGN_OR_RETURN(Product query, product(*layer.query, inputs));
-    LLMC_RETURN_IF_ERROR(add_bias(layer.query_bias, &query.vectors));
-    LLMC_ASSIGN_OR_RETURN(const Product key, product(*layer.key, inputs));
-    std::vector<double> queries(query.vectors.view().rows), keys(key.vectors.view().rows, 0);
-    for (size_t r = 0; r < queries.size(); ++r) {
-      const size_t head = r / graph_.head_width, shared = head * graph_.kv_heads / graph_.heads;
-      const size_t partner = shared * graph_.head_width + r % graph_.head_width;
-      queries[r] = scores[head] * variance(key.vectors.view().row(partner));
-      keys[partner] += scores[head] * mean_square(query.vectors.view().row(r), all_);
+  // Both parts read the same hidden vectors, or the second reads what the first has changed.
+  Status pass(const GraphLayer& layer) {
+    std::optional<AttentionTrace> attention;
+    std::optional<FeedForwardTraces> rest;
+    const bool parallel = graph_.architecture.joining == Joining::kParallel;
+    if (layer.attention) {
+      LLMC_ASSIGN_OR_RETURN(attention, attend(layer, *layer.attention));
     }
-    record_outputs(layer.query->tensor, queries);
-    record_outputs(layer.key->tensor, keys);
+    if (layer.feed_forward && parallel) {
+      LLMC_ASSIGN_OR_RETURN(rest, feed_forward(layer, *layer.feed_forward));
+    }
+    if (attention) {
+      LLMC_ASSIGN_OR_RETURN(const AfterNorm after, after_norm(layer.after_attention));
+      const Vectors seen = add_change(attention->change, after);
+      LLMC_RETURN_IF_ERROR(record(*layer.attention, *attention, after, seen));
+    }
+    if (layer.feed_forward && !parallel) {
+      LLMC_ASSIGN_OR_RETURN(rest, feed_forward(layer, *layer.feed_forward));
+    }
+    if (rest) {
+      const Vectors seen = add_change(rest->change, rest->after);
+      record(*layer.feed_forward, *rest, seen);
+    }
     return Status::ok();
   }
 
-  // E[g^2] of each head's scores, from the energy of the columns that read the head's values.
-  std::vector<double> score_moments(const Vectors& values, std::span<const double> column_energy,
-                                    double loudness) const {
-    std::vector<double> scores(graph_.heads, 0);
-    for (size_t c = 0; c < column_energy.size(); ++c) {
-      const size_t head = c / graph_.head_width, shared = head * graph_.kv_heads / graph_.heads;
-      const size_t value = shared * graph_.head_width + c % graph_.head_width;
-      scores[head] += loudness * column_energy[c] * variance(values.view().row(value)) /
-                      static_cast<double>(graph_.head_width);
+  Result<std::vector<Vectors>> read(const std::vector<Linear>& readers, const Vectors& inputs) {
+    std::vector<Vectors> computed;
+    for (const Linear& reader : readers) {
+      LLMC_ASSIGN_OR_RETURN(Vectors outputs, products_.forward(reader, inputs));
+      computed.push_back(std::move(outputs));
     }
-    return scores;
+    return computed;
   }
 
-  Status attend(const LlamaLayer& layer) {
-    LLMC_ASSIGN_OR_RETURN(const Vectors inputs, normalized(layer.attention_norm));
-    LLMC_ASSIGN_OR_RETURN(Product values, product(layer.value, inputs));
-    LLMC_RETURN_IF_ERROR(add_bias(layer.value_bias, &values.vectors));
-    Vectors averages = values.vectors;
-    average_over_context(&averages);
-    const Vectors attended = repeat_heads(averages, graph_.heads, graph_.kv_heads);
-    LLMC_ASSIGN_OR_RETURN(const Product change, product(layer.output, attended, ColumnEnergy::kSums));
-    add(change.vectors, all_, &hidden_);
+  // A norm of OLMo 2's kind covers all heads, the others one.
+  size_t norm_width(const std::optional<Norm>& norm, const Vectors& vectors) const {
+    const TensorInfo& gains = source_.tensors()[*norm->gains];
+    return gains.shape.size() == 1 && gains.elements() == vectors.rows() ? vectors.rows() : graph_.head_width;
+  }
 
+  Result<HeadShape> head_shape(const Attention& attention) const {
+    HeadShape shape{graph_.heads,
+                    graph_.kv_heads,
+                    graph_.head_width,
+                    graph_.score_factor,
+                    graph_.architecture.looks_ahead,
+                    {}};
+    if (attention.sinks) {
+      LLMC_ASSIGN_OR_RETURN(shape.sinks, vector(*attention.sinks));
+    }
+    return shape;
+  }
+
+  Result<AttentionTrace> attend(const GraphLayer& layer, const Attention& attention) {
+    LLMC_ASSIGN_OR_RETURN(Vectors inputs, normed(layer.before_attention));
+    LLMC_ASSIGN_OR_RETURN(const std::vector<Vectors> computed, read(attention.readers, inputs));
+    Vectors query = pick(computed, attention.query), key = pick(computed, attention.key);
+    LLMC_ASSIGN_OR_RETURN(HeadShape shape, head_shape(attention));
+    const Turning turning{graph_.rotation, graph_.head_width, graph_.rotated, attention.rotation_base};
+    LLMC_ASSIGN_OR_RETURN(std::optional<NormValues> query_norm, values_of(attention.query_norm));
+    LLMC_ASSIGN_OR_RETURN(std::optional<NormValues> key_norm, values_of(attention.key_norm));
+    AttentionGradients met{query, key, pick(computed, attention.value)};
+    if (query_norm) met.query = normalized(query, *query_norm, norm_width(attention.query_norm, query));
+    if (key_norm) met.key = normalized(key, *key_norm, norm_width(attention.key_norm, key));
+    turn(turning, false, &met.query);
+    turn(turning, false, &met.key);
+    Vectors attended = llmcodec::attend(shape, met.query, met.key, met.value, threads_);
+    LLMC_ASSIGN_OR_RETURN(Vectors change, products_.forward(attention.output, attended));
+    return AttentionTrace{std::move(inputs),     std::move(query),   std::move(key),   std::move(attended),
+                          std::move(change),     std::move(met),     std::move(shape), turning,
+                          std::move(query_norm), std::move(key_norm)};
+  }
+
+  // White noise at the end of the part, passed back to its queries, keys and values.
+  Status record(const Attention& attention, const AttentionTrace& trace, const AfterNorm& after,
+                const Vectors& seen) {
     const std::vector<float> weights = token_weights();
-    record(layer.attention_inputs, inputs, weights);
-    record({{layer.output.tensor}}, attended, weights);
-    const double loudness = mean(weights);
-    double energy = 0;
-    for (const double e : change.column_energy) energy += e;
-    record_outputs(layer.output, loudness);
-    record_outputs(layer.value,
-                   loudness * context_energy() * energy / static_cast<double>(values.vectors.view().rows));
-    return record_queries_and_keys(layer, inputs,
-                                   score_moments(values.vectors, change.column_energy, loudness));
+    Vectors noise = draw_noise(graph_.width, weights, layer_);
+    if (after.norm) noise = through_norm(seen, noise, *after.norm, graph_.width);
+    LLMC_ASSIGN_OR_RETURN(const Vectors given, products_.backward(attention.output, noise));
+    AttentionGradients back = through_attention(trace.shape, trace.met, given, threads_);
+    turn(trace.turning, true, &back.query);
+    turn(trace.turning, true, &back.key);
+    if (trace.query_norm)
+      back.query = through_norm(trace.plain_query, back.query, *trace.query_norm,
+                                norm_width(attention.query_norm, back.query));
+    if (trace.key_norm)
+      back.key =
+          through_norm(trace.plain_key, back.key, *trace.key_norm, norm_width(attention.key_norm, back.key));
+
+    ReaderOutputs outputs(attention.readers);
+    outputs.fill(attention.query, mean_squares(back.query, all_));
+    outputs.fill(attention.key, mean_squares(back.key, all_));
+    outputs.fill(attention.value, repeated_mean(mean_squares(back.value, all_)));
+    const std::vector<float> inputs = moments_of(trace.inputs, weights);
+    for (size_t i = 0; i < attention.readers.size(); ++i)
+      record_.add(attention.readers[i], inputs, outputs.of(i));
+    const double loudness = after.norm ? mean_after(weights, *after.norm, seen) : mean(weights);
+    record_.add(attention.output, moments_of(trace.attended, weights),
+                after.outputs_of(attention.output, loudness));
+    return Status::ok();
   }
 
-  // Adds each token's share of what the part computes.
-  Result<FeedForwardTrace> pass(const GatedFeedForward& part, const Vectors& inputs,
-                                std::span<const float> shares) {
-    LLMC_ASSIGN_OR_RETURN(const Product gate, product(part.gate, inputs));
-    LLMC_ASSIGN_OR_RETURN(const Product up, product(part.up, inputs));
-    FeedForwardTrace trace{&part, Vectors(gate.vectors.view().rows), std::vector<double>(kEstimateTokens, 0),
+  std::vector<float> weights_after(std::span<const float> weights, const NormValues& norm,
+                                   const Vectors& seen) const {
+    std::vector<float> energy = norm_energy(seen, norm, 0, graph_.width);
+    for (size_t n = 0; n < energy.size(); ++n) energy[n] *= weights[n];
+    return energy;
+  }
+  double mean_after(std::span<const float> weights, const NormValues& norm, const Vectors& seen) const {
+    return mean(weights_after(weights, norm, seen));
+  }
+
+  // Adds each token's share of what the part computes to `change`.
+  Result<FeedForwardTrace> pass(const FeedForward& part, const Vectors& inputs, const AfterNorm& after,
+                                std::span<const float> shares, Vectors* change) {
+    const Activation activation = graph_.architecture.activation;
+    LLMC_ASSIGN_OR_RETURN(const std::vector<Vectors> computed, read(part.readers, inputs));
+    const Vectors up = pick(computed, part.up), gate = part.gate ? pick(computed, *part.gate) : Vectors(0);
+    const auto gate_row = [&](size_t r) { return part.gate ? gate.view().row(r) : std::span<const float>(); };
+    FeedForwardTrace trace{&part, Vectors(up.rows()), std::vector<double>(kEstimateTokens, 0),
                            std::vector<double>(kEstimateTokens, 0)};
-    in_parts(trace.middle.view().rows, [&](size_t first, size_t last) {
+    in_parts(up.rows(), [&](size_t first, size_t last) {
       for (size_t r = first; r < last; ++r)
-        gated(gate.vectors.view().row(r), up.vectors.view().row(r), trace.middle.view().row(r));
+        activate(activation, gate_row(r), up.view().row(r), trace.middle.view().row(r));
     });
-    LLMC_ASSIGN_OR_RETURN(const Product down, product(part.down, trace.middle, ColumnEnergy::kSums));
-    add(down.vectors, shares, &hidden_);
+    std::vector<double> energy;
+    LLMC_ASSIGN_OR_RETURN(const Vectors down,
+                          products_.forward(part.down, trace.middle, after.row_energy, &energy));
+    add(down, shares, change);
     in_parts(kEstimateTokens, [&](size_t first, size_t last) {
-      for (size_t r = 0; r < down.column_energy.size(); ++r) {
-        const auto of = [&](const Product& factor) {
-          return factor.vectors.view().row(r).subspan(first, last - first);
-        };
-        add_gate_energy(of(gate), of(up), down.column_energy[r],
-                        std::span(trace.gate).subspan(first, last - first),
-                        std::span(trace.up).subspan(first, last - first));
-      }
+      const auto some = [&](auto all) { return all.empty() ? all : all.subspan(first, last - first); };
+      for (size_t r = 0; r < energy.size(); ++r)
+        add_gate_energy(activation, some(gate_row(r)), some(up.view().row(r)), energy[r],
+                        some(std::span(trace.gate)), some(std::span(trace.up)));
     });
     return trace;
   }
 
-  // `use`: the mean square of the part's share in a token.
-  void record(const FeedForwardTrace& trace, const Vectors& inputs, std::span<const float> weights,
-              double use) {
-    record({{trace.part->gate.tensor, trace.part->up.tensor}}, inputs, weights);
-    record({{trace.part->down.tensor}}, trace.middle, weights);
-    double gate = 0, up = 0;
-    for (size_t n = 0; n < weights.size(); ++n) {
-      gate += weights[n] * trace.gate[n];
-      up += weights[n] * trace.up[n];
-    }
-    const double share = use / static_cast<double>(trace.middle.view().rows * weights.size());
-    record_outputs(trace.part->gate, share * gate);
-    record_outputs(trace.part->up, share * up);
-    record_outputs(trace.part->down, use * mean(weights));
-  }
-
-  Result<Vectors> expert_shares(const LlamaLayer& layer, const Vectors& inputs) {
-    if (!layer.router) {
+  Result<Vectors> expert_shares(const FeedForwardPart& part, const Vectors& inputs) {
+    if (!part.router) {
       Vectors shares(1);
       std::ranges::copy(all_, shares.view().row(0).begin());
       return shares;
     }
-    LLMC_ASSIGN_OR_RETURN(Product logits, product(*layer.router, inputs));
-    keep_two_best(&logits.vectors);
-    return std::move(logits.vectors);
+    LLMC_ASSIGN_OR_RETURN(Vectors logits, products_.forward(*part.router, inputs));
+    keep_two_best(&logits);
+    return logits;
   }
 
-  Status feed_forward(const LlamaLayer& layer) {
-    LLMC_ASSIGN_OR_RETURN(const Vectors inputs, normalized(layer.feed_forward_norm));
-    LLMC_ASSIGN_OR_RETURN(const Vectors shares, expert_shares(layer, inputs));
-    std::vector<FeedForwardTrace> traces;
-    double use = 0;  // one value for all experts: which of them random tokens choose says little
-    for (size_t e = 0; e < layer.experts.size(); ++e) {
+  Result<FeedForwardTraces> feed_forward(const GraphLayer& layer, const FeedForwardPart& part) {
+    LLMC_ASSIGN_OR_RETURN(Vectors inputs, normed(layer.before_feed_forward));
+    LLMC_ASSIGN_OR_RETURN(AfterNorm after, after_norm(layer.after_feed_forward));
+    LLMC_ASSIGN_OR_RETURN(const Vectors shares, expert_shares(part, inputs));
+    FeedForwardTraces traces{std::move(inputs), Vectors(graph_.width), {}, 0, {}, std::move(after)};
+    for (size_t e = 0; e < part.experts.size(); ++e) {
       const std::span<const float> share = shares.view().row(e);
-      LLMC_ASSIGN_OR_RETURN(FeedForwardTrace trace, pass(layer.experts[e], inputs, share));
-      traces.push_back(std::move(trace));
-      use += mean_square(share, all_) / static_cast<double>(layer.experts.size());
+      LLMC_ASSIGN_OR_RETURN(FeedForwardTrace trace,
+                            pass(part.experts[e], traces.inputs, traces.after, share, &traces.change));
+      traces.experts.push_back(std::move(trace));
+      traces.use += mean_square(share, all_) / static_cast<double>(part.experts.size());
     }
-    std::optional<FeedForwardTrace> shared;
-    if (layer.shared) {
-      LLMC_ASSIGN_OR_RETURN(shared, pass(*layer.shared, inputs, all_));
+    if (part.shared) {
+      LLMC_ASSIGN_OR_RETURN(traces.shared,
+                            pass(*part.shared, traces.inputs, traces.after, all_, &traces.change));
     }
+    return traces;
+  }
+
+  void record(const FeedForwardPart& part, const FeedForwardTraces& traces, const Vectors& seen) {
     const std::vector<float> weights = token_weights();
-    if (layer.router) record({{layer.router->tensor}}, inputs, weights);
-    for (const FeedForwardTrace& trace : traces) record(trace, inputs, weights, use);
-    if (shared) record(*shared, inputs, weights, 1);
-    return Status::ok();
+    const std::vector<float> loud =
+        traces.after.norm ? weights_after(weights, *traces.after.norm, seen) : weights;
+    const std::vector<float> inputs = moments_of(traces.inputs, weights);
+    if (part.router) record_.add(*part.router, inputs, {});
+    // `use`: the mean square of the part's share in a token.
+    const auto record_one = [&](const FeedForwardTrace& trace, double use) {
+      double gate = 0, up = 0;
+      for (size_t n = 0; n < loud.size(); ++n) {
+        gate += loud[n] * trace.gate[n];
+        up += loud[n] * trace.up[n];
+      }
+      const double share = use / static_cast<double>(trace.middle.rows() * loud.size());
+      ReaderOutputs outputs(trace.part->readers);
+      outputs.fill(trace.part->up, std::vector<double>(trace.part->up.count, share * up));
+      if (trace.part->gate)
+        outputs.fill(*trace.part->gate, std::vector<double>(trace.part->up.count, share * gate));
+      for (size_t i = 0; i < trace.part->readers.size(); ++i)
+        record_.add(trace.part->readers[i], inputs, outputs.of(i));
+      record_.add(trace.part->down, moments_of(trace.middle, weights),
+                  traces.after.outputs_of(trace.part->down, use * mean(loud)));
+    };
+    for (const FeedForwardTrace& trace : traces.experts) record_one(trace, traces.use);
+    if (traces.shared) record_one(*traces.shared, 1);
   }
 
   const TensorSource& source_;
-  const LlamaGraph& graph_;
+  const ModelGraph& graph_;
   unsigned threads_;
+  LinearProducts products_;
+  MomentRecord record_;
   Vectors hidden_;
   const std::vector<float> all_ = std::vector<float>(kEstimateTokens, 1.0F);  // every token alike
-  Importance importance_;                                                     // inputs, until the end
-  std::map<size_t, std::vector<float>> outputs_;                              // by tensor, all its matrices
-  bool finite_ = true;
-  uint64_t weights_read_ = 0;
+  uint64_t layer_ = 0;
 };
 
 }  // namespace
 
 Result<MomentEstimate> estimate_moments(const Model& model, unsigned threads,
                                         const std::function<Status(uint64_t weights)>& layer_done) {
-  LLMC_ASSIGN_OR_RETURN(const LlamaSearch search, find_llama_graph(model));
-  if (!search.graph) return MomentEstimate{std::nullopt, search.why_not};
+  LLMC_ASSIGN_OR_RETURN(const GraphSearch search, find_model_graph(model));
+  if (!search.graph) return MomentEstimate{std::nullopt, search.note};
   NoisePass pass(model, *search.graph, threads);
   LLMC_RETURN_IF_ERROR(pass.run(layer_done));
   std::optional<Importance> importance = std::move(pass).result();
   if (!importance) return MomentEstimate{std::nullopt, "some weights are not finite"};
-  return MomentEstimate{std::move(importance), {}};
+  return MomentEstimate{std::move(importance), search.note};
 }
 
 }  // namespace llmcodec

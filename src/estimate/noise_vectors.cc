@@ -2,6 +2,7 @@
 #include "estimate/noise_vectors.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numbers>
 #include <random>
 
@@ -18,6 +19,112 @@ LLMC_INLINE float logistic(float x) {
   const float top = y * (135135 + y2 * (17325 + y2 * (378 + y2)));
   const float bottom = 135135 + y2 * (62370 + y2 * (3150 + y2 * 28));
   return (1 + top / bottom) / 2;
+}
+
+struct Point {
+  float value = 0;
+  double slope = 0;
+};
+
+struct Silu {
+  LLMC_INLINE Point operator()(float x) const {
+    const float share = logistic(x);
+    return {x * share, share * (1 + x * (1 - share))};
+  }
+};
+
+// By its usual approximation x * logistic(1.5958 (x + 0.044715 x^3)).
+struct Gelu {
+  LLMC_INLINE Point operator()(float x) const {
+    constexpr float kFactor = 1.5957691F, kCube = 0.044715F;
+    const float share = logistic(kFactor * (x + kCube * x * x * x));
+    return {x * share, share + x * share * (1 - share) * kFactor * (1 + 3 * kCube * x * x)};
+  }
+};
+
+struct Relu {
+  LLMC_INLINE Point operator()(float x) const { return {x > 0 ? x : 0, x > 0 ? 1.0 : 0.0}; }
+};
+
+struct SquaredRelu {
+  LLMC_INLINE Point operator()(float x) const {
+    const float above = x > 0 ? x : 0;
+    return {above * above, 2 * above};
+  }
+};
+
+constexpr float kClamp = 7;  // gpt-oss: swiglu_limit
+
+struct ClampedSwish {
+  LLMC_INLINE Point operator()(float x) const {
+    constexpr float kFactor = 1.702F;
+    const float inside = x < kClamp ? x : kClamp, share = logistic(kFactor * inside);
+    return {inside * share, x < kClamp ? share * (1 + kFactor * x * (1 - share)) : 0.0F};
+  }
+};
+
+// Its partner is clamped too, and 1 is added.
+struct ClampedPartner {
+  LLMC_INLINE Point operator()(float x) const {
+    const float above = x > -kClamp ? x : -kClamp, inside = above < kClamp ? above : kClamp;
+    return {inside + 1, inside == x ? 1.0 : 0.0};
+  }
+};
+
+struct Same {
+  LLMC_INLINE Point operator()(float x) const { return {x, 1}; }
+};
+
+// Of a gate and its partner, or of one without a gate.
+struct Values {
+  std::span<const float> gate, up;
+  std::span<float> product;
+
+  template <class Activated, class Partner>
+  LLMC_INLINE void work(Activated activated, Partner partner) const {
+    if (gate.empty()) {
+      for (size_t i = 0; i < product.size(); ++i) product[i] = activated(up[i]).value;
+    } else {
+      for (size_t i = 0; i < product.size(); ++i)
+        product[i] = activated(gate[i]).value * partner(up[i]).value;
+    }
+  }
+};
+
+struct Energies {
+  std::span<const float> gate, up;
+  double energy = 0;
+  std::span<double> by_gate, by_up;
+
+  template <class Activated, class Partner>
+  LLMC_INLINE void work(Activated activated, Partner partner) const {
+    for (size_t i = 0; gate.empty() && i < up.size(); ++i) {
+      const double slope = activated(up[i]).slope;
+      by_up[i] += energy * slope * slope;
+    }
+    for (size_t i = 0; i < gate.size(); ++i) {
+      const Point a = activated(gate[i]), b = partner(up[i]);
+      const double slope = a.slope * b.value, other = a.value * b.slope;
+      by_gate[i] += energy * slope * slope;
+      by_up[i] += energy * other * other;
+    }
+  }
+};
+
+template <class Loops>
+LLMC_INLINE void with_functions(Activation activation, const Loops& loops) {
+  switch (activation) {
+    case Activation::kSilu:
+      return loops.work(Silu(), Same());
+    case Activation::kGelu:
+      return loops.work(Gelu(), Same());
+    case Activation::kRelu:
+      return loops.work(Relu(), Same());
+    case Activation::kSquaredRelu:
+      return loops.work(SquaredRelu(), Same());
+    case Activation::kClampedSwiglu:
+      return loops.work(ClampedSwish(), ClampedPartner());
+  }
 }
 
 // Partial sums, so that one addition need not wait for the one before; in a fixed order.
@@ -49,57 +156,24 @@ std::vector<uint64_t> draw_tokens(uint64_t tokens) {
 }
 
 LLMC_WIDER_VECTORS
-void gated(std::span<const float> gate, std::span<const float> up, std::span<float> product) {
-  for (size_t i = 0; i < product.size(); ++i) product[i] = gate[i] * logistic(gate[i]) * up[i];
+void activate(Activation activation, std::span<const float> gate, std::span<const float> up,
+              std::span<float> product) {
+  with_functions(activation, Values{gate, up, product});
 }
 
 LLMC_WIDER_VECTORS
-void add_gate_energy(std::span<const float> gate, std::span<const float> up, double energy,
-                     std::span<double> by_gate, std::span<double> by_up) {
-  for (size_t i = 0; i < gate.size(); ++i) {
-    const float share = logistic(gate[i]);
-    const double slope = share * (1 + gate[i] * (1 - share)) * up[i], silu = gate[i] * share;
-    by_gate[i] += energy * slope * slope;
-    by_up[i] += energy * silu * silu;
-  }
+void add_gate_energy(Activation activation, std::span<const float> gate, std::span<const float> up,
+                     double energy, std::span<double> by_gate, std::span<double> by_up) {
+  with_functions(activation, Energies{gate, up, energy, by_gate, by_up});
 }
 
 LLMC_WIDER_VECTORS
 void add(const Vectors& change, std::span<const float> shares, Vectors* sum) {
-  for (size_t r = 0; r < change.view().rows; ++r) {
+  for (size_t r = 0; r < change.rows(); ++r) {
     const std::span<const float> from = change.view().row(r);
     const std::span<float> to = sum->view().row(r);
     for (size_t n = 0; n < to.size(); ++n) to[n] += shares[n] * from[n];
   }
-}
-
-void average_over_context(Vectors* values) {
-  for (size_t r = 0; r < values->view().rows; ++r) {
-    const std::span<float> row = values->view().row(r);
-    for (size_t first = 0; first < row.size(); first += kContext) {
-      float sum = 0;
-      for (size_t t = 0; t < kContext; ++t) {
-        sum += row[first + t];
-        row[first + t] = sum / static_cast<float>(t + 1);
-      }
-    }
-  }
-}
-
-double context_energy() {
-  double sum = 0;  // token t takes 1 / (t + 1) of each of its t + 1 tokens
-  for (size_t t = 0; t < kContext; ++t) sum += 1.0 / static_cast<double>(t + 1);
-  return sum / kContext;
-}
-
-Vectors repeat_heads(const Vectors& values, uint64_t heads, uint64_t kv_heads) {
-  const uint64_t head_width = values.view().rows / kv_heads;
-  Vectors repeated(heads * head_width);
-  for (size_t r = 0; r < repeated.view().rows; ++r) {
-    const size_t head = r / head_width * kv_heads / heads;
-    std::ranges::copy(values.view().row(head * head_width + r % head_width), repeated.view().row(r).begin());
-  }
-  return repeated;
 }
 
 void keep_two_best(Vectors* logits) {
@@ -130,15 +204,6 @@ double mean_square(std::span<const float> values, std::span<const float> weights
 double mean(std::span<const float> values) {
   return sum_up(values.size(), [&](size_t n) { return double{values[n]}; }) /
          static_cast<double>(values.size());
-}
-
-double variance(std::span<const float> values) {
-  const double centre = mean(values);
-  const double sum = sum_up(values.size(), [&](size_t n) {
-    const double distance = values[n] - centre;
-    return distance * distance;
-  });
-  return sum / static_cast<double>(values.size());
 }
 
 }  // namespace llmcodec

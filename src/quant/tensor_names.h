@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Names of the same tensor in GGUF and in Hugging Face checkpoints of decoder models of the Llama family
-// (Llama, Mistral, Qwen, Gemma, Phi, SmolLM and mixtures of experts built on them):
+// Names of the same tensor in GGUF and in Hugging Face checkpoints of transformers (the families of
+// estimate/architecture.h):
 //   blk.3.attn_q.weight  =  model.layers.3.self_attn.q_proj.weight
 #pragma once
 
@@ -24,5 +24,16 @@ std::optional<GgufName> gguf_name(std::string_view name);
 
 // The same of a tensor in a part of a pipeline, whose folder stays in front: "text_encoder/blk.3.attn_q.weight".
 std::optional<GgufName> gguf_name_in_folder(std::string_view name);
+
+// The GGUF spelling of what Hugging Face folders store the other way round, as inputs x outputs: matrices of GPT-2 and
+// experts of gpt-oss, and their biases. gguf_name() has none for these, so that nothing takes their rows for outputs.
+std::optional<std::string> transposed_name(std::string_view name);
+
+// "model.layers.3.input_layernorm.weight" -> 3, "input_layernorm.weight"; likewise in the GGUF spelling.
+struct LayerName {
+  uint32_t layer = 0;
+  std::string rest;
+};
+std::optional<LayerName> layer_name(std::string_view name);
 
 }  // namespace llmcodec

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <unordered_set>
 
@@ -301,6 +302,21 @@ std::optional<std::string> GgufHeader::find_string(std::string_view key) const {
   if (found == values_.end() || found->second.type != kString) return std::nullopt;
   const uint64_t length = load<uint64_t>(bytes_, found->second.offset);
   return std::string(reinterpret_cast<const char*>(bytes_.data()) + found->second.offset + 8, length);
+}
+
+std::optional<double> GgufHeader::find_number(std::string_view key) const {
+  const auto found = values_.find(key);
+  if (found == values_.end()) return std::nullopt;
+  const auto [type, at] = std::pair(found->second.type, found->second.offset);
+  if (type != kFloat32 && type != kFloat64) return std::nullopt;
+  const double number = type == kFloat32 ? double{load<float>(bytes_, at)} : load<double>(bytes_, at);
+  return std::isfinite(number) ? std::optional(number) : std::nullopt;
+}
+
+std::optional<bool> GgufHeader::find_flag(std::string_view key) const {
+  const auto found = values_.find(key);
+  if (found == values_.end() || found->second.type != kBool) return std::nullopt;
+  return load<uint8_t>(bytes_, found->second.offset) != 0;
 }
 
 std::optional<int64_t> GgufHeader::find_int(std::string_view key) const {

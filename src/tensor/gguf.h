@@ -71,6 +71,9 @@ class GgufHeader {
   // nullopt when the key is absent or has another type; integers of any width, booleans not.
   std::optional<std::string> find_string(std::string_view key) const;
   std::optional<int64_t> find_int(std::string_view key) const;
+  // Of either width, finite.
+  std::optional<double> find_number(std::string_view key) const;
+  std::optional<bool> find_flag(std::string_view key) const;
   // key_values() with another number under `key`; the same where the key is absent or no 32-bit integer.
   std::vector<std::byte> key_values_with(std::string_view key, uint32_t number) const;
   // Of one part of a split model (tensor/gguf_parts.h): the header of a whole file, with its key-values but for split.*,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// config.json of a model of the Llama family: what is read from it leads through the weights.
+// config.json of a transformer: what is read from it leads through the weights.
 #include "estimate/moment_estimate.h"
 #include "fuzz_target.h"
 
@@ -35,7 +35,10 @@ uint64_t run(std::string_view input) {
 
 std::vector<std::string> seeds() {
   return {R"({"model_type": "llama", "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4})",
-          R"({"model_type": "qwen3", "num_attention_heads": 2, "num_key_value_heads": 1})"};
+          R"({"model_type": "qwen3", "num_attention_heads": 2, "num_key_value_heads": 1})",
+          R"({"model_type": "other", "text_config": {"model_type": "granite", "num_attention_heads": 2,
+              "num_key_value_heads": 1, "rope_parameters": {"rope_theta": 1e6, "partial_rotary_factor": 0.5},
+              "rms_norm_eps": 1e-6, "embedding_multiplier": 12, "residual_multiplier": 0.2}})"};
 }
 
 }  // namespace

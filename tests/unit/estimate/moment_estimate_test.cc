@@ -141,9 +141,9 @@ std::map<std::string, double> reference_outputs(const Tensors& tensors) {
   hidden = plus(hidden, times(tensors, output, inputs.at(output)));
   std::map<std::string, double> outputs;
   outputs[output] = weight(hidden);
-  // Token t gives 1 / (t + 1) of itself to each of the positions t..15 that see it.
+  // All keys are alike: position t takes 1 / (t + 1) of each of the tokens that it sees.
   double shares = 0;
-  for (int t = 1; t <= 16; ++t) shares += 1.0 / t / 16;
+  for (int t = 1; t <= 64; ++t) shares += 1.0 / t / 64;
   outputs[layer + "self_attn.v_proj.weight"] =
       weight(hidden) * shares * energy(tensors.at(output).second) / kHeadWidth;
 
@@ -178,7 +178,7 @@ TEST(MomentEstimate, equals_the_plain_way_through_a_layer) {
   const Tensors tensors = one_layer();
   const auto found = estimate(tensors, "llama");
   ASSERT_TRUE(found.is_ok()) << found.error().to_string();
-  ASSERT_TRUE(found->importance) << found->why_not;
+  ASSERT_TRUE(found->importance) << found->note;
   const auto expected = reference(tensors);
   EXPECT_EQ(found->importance->size(), expected.size());
   for (const auto& [name, inputs] : expected) {
@@ -198,41 +198,46 @@ TEST(MomentEstimate, outputs_are_passed_back_through_their_block) {
   for (const auto& [name, moment] : reference_outputs(tensors)) {
     const auto entry = found->importance->find_outputs(name, tensors.at(name).first[0]);
     ASSERT_TRUE(entry.is_ok() && entry->found()) << name;
-    for (const float m : entry->moments) EXPECT_NEAR(m, moment, 2e-3 * moment) << name;
+    // What comes back through attention is one draw of noise, 512 tokens of it.
+    const double error = name.find("v_proj") != std::string::npos ? 0.3 : 2e-3;
+    for (const float m : entry->moments) EXPECT_NEAR(m, moment, error * moment) << name;
   }
   // All values are alike: no score can change their mixture.
   for (const char* name : {"q", "k"}) {
     const std::string full = std::string("model.layers.0.self_attn.") + name + "_proj.weight";
     const auto entry = found->importance->find_outputs(full, tensors.at(full).first[0]);
-    EXPECT_TRUE(entry.is_ok() && !entry->found()) << full;
+    ASSERT_TRUE(entry.is_ok());
+    for (const float m : entry->moments) EXPECT_LT(m, 1e-9) << full;
   }
 }
 
-// Key row 1 is always zero: the queries' row 1 of both heads moves no score. Row 2 is three times row 0.
-TEST(MomentEstimate, rows_of_queries_matter_as_their_keys_vary) {
+// Rows 1 and 3 of the keys, which are turned together, are always zero: the same rows of the queries of both heads
+// move no score.
+TEST(MomentEstimate, rows_of_queries_without_partners_do_not_matter) {
   Tensors tensors = one_layer();
   const std::string attention = "model.layers.0.self_attn.";
   tensors["model.embed_tokens.weight"].second = noise(kTokens * kWidth, 99);
   auto& key = tensors[attention + "k_proj.weight"].second;
-  for (size_t c = 0; c < kWidth; ++c) {
-    key[kWidth + c] = 0;
-    key[2 * kWidth + c] = 3 * key[c];
-  }
+  for (size_t c = 0; c < kWidth; ++c) key[kWidth + c] = key[3 * kWidth + c] = 0;
   const auto found = estimate(tensors, "llama");
-  ASSERT_TRUE(found.is_ok() && found->importance) << found->why_not;
+  ASSERT_TRUE(found.is_ok() && found->importance) << found->note;
   const auto entry = found->importance->find_outputs(attention + "q_proj.weight", kWidth);
   ASSERT_TRUE(entry.is_ok() && entry->found());
-  for (const size_t head : {size_t{0}, kHeadWidth}) {
-    EXPECT_GT(entry->moments[head], 0);
-    EXPECT_EQ(entry->moments[head + 1], 0);
-    EXPECT_NEAR(entry->moments[head + 2] / entry->moments[head], 9, 1e-3);
+  for (size_t row = 0; row < kWidth; ++row) {
+    EXPECT_EQ(entry->moments[row] > 0, row % 2 == 0) << row;
   }
-  // Where norms follow queries and keys, nothing is said about them.
-  tensors[attention + "q_norm.weight"] = {{kHeadWidth}, noise(kHeadWidth, 7)};
+  // Norms that follow queries and keys divide by what their errors are compared with.
+  for (const char* norm : {"q_norm.weight", "k_norm.weight"})
+    tensors[attention + norm] = {{kHeadWidth}, std::vector<float>(kHeadWidth, 1.0F)};
   const auto normed = estimate(tensors, "qwen3");
-  ASSERT_TRUE(normed.is_ok() && normed->importance) << normed->why_not;
-  const auto none = normed->importance->find_outputs(attention + "q_proj.weight", kWidth);
-  EXPECT_TRUE(none.is_ok() && !none->found());
+  for (float& w : tensors[attention + "q_proj.weight"].second) w *= 4;
+  const auto larger = estimate(tensors, "qwen3");
+  ASSERT_TRUE(normed.is_ok() && normed->importance && larger.is_ok() && larger->importance) << normed->note;
+  const auto one = normed->importance->find_outputs(attention + "q_proj.weight", kWidth);
+  const auto four = larger->importance->find_outputs(attention + "q_proj.weight", kWidth);
+  ASSERT_TRUE(one.is_ok() && one->found() && four.is_ok() && four->found());
+  for (size_t row = 0; row < kWidth; ++row)
+    EXPECT_NEAR(four->moments[row] * 16, one->moments[row], 0.01 * one->moments[row] + 1e-9) << row;
 }
 
 // A layer whose values are all zero: its output matrix has no inputs, its values no effect.
@@ -242,7 +247,7 @@ TEST(MomentEstimate, a_dead_layer_has_moments_that_can_be_used) {
   for (const char* part : {"v_proj.weight", "v_proj.bias", "o_proj.weight"})
     std::ranges::fill(tensors[attention + part].second, 0.0F);
   const auto found = estimate(tensors, "llama");
-  ASSERT_TRUE(found.is_ok() && found->importance) << found->why_not;
+  ASSERT_TRUE(found.is_ok() && found->importance) << found->note;
   const auto inputs = found->importance->find(attention + "o_proj.weight", kWidth);
   ASSERT_TRUE(inputs.is_ok() && inputs->found());
   for (const float m : inputs->moments) EXPECT_EQ(m, 1);
@@ -272,15 +277,57 @@ TEST(MomentEstimate, says_why_there_is_none) {
     const auto found = estimate(tensors, type);
     ASSERT_TRUE(found.is_ok()) << found.error().to_string();
     EXPECT_FALSE(found->importance);
-    EXPECT_NE(found->why_not.find(why), std::string::npos) << found->why_not;
+    EXPECT_NE(found->note.find(why), std::string::npos) << found->note;
   };
-  expect_none(one_layer(), "gemma2", "gemma2");
-  Tensors other = one_layer();
-  other["model.layers.0.self_attn.v_proj.weight"] = {{kWidth, kWidth}, noise(kWidth * kWidth, 5)};
-  expect_none(other, "llama", "layer 0");
+  expect_none(one_layer(), "gpt2", "attention of layer 0 is not built as known of GPT-2");
   Tensors broken = one_layer();
   broken["model.layers.0.mlp.up_proj.weight"].second[3] = std::numeric_limits<float>::quiet_NaN();
   expect_none(broken, "llama", "not finite");
+}
+
+// A part that is not as its row says is left out, and said; the other is as in a layer that has only it.
+TEST(MomentEstimate, falls_back_part_by_part) {
+  Tensors other = one_layer();
+  const std::string layer = "model.layers.0.";
+  other[layer + "self_attn.v_proj.weight"] = {{kWidth, kWidth}, noise(kWidth * kWidth, 5)};
+  const auto found = estimate(other, "llama");
+  ASSERT_TRUE(found.is_ok() && found->importance) << found->note;
+  EXPECT_NE(found->note.find("attention of layer 0"), std::string::npos) << found->note;
+  const auto none = found->importance->find(layer + "self_attn.o_proj.weight", kWidth);
+  EXPECT_TRUE(none.is_ok() && !none->found());
+  const auto up = found->importance->find(layer + "mlp.up_proj.weight", kWidth);
+  ASSERT_TRUE(up.is_ok() && up->found());
+  const auto& embedding = other.at("model.embed_tokens.weight").second;
+  const Vector y = normalized(other, layer + "post_attention_layernorm.weight",
+                              Vector(embedding.begin(), embedding.begin() + kWidth));
+  for (size_t i = 0; i < kWidth; ++i)
+    EXPECT_NEAR(up->moments[i], y[i] * y[i], 1e-3 * (y[i] * y[i] + 0.1)) << i;
+  // Two matrices in the place of one, and a head of another width: nothing is said about either.
+  Tensors doubled = one_layer();
+  doubled[layer + "mlp.up_proj.weight"] = {{2, kHidden, kWidth}, noise(2 * kHidden * kWidth, 5)};
+  doubled["lm_head.weight"] = {{kTokens, kHidden}, noise(kTokens * kHidden, 6)};
+  const auto single = estimate(doubled, "llama");
+  ASSERT_TRUE(single.is_ok() && single->importance) << single->note;
+  for (const std::string& name : {layer + "mlp.up_proj.weight", std::string("lm_head.weight")}) {
+    const auto entry = single->importance->find(name, doubled.at(name).first.back());
+    EXPECT_TRUE(entry.is_ok() && !entry->found()) << name;
+  }
+  // Something beside the matrices that nobody knows.
+  Tensors strange = one_layer();
+  strange[layer + "mlp.memory.weight"] = {{kWidth, kWidth}, noise(kWidth * kWidth, 5)};
+  const auto half = estimate(strange, "llama");
+  ASSERT_TRUE(half.is_ok() && half->importance) << half->note;
+  EXPECT_NE(half->note.find("the rest of layer 0"), std::string::npos) << half->note;
+}
+
+TEST(MomentEstimate, takes_unknown_types_for_llama_and_says_so) {
+  const auto found = estimate(one_layer(), "new_thing"), llama = estimate(one_layer(), "llama");
+  ASSERT_TRUE(found.is_ok() && found->importance && llama.is_ok() && llama->importance) << found->note;
+  EXPECT_NE(found->note.find("'new_thing'"), std::string::npos) << found->note;
+  const std::string down = "model.layers.0.mlp.down_proj.weight";
+  const auto one = found->importance->find(down, kHidden), other = llama->importance->find(down, kHidden);
+  ASSERT_TRUE(one.is_ok() && one->found() && other.is_ok() && other->found());
+  EXPECT_TRUE(std::ranges::equal(one->moments, other->moments));
 }
 
 // Two experts, stored one by one; the router sends every token to both, the first with nearly all the weight.
@@ -297,7 +344,7 @@ TEST(MomentEstimate, experts_share_their_inputs_by_the_router) {
   tensors[layer + "mlp.gate.weight"] = {{2, kWidth}, std::vector<float>(2 * kWidth, 0.0F)};
   const auto found = estimate(tensors, "mixtral");
   ASSERT_TRUE(found.is_ok()) << found.error().to_string();
-  ASSERT_TRUE(found->importance) << found->why_not;
+  ASSERT_TRUE(found->importance) << found->note;
   const auto dense = estimate(one_layer(), "llama");
   ASSERT_TRUE(dense.is_ok() && dense->importance);
   for (const char* part : {"gate", "up", "down"}) {

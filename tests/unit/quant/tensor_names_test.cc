@@ -23,6 +23,14 @@ TEST(TensorNames, both_spellings_of_every_kind) {
       {"blk.31.ffn_up.weight", "model.layers.31.mlp.up_proj.weight"},
       {"blk.31.ffn_down.weight", "model.layers.31.mlp.down_proj.weight"},
       {"blk.2.ffn_gate_inp.weight", "model.layers.2.mlp.gate.weight"},
+      {"blk.7.attn_q.weight", "model.language_model.layers.7.self_attn.q_proj.weight"},
+      {"blk.7.ffn_up.weight", "model.layers.7.mlp.c_fc.weight"},
+      {"blk.7.attn_qkv.weight", "transformer.h.7.self_attention.query_key_value.weight"},
+      {"blk.7.attn_output.bias", "gpt_neox.layers.7.attention.dense.bias"},
+      {"blk.7.attn_k.weight", "roberta.encoder.layer.7.attention.self.key.weight"},
+      {"blk.7.ffn_down.weight", "encoder.layer.7.output.dense.weight"},
+      {"token_embd.weight", "bert.embeddings.word_embeddings.weight"},
+      {"output.weight", "embed_out.weight"},
   };
   for (const auto& [gguf, hf] : pairs) {
     ASSERT_TRUE(gguf_name(hf)) << hf;
@@ -46,6 +54,25 @@ TEST(TensorNames, of_a_part_keep_its_folder_in_front) {
   EXPECT_EQ(gguf_name_in_folder("a/b/model.layers.3.mlp.up_proj.weight")->name, "a/b/blk.3.ffn_up.weight");
   EXPECT_EQ(gguf_name_in_folder("blk.3.ffn_up.weight")->name, "blk.3.ffn_up.weight");
   EXPECT_FALSE(gguf_name_in_folder("a/b/conv_in.weight"));
+}
+
+TEST(TensorNames, what_is_stored_the_other_way_round_has_a_name_of_its_own) {
+  for (const char* name : {"transformer.h.4.mlp.c_proj.weight", "h.4.mlp.c_proj.weight"}) {
+    EXPECT_EQ(transposed_name(name), "blk.4.ffn_down.weight");
+    EXPECT_FALSE(gguf_name(name)) << name;
+  }
+  EXPECT_EQ(transposed_name("model.layers.4.mlp.experts.gate_up_proj"), "blk.4.ffn_up_exps.weight");
+  EXPECT_EQ(transposed_name("model.layers.4.mlp.experts.down_proj_bias"), "blk.4.ffn_down_exps.bias");
+  EXPECT_FALSE(transposed_name("model.layers.4.mlp.c_proj.weight"));  // StarCoder 2's is a plain matrix
+  EXPECT_FALSE(transposed_name("blk.4.ffn_down.weight"));
+}
+
+TEST(TensorNames, layers_are_told_from_what_is_in_them) {
+  EXPECT_EQ(layer_name("model.layers.3.input_layernorm.weight")->layer, 3u);
+  EXPECT_EQ(layer_name("model.layers.3.input_layernorm.weight")->rest, "input_layernorm.weight");
+  EXPECT_EQ(layer_name("blk.12.ssm_in.weight")->rest, "ssm_in.weight");
+  EXPECT_FALSE(layer_name("model.norm.weight"));
+  EXPECT_FALSE(layer_name("model.layers.x.input_layernorm.weight"));
 }
 
 TEST(TensorNames, odd_names_are_unknown_not_wrong) {

@@ -69,6 +69,10 @@ TEST(Gguf, reads_a_file_of_the_reference_package) {
   EXPECT_EQ(header.find_int("tiny.flag"), std::nullopt);
   EXPECT_EQ(header.find_int("general.architecture"), std::nullopt);
   EXPECT_EQ(header.find_string("llama.context_length"), std::nullopt);
+  EXPECT_EQ(header.find_number("llama.rope.freq_base"), 10000.0);
+  EXPECT_EQ(header.find_number("llama.context_length"), std::nullopt);
+  EXPECT_EQ(header.find_flag("tiny.flag"), true);
+  EXPECT_EQ(header.find_flag("tiny.negative"), std::nullopt);
   EXPECT_EQ(header.find_string("absent"), std::nullopt);
 
   ASSERT_EQ(header.tensors().size(), 6u);

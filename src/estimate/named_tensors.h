@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Tensors of a model by what they are called in GGUF files, in whichever spelling the model has them, and which of them
+// nobody asked for.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "estimate/model_graph.h"
+#include "tensor/tensor_source.h"
+
+namespace llmcodec {
+
+class NamedTensors {
+ public:
+  explicit NamedTensors(const TensorSource& source);
+
+  // By the GGUF name, or, inside a layer, by "blk.N." and the model's own; experts that are tensors of their own by
+  // "name#expert". What is found counts as used.
+  std::optional<size_t> find(const std::string& name);
+  std::optional<size_t> vector(const std::string& name, uint64_t size);
+  // "stem.weight" and, where it is there, "stem.bias"; `after` ends both names ("#3"). 0 inputs or outputs: as many as
+  // it has. nullopt for other sizes, and for stacked matrices other than experts.
+  std::optional<Linear> linear(const std::string& stem, uint64_t outputs, uint64_t inputs,
+                               const std::string& after = "");
+  // Matrices that are stacked in "stem.weight"; 1 for a tensor that is one matrix.
+  uint64_t stacked(const std::string& stem) const;
+  std::optional<Norm> norm(const std::string& stem, uint64_t size, const Architecture& row, bool gguf);
+
+  bool has_layer(uint32_t layer) const { return by_layer_.contains(layer); }
+  // Of the layer, and neither found nor a buffer.
+  std::vector<std::string> unused(uint32_t layer) const;
+  bool has(const std::string& name) const { return index_.contains(name); }
+
+ private:
+  const TensorSource& source_;
+  std::map<std::string, size_t> index_;
+  std::map<uint32_t, std::vector<size_t>> by_layer_;
+  std::set<size_t> transposed_, used_;
+};
+
+}  // namespace llmcodec
