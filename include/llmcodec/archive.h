@@ -76,7 +76,6 @@ struct StoredBytes {
 struct FileBeside {
   std::string name;
   uint64_t bytes = 0;
-  std::string xxh3_128;
 };
 
 class Archive {
@@ -137,6 +136,8 @@ class Archive {
   Status check_stored(std::optional<size_t> tensor) const;
   // Sorted by name. Archives of format version 2 list none.
   std::vector<FileBeside> files_beside() const;
+  // Whether one of these files, which `read` gives, is the one that was written, as far as its listed length; Corrupt.
+  Status check_beside(const std::string& name, const ReadAt& read) const;
 
  private:
   struct Opened;

@@ -83,12 +83,15 @@ struct OpenArchive {
   void check_stored(std::optional<size_t> tensor) const {
     run(reads, [&](Call&) { return archive.check_stored(tensor); });
   }
-  // (name, bytes, checksum)
-  std::vector<std::tuple<std::string, uint64_t, std::string>> files_beside() const {
-    std::vector<std::tuple<std::string, uint64_t, std::string>> files;
-    for (const FileBeside& file : archive.files_beside())
-      files.emplace_back(file.name, file.bytes, file.xxh3_128);
+  std::vector<std::pair<std::string, uint64_t>> files_beside() const {
+    std::vector<std::pair<std::string, uint64_t>> files;
+    for (const FileBeside& file : archive.files_beside()) files.emplace_back(file.name, file.bytes);
     return files;
+  }
+  void check_beside(const std::string& name, const nb::object& read) const {
+    const auto beside = std::make_shared<PythonReads>();
+    const Archive::ReadAt read_at = beside->add(name, read);
+    run(beside, [&](Call&) { return archive.check_beside(name, read_at); });
   }
 };
 
@@ -118,6 +121,7 @@ void bind_archive(nb::module_& module) {
       .def("stored", &OpenArchive::stored, nb::arg("tensor"), nb::arg("rows") = nb::none())
       .def("check_stored", &OpenArchive::check_stored, nb::arg("tensor") = nb::none())
       .def("files_beside", &OpenArchive::files_beside)
+      .def("check_beside", &OpenArchive::check_beside, nb::arg("name"), nb::arg("read"))
       .def("tensors", [](const OpenArchive& self) { return self.archive.tensors(); })
       .def("metadata", [](const OpenArchive& self) { return self.archive.metadata(); })
       .def(

@@ -8,13 +8,13 @@ namespace {
 
 constexpr int kWritable = 0x200;  // PyBUF_WRITE, which the headers of CPython 3.10's stable ABI do not have
 
-std::string text_of(nb::handle exception) {
-  const nb::object text = nb::steal(PyObject_Str(exception.ptr()));
+std::string text_of(nb::handle object) {
+  const nb::object text = nb::steal(PyObject_Str(object.ptr()));
   Py_ssize_t size = 0;
   const char* bytes = text.is_valid() ? PyUnicode_AsUTF8AndSize(text.ptr(), &size) : nullptr;
   if (bytes != nullptr && size != 0) return {bytes, static_cast<size_t>(size)};
   PyErr_Clear();  // of a text that is none, such as one of surrogates
-  return nb::type_name(exception.type()).c_str();
+  return nb::type_name(object.type()).c_str();
 }
 
 }  // namespace
@@ -54,7 +54,7 @@ void PythonReads::chain(nb::python_error& raised) {
   const nb::object failure = std::exchange(failure_, nb::none());
   if (failure.is_none() || !nb::hasattr(raised.value(), "message")) return;
   // Another thread's call may have failed of something else.
-  if (nb::cast<std::string>(nb::str(raised.value().attr("message"))) != text_of(failure)) return;
+  if (text_of(raised.value().attr("message")) != text_of(failure)) return;
   PyException_SetCause(raised.value().ptr(), nb::object(failure).release().ptr());
 }
 

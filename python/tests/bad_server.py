@@ -19,7 +19,7 @@ class Misbehaviour:
     """What goes wrong, each for every request unless it says otherwise."""
 
     ignore_ranges: bool = False
-    drop_after: Callable[[], int | None] = lambda: None  # bytes of the body, after which the connection is cut
+    drop_after: Callable[[int], int | None] = lambda _: None  # after how many bytes of a body the connection is cut
     status: Callable[[], int | None] = lambda: None  # in the place of an answer
     short: int | None = None  # no answer has more bytes
     longer: int = 0  # bytes that the length promises and that never come
@@ -56,7 +56,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: Any) -> None:
             pass
 
-        def do_GET(self) -> None:  # noqa: N802, the name that http.server looks for
+        def do_GET(self) -> None:
             bad, path = server.bad, self.path.partition("?")[0]
             with server.lock:
                 server.log.append((self.path, self.headers.get("Range", "")))
@@ -106,7 +106,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             for name, value in {"Content-Length": str(len(body) + bad.longer), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            cut = bad.drop_after()
+            cut = bad.drop_after(len(body))
             left = memoryview(body if cut is None else body[:cut])
             while left:
                 if bad.pause:
@@ -145,7 +145,20 @@ def serving(folder: pathlib.Path) -> Iterator[Server]:
         thread.join()
 
 
-def randomly(seed: int, most: int) -> Callable[[], int]:
+def randomly(seed: int, most: int) -> Callable[[int], int]:
     """Numbers below `most`, the same ones every time."""
     source = random.Random(seed)
-    return lambda: source.randrange(most)
+    return lambda _: source.randrange(most)
+
+
+def after(left: int) -> Callable[[int], int]:
+    """Cuts every connection when so many bytes have been sent in all."""
+    lock = threading.Lock()
+
+    def cut(length: int) -> int:
+        nonlocal left
+        with lock:
+            before, left = left, max(left - length, 0)
+        return before
+
+    return cut

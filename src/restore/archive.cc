@@ -5,6 +5,7 @@
 #include <map>
 
 #include "archive/archive_reader.h"
+#include "archive/checksum.h"
 #include "archive/part_names.h"
 #include "base/error.h"
 #include "report/tensor_report.h"
@@ -327,8 +328,19 @@ Status Archive::check_stored(std::optional<size_t> tensor) const {
 std::vector<FileBeside> Archive::files_beside() const {
   std::vector<FileBeside> files;
   for (const auto& [name, file] : opened_->reader->description().carried)
-    files.push_back({name, file.bytes, file.xxh3_128});
+    files.push_back({name, file.bytes});
   return files;
+}
+
+Status Archive::check_beside(const std::string& name, const ReadAt& read) const {
+  const CarriedFiles& files = opened_->reader->description().carried;
+  const auto file = files.find(name);
+  if (file == files.end())
+    return error(ErrorKind::kInvalidArgument, "is no file of this archive").in_file(name);
+  const ByteSourcePtr source = function_byte_source(file->second.bytes, name, read);
+  LLMC_ASSIGN_OR_RETURN(const std::string checksum, xxh3_128_of_range(*source, 0, source->size()));
+  if (checksum == file->second.xxh3_128) return Status::ok();
+  return error(ErrorKind::kCorrupt, "fails its checksum").in_file(name);
 }
 
 Result<TensorValues> read_rows(const std::string& archive, const std::string& name, RowRange rows) {

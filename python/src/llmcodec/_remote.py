@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Archives elsewhere: headers and descriptions are read first, and then the bytes of what is asked for, ahead of the library."""
+"""Archives elsewhere: headers and descriptions are read first, then the bytes of what is asked for, ahead of the library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import _core, _remote_cache
-from ._errors import CorruptError, Error, IoError, MissingFileError
+from ._errors import CorruptError, MissingFileError
 from ._frameworks import Bytes
 from ._transport import Identity, Stop, Transport, io_error, transport_of
 from ._urls import beside, inside, is_plain, name_of, redacted
@@ -28,6 +28,7 @@ _MOST_REQUESTS = 3  # for one tensor
 _LEAST_PIECE = 4 << 20
 _BATCH = 128 << 20  # bytes fetched while those before are decoded
 
+Read = Callable[[int, memoryview], None]
 Range = tuple[int, int, int]
 """(file, offset, bytes)"""
 
@@ -44,6 +45,7 @@ class RemoteFile:
         self._ahead: tuple[tuple[int, bytearray], ...] = ()
         self._lock = threading.Lock()
         self._stop = Stop()
+        self._new = False  # not from the cache
 
     def open(self) -> None:
         """Learns what the file is, and gets header and description: from the cache, or in up to three requests."""
@@ -65,9 +67,18 @@ class RemoteFile:
                 have = max(len(first) - offset, 0)
                 tail = first[offset:] + self.fetch(offset + have, size - have, stop)
                 self.head.append((offset, tail))
-        if self.header and identity.tag is not None and identity.tag.startswith('"'):
-            # Of a small archive the first bytes are more than the header.
-            _remote_cache.store(self.url, _remote_cache.Entry(identity.size, identity.tag, self.head))
+        self._new = True
+
+    def keep(self) -> None:
+        """Puts header and description into the cache, now that the library has found them sound."""
+        size, tag = self.identity.size, self.identity.tag
+        if self._new and tag is not None and tag.startswith('"'):
+            _remote_cache.store(self.url, _remote_cache.Entry(size, tag, self.head))
+
+    def probe(self) -> None:
+        """Learns what the file is, and gets its first bytes: of a file that is no archive."""
+        self.identity, first, _ = self.transport.start(_FIRST, None, self._stop)
+        self.head = [(0, first)]
 
     def fetch(self, offset: int, size: int, stop: Stop) -> bytes:
         """Bytes that are not in memory."""
@@ -82,7 +93,8 @@ class RemoteFile:
 
     def __call__(self, offset: int, memory: memoryview) -> None:
         """Reads, for the library."""
-        for begin, block in (*self.head, *self._ahead):
+        held: tuple[tuple[int, bytes | bytearray], ...] = (*self.head, *self._ahead)
+        for begin, block in held:
             if begin <= offset and offset + len(memory) <= begin + len(block):
                 memory[:] = memoryview(block)[offset - begin : offset - begin + len(memory)]
                 return
@@ -136,6 +148,11 @@ class Fetches:
     def __exit__(self, *_: object) -> None:
         self.stop.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def end(self) -> None:
+        """Stops what still runs, and waits until it has."""
+        self.stop.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def submit(self, work: Callable[[], None]) -> Future[None]:
         """Starts a piece of work."""
@@ -208,13 +225,21 @@ def cut(size: int, most: int) -> Iterator[tuple[int, int]]:
         yield size * number // count, size * (number + 1) // count
 
 
+def open_files(files: list[RemoteFile], reads: Sequence[Read], control: _core.Control) -> _core.Archive:
+    """The archive in these files, which `reads` read."""
+    places = [(redacted(file.url).encode(), file.identity.size) for file in files]
+    core = _core.Archive.open_sources([(*place, read) for place, read in zip(places, reads, strict=True)], control)
+    for file in files:
+        file.keep()
+    return core
+
+
 class RemoteArchive:
     """An archive elsewhere, in the shape of `_core.Archive`."""
 
     def __init__(self, files: list[RemoteFile], control: _core.Control) -> None:
         self.files = files
-        sources = [(redacted(file.url).encode(), file.identity.size, file) for file in files]
-        self.core = _core.Archive.open_sources(sources, control)
+        self.core = open_files(files, files, control)
         self.tensors = self.core.tensors
         self.metadata = self.core.metadata
         self.find = self.core.find
@@ -292,11 +317,12 @@ def index_names(url: str, text: bytes) -> list[str]:
 
 def whole(url: str, most: int) -> bytes:
     """All of a small file."""
-    file, stop = RemoteFile(url), Stop()
-    file.identity, first, _ = file.transport.start(_FIRST, None, stop)
+    file = RemoteFile(url)
+    file.probe()
+    first = file.head[0][1]
     if file.identity.size > most:
         raise io_error(CorruptError, url, f"has {file.identity.size} bytes; {most} at most can be right")
-    return first + file.fetch(len(first), file.identity.size - len(first), stop)
+    return first + file.fetch(len(first), file.identity.size - len(first), Stop())
 
 
 class Located:
@@ -313,30 +339,26 @@ def located(url: str) -> Located:
     """What is there: a file, an index with its shards, or the folder of either. MissingFileError where nothing is."""
     name = name_of(url)
     if name.endswith(".json"):
-        return _of_index(url)
+        return _of_index(url, whole(url, _MOST_OF_INDEX))
     if name.endswith(".safetensors"):
         return Located([url])
-    tries: list[Callable[[], Located]] = [
-        lambda: _of_index(inside(url, INDEX)),
-        lambda: Located([inside(url, SINGLE)]),
-        lambda: Located([url]),
-    ]
-    for attempt in tries if name else tries[:2]:
-        try:
-            return attempt()
-        except MissingFileError:
-            continue
+    try:
+        text = whole(inside(url, INDEX), _MOST_OF_INDEX)
+    except MissingFileError:
+        for place in (inside(url, SINGLE), url) if name else (inside(url, SINGLE),):
+            try:
+                return Located([place])
+            except MissingFileError:
+                continue
+    else:
+        return _of_index(inside(url, INDEX), text)
     raise io_error(MissingFileError, url, f"is no archive: neither it nor {INDEX} nor {SINGLE} in it is there")
 
 
-def _of_index(url: str) -> Located:
-    text = whole(url, _MOST_OF_INDEX)
+def _of_index(url: str, text: bytes) -> Located:
     return Located([beside(url, name) for name in index_names(url, text)], (url, text))
 
 
 def open_remote(url: str, control: _core.Control) -> RemoteArchive:
     """The archive at a URL: a file, an index, or a folder."""
     return RemoteArchive(located(url).files, control)
-
-
-__all__ = ["Error", "Fetches", "IoError", "Located", "RemoteArchive", "RemoteFile", "located", "open_remote"]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Headers and descriptions of archives elsewhere, kept on the disk for the next time; known by URL and ETag.
 
-An entry is one line of JSON and then bytes, under a checksum. What is not as it was written is dropped, and nothing here is ever a
-reason to fail: without a cache the bytes are fetched.
+An entry is one line of JSON and then bytes, under a checksum. What is not as it was written is dropped, and nothing here is
+ever a reason to fail: without a cache the bytes are fetched.
 """
 
 from __future__ import annotations

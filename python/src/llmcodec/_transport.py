@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Byte ranges of a file on the web or in any store of fsspec: one request each, checked, and asked again where it broke.
 
-HTTP is spoken here, over fsspec's session, since what matters is in the answers' headers: whether it is the range that was asked
-for, and still the same file. Every other store is asked by fsspec alone.
+HTTP is spoken here, over fsspec's session, since what matters is in the answers' headers: whether it is the range that was
+asked for, and still the same file. Every other store is asked by fsspec alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ATTEMPTS = 6
 BACK_OFF = 0.5
 """Seconds before the second attempt; doubled before each further one."""
 _LONGEST_WAIT = 30.0
-_ENOUGH = 64 << 10  # bytes that make an attempt one that got on
+_ENOUGH = 16 << 10  # bytes that make an attempt one that got on
 _SILENCE = 60.0  # seconds without a byte
 _SLOWEST = 1024  # bytes a second, after a minute: whoever sends less would hold us for days
 _AGAIN = frozenset((408, 425, 429, *range(500, 600)))
@@ -111,7 +111,7 @@ class Transport:
         raise NotImplementedError
 
     def start(self, size: int, unless: str | None, stop: Stop) -> tuple[Identity, bytes, bool]:
-        """What the file is, its first bytes (up to `size`), and whether it is the one with tag `unless` (then without bytes)."""
+        """What the file is, its first bytes (up to `size`), and whether it still has the tag `unless`: then no bytes."""
         raise NotImplementedError
 
     def fill(self, offset: int, memory: memoryview, known: Identity, stop: Stop) -> None:
@@ -265,7 +265,10 @@ class HttpTransport(Transport):
 
     def _whole(self, piece: Piece, length: int | None, tag: str | None) -> int | None:
         """Of an answer that is the whole file, which is right only where that is no more than was asked for."""
-        if piece.known is not None and (length or piece.known.size, tag or piece.known.tag) != (piece.known.size, piece.known.tag):
+        if piece.known is not None and (length or piece.known.size, tag or piece.known.tag) != (
+            piece.known.size,
+            piece.known.tag,
+        ):
             piece.failure = changed(self.url)
         elif piece.offset == 0 and length is not None and length <= len(piece.memory):
             piece.found = Identity(length, tag)

@@ -19,7 +19,7 @@ def is_url(path: object) -> bool:
 
 
 def scheme_of(url: str) -> str:
-    """"https" of "https://host/file"; the first one of a chain, "simplecache" of "simplecache::https://host/file"."""
+    """ "https" of "https://host/file"; the first one of a chain, "simplecache" of "simplecache::https://host/file"."""
     return url.partition("://")[0].partition("::")[0].lower()
 
 
