@@ -52,8 +52,8 @@ struct OpenArchive {
     std::vector<Archive::Source> sources;
     for (const auto& [name, size, read] : files)
       sources.push_back({path_of(name), size, reads->add(path_of(name), read)});
-    return {run(reads, [&](Call&) { return Archive::open_sources(sources, control.environment); }), nb::none(),
-            reads};
+    return {run(reads, [&](Call&) { return Archive::open_sources(sources, control.environment); }),
+            nb::none(), reads};
   }
 
   void decode(const std::vector<std::pair<size_t, Memory>>& tensors, const std::string& dtype,

@@ -317,7 +317,8 @@ Result<std::vector<StoredBytes>> Archive::stored(size_t tensor, std::optional<Ro
 Status Archive::check_stored(std::optional<size_t> tensor) const {
   const ArchiveReader& reader = *opened_->reader;
   if (!tensor)
-    return reader.own_bytes(kGgufHeaderName) == 0 ? Status::ok() : check_stored_bytes(reader, kGgufHeaderName);
+    return reader.own_bytes(kGgufHeaderName) == 0 ? Status::ok()
+                                                  : check_stored_bytes(reader, kGgufHeaderName);
   if (*tensor >= tensors().size())
     return error(ErrorKind::kInvalidArgument, "tensor {} of {}", *tensor, tensors().size());
   const std::string& name = tensors()[*tensor].name;
@@ -327,8 +328,7 @@ Status Archive::check_stored(std::optional<size_t> tensor) const {
 
 std::vector<FileBeside> Archive::files_beside() const {
   std::vector<FileBeside> files;
-  for (const auto& [name, file] : opened_->reader->description().carried)
-    files.push_back({name, file.bytes});
+  for (const auto& [name, file] : opened_->reader->description().carried) files.push_back({name, file.bytes});
   return files;
 }
 

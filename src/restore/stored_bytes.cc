@@ -21,7 +21,8 @@ Result<StoredBytes> place_of(const ArchiveReader& archive, const std::string& fu
 
 Result<StoredBytes> inside(StoredBytes all, uint64_t begin, uint64_t bytes) {
   if (begin > all.bytes || bytes > all.bytes - begin)
-    return error(ErrorKind::kCorrupt, "bytes {} to {} of a part that has {}", begin, begin + bytes, all.bytes);
+    return error(ErrorKind::kCorrupt, "bytes {} to {} of a part that has {}", begin, begin + bytes,
+                 all.bytes);
   return StoredBytes{all.file, all.offset + begin, bytes};
 }
 
@@ -43,8 +44,8 @@ Result<StoredBytes> segments_of(const StoredBytes& bitstream, const TensorRecord
   if (last > sizes.size() || first > last)
     return error(ErrorKind::kCorrupt, "{} segments are listed, and segment {} is needed", sizes.size(), last);
   const auto sum = [&](uint64_t from, uint64_t to) {
-    return std::reduce(sizes.begin() + static_cast<ptrdiff_t>(from), sizes.begin() + static_cast<ptrdiff_t>(to),
-                       uint64_t{0});
+    return std::reduce(sizes.begin() + static_cast<ptrdiff_t>(from),
+                       sizes.begin() + static_cast<ptrdiff_t>(to), uint64_t{0});
   };
   return inside(bitstream, sum(0, first), sum(first, last));
 }

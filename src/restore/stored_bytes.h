@@ -5,7 +5,7 @@
 // Example (const ArchiveReader& archive, const std::string& name):
 //
 //   LLMC_ASSIGN_OR_RETURN(const std::vector<StoredBytes> all, stored_bytes(archive, name, {0, UINT64_MAX}));
-//   for (const StoredBytes& range : all) fetch(archive.files()[range.file], range.offset, range.bytes);
+//   for (const StoredBytes& range : all) use(archive.files()[range.file], range.offset, range.bytes);
 //   LLMC_RETURN_IF_ERROR(check_stored_bytes(archive, name));  // without decoding anything
 #pragma once
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import queue
 import time
@@ -13,17 +14,19 @@ from functools import partial
 from typing import Any
 
 from . import _core
-from ._errors import CorruptError, InvalidArgumentError
+from ._errors import CorruptError, InternalError, InvalidArgumentError, printable
 from ._progress import ProgressOption, shown
 from ._pull_folder import JOURNAL, Folder
 from ._pull_tensors import write_tensors
 from ._remote import Fetches, Located, RemoteFile, located, open_files
 from ._system import Path, control
 from ._transport import io_error
-from ._urls import beside, is_plain, is_url, name_of, redacted
+from ._urls import beside, is_plain, is_url, name_of
 
 PIECE = 8 << 20
 """Bytes that are fetched at once, and kept or not as a whole."""
+_GGUF_HEADER = "llmcodec.gguf_header"
+_WRITERS = 4
 _EVERY = 2.0  # seconds between two journals
 
 Sink = Callable[[str, int, int, str], None]
@@ -98,7 +101,8 @@ class Target:
         if self.remote.has(self.begin(piece), len(memory)):
             self.remote(self.begin(piece), memoryview(memory))
         else:
-            self.remote.transport.fill(self.begin(piece), memoryview(memory), self.remote.identity, fetches.stop)
+            with fetches.turn:  # another piece is under way while this one is written
+                self.remote.transport.fill(self.begin(piece), memoryview(memory), self.remote.identity, fetches.stop)
         written = 0
         while written < len(memory):
             written += os.pwrite(self.fd, memoryview(memory)[written:], self.begin(piece) + written)
@@ -158,6 +162,7 @@ class Pull:
         self._folder, self._targets, self._checks, self._sink = folder, targets, checks, sink
         self._finished: queue.SimpleQueue[tuple[Target, int, BaseException | None]] = queue.SimpleQueue()
         self._running = 0
+        self._written: set[Target] = set()
         self._last = time.monotonic()
         self._by_piece: dict[tuple[str, int], list[Check]] = {}
         for check in checks:
@@ -168,7 +173,7 @@ class Pull:
     def run(self) -> None:
         """Until every piece is there and every check has passed."""
         self._folder.check_room(sum(t.length(n) for t in self._targets for n in range(t.pieces) if n not in t.done))
-        with Fetches() as fetches:
+        with Fetches(_WRITERS) as fetches:
             try:
                 for target in self._targets:
                     self._start(target, set(range(target.pieces)) - target.done, fetches)
@@ -179,6 +184,8 @@ class Pull:
                 fetches.end()
                 self._take_finished()
                 self._write_journal()
+        if not all(check.passed for check in self._checks):
+            raise InternalError("not everything was checked that was pulled")
 
     def _start(self, target: Target, pieces: Iterable[int], fetches: Fetches) -> None:
         for piece in sorted(pieces):
@@ -212,6 +219,7 @@ class Pull:
 
     def _got(self, target: Target, piece: int) -> list[Check]:
         target.done.add(piece)
+        self._written.add(target)
         ready = []
         for check in self._by_piece.get((target.name, piece), []):
             check.missing.discard(piece)
@@ -225,6 +233,7 @@ class Pull:
             target, piece, failure = self._finished.get()
             if failure is None:
                 target.done.add(piece)
+                self._written.add(target)
 
     def _check(self, checks: list[Check], fetches: Fetches) -> None:
         for check in checks:
@@ -259,9 +268,10 @@ class Pull:
 
     def _write_journal(self) -> None:
         # What the journal has must be on the disk.
-        for target in self._targets:
+        for target in self._written:
             if not target.at_its_place:
                 os.fdatasync(target.fd)
+        self._written.clear()
         self._folder.write_journal({target.name: target.journalled() for target in self._targets})
         self._last = time.monotonic()
 
@@ -299,7 +309,7 @@ def _checks(core: _core.Archive, archive: list[Target], extra: list[Target]) -> 
     checks = []
     places = {tensor.position: number for number, tensor in enumerate(core.tensors())}
     for number in places.values():
-        ranges = core.stored(number)
+        ranges = [part for part in core.stored(number) if part[2] != 0]
         if ranges:
             target = archive[ranges[0][0]]
             pieces = {piece for _, offset, size in ranges for piece in target.touched(offset, size)}
@@ -307,9 +317,18 @@ def _checks(core: _core.Archive, archive: list[Target], extra: list[Target]) -> 
     for target in archive:
         pieces = {piece for offset, block in target.remote.head for piece in target.touched(offset, len(block))}
         checks.append(Check(target, pieces, partial(_check_head, target)))
-    header = Check(archive[0], set(range(archive[0].pieces)), core.check_stored)
+        if _GGUF_HEADER in target.remote.header:
+            checks.append(Check(target, set(range(target.pieces)), core.check_stored))
     beside = [Check(t, set(range(t.pieces)), partial(core.check_beside, t.name, t.read)) for t in extra]
-    return [*checks, header, *beside]
+    return [*checks, *beside]
+
+
+def _check_index(url: str, text: bytes, targets: list[Target]) -> None:
+    """The index is kept as it is, and so must say where the tensors are."""
+    listed = dict(json.loads(text)["weight_map"])
+    there = {name: target.name for target in targets for name in target.remote.header if name != "__metadata__"}
+    if listed != there:
+        raise io_error(CorruptError, url, "says of other tensors than its shards have: they are not of one archive")
 
 
 def _check_head(target: Target) -> None:
@@ -347,7 +366,7 @@ def pull(url: str, output: Path, *, tensors: str | None = None, progress: Progre
     when all are there.
     """
     if not is_url(url):
-        raise InvalidArgumentError(f"{redacted(url)!r} is no URL")
+        raise InvalidArgumentError(f"{printable(str(url))!r} is no URL")
     with shown(progress) as sink:
         if tensors is not None:
             return write_tensors(url, output, tensors, sink)
@@ -369,6 +388,8 @@ def _pull_into(folder: Folder, found: Located, targets: list[Target], checks: li
     partials = [name + ".partial" for name in names]
     if len({*names, *partials, JOURNAL}) != 2 * len(names) + 1 or not all(map(is_plain, names)):
         raise io_error(CorruptError, found.files[0].url, "has two files of one name, or names that are not plain")
+    if found.index is not None:
+        _check_index(*found.index, targets)
     folder.check_other_weights(set(names))
     said = folder.journal()
     for target in targets:

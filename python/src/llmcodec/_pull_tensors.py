@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from contextlib import closing
 
 import numpy as np
 
@@ -65,8 +66,8 @@ def _write(
     with os.fdopen(folder.open(NAME + ".partial", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         done = 0
-        for batch in archive.batches(numbers):
-            for number in batch:
+        with closing(archive.batches(numbers)) as batches:
+            for number in (number for batch in batches for number in batch):
                 memory: Bytes = np.empty(sizes[number], np.uint8)
                 archive.decode([(number, memory)], opened.dtype(number), 0)
                 file.seek(start + places[number])

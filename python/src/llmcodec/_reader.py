@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -56,16 +57,19 @@ class Opened:
         for dtype, numbers in by_dtype.items():
             self._check(dtype, numbers[0])
         arrays: dict[int, Any] = {}
-        for batch in self._batches(set(order.values())):
-            for dtype, numbers in by_dtype.items():
-                arrays.update(self._decode(dtype, [number for number in numbers if number in batch]))
+        with closing(self._batches(set(order.values()))) as batches:  # after an error nothing more is fetched
+            for batch in batches:
+                for dtype, numbers in by_dtype.items():
+                    arrays.update(self._decode(dtype, [number for number in numbers if number in batch]))
         return {name: arrays[number] for name, number in order.items()}
 
-    def _batches(self, numbers: Iterable[int]) -> Iterator[Collection[int]]:
+    def _batches(self, numbers: Iterable[int]) -> Generator[Collection[int], None, None]:
         """What is decoded together: of an archive elsewhere, what was fetched together."""
         if isinstance(self.archive, _core.Archive):
-            return iter([set(numbers)])
-        return self.archive.batches(numbers)
+            yield set(numbers)
+        else:
+            with closing(self.archive.batches(numbers)) as batches:
+                yield from batches
 
     def _check(self, dtype: str, number: int) -> None:
         try:
@@ -115,8 +119,9 @@ class Opened:
 
     def _decode_one(self, number: int, dtype: str, size: int) -> Any:
         memory, base = self.framework.memory(size)
-        for _ in self._batches([number]):
-            self.archive.decode([(number, memory)], dtype, thread_count(self._threads))
+        with closing(self._batches([number])) as batches:
+            for _ in batches:
+                self.archive.decode([(number, memory)], dtype, thread_count(self._threads))
         return base
 
 

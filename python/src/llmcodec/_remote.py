@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import struct
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
@@ -138,9 +138,11 @@ def _descriptions(header: dict[str, Any], start: int, size: int) -> Iterator[tup
 class Fetches:
     """Requests of one call, several at a time. Used as a context: what still runs at its end is stopped."""
 
-    def __init__(self) -> None:
+    def __init__(self, besides: int = 0) -> None:
         self.stop = Stop()
-        self._pool = ThreadPoolExecutor(PARALLEL, "llmcodec-fetch")
+        # Held by whoever asks a server; `besides` threads may do something else meanwhile.
+        self.turn = threading.Semaphore(PARALLEL)
+        self._pool = ThreadPoolExecutor(PARALLEL + besides, "llmcodec-fetch")
 
     def __enter__(self) -> Fetches:
         return self
@@ -247,7 +249,7 @@ class RemoteArchive:
         self.decode = self.core.decode
         self._listed = self.core.tensors()
 
-    def batches(self, tensors: Iterable[int]) -> Iterator[list[int]]:
+    def batches(self, tensors: Iterable[int]) -> Generator[list[int], None, None]:
         """The tensors in parts, of which each has been fetched when it comes, and the one after it is on its way."""
         parts = list(self._parts(tensors))
         with Fetches() as fetches:

@@ -189,7 +189,7 @@ class HttpTransport(Transport):
             headers |= self._headers
         timeout = aiohttp.ClientTimeout(total=_SILENCE + count / _SLOWEST, sock_connect=30, sock_read=_SILENCE)
         where = http.encode_url(self._place) if target is None else target
-        async with session.get(where, headers=headers, timeout=timeout, **http.kwargs) as answer:
+        async with session.get(where, headers=headers, timeout=timeout, read_bufsize=1 << 20, **http.kwargs) as answer:
             if target is not None and answer.status in (400, 401, 403, 404, 410):
                 self._target = None  # a signed URL that has expired
                 piece.again = f"the server answers {answer.status}"
