@@ -400,5 +400,6 @@ def _pull_into(folder: Folder, found: Located, targets: list[Target], checks: li
             folder.rename(target.name + ".partial", target.name)
     if found.index is not None:
         folder.write(names[-1], found.index[1])
+    folder.flush()
     folder.remove(JOURNAL)
     return [os.path.join(folder.path, name) for name in names]

@@ -94,25 +94,29 @@ class Folder:
         parent = self._parent(new, True)
         try:
             os.rename(old.rpartition("/")[2], new.rpartition("/")[2], src_dir_fd=parent, dst_dir_fd=parent)
-            os.fsync(parent)
         except OSError as error:
             raise self._failed(new, error) from error
         finally:
             os.close(parent)
+
+    def flush(self) -> None:
+        """Has the names of files on the disk."""
+        os.fsync(self._fd)
 
     def remove(self, name: str) -> None:
         """Removes a file, if it is there."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._fd)
 
-    def write(self, name: str, data: bytes) -> None:
-        """A small file, whole or not at all."""
+    def write(self, name: str, data: bytes, flush: bool = True) -> None:
+        """A small file, whole or not at all; with `flush` after a power cut, too."""
         fd = self.open(name + ".partial", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             with os.fdopen(fd, "wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if flush:
+                    os.fsync(file.fileno())
         except OSError as error:
             raise self._failed(name, error) from error
         self.rename(name + ".partial", name)
@@ -145,7 +149,8 @@ class Folder:
 
     def write_journal(self, files: dict[str, Any]) -> None:
         """The journal anew."""
-        self.write(JOURNAL, json.dumps({"version": _VERSION, "files": files}).encode())
+        # One that a power cut has eaten costs another download, and no wrong byte.
+        self.write(JOURNAL, json.dumps({"version": _VERSION, "files": files}).encode(), flush=False)
 
 
 def _is_weights(name: str) -> bool:
