@@ -36,6 +36,7 @@ SECRET = "s3cr3t"
 def quick(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache of this test's own, and nobody waits."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(_transport, "BACK_OFF", 0.001)
 
 

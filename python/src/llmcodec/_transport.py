@@ -26,7 +26,7 @@ BACK_OFF = 0.5
 _LONGEST_WAIT = 30.0
 _ENOUGH = 16 << 10  # bytes that make an attempt one that got on
 _SILENCE = 60.0  # seconds without a byte
-_SLOWEST = 1024  # bytes a second, after a minute: whoever sends less would hold us for days
+_SLOWEST = 16 << 10  # bytes a second, after a minute; of whoever sends less the rest is asked for anew
 _AGAIN = frozenset((408, 425, 429, *range(500, 600)))
 
 
@@ -171,7 +171,7 @@ class HttpTransport(Transport):
         except (aiohttp.TooManyRedirects, aiohttp.ClientSSLError) as error:
             piece.failure = self._failed(redacted_text(str(error)) or type(error).__name__)
         except asyncio.TimeoutError:
-            piece.again = "the server is silent, or slower than 1 KiB a second"
+            piece.again = "the server is silent, or slower than 16 KiB a second"
         except (aiohttp.ClientError, OSError) as error:
             piece.again = redacted_text(str(error)) or type(error).__name__
 
