@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import logging
@@ -512,6 +513,23 @@ def test_pull_leaves_its_folder_by_no_link(server: Server, tmp_path: pathlib.Pat
     with pytest.raises(llmcodec.IoError, match="another pull"):
         llmcodec.pull(f"{server.url}/archive.safetensors", tmp_path / "in")
     folder.close()
+
+
+def test_pull_onto_a_full_disk_goes_on(server: Server, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", full)
+        with pytest.raises(llmcodec.IoError, match="out: No space left on device"):
+            llmcodec.pull(f"{server.url}/sharded", tmp_path / "out")
+    with monkeypatch.context() as patched:
+        check = _pull_folder.Folder.check_room
+        patched.setattr(_pull_folder.Folder, "check_room", lambda self, size: check(self, 2**60 + size))
+        with pytest.raises(llmcodec.IoError, match="the disk has room for"):
+            llmcodec.pull(f"{server.url}/sharded", tmp_path / "out")
+    llmcodec.pull(f"{server.url}/sharded", tmp_path / "out")
+    assert tree(tmp_path / "out") == tree(server.folder / "sharded")
 
 
 def test_pull_does_not_mix_models(server: Server, tmp_path: pathlib.Path) -> None:

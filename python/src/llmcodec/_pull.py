@@ -27,7 +27,7 @@ PIECE = 8 << 20
 """Bytes that are fetched at once, and kept or not as a whole."""
 _GGUF_HEADER = "llmcodec.gguf_header"
 _WRITERS = 4
-_EVERY = 2.0  # seconds between two journals
+_EVERY = 5.0  # seconds between two journals
 
 Sink = Callable[[str, int, int, str], None]
 
@@ -376,7 +376,8 @@ def pull(url: str, output: Path, *, tensors: str | None = None, progress: Progre
         extra = _beside_targets(found, core)
         folder = Folder(output)
         try:
-            return _pull_into(folder, found, [*extra, *archive], _checks(core, archive, extra), sink)
+            with folder.errors():
+                return _pull_into(folder, found, [*extra, *archive], _checks(core, archive, extra), sink)
         finally:
             for target in (*archive, *extra):
                 target.close()

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import stat
+from collections.abc import Iterator
 from typing import Any
 
 from ._errors import CorruptError, Error, InvalidArgumentError, IoError, UnsupportedError, printable
@@ -39,6 +40,16 @@ class Folder:
     def close(self) -> None:
         """Gives up the right."""
         os.close(self._fd)
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """What the system refuses in here, such as a full disk, as an error of this package."""
+        try:
+            yield
+        except Error:
+            raise
+        except OSError as error:
+            raise self._failed("", error) from error
 
     def error(self, cls: type[Error], name: str, message: str) -> Error:
         """An error about a file in here."""

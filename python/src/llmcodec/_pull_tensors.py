@@ -35,7 +35,8 @@ def write_tensors(url: str, output: Path, pattern: str, sink: Callable[[str, int
         raise io_error(InvalidArgumentError, url, f"no tensor has a name with {pattern!r} in it")
     folder = Folder(output)
     try:
-        _write(folder, archive, opened, numbers, sink)
+        with folder.errors():
+            _write(folder, archive, opened, numbers, sink)
         return [os.path.join(folder.path, NAME)]
     finally:
         folder.close()
