@@ -32,7 +32,7 @@ exec "$lib/ld-linux-x86-64.so.2" --argv0 "$self" --library-path "$path" "$prefix
 WRAPPER
 chmod +x "$work/python"
 version=$("$work/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-mapfile -t packages < <(grep -oE '^(pytest|safetensors|ml_dtypes|tqdm|gguf|nanobind-backend)==[^ ]+' "$root/tools/requirements.txt")
+mapfile -t packages < <(grep -oE '^(pytest|safetensors|ml_dtypes|tqdm|gguf|fsspec|aiohttp|nanobind-backend)==[^ ]+' "$root/tools/requirements.txt")
 pip_install() {
   python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --target "$work/pip" --only-binary=:all: \
     --implementation cp --python-version "$version" --abi "cp${version/./}" --abi abi3 --abi none \

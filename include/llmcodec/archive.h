@@ -21,6 +21,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -64,9 +65,22 @@ struct TensorMemory {
   std::span<std::byte> out;
 };
 
+// A range of one of the archive's files.
+struct StoredBytes {
+  size_t file = 0;  // its position in Archive::files()
+  uint64_t offset = 0, bytes = 0;
+};
+
+// A file that belongs to the archive and lies beside it, such as config.json; `name` is relative to the archive's folder and
+// never leads out of it.
+struct FileBeside {
+  std::string name;
+  uint64_t bytes = 0;
+};
+
 class Archive {
  public:
-  // Fills `out` with the bytes from `offset` on, which are inside the archive. Called by any thread.
+  // Fills `out` with the bytes from `offset` on, which are inside the file. Called by any thread.
   using ReadAt = std::function<Status(uint64_t offset, std::span<std::byte> out)>;
 
   // A file, an index with its shards, or a folder that holds either. `environment`: where to find the codecs of
@@ -78,6 +92,13 @@ class Archive {
                                      const CodecEnvironment& environment = {});
   // An archive of one file of `size` bytes, wherever it is.
   static Result<Archive> open_reader(uint64_t size, ReadAt read, const CodecEnvironment& environment = {});
+  // An archive of any number of files, wherever they are. `name` is what errors call the file. No two have the same name.
+  struct Source {
+    std::string name;
+    uint64_t size = 0;
+    ReadAt read;
+  };
+  static Result<Archive> open_sources(std::vector<Source> files, const CodecEnvironment& environment = {});
   Archive(Archive&&) noexcept;
   Archive& operator=(Archive&&) noexcept;
   ~Archive();
@@ -104,6 +125,19 @@ class Archive {
   // matrix, an empty range, and one that goes past the last row.
   Status decode_rows(size_t tensor, RowRange rows, std::span<std::byte> out,
                      const DecodeOptions& options = {}) const;
+
+  // The names of the archive's files, in the order in which they were given or found.
+  const std::vector<std::string>& files() const;
+  // What decode(), or decode_rows(), reads of them for a tensor, in their order; for those who fetch it before. Equal
+  // tensors share their bytes.
+  Result<std::vector<StoredBytes>> stored(size_t tensor, std::optional<RowRange> rows = {}) const;
+  // Whether the bytes of a tensor are those that were written, without decoding them; without a tensor: of what belongs to none, the
+  // header of a GGUF model. Corrupt, with file and tensor.
+  Status check_stored(std::optional<size_t> tensor) const;
+  // Sorted by name. Archives of format version 2 list none.
+  std::vector<FileBeside> files_beside() const;
+  // Whether one of these files, which `read` gives, is the one that was written, as far as its listed length; Corrupt.
+  Status check_beside(const std::string& name, const ReadAt& read) const;
 
  private:
   struct Opened;

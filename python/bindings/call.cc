@@ -62,6 +62,7 @@ void Call::look_around() {
   } catch (nb::python_error& failure) {
     raised_.emplace(std::move(failure));
     stop_ = true;
+    if (when_stopped_) when_stopped_();
   }
 }
 

@@ -39,6 +39,10 @@ class Call {
     control->progress = progress();
   }
 
+  // What is to be done, with the GIL, at the first exception of a signal handler or of the progress function, for work that does
+  // not look whether it was cancelled: a read that waits for a server.
+  void when_stopped(std::function<void()> stop) { when_stopped_ = std::move(stop); }
+
   // Runs `work`, which returns a Status or a Result, and gives its value or raises.
   template <class Work>
   auto run(const Work& work) {
@@ -59,6 +63,7 @@ class Call {
   void hand_over_progress();
 
   nb::object progress_;
+  std::function<void()> when_stopped_;
   std::atomic<bool> stop_ = false;
   std::mutex mutex_;
   std::condition_variable changed_;

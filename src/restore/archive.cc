@@ -5,10 +5,12 @@
 #include <map>
 
 #include "archive/archive_reader.h"
+#include "archive/checksum.h"
 #include "archive/part_names.h"
 #include "base/error.h"
 #include "report/tensor_report.h"
 #include "restore/parallel_decode.h"
+#include "restore/stored_bytes.h"
 #include "restore/weights_to_dtype.h"
 #include "tensor/tensor_role.h"
 
@@ -240,6 +242,18 @@ Result<Archive> Archive::open_reader(uint64_t size, ReadAt read, const CodecEnvi
                       environment);
 }
 
+Result<Archive> Archive::open_sources(std::vector<Source> files, const CodecEnvironment& environment) {
+  if (files.empty()) return error(ErrorKind::kInvalidArgument, "an archive has at least one file");
+  std::vector<ByteSourcePtr> sources;
+  for (Source& file : files) {
+    const auto same = [&](const ByteSourcePtr& other) { return other->name() == file.name; };
+    if (std::ranges::any_of(sources, same))
+      return error(ErrorKind::kInvalidArgument, "is given twice").in_file(file.name);
+    sources.push_back(function_byte_source(file.size, std::move(file.name), std::move(file.read)));
+  }
+  return Opened::open(ArchiveReader::open_shards(sources), environment);
+}
+
 const std::vector<ArchivedTensor>& Archive::tensors() const {
   return opened_->tensors;
 }
@@ -279,6 +293,54 @@ Status Archive::decode_rows(size_t tensor, RowRange rows, std::span<std::byte> o
                             const DecodeOptions& options) const {
   const TensorMemory memory{tensor, out};
   return opened_->decode({&memory, 1}, rows, options);
+}
+
+const std::vector<std::string>& Archive::files() const {
+  return opened_->reader->files();
+}
+
+Result<std::vector<StoredBytes>> Archive::stored(size_t tensor, std::optional<RowRange> rows) const {
+  if (tensor >= tensors().size())
+    return error(ErrorKind::kInvalidArgument, "tensor {} of {}", tensor, tensors().size());
+  const ArchivedTensor& info = tensors()[tensor];
+  if (rows && (rows->first >= rows->last || rows->last > info.rows))
+    return opened_->named(error(ErrorKind::kInvalidArgument, "rows {}:{} of a tensor of {} rows", rows->first,
+                                rows->last, info.rows),
+                          info.name);
+  const ElementRange elements =
+      rows ? ElementRange{rows->first * info.cols, rows->last * info.cols} : ElementRange{0, UINT64_MAX};
+  auto ranges = stored_bytes(*opened_->reader, opened_->reader->stored_name(info.name), elements);
+  if (!ranges.is_ok()) return opened_->named(std::move(ranges).error(), info.name);
+  return ranges;
+}
+
+Status Archive::check_stored(std::optional<size_t> tensor) const {
+  const ArchiveReader& reader = *opened_->reader;
+  if (!tensor)
+    return reader.own_bytes(kGgufHeaderName) == 0 ? Status::ok()
+                                                  : check_stored_bytes(reader, kGgufHeaderName);
+  if (*tensor >= tensors().size())
+    return error(ErrorKind::kInvalidArgument, "tensor {} of {}", *tensor, tensors().size());
+  const std::string& name = tensors()[*tensor].name;
+  Status status = check_stored_bytes(reader, reader.stored_name(name));
+  return status.is_ok() ? Status::ok() : Status(opened_->named(std::move(status).error(), name));
+}
+
+std::vector<FileBeside> Archive::files_beside() const {
+  std::vector<FileBeside> files;
+  for (const auto& [name, file] : opened_->reader->description().carried) files.push_back({name, file.bytes});
+  return files;
+}
+
+Status Archive::check_beside(const std::string& name, const ReadAt& read) const {
+  const CarriedFiles& files = opened_->reader->description().carried;
+  const auto file = files.find(name);
+  if (file == files.end())
+    return error(ErrorKind::kInvalidArgument, "is no file of this archive").in_file(name);
+  const ByteSourcePtr source = function_byte_source(file->second.bytes, name, read);
+  LLMC_ASSIGN_OR_RETURN(const std::string checksum, xxh3_128_of_range(*source, 0, source->size()));
+  if (checksum == file->second.xxh3_128) return Status::ok();
+  return error(ErrorKind::kCorrupt, "fails its checksum").in_file(name);
 }
 
 Result<TensorValues> read_rows(const std::string& archive, const std::string& name, RowRange rows) {

@@ -101,8 +101,7 @@ class DecodeRun {
   }
 
   bool is_wanted(const RowBlock& block, const DecodeTask& task) const {
-    const uint64_t first = first_element(*tensor_, block);
-    return first < task.last && task.first < first + block.rows * tensor_->record().cols;
+    return has_elements(tensor_->record(), block, task.first, task.last);
   }
 
   static uint64_t first_element(const TensorDecoder& tensor, const RowBlock& block) {

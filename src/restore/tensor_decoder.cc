@@ -36,7 +36,8 @@ Result<TensorDecoder> TensorDecoder::open(const ArchiveReader& archive, const st
   LLMC_RETURN_IF_ERROR(tensor.load_parts());
   const auto only_check = [](std::span<const std::byte>) { return Status::ok(); };
   if (verify) LLMC_RETURN_IF_ERROR(archive.visit_part(name, part_name::kBitstream, only_check));
-  tensor.list_blocks();
+  tensor.list_segments();
+  tensor.blocks_ = row_blocks(*tensor.record_, tensor.stages_);
   return tensor;
 }
 
@@ -60,31 +61,40 @@ Status TensorDecoder::load_parts() {
   return Status::ok();
 }
 
-// One block per segment where a picture holds whole rows; with several input cuts, one block per matrix.
-void TensorDecoder::list_blocks() {
+void TensorDecoder::list_segments() {
   uint64_t begin = 0;
   for (uint64_t bytes : stages_.codec.segment_bytes) {
     segment_begin_.push_back(begin);
     begin += bytes;
   }
-  const bool whole_rows = stages_.has_whole_rows();
-  const uint64_t pictures = stages_.pictures_per_matrix();
-  const uint64_t per_segment = stages_.codec.pictures_per_segment;
+}
+
+std::vector<RowBlock> row_blocks(const TensorRecord& record, const TensorRecipe& stages) {
+  std::vector<RowBlock> blocks;
+  const bool whole_rows = stages.has_whole_rows();
+  const uint64_t pictures = stages.pictures_per_matrix();
+  const uint64_t per_segment = stages.codec.pictures_per_segment;
   uint64_t segment = 0;
-  for (uint64_t m = 0; m < record_->matrices; ++m) {
+  for (uint64_t m = 0; m < record.matrices; ++m) {
     for (uint64_t first = 0; first < pictures;) {
       const uint64_t count = whole_rows ? std::min(per_segment, pictures - first) : pictures;
-      RowBlock block{m, 0, record_->rows, segment, ceil_div(count, per_segment), {first, count}};
+      RowBlock block{m, 0, record.rows, segment, ceil_div(count, per_segment), {first, count}};
       if (whole_rows) {
-        const PictureRect last = stages_.picture(first + count - 1);
-        block.first_row = stages_.picture(first).first_row;
+        const PictureRect last = stages.picture(first + count - 1);
+        block.first_row = stages.picture(first).first_row;
         block.rows = last.first_row + last.rows - block.first_row;
       }
       segment += block.segments;
       first += count;
-      blocks_.push_back(block);
+      blocks.push_back(block);
     }
   }
+  return blocks;
+}
+
+bool has_elements(const TensorRecord& record, const RowBlock& block, uint64_t first, uint64_t last) {
+  const uint64_t begin = (block.matrix * record.rows + block.first_row) * record.cols;
+  return begin < last && first < begin + block.rows * record.cols;
 }
 
 Result<std::vector<std::byte>> TensorDecoder::read_stream(const RowBlock& block) const {

@@ -34,6 +34,11 @@ struct RowBlock {
   PictureRange pictures;                     // of the matrix
 };
 
+// One block per segment where a picture holds whole rows; with several input cuts, one block per matrix.
+std::vector<RowBlock> row_blocks(const TensorRecord& record, const TensorRecipe& stages);
+// Whether the block has any of the elements [first, last) of its tensor.
+bool has_elements(const TensorRecord& record, const RowBlock& block, uint64_t first, uint64_t last);
+
 class TensorDecoder {
  public:
   // Reads and checks all parts but the bitstream; when `verify`, that one is checked too, in pieces. Its segments are
@@ -51,7 +56,7 @@ class TensorDecoder {
   friend void decode_blocks(std::span<struct BlockDecoding> blocks, class DecodeMemory& memory);
   TensorDecoder() = default;
   Status load_parts();
-  void list_blocks();
+  void list_segments();
   // The block's segments, one after the other.
   Result<std::vector<std::byte>> read_stream(const RowBlock& block) const;
   // `stream` is the block's, and must live until they are decoded.

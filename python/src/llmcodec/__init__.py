@@ -46,6 +46,7 @@ from .reports import (
 if TYPE_CHECKING:
     from . import calibrate, layouts, numpy, scales, torch, vvc
     from ._codecs import Codec, CodecInfo, codecs
+    from ._pull import pull
     from ._reader import SafeSlice, safe_open
 
 __all__ = [
@@ -86,6 +87,7 @@ __all__ = [
     "numpy",
     "plan",
     "program",
+    "pull",
     "safe_open",
     "scales",
     "torch",
@@ -98,6 +100,7 @@ _LATER = {
     "Codec": "_codecs",
     "CodecInfo": "_codecs",
     "codecs": "_codecs",
+    "pull": "_pull",
     "SafeSlice": "_reader",
     "safe_open": "_reader",
 }

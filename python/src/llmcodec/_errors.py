@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 
 class Error(Exception):
@@ -109,6 +110,7 @@ def in_tensor(cls: type[Error], name: str, message: str) -> Error:
 def from_library(kind: str, text: str, message: str, file: str | None, tensor: str | None, offset: int | None) -> Error:
     """The exception for an error of the C++ library, which calls this."""
     cls = _KINDS[kind]
-    if cls is IoError and file is not None and not os.path.lexists(file):
+    elsewhere = file is not None and re.match(r"[A-Za-z][A-Za-z0-9+.:-]*://", file) is not None
+    if cls is IoError and file is not None and not elsewhere and not os.path.lexists(file):
         cls = MissingFileError
     return cls(text, message=message, file=file, tensor=tensor, offset=offset)

@@ -4,15 +4,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from contextlib import closing
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _core
 from ._errors import InvalidArgumentError, UnsupportedError, in_tensor
 from ._frameworks import INTEGERS, NAMES, Framework, framework_of
 from ._slicing import Axis, axes_of
 from ._system import Path, control, encoded, thread_count
+from ._urls import is_url
+
+if TYPE_CHECKING:
+    from ._remote import RemoteArchive
 
 _DTYPES = frozenset(NAMES.values()) | {"F4", "F6_E2M3", "F6_E3M2"}
 
@@ -20,7 +25,7 @@ _DTYPES = frozenset(NAMES.values()) | {"F4", "F6_E2M3", "F6_E3M2"}
 class Opened:
     """An archive and what its tensors become; shared by a handle and its slices."""
 
-    def __init__(self, archive: _core.Archive, framework: Framework, dtype: str | None, threads: int) -> None:
+    def __init__(self, archive: _core.Archive | RemoteArchive, framework: Framework, dtype: str | None, threads: int) -> None:
         self.archive = archive
         self.framework = framework
         self.tensors = archive.tensors()
@@ -52,9 +57,19 @@ class Opened:
         for dtype, numbers in by_dtype.items():
             self._check(dtype, numbers[0])
         arrays: dict[int, Any] = {}
-        for dtype, numbers in by_dtype.items():
-            arrays.update(self._decode(dtype, numbers))
+        with closing(self._batches(set(order.values()))) as batches:  # after an error nothing more is fetched
+            for batch in batches:
+                for dtype, numbers in by_dtype.items():
+                    arrays.update(self._decode(dtype, [number for number in numbers if number in batch]))
         return {name: arrays[number] for name, number in order.items()}
+
+    def _batches(self, numbers: Iterable[int]) -> Generator[Collection[int], None, None]:
+        """What is decoded together: of an archive elsewhere, what was fetched together."""
+        if isinstance(self.archive, _core.Archive):
+            yield set(numbers)
+        else:
+            with closing(self.archive.batches(numbers)) as batches:
+                yield from batches
 
     def _check(self, dtype: str, number: int) -> None:
         try:
@@ -63,6 +78,8 @@ class Opened:
             raise in_tensor(UnsupportedError, self.tensors[number].name, str(error)) from error
 
     def _decode(self, dtype: str, numbers: list[int]) -> dict[int, Any]:
+        if not numbers:
+            return {}
         wanted, bases = [], {}
         for number in sorted(set(numbers), key=lambda n: self.tensors[n].position):
             memory, bases[number] = self.framework.memory(self.archive.byte_size(number, dtype))
@@ -94,13 +111,18 @@ class Opened:
         if size % tensor.elements != 0:
             raise in_tensor(UnsupportedError, tensor.name, f"{dtype} cannot be sliced: get it whole")
         if tensor.rows == 0:
-            memory, base = self.framework.memory(size)
-            self.archive.decode([(number, memory)], dtype, thread_count(self._threads))
-            return base, 0
+            return self._decode_one(number, dtype, size), 0
         row, end = first // tensor.cols, last // tensor.cols + 1
         memory, base = self.framework.memory((end - row) * tensor.cols * (size // tensor.elements))
         self.archive.decode_rows(number, row, end, memory, dtype, thread_count(self._threads))
         return base, row * tensor.cols
+
+    def _decode_one(self, number: int, dtype: str, size: int) -> Any:
+        memory, base = self.framework.memory(size)
+        with closing(self._batches([number])) as batches:
+            for _ in batches:
+                self.archive.decode([(number, memory)], dtype, thread_count(self._threads))
+        return base
 
 
 class SafeSlice:
@@ -134,10 +156,18 @@ class SafeSlice:
         return self._opened.read_part(self._number, axes)
 
 
+def _opened(filename: Path, control: _core.Control) -> _core.Archive | RemoteArchive:
+    if not is_url(filename):
+        return _core.Archive.open(encoded(filename), control)
+    from ._remote import open_remote
+
+    return open_remote(str(filename), control)
+
+
 class safe_open:  # noqa: N801, the name that safetensors gave it
     """An archive, whose tensors are decoded when they are asked for; `safetensors.safe_open` for archives.
 
-    filename    a file, an index of shards, or the folder that holds either
+    filename    a file, an index of shards, or the folder that holds either; or the URL of one (docs/remote.md)
     framework   "np" (numpy arrays) or "pt" (PyTorch tensors)
     device      where PyTorch's tensors go: "cpu", "cuda:0", 0, ...
     dtype       "F32", "F16", "BF16", ...: floating-point tensors come rounded to it, clipped to its range. None: each
@@ -165,7 +195,7 @@ class safe_open:  # noqa: N801, the name that safetensors gave it
         timeout: float | None = None,
     ) -> None:
         made = framework_of(framework, device)
-        archive = _core.Archive.open(encoded(filename), control(threads, ffmpeg, timeout))
+        archive = _opened(filename, control(threads, ffmpeg, timeout))
         self._opened: Opened | None = Opened(archive, made, dtype, threads)
 
     @classmethod
