@@ -18,7 +18,7 @@ from ._loading import load_model, load_tokenizer
 from ._multiplications import Matrices, Matrix
 from ._names import Placed, placed_tensors
 from ._options import Calibration, Say, Source
-from ._sequences import random_sequences, text_sequences, written_sequences
+from ._sequences import cache_bytes, random_sequences, text_sequences, writing_batch, written_sequences
 from ._work import WorkFolder
 from .files import ImatrixEntry, MomentFile, write_imatrix
 
@@ -89,14 +89,26 @@ class Collector:
         products = tokens * _squares(self._model) * 2 if self._full else 0
         seconds = tokens * weights * passes / _speed(self._model.dtype, hidden, self._model.device)
         seconds += products / _speed(torch.float32, hidden, self._model.device)
-        layer = 8 * _squares(self._model) // max(1, int(config.num_hidden_layers)) if self._full else 0
-        room = weights * self._model.dtype.itemsize + layer + (1 << 30)
-        room += tokens * hidden * self._model.dtype.itemsize if self._full else 0
         dtype = str(self._model.dtype).removeprefix("torch.")
         self._say(
             f"calibration on {tokens} tokens ({self._source.described()}), {weights / 1e6:.0f} M weights as {dtype} on "
-            f"{self._model.device}: about {_duration(seconds)} and {room / 1e9:.1f} GB"
+            f"{self._model.device}: about {_duration(seconds)} and {self._room(tokens, hidden) / 1e9:.1f} GB"
         )
+
+    def _room(self, tokens: int, hidden: int) -> int:
+        """Bytes: weights, Python itself, and the larger of what each of the passes and of writing takes besides."""
+        config, each = self._model.config.get_text_config(), self._model.dtype.itemsize
+        layers, length = int(config.num_hidden_layers), self._source.length
+        vocabulary = int(self._model.get_input_embeddings().weight.shape[0])
+        # Of a token: logits, their softmax and gradients, six times F32; in each layer some sixteen states and attention.
+        kept = 24 * vocabulary + layers * (16 * hidden * each + 6 * int(getattr(config, "num_attention_heads", 0)) * length)
+        passes = [kept * length * batch_size(self._model, length)]
+        if self._full:
+            passes.append(8 * _squares(self._model) // layers + 2 * tokens * hidden * each)
+        if self._source.kind == "self":
+            passes.append(2 * cache_bytes(config, each) * length * writing_batch(self._model, length))
+        weights = sum(p.numel() for p in self._model.parameters())
+        return int(weights * each + (400 << 20) + max(passes))
 
     def _gradients(self, batches: list[Any]) -> Sums:
         sums, saved = self._work.load("sums", Sums, Group, Matrix) or Sums(), time.monotonic()

@@ -18,8 +18,8 @@ import torch
 from ._multiplications import Matrices, Matrix, Multiplications
 from ._sequences import drawn, seeded
 
-# Logits of the sequences that go through the model together, F32.
-_LOGIT_BYTES = 256 << 20
+# Of the sequences that go through the model together: logits, F32, and tokens, whose activations of all layers are kept.
+_LOGIT_BYTES, _TOKENS = 256 << 20, 2048
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Sums:
 
 def batch_size(model: Any, length: int) -> int:
     vocabulary = model.get_input_embeddings().weight.shape[0]
-    return max(1, _LOGIT_BYTES // (4 * length * int(vocabulary)))
+    return max(1, min(_TOKENS, _LOGIT_BYTES // (4 * int(vocabulary))) // length)
 
 
 class GradientPass:

@@ -84,7 +84,7 @@ def written_sequences(model: Any, tokenizer: Any, count: int, length: int, *, se
     vocabulary = model.get_input_embeddings().weight.shape[0]
     of_chat = round(count * chat)
     starts = [(_plain_start(tokenizer), count - of_chat, True), (_chat_start(tokenizer) if of_chat else [], of_chat, False)]
-    batch = max(_MIN_BATCH, min(_MAX_BATCH, _CACHE_BYTES // (length * _cache_bytes(model.config, model.dtype.itemsize))))
+    batch = writing_batch(model, length)
     rows: list[Any] = []
     for start, total, draws in starts:
         if len(start) + draws >= length and total:
@@ -104,7 +104,9 @@ def _written(model: Any, tokens: Any, length: int, generator: Any, say: Say) -> 
     cache, step = None, tokens.to(model.device)
     while tokens.shape[1] < length:
         answer = model(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache = answer.past_key_values
+        cache = getattr(answer, "past_key_values", None)
+        if cache is None:
+            raise UnsupportedError("this family writes without a cache of keys and values: calibrate it on a text")
         step = drawn(answer.logits[:, -1].float().softmax(-1), torch.rand(len(tokens), 1, generator=generator))
         tokens = torch.cat([tokens, step.cpu()], 1)
         if tokens.shape[1] % 64 == 0 and tokens.shape[1] < length:
@@ -131,9 +133,14 @@ def _chat_start(tokenizer: Any) -> list[int]:
     return list(tokenizer.encode(text[: text.index(message)], add_special_tokens=False))
 
 
-def _cache_bytes(config: Any, bytes_each: int) -> int:
-    """Of keys and values of one token."""
-    text = config.get_text_config()
-    heads = text.num_attention_heads
+def writing_batch(model: Any, length: int) -> int:
+    """Sequences that are written side by side."""
+    each = length * cache_bytes(model.config.get_text_config(), model.dtype.itemsize)
+    return max(_MIN_BATCH, min(_MAX_BATCH, _CACHE_BYTES // each))
+
+
+def cache_bytes(text: Any, bytes_each: int) -> int:
+    """Of keys and values of one token; text: a language model's configuration."""
+    heads = getattr(text, "num_attention_heads", 1)
     width = getattr(text, "head_dim", None) or text.hidden_size // heads
     return int(2 * text.num_hidden_layers * (getattr(text, "num_key_value_heads", None) or heads) * width * bytes_each)
