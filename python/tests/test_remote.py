@@ -570,8 +570,16 @@ def test_the_command(server: Server, tmp_path: pathlib.Path) -> None:
         assert run.returncode == code and said in run.stderr and "Traceback" not in run.stderr
 
 
+# Whoever started the tests in the background may have SIGINT ignored, which children inherit.
+_STOPPABLE_PULL = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("llmcodec", run_name="__main__")
+"""
+
+
 def test_the_command_stopped_and_killed(server: Server, tmp_path: pathlib.Path) -> None:
-    command = [sys.executable, "-m", "llmcodec", "pull", f"{server.url}/archive.safetensors", "-o", str(tmp_path / "a")]
+    command = [sys.executable, "-c", _STOPPABLE_PULL, "pull", f"{server.url}/archive.safetensors", "-o", str(tmp_path / "a")]
     server.bad.pause = 3
     for sent, code in ((signal.SIGINT, 130), (signal.SIGKILL, -9)):
         server.forget()
