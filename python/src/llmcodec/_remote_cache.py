@@ -14,6 +14,7 @@ import pathlib
 import tempfile
 from dataclasses import dataclass
 
+from ._system import cache_folder
 from ._urls import redacted
 
 Blocks = list[tuple[int, bytes]]
@@ -33,9 +34,8 @@ class Entry:
 
 
 def folder() -> pathlib.Path:
-    """Where entries are: $XDG_CACHE_HOME/llmcodec, else ~/.cache/llmcodec."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (pathlib.Path(base) if os.path.isabs(base) else pathlib.Path("~/.cache").expanduser()) / "llmcodec"
+    """Where entries are."""
+    return pathlib.Path(cache_folder())
 
 
 def _path(url: str) -> pathlib.Path:

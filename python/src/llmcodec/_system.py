@@ -35,6 +35,12 @@ def optional(path: Path | None) -> bytes:
     return b"" if path is None else encoded(path)
 
 
+def cache_folder() -> str:
+    """Where files are kept that can be made anew: $XDG_CACHE_HOME/llmcodec, else ~/.cache/llmcodec."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.cache"), "llmcodec")
+
+
 @functools.cache
 def packaged_ffmpeg() -> str | None:
     """The FFmpeg of `pip install "llmcodec[ffmpeg]"`, if it is installed and the system is one that it is for."""

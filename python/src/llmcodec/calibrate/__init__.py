@@ -18,9 +18,10 @@ from typing import Any
 
 from llmcodec._core import version as _version
 from llmcodec._errors import InvalidArgumentError, UnsupportedError
+from llmcodec._system import cache_folder
 
 from ._options import Calibration, Say, Source, silent
-from ._work import WorkFolder, cache_folder, run_key
+from ._work import WorkFolder, run_key
 
 __all__ = ["Calibration", "Source", "cached", "collect"]
 
@@ -83,7 +84,7 @@ def cached(
     dtype, device = options.pop("dtype", "auto"), options.pop("device", "cpu")
     source = Source.of(model, text=text, **options)
     key = run_key(source.model, source.options() | {"dtype": dtype, "device": device}, _version)
-    folder = os.path.join(cache_folder(), key)
+    folder = os.path.join(cache_folder(), "calibration", key)
     paths = {"imatrix": os.path.join(folder, "imatrix.gguf"), "hessian": os.path.join(folder, "moments.safetensors")}
     if all(os.path.exists(path) for path in paths.values()):
         progress(f"calibration: {folder} has the moments of this model")

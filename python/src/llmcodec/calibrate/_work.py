@@ -95,8 +95,3 @@ class WorkFolder:
     def _write(self, name: str, text: str) -> None:
         with open(self.file(name), "w", encoding="utf-8") as file:
             file.write(text)
-
-
-def cache_folder() -> str:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "llmcodec", "calibration")
