@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from ._frameworks import Bytes, Numpy
 from ._pull_folder import Folder
 from ._reader import Opened
 from ._remote import RemoteArchive, open_remote
+from ._safetensors import header_bytes
 from ._system import Path, control
 from ._transport import io_error
 
@@ -60,18 +60,16 @@ def _write(
         ends = [total, total + sizes[number]]
         header[tensor.name] = {"dtype": opened.dtype(number), "shape": tensor.shape, "data_offsets": ends}
         total = ends[1]
-    text = json.dumps(header, ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    start = 8 + len(text)
-    folder.check_room(start + total)
+    begin = header_bytes(header)
+    folder.check_room(len(begin) + total)
     with os.fdopen(folder.open(NAME + ".partial", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
+        file.write(begin)
         done = 0
         with closing(archive.batches(numbers)) as batches:
             for number in (number for batch in batches for number in batch):
                 memory: Bytes = np.empty(sizes[number], np.uint8)
                 archive.decode([(number, memory)], opened.dtype(number), 0)
-                file.seek(start + places[number])
+                file.seek(len(begin) + places[number])
                 file.write(memory.data)
                 done += sizes[number]
                 if sink is not None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from llmcodec._safetensors import header_bytes
 
 FORMAT_VERSION = 1
 _Array = np.ndarray[Any, Any]
@@ -60,11 +61,10 @@ class MomentFile:
             header[name] = {"dtype": "F32", "shape": [columns, columns], "data_offsets": [offset, offset + size]}
             self._offsets[name] = (offset, columns)
             offset += size
-        text = json.dumps(header).encode()
-        text += b" " * (-len(text) % 8)
-        self._start = 8 + len(text)
+        begin = header_bytes(header)
+        self._start = len(begin)
         self._file = open(path, "r+b" if os.path.exists(path) else "w+b")  # noqa: SIM115
-        self._file.write(struct.pack("<Q", len(text)) + text)
+        self._file.write(begin)
         self._file.truncate(self._start + offset)
 
     def write(self, group: str, product: _Array) -> None:
