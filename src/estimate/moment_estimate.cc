@@ -6,6 +6,7 @@
 
 #include "base/ordered_run.h"
 #include "estimate/attention_vectors.h"
+#include "estimate/hidden_gradients.h"
 #include "estimate/linear_products.h"
 #include "estimate/model_graph.h"
 #include "estimate/moment_record.h"
@@ -51,14 +52,15 @@ class ReaderOutputs {
   std::vector<std::vector<double>> moments_;
 };
 
-// What comes back through the norm after a part: white noise becomes this, per row and per token; or nothing changes.
-struct AfterNorm {
+// What stands behind a part: a norm, or nothing, and then the hidden vector.
+struct AfterPart {
   std::optional<NormValues> norm;
-  std::vector<float> row_energy;  // squared gains
+  std::vector<float>
+      row_energy;  // of gradients by the part's outputs: of the hidden vector's, times squared gains
 
   std::vector<double> outputs_of(const Linear& linear, double loudness) const {
     std::vector<double> moments(linear.outputs, loudness);
-    for (size_t r = 0; r < row_energy.size(); ++r) moments[r] *= row_energy[r];
+    for (size_t r = 0; r < moments.size(); ++r) moments[r] *= row_energy[r];
     return moments;
   }
 };
@@ -83,7 +85,7 @@ struct FeedForwardTraces {
   std::vector<FeedForwardTrace> experts;
   double use = 0;  // one value for all experts: which of them random tokens choose says little
   std::optional<FeedForwardTrace> shared;
-  AfterNorm after;
+  AfterPart after;
 };
 
 class NoisePass {
@@ -98,10 +100,10 @@ class NoisePass {
 
   Status run(const std::function<Status(uint64_t)>& layer_done) {
     LLMC_RETURN_IF_ERROR(look_up_tokens());
+    LLMC_ASSIGN_OR_RETURN(gradients_, HiddenGradients::find(source_, graph_));
     uint64_t told = 0;
-    for (const GraphLayer& layer : graph_.layers) {
-      ++layer_;
-      LLMC_RETURN_IF_ERROR(pass(layer));
+    for (layer_ = 0; layer_ < graph_.layers.size(); ++layer_) {
+      LLMC_RETURN_IF_ERROR(pass(graph_.layers[layer_]));
       LLMC_RETURN_IF_ERROR(layer_done(products_.weights_read() - told));
       told = products_.weights_read();
     }
@@ -129,21 +131,9 @@ class NoisePass {
     return values;
   }
 
-  Result<NormValues> values_of(const Norm& norm) const {
-    NormValues values{norm.kind, static_cast<float>(graph_.epsilon), {}, {}};
-    if (norm.gains) {
-      LLMC_ASSIGN_OR_RETURN(values.gains, vector(*norm.gains));
-    }
-    if (norm.bias) {
-      LLMC_ASSIGN_OR_RETURN(values.bias, vector(*norm.bias));
-    }
-    for (float& gain : values.gains) gain += norm.plus_one ? 1 : 0;
-    return values;
-  }
-
   Result<std::optional<NormValues>> values_of(const std::optional<Norm>& norm) const {
     if (!norm) return std::optional<NormValues>();
-    LLMC_ASSIGN_OR_RETURN(NormValues values, values_of(*norm));
+    LLMC_ASSIGN_OR_RETURN(NormValues values, read_norm(source_, *norm, graph_.epsilon));
     return std::optional(std::move(values));
   }
 
@@ -188,7 +178,7 @@ class NoisePass {
   // The hidden vectors behind a norm, or as they are.
   Result<Vectors> normed(const std::optional<Norm>& norm) const {
     if (!norm) return hidden_;
-    LLMC_ASSIGN_OR_RETURN(const NormValues values, values_of(*norm));
+    LLMC_ASSIGN_OR_RETURN(const NormValues values, read_norm(source_, *norm, graph_.epsilon));
     return normalized(hidden_, values, graph_.width);
   }
 
@@ -201,16 +191,18 @@ class NoisePass {
     return moments;
   }
 
-  Result<AfterNorm> after_norm(const std::optional<Norm>& norm) const {
-    AfterNorm after;
+  Result<AfterPart> after_part(const std::optional<Norm>& norm, std::span<const float> hidden_energy) const {
+    AfterPart after;
     LLMC_ASSIGN_OR_RETURN(after.norm, values_of(norm));
+    after.row_energy.assign(hidden_energy.begin(), hidden_energy.end());
     if (!after.norm) return after;
-    for (const float gain : after.norm->gains) after.row_energy.push_back(gain * gain);
+    for (size_t r = 0; r < after.norm->gains.size(); ++r)
+      after.row_energy[r] *= after.norm->gains[r] * after.norm->gains[r];
     return after;
   }
 
   // Adds what a part computed, behind the norm after it. Returns what that norm has seen.
-  Vectors add_change(const Vectors& change, const AfterNorm& after) {
+  Vectors add_change(const Vectors& change, const AfterPart& after) {
     const std::vector<float> factor(kEstimateTokens, static_cast<float>(graph_.residual_factor));
     if (!after.norm) {
       add(change, factor, &hidden_);
@@ -238,7 +230,8 @@ class NoisePass {
       LLMC_ASSIGN_OR_RETURN(rest, feed_forward(layer, *layer.feed_forward));
     }
     if (attention) {
-      LLMC_ASSIGN_OR_RETURN(const AfterNorm after, after_norm(layer.after_attention));
+      LLMC_ASSIGN_OR_RETURN(const AfterPart after,
+                            after_part(layer.after_attention, gradients_.after_attention(layer_)));
       const Vectors seen = add_change(attention->change, after);
       LLMC_RETURN_IF_ERROR(record(*layer.attention, *attention, after, seen));
     }
@@ -301,10 +294,10 @@ class NoisePass {
   }
 
   // White noise at the end of the part, passed back to its queries, keys and values.
-  Status record(const Attention& attention, const AttentionTrace& trace, const AfterNorm& after,
+  Status record(const Attention& attention, const AttentionTrace& trace, const AfterPart& after,
                 const Vectors& seen) {
     const std::vector<float> weights = token_weights();
-    Vectors noise = draw_noise(graph_.width, weights, layer_);
+    Vectors noise = draw_noise(gradients_.after_attention(layer_), weights, layer_);
     if (after.norm) noise = through_norm(seen, noise, *after.norm, graph_.width);
     LLMC_ASSIGN_OR_RETURN(const Vectors given, products_.backward(attention.output, noise));
     AttentionGradients back = through_attention(trace.shape, trace.met, given, threads_);
@@ -341,7 +334,7 @@ class NoisePass {
   }
 
   // Adds each token's share of what the part computes to `change`.
-  Result<FeedForwardTrace> pass(const FeedForward& part, const Vectors& inputs, const AfterNorm& after,
+  Result<FeedForwardTrace> pass(const FeedForward& part, const Vectors& inputs, const AfterPart& after,
                                 std::span<const float> shares, Vectors* change) {
     const Activation activation = graph_.architecture.activation;
     LLMC_ASSIGN_OR_RETURN(const std::vector<Vectors> computed, read(part.readers, inputs));
@@ -379,7 +372,8 @@ class NoisePass {
 
   Result<FeedForwardTraces> feed_forward(const GraphLayer& layer, const FeedForwardPart& part) {
     LLMC_ASSIGN_OR_RETURN(Vectors inputs, normed(layer.before_feed_forward));
-    LLMC_ASSIGN_OR_RETURN(AfterNorm after, after_norm(layer.after_feed_forward));
+    LLMC_ASSIGN_OR_RETURN(AfterPart after,
+                          after_part(layer.after_feed_forward, gradients_.after_feed_forward(layer_)));
     LLMC_ASSIGN_OR_RETURN(const Vectors shares, expert_shares(part, inputs));
     FeedForwardTraces traces{std::move(inputs), Vectors(graph_.width), {}, 0, {}, std::move(after)};
     for (size_t e = 0; e < part.experts.size(); ++e) {
@@ -430,7 +424,8 @@ class NoisePass {
   MomentRecord record_;
   Vectors hidden_;
   const std::vector<float> all_ = std::vector<float>(kEstimateTokens, 1.0F);  // every token alike
-  uint64_t layer_ = 0;
+  HiddenGradients gradients_;
+  size_t layer_ = 0;
 };
 
 }  // namespace

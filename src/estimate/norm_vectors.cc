@@ -92,12 +92,15 @@ Vectors through_norm(const Vectors& vectors, const Vectors& gradients, const Nor
   return out;
 }
 
-Vectors draw_noise(size_t rows, std::span<const float> energy, uint64_t seed) {
-  Vectors noise(rows);
+Vectors draw_noise(std::span<const float> row_energy, std::span<const float> token_energy, uint64_t seed) {
+  Vectors noise(row_energy.size());
   std::mt19937_64 generator(seed);
-  const std::vector<float> sizes = roots({energy.begin(), energy.end()});
-  for (size_t r = 0; r < rows; ++r) {
+  const std::vector<float> row_sizes = roots({row_energy.begin(), row_energy.end()});
+  const std::vector<float> token_sizes = roots({token_energy.begin(), token_energy.end()});
+  std::vector<float> sizes(token_sizes.size());
+  for (size_t r = 0; r < row_sizes.size(); ++r) {
     const std::span<float> row = noise.view().row(r);
+    for (size_t n = 0; n < sizes.size(); ++n) sizes[n] = row_sizes[r] * token_sizes[n];
     for (size_t n = 0; n < row.size(); n += 64) {
       const uint64_t signs = generator();
       for (size_t k = 0; k < 64; ++k) row[n + k] = (signs >> k & 1) != 0 ? sizes[n + k] : -sizes[n + k];

@@ -23,7 +23,7 @@ Vectors normalized(const Vectors& vectors, const NormValues& norm, size_t count)
 // Gradients by `vectors`, from gradients by their norms.
 Vectors through_norm(const Vectors& vectors, const Vectors& gradients, const NormValues& norm, size_t count);
 
-// White noise: +1 or -1, times the root of each token's energy.
-Vectors draw_noise(size_t rows, std::span<const float> energy, uint64_t seed);
+// Noise: +1 or -1, times the roots of each row's and each token's energy.
+Vectors draw_noise(std::span<const float> row_energy, std::span<const float> token_energy, uint64_t seed);
 
 }  // namespace llmcodec

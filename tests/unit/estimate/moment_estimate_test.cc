@@ -112,10 +112,27 @@ std::map<std::string, Vector> reference(const Tensors& tensors) {
   return inputs;
 }
 
-double energy(const std::vector<float>& values) {
+// Squared gains of a norm, of mean 1.
+Vector gain_energy(const Tensors& tensors, const std::string& norm) {
+  const auto& gains = tensors.at(norm).second;
   double sum = 0;
-  for (const float v : values) sum += double{v} * v;
-  return sum;
+  for (const float g : gains) sum += double{g} * g;
+  Vector energy;
+  for (const float g : gains) energy.push_back(double{g} * g * static_cast<double>(gains.size()) / sum);
+  return energy;
+}
+
+Vector scaled(Vector x, double factor) {
+  for (double& v : x) v *= factor;
+  return x;
+}
+
+// Energy of each column when row r counts energy[r] times.
+Vector column_energy(const Tensors& tensors, const std::string& name, const Vector& energy) {
+  const auto& [shape, w] = tensors.at(name);
+  Vector columns(shape[1], 0.0);
+  for (size_t i = 0; i < w.size(); ++i) columns[i % shape[1]] += energy[i / shape[1]] * double{w[i]} * w[i];
+  return columns;
 }
 
 Vector slopes_of_silu(Vector x) {
@@ -126,8 +143,9 @@ Vector slopes_of_silu(Vector x) {
   return x;
 }
 
-// The outputs of each matrix that does not end in scores, by its Hugging Face name: one value for all rows.
-std::map<std::string, double> reference_outputs(const Tensors& tensors) {
+// The outputs of each matrix that does not end in scores, by its Hugging Face name. Elements of the hidden vector count by
+// the gains of the norms that read them.
+std::map<std::string, Vector> reference_outputs(const Tensors& tensors) {
   const std::string layer = "model.layers.0.";
   const auto inputs = reference(tensors);
   const auto weight = [&](const Vector& hidden) {
@@ -139,31 +157,32 @@ std::map<std::string, double> reference_outputs(const Tensors& tensors) {
   Vector hidden(embedding.begin(), embedding.begin() + kWidth);
   const std::string output = layer + "self_attn.o_proj.weight", down = layer + "mlp.down_proj.weight";
   hidden = plus(hidden, times(tensors, output, inputs.at(output)));
-  std::map<std::string, double> outputs;
-  outputs[output] = weight(hidden);
+  const Vector last = gain_energy(tensors, "model.norm.weight"),
+               behind_attention =
+                   scaled(plus(gain_energy(tensors, layer + "post_attention_layernorm.weight"), last), 0.5);
+  std::map<std::string, Vector> outputs;
+  outputs[output] = scaled(behind_attention, weight(hidden));
   // All keys are alike: position t takes 1 / (t + 1) of each of the tokens that it sees.
-  double shares = 0;
+  double shares = 0, values = 0;
   for (int t = 1; t <= 64; ++t) shares += 1.0 / t / 64;
+  for (const double column : column_energy(tensors, output, behind_attention)) values += column;
   outputs[layer + "self_attn.v_proj.weight"] =
-      weight(hidden) * shares * energy(tensors.at(output).second) / kHeadWidth;
+      Vector(kHeadWidth, weight(hidden) * shares * values / kHeadWidth);
 
   hidden = plus(hidden, times(tensors, down, inputs.at(down)));
-  outputs[down] = weight(hidden);
+  outputs[down] = scaled(last, weight(hidden));
   const Vector& y = inputs.at(layer + "mlp.up_proj.weight");
   const Vector gate = times(tensors, layer + "mlp.gate_proj.weight", y),
-               up = times(tensors, layer + "mlp.up_proj.weight", y), slopes = slopes_of_silu(gate);
-  double& by_gate = outputs[layer + "mlp.gate_proj.weight"];
-  double& by_up = outputs[layer + "mlp.up_proj.weight"];
+               up = times(tensors, layer + "mlp.up_proj.weight", y), slopes = slopes_of_silu(gate),
+               columns = column_energy(tensors, down, last);
+  double by_gate = 0, by_up = 0;
   for (size_t j = 0; j < kHidden; ++j) {
-    double column = 0;
-    for (size_t r = 0; r < kWidth; ++r) {
-      const double w = tensors.at(down).second[r * kHidden + j];
-      column += w * w;
-    }
     const double through_gate = up[j] * slopes[j], through_up = gate[j] / (1 + std::exp(-gate[j]));
-    by_gate += weight(hidden) * column * through_gate * through_gate / kHidden;
-    by_up += weight(hidden) * column * through_up * through_up / kHidden;
+    by_gate += weight(hidden) * columns[j] * through_gate * through_gate / kHidden;
+    by_up += weight(hidden) * columns[j] * through_up * through_up / kHidden;
   }
+  outputs[layer + "mlp.gate_proj.weight"] = Vector(kHidden, by_gate);
+  outputs[layer + "mlp.up_proj.weight"] = Vector(kHidden, by_up);
   return outputs;
 }
 
@@ -195,12 +214,14 @@ TEST(MomentEstimate, outputs_are_passed_back_through_their_block) {
   const Tensors tensors = one_layer();
   const auto found = estimate(tensors, "llama");
   ASSERT_TRUE(found.is_ok() && found->importance);
-  for (const auto& [name, moment] : reference_outputs(tensors)) {
+  for (const auto& [name, moments] : reference_outputs(tensors)) {
     const auto entry = found->importance->find_outputs(name, tensors.at(name).first[0]);
     ASSERT_TRUE(entry.is_ok() && entry->found()) << name;
+    ASSERT_EQ(entry->moments.size(), moments.size()) << name;
     // What comes back through attention is one draw of noise, 512 tokens of it.
     const double error = name.find("v_proj") != std::string::npos ? 0.3 : 2e-3;
-    for (const float m : entry->moments) EXPECT_NEAR(m, moment, error * moment) << name;
+    for (size_t r = 0; r < moments.size(); ++r)
+      EXPECT_NEAR(entry->moments[r], moments[r], error * moments[r]) << name << r;
   }
   // All values are alike: no score can change their mixture.
   for (const char* name : {"q", "k"}) {
