@@ -264,6 +264,8 @@ Result<RateFound> find_settings_of_stored(CompressState& state) {
   FixedBytes fixed_bytes(state.content());
   if (state.given_settings) return found_in_plan_file(state, fixed_bytes);
   RateProblem problem = rate_problem(state, &fixed_bytes);
+  if (problem.target.kind != TargetKind::kDefault && state.tensors.empty())
+    state.notes.push_back("no tensor is coded, all are stored exactly; --code REGEX has tensors coded");
   if (problem.target.kind == TargetKind::kDefault) {
     LLMC_ASSIGN_OR_RETURN(problem.target, default_target(state));
     if (problem.target.kind == TargetKind::kStep && is_adapter(state))

@@ -64,6 +64,14 @@ class Failures(CliTest):
         safetensors_stream.write(str(source), ordinary)
         self.fails("invalid_argument", "compress", source, "-o", self.out, "--bpw", "900", naming="cannot be reached")
 
+    def test_a_model_of_which_nothing_is_coded(self):
+        """Whoever asked for a size learns that it is not the codec that met it."""
+        source = self.path("norms.safetensors")
+        safetensors_stream.write(str(source), [make_test_models.entry("a.norm.weight", "F32", np.ones(4096, np.float32))])
+        report = self.json("compress", source, "-o", self.out, "--bpw", "60")
+        self.assertIn("no tensor is coded", " ".join(report["notes"]))
+        self.assertNotIn("no tensor is coded", " ".join(self.json("compress", source, "-o", self.out)["notes"]))
+
     def test_a_quality_that_the_codec_does_not_take_is_a_fault_of_the_plan(self):
         plan = self.path("quality.json")
         self.ok("plan", self.path("moe.safetensors"), "--step", "0.4", "-o", plan)
