@@ -11,6 +11,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -178,6 +179,13 @@ def test_one_clear_error(server: Server, wrong: dict[str, object], match: str) -
         setattr(server.bad, name, value)
     fails(server, match)
     assert server.sent < 200_000
+
+
+def test_a_port_where_nobody_listens_is_known_soon() -> None:
+    with socket.socket() as taken:  # bound, and not listening: connections are refused
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(llmcodec.IoError, match="given up after 3 attempts"):
+            llmcodec.safe_open(f"http://127.0.0.1:{taken.getsockname()[1]}/archive.safetensors", "np")
 
 
 def test_lies_about_the_size(server: Server) -> None:

@@ -21,6 +21,8 @@ from ._urls import redacted, redacted_text, scheme_of
 
 ATTEMPTS = 6
 """After as many in a row that brought next to nothing, the server is given up."""
+FIRST_ATTEMPTS = 3
+"""As many where nobody listens, or the host has no address, and nothing of the file has been seen yet: a URL may be wrong."""
 BACK_OFF = 0.5
 """Seconds before the second attempt; doubled before each further one."""
 _LONGEST_WAIT = 30.0
@@ -50,6 +52,7 @@ class Piece:
     found: Identity | None = None
     unchanged: bool = False
     again: str = ""  # why it is worth another attempt
+    unreached: bool = False  # no connection was made
     wait: float = 0.0  # seconds that the server asks for
     failure: Error | None = None
 
@@ -133,9 +136,9 @@ class Transport:
             if piece.unchanged or (not request.again and piece.done >= min(wanted, size - first)):
                 return piece
             failed = 1 if request.done >= _ENOUGH else failed + 1
-            if failed == ATTEMPTS:
+            if failed == (FIRST_ATTEMPTS if request.unreached and request.known is None else ATTEMPTS):
                 why = request.again or "the answers are shorter than what was asked for"
-                raise io_error(IoError, self.url, f"{why}; given up after {ATTEMPTS} attempts", first + piece.done)
+                raise io_error(IoError, self.url, f"{why}; given up after {failed} attempts", first + piece.done)
             stop.sleep(max(min(request.wait, _LONGEST_WAIT), BACK_OFF * 2 ** (failed - 1) * random.uniform(0.75, 1.25)))
 
 
@@ -174,6 +177,7 @@ class HttpTransport(Transport):
             piece.again = "the server is silent, or slower than 16 KiB a second"
         except (aiohttp.ClientError, OSError) as error:
             piece.again = redacted_text(str(error)) or type(error).__name__
+            piece.unreached = isinstance(error, aiohttp.ClientConnectorError)
 
     async def _ask(self, http: Any, session: Any, piece: Piece) -> None:
         import aiohttp
