@@ -72,6 +72,16 @@ void resolve_factor_scales(const TensorDraft& draft, const TensorFacts& facts, T
   plan->column_exponent = draft.column_exponent.value_or(0);
 }
 
+// By how much coarser the step of a head whose inputs are known is: finer than the rest, but the larger the vocabulary, the
+// more seldom a row of it decides. Half of what equal slope of the damage asks for, as for all tensors
+// (docs/decisions/022-embedding-bits.md, 025, 058).
+double known_head_octaves(uint64_t tokens, bool closed_loop) {
+  constexpr double kTokens = 49152, kPerOctave = 0.25;
+  const double octaves = closed_loop ? -0.75 : -0.8;
+  const double larger = std::max(1.0, static_cast<double>(tokens) / kTokens);
+  return std::min(0.0, octaves + kPerOctave * portable_log2(larger));
+}
+
 // Output heads (and embeddings, often the same tensor) read hidden states of which a few dimensions are
 // hundreds of times as strong as the rest; dual scales take just these for coarse ones. Row scales do not,
 // until the inputs are known. Then most of a head's columns are nearly empty, and at the step of the others
@@ -80,7 +90,6 @@ void resolve_scales(const TensorDraft& draft, const TensorFacts& facts, bool clo
   constexpr double kRowExponent = 0.5;                // docs/decisions/021-row-scales.md
   constexpr double kRowExponentBesideOutputs = 0.25;  // docs/decisions/024-output-moments.md
   constexpr double kColumnExponent = 0.8, kTokenRank = 0.75;
-  const double known_head_octaves = closed_loop ? -0.75 : -0.8;  // docs/decisions/022, 025
   const bool vocabulary = is_vocabulary(std::string_view(draft.name).substr(facts.folder_bytes));
   const bool thin = is_thin(facts.shape);
   const bool by_rows = (vocabulary && !facts.inputs_known) || thin;
@@ -92,7 +101,8 @@ void resolve_scales(const TensorDraft& draft, const TensorFacts& facts, bool clo
   plan->column_exponent = draft.column_exponent.value_or(by_rows ? 1 : kColumnExponent);
   plan->token_rank = draft.token_rank.value_or(vocabulary ? kTokenRank : 0);
   if (vocabulary && !plan->step_octaves)
-    plan->step_octaves = !draft.scales && facts.inputs_known ? known_head_octaves : 0;
+    plan->step_octaves =
+        !draft.scales && facts.inputs_known ? known_head_octaves(facts.shape.rows, closed_loop) : 0;
 }
 
 // Pictures of what is too large to be folded and too thin to fill blocks would be padding, up to 31 parts of 32, and so

@@ -145,6 +145,22 @@ TEST(Resolve, embeddings_have_row_scales_until_their_inputs_are_known) {
   EXPECT_EQ(resolved(coded("token_embd.weight"), {&vvc, true}, loop)->scales.kind, ScaleKind::kDual);
 }
 
+TEST(Resolve, heads_of_large_vocabularies_are_coarser) {
+  const CodecInfo vvc = codec_info("vvc");
+  const auto octaves = [&](uint64_t tokens, bool closed_loop) {
+    PlanFacts model;
+    model.closed_loop = closed_loop;
+    return *resolved(coded("output.weight"), {.codec = &vvc, .inputs_known = true, .shape = {1, tokens, 640}},
+                     model)
+                ->step_octaves;
+  };
+  EXPECT_EQ(octaves(32000, false), -0.8);
+  EXPECT_EQ(octaves(49152, false), -0.8);
+  EXPECT_NEAR(octaves(4 * 49152, false), -0.3, 1e-9);
+  EXPECT_NEAR(octaves(4 * 49152, true), -0.25, 1e-9);
+  EXPECT_EQ(octaves(64 * 49152, false), 0.0);
+}
+
 TEST(Resolve, what_was_asked_for_stays) {
   const CodecInfo vvc = codec_info("vvc");
   TensorDraft asked = coded("token_embd.weight");
