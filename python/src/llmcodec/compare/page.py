@@ -28,9 +28,9 @@ from .summary import VARIANT_COLUMNS, codec_cells, codec_columns, number, varian
 _MAX_SIDE = 512  # of pictures in results
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 _METHOD = (
-    "Bits count the stream, and scales as they are in an archive of the whole tensor. Differences are Bjøntegaard's (VCEG-M33), "
-    "by piecewise cubic interpolation over the bits that both have, tensor by tensor; then the mean over tensors with its 95 % "
-    "bootstrap interval. Speeds are processor time in user mode of one core, of the encoder's processes too."
+    "Bits count the stream, and scales as they are in an archive of the whole tensor. Differences are Bjøntegaard's (VCEG-M33)"
+    ", by piecewise cubic interpolation over the bits that both have, tensor by tensor; then the mean over tensors with its "
+    "95 % bootstrap interval. Speeds are processor time in user mode of one core, of the encoder's processes too."
 )
 _PICTURES = (
     ("plane", "the samples it is given"),
@@ -164,8 +164,8 @@ def _figure(chart: Chart, titled: bool) -> str:
     height = int(chart.figure["layout"]["height"])
     return (
         f"<figure {label}>{title}<figcaption>{escape(chart.words)}</figcaption>"
-        f"<div class='chart' data-figure='{chart.name}' style='min-height:{height}px' role='img' "
-        f"aria-label='{escape(chart.title)}; its numbers are in the table below'></div>"
+        f"<div class='chart' data-figure='{chart.name}' style='min-height:{height}px' role='group' "
+        f"aria-label='Chart: {escape(chart.title)}'></div>"
         f"<details><summary>The numbers of this chart</summary>{_table(chart.table, chart.title)}</details></figure>"
     )
 
@@ -189,7 +189,7 @@ def _copyable(body: str, title: str) -> str:
     named = escape(title, quote=True)
     return (
         f"<div class='table'><button type='button' class='copy' aria-label='Copy: {named}'>Copy</button>"
-        f"<div class='scroll' tabindex='0' role='region' aria-label='{named}'>{body}</div></div>"
+        f"<div class='scroll' tabindex='0' role='region' aria-label='Table: {named}'>{body}</div></div>"
     )
 
 
@@ -265,12 +265,10 @@ def _method(loaded: Mapping[str, Any], study: Study) -> str:
             )
         )
     failed = [[row["codec"], row["combination"], row["tensor"], str(row["failed"])] for row in study.failed]
-    failed += [
-        [str(left.get("codec", "")), str(left.get("combination", "")), "", str(left.get("reason", ""))]
-        for left in loaded["left_out"]
-    ]
+    failed += [[str(left.get(key, "")) for key in ("codec", "combination", "tensor", "reason")] for left in loaded["left_out"]]
     if failed:
-        parts.append(_titled_table("What was not measured, and why", [["codec", "combination", "tensor", "reason"], *failed]))
+        cells = _table([["codec", "combination", "tensor", "reason"], *failed], "What was not measured")
+        parts.append(f"<details><summary>What was not measured, and why: {len(failed)} settings</summary>{cells}</details>")
     return "".join(parts)
 
 

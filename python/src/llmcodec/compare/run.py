@@ -21,7 +21,7 @@ from llmcodec._system import packaged_ffmpeg
 from . import grid, results, views
 from .journal import Journal
 from .sample import Piece, choose_pieces, model_name
-from .selection import SHARE, Point, Selection, piece_weights, pilot_rate, rates_of, seconds_of
+from .selection import SHARE, Point, Selection, piece_weights, pilot_rate, seconds_of, some_rates
 from .workers import Workers
 
 DEFAULT_RATES = (1.5, 2.0, 2.5, 3.0, 4.0)
@@ -226,9 +226,9 @@ def _pilots(
             rows[key] = {"point": key} | measured
             if measured["failed"] is not None and not phase:
                 broken[combination.codec] = measured["failed"]
-            costs[combination.key()] = measured["wall_s"]
+            costs[combination.key()] = max(measured["wall_s"] - measured.get("setup_s", 0.0), 0.01)
             if not phase:
-                costs[f"{combination.codec} base"] = measured["wall_s"]
+                costs[f"{combination.codec} base"] = costs[combination.key()]
             tell(Progress(done + 1, len(tasks), None, "first points"))
     return rows, costs, broken
 
@@ -236,12 +236,12 @@ def _pilots(
 def _words(request: Request, weights: int, candidates: int, points: Sequence[Point]) -> str:
     used = len({point.piece for point in points})
     budget = "no budget" if request.budget is None else f"a budget of {request.budget:g} s"
-    varied = rates_of(grid.Combination("", "", varies=("preset",)), request.rates)
+    varied = some_rates(request.rates, 3)
     return (
         f"{used} of {candidates} tensors, of each a block of at most {weights} weights at a place that the seed {request.seed} "
-        "and the tensor's name decide; tensors in an order in which every kind comes early and layers are spread over the "
-        f"depth. With {budget}: {len(points)} points, by the costs of the first ones; encoders' base settings at all rates, what is "
-        f"varied around them at {', '.join(f'{rate:g}' for rate in varied)} bits, slow ones on fewer tensors."
+        "and the tensor's name decide; tensors in an order in which every kind comes early and layers are spread "
+        f"over the depth. With {budget}: {len(points)} points, by the costs of the first ones; encoders' base settings at all "
+        f"rates, what is varied around them at {', '.join(f'{rate:g}' for rate in varied)} bits, slow ones on fewer tensors."
     )
 
 

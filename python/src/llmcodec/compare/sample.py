@@ -206,10 +206,9 @@ def make_source(piece: Piece, layout: str, scale_kind: str, pieces: Sequence[Pie
 def _scaled(weights: Matrix, kind: str) -> tuple[Matrix, Matrix, Matrix]:
     """Normalised weights, and the scales of rows and columns."""
     made = scales.fit(weights, kind)
-    ones = np.ones(weights.shape[0], np.float32), np.ones(weights.shape[1], np.float32)
-    rows = made.rows if len(made.rows) else ones[0]
-    cols = made.cols if len(made.cols) else ones[1]
-    return made.normalise(weights), rows, cols
+    of_all = made.denormalise(np.ones(weights.shape, np.float32))
+    cols = made.cols if len(made.cols) else np.ones(weights.shape[1], np.float32)
+    return made.normalise(weights), np.ascontiguousarray(of_all[:, 0] / cols[0]), cols
 
 
 def _scale_bits(piece: Piece, kind: str) -> float:

@@ -13,10 +13,24 @@ from dataclasses import dataclass
 from .grid import Combination
 from .sample import STACK
 
-SHARE = 0.7  # of the budget is planned for: costs are estimates
-_BASE_CAP, _VARIANT_CAP = 0.12, 0.05  # of all there is, for one combination
-# Pieces for the encoders' base settings and for what is varied around them, round after round.
-_ROUNDS = ((1, 1), (2, 1), (3, 1), (3, 2), (4, 2), (6, 3), (8, 4), (12, 6), (16, 8), (24, 12), (32, 16))
+SHARE = 0.9  # of the budget is planned for: first points also start programs, so costs are estimated too high
+_BASE_CAP, _VARIANT_CAP = 0.15, 0.06  # of all there is, for one combination
+# Round after round: pieces and rates of the encoders' base settings, and of what is varied around them. First all encoders get
+# a point, then a curve, then more tensors.
+_ROUNDS = (
+    (1, 1, 0, 0),
+    (1, 3, 0, 0),
+    (2, 3, 1, 1),
+    (2, 99, 1, 3),
+    (3, 99, 2, 3),
+    (4, 99, 3, 3),
+    (6, 99, 4, 3),
+    (8, 99, 5, 3),
+    (12, 99, 6, 3),
+    (16, 99, 8, 3),
+    (24, 99, 12, 3),
+    (32, 99, 16, 3),
+)
 
 
 @dataclass(frozen=True)
@@ -52,19 +66,19 @@ def pilot_rate(rates: Sequence[float]) -> float:
     return sorted(rates)[len(rates) // 2]
 
 
-def rates_of(combination: Combination, rates: Sequence[float]) -> list[float]:
-    """All for an encoder itself, three for what is varied: enough for a curve."""
+def some_rates(rates: Sequence[float], count: int) -> list[float]:
+    """All, or the middle one, or that with the lowest and the highest: three are enough for a curve."""
     ordered = sorted(rates)
-    if not combination.varies or len(ordered) <= 3:
+    if count >= len(ordered):
         return ordered
-    return sorted({ordered[0], ordered[len(ordered) // 2], ordered[-1]})
+    return sorted({ordered[0], pilot_rate(rates), ordered[-1]}) if count >= 3 else [pilot_rate(rates)]
 
 
 def seconds_of(combination: Combination, costs: Mapping[str, float]) -> float:
     """What a point takes, by its own first point in `costs`, or by its encoder's and how their `cost` compare."""
     pictures = STACK if combination.layout in ("frames", "stacked") else 1
     if combination.scales == "estimate":
-        return 0.0
+        return 0.0  # it is only said why not
     own = costs.get(combination.key())
     if own is not None:
         return own
@@ -86,44 +100,43 @@ class Selection:
     ) -> None:
         self._combinations, self._pieces, self._rates, self._costs = combinations, pieces, rates, costs
         self._all = self._room = float("inf") if room is None else room
-        self._taken: dict[str, int] = {}
-        self._rates_of: dict[str, list[float]] = {}
+        self._taken: dict[str, tuple[int, list[float]]] = {}
         self.left_out: list[LeftOut] = []
 
     def fill(self, base_pieces: int, variant_pieces: int) -> list[Point]:
         """The points, by combination, piece and rate."""
-        for base, varied in _ROUNDS:
+        for base, base_rates, varied, varied_rates in _ROUNDS:
             for combination in self._combinations:
-                most = base_pieces if not combination.varies else variant_pieces
-                self._widen(combination, min(varied if combination.varies else base, most, self._pieces))
+                if combination.varies:
+                    self._widen(combination, min(varied, variant_pieces), varied_rates)
+                else:
+                    self._widen(combination, min(base, base_pieces), base_rates)
         for combination in self._combinations:
             if combination.key() not in self._taken:
                 one = seconds_of(combination, self._costs)
-                reason = f"one point would take about {one:.0f} s, and the budget has no room for it"
+                reason = f"no room in the budget: about {one:.1f} s a point"
                 self.left_out.append(LeftOut(combination, reason))
         return list(self._points())
 
-    def _widen(self, combination: Combination, wanted: int) -> None:
-        key, one = combination.key(), seconds_of(combination, self._costs)
-        taken = self._taken.get(key, 0)
-        if wanted <= taken:
-            return
-        if taken == 0:
-            self._rates_of[key] = rates_of(combination, self._rates)
-            if not self._fits(combination, one * len(self._rates_of[key])):
-                self._rates_of[key] = [pilot_rate(self._rates)]
-        cost = (wanted - taken) * one * len(self._rates_of[key])
-        # What was measured to learn its cost is there in any case.
-        if self._fits(combination, cost + taken * one * len(self._rates_of[key])) or (taken == 0 and key in self._costs):
-            self._taken[key] = wanted
-            self._room -= cost
-
-    def _fits(self, combination: Combination, cost: float) -> bool:
+    def _widen(self, combination: Combination, pieces: int, rates: int) -> None:
+        """Takes as many points of a combination, if there is room."""
+        pieces = min(pieces, self._pieces)
+        wanted = some_rates(self._rates, rates)
+        taken = self._taken.get(combination.key(), (0, []))
+        one = seconds_of(combination, self._costs)
+        whole, more = one * pieces * len(wanted), one * (pieces * len(wanted) - taken[0] * len(taken[1]))
         cap = self._all * (_VARIANT_CAP if combination.varies else _BASE_CAP)
-        return cost <= min(self._room, cap)
+        # What was measured to learn its cost is there in any case.
+        is_pilot = not taken[0] and combination.key() in self._costs
+        if pieces > 0 and more > 0 and (is_pilot or (whole <= cap and more <= self._room)):
+            self._taken[combination.key()] = pieces, wanted
+            self._room -= 0 if is_pilot else more
+        elif pieces > 0 and not taken[0] and one == 0:
+            self._taken[combination.key()] = 1, some_rates(self._rates, 1)
 
     def _points(self) -> Iterator[Point]:
         for combination in self._combinations:
-            for piece in range(self._taken.get(combination.key(), 0)):
-                for rate in self._rates_of[combination.key()]:
+            pieces, rates = self._taken.get(combination.key(), (0, []))
+            for piece in range(pieces):
+                for rate in rates:
                     yield Point(combination, piece, rate)

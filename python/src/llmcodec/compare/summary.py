@@ -18,13 +18,23 @@ def text_of(loaded: Mapping[str, Any]) -> str:
     variants = study.variants()
     if variants:
         parts.append("One thing changed, against the same codec without it:\n" + _variants(variants))
-    failed = {row["codec"]: row["failed"] for row in study.failed}
-    failed |= {left.get("codec", "?"): left.get("reason", "") for left in loaded["left_out"]}
-    if failed:
-        parts.append(
-            "Not measured:\n" + "\n".join(f"  {codec}: {_short(str(reason))}" for codec, reason in sorted(failed.items()))
-        )
+    missing = _missing(loaded, study)
+    if missing:
+        parts.append("Not measured:\n" + "\n".join(missing))
     return "\n\n".join(part for part in parts if part)
+
+
+def _missing(loaded: Mapping[str, Any], study: Study) -> list[str]:
+    """One line for each codec: how many settings, and the first reason."""
+    reasons: dict[str, dict[str, str]] = {}
+    for row in study.failed:
+        reasons.setdefault(row["codec"], {})[row["combination"]] = str(row["failed"])
+    for left in loaded["left_out"]:
+        reasons.setdefault(str(left.get("codec", "")), {})[str(left.get("combination", ""))] = str(left.get("reason", ""))
+    return [
+        f"  {codec}: {len(found)} setting{'s' if len(found) > 1 else ''}, {_short(next(iter(found.values())))}"
+        for codec, found in sorted(reasons.items())
+    ]
 
 
 def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
