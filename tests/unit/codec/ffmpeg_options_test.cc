@@ -19,7 +19,9 @@ TEST(FfmpegOptions, other_frames_than_the_tables) {
   const std::vector<Plane> planes = smooth_planes(format, 2);
   const auto stream = (*codec)->encode(views(planes), format, 1);
   ASSERT_TRUE(stream.is_ok()) << stream.error().to_string();
-  const auto reader = open_codec((*codec)->spec(), {.decode_only = true});
+  CodecEnvironment to_read;
+  to_read.decode_only = true;
+  const auto reader = open_codec((*codec)->spec(), to_read);
   ASSERT_TRUE(reader.is_ok());
   const auto decoded = decode(**reader, *stream, format, planes.size());
   ASSERT_TRUE(decoded.is_ok()) << decoded.error().to_string();

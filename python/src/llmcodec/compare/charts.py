@@ -58,6 +58,11 @@ def _layout(x: str, y: str, height: int = 460, **more: Any) -> Figure:
     return {"height": height, "margin": {"l": 60, "r": 16, "t": 12, "b": 50}, "hovermode": "closest", **axes, **more}
 
 
+def _height(traces: Sequence[Figure]) -> int:
+    """Room for the names of all of them."""
+    return max(460, 90 + 20 * len(traces))
+
+
 def _gap_chart(study: Study, lines: Sequence[Line], looks: Mapping[str, Any]) -> Chart:
     traces = [
         {
@@ -79,7 +84,7 @@ def _gap_chart(study: Study, lines: Sequence[Line], looks: Mapping[str, Any]) ->
         "Distance to the bound",
         "How far each codec is from the rate-distortion bound of Gaussian weights, in dB of SNR at the same bits. Lower is "
         "better; six dB are one bit. Means over tensors.",
-        {"data": traces, "layout": _layout("bits per weight, scales included", "gap to the bound, dB")},
+        {"data": traces, "layout": _layout("bits per weight, scales included", "gap to the bound, dB", _height(traces))},
         table,
     )
 
@@ -106,7 +111,7 @@ def _curve_chart(study: Study, lines: Sequence[Line], looks: Mapping[str, Any]) 
         "curves",
         "Rate and distortion",
         "Signal-to-noise ratio of the weights over bits per weight, scales included; means over tensors.",
-        {"data": traces, "layout": _layout("bits per weight, scales included", "SNR, dB")},
+        {"data": traces, "layout": _layout("bits per weight, scales included", "SNR, dB", _height(traces))},
         table,
     )
 
@@ -143,7 +148,7 @@ def _speed_chart(study: Study, lines: Sequence[Line], looks: Mapping[str, Any], 
                 "marker": {**looks[codec]["marker"], "size": 10} if codec in looks else {"size": 10},
             }
         )
-    layout = _layout("million weights per second of one core", f"gap at {rate:g} bits, dB")
+    layout = _layout("million weights per second of one core", f"gap at {rate:g} bits, dB", _height(traces))
     layout["xaxis"]["type"] = "log"
     layout["yaxis"]["autorange"] = "reversed"
     table = [["codec", "million weights/s", f"gap at {rate:g} bits, dB", "on the front"]]

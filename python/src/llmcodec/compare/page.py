@@ -61,7 +61,7 @@ def page_of(loaded: Mapping[str, Any]) -> str:
     by_name = {chart.name: chart for chart in charts}
     sections = [("findings", "In short", _findings(loaded, study))]
     for name, title, names in (
-        ("curves", "Rate and distortion", ("gap", "curves")),
+        ("curves", "Quality at a rate", ("gap", "curves")),
         ("speed", "Speed and quality", ("speed-encoding", "speed-decoding")),
         ("kinds", "Kinds of tensors", ("kinds",)),
         ("layers", "Layers", ("layers",)),

@@ -25,6 +25,7 @@ from llmcodec._system import control
 from . import controls, grid
 from .sample import NoSource, Piece, Source, make_source
 
+_SHORTEST = 0.003  # seconds of processor time that a speed is worked out from
 TOLERANCE = 0.03  # of the rate: curves are interpolated
 _GAUSSIAN_DB = 20 * math.log10(2)  # a bit is worth
 # Of a row, what depends on the machine's haste and not on what was measured.
@@ -82,8 +83,8 @@ def _encoder(task: dict[str, Any], source: Source) -> dict[str, Any]:
         "snr_db": bench["snr_db"],
         "encode_cpu_s": bench["encode_seconds"],
         "decode_cpu_s": bench["decode_seconds"],
-        "encode_mws": bench["encode_mws"],
-        "decode_mws": bench["decode_mws"],
+        "encode_mws": _resolved(bench["encode_mws"], bench["weights"]),
+        "decode_mws": _resolved(bench["decode_mws"], bench["weights"]),
         "weights": bench["weights"],
         "pictures": source.pictures,
         "coded_bit_depth": bench["bit_depth"],
@@ -93,6 +94,11 @@ def _encoder(task: dict[str, Any], source: Source) -> dict[str, Any]:
         "setup_s": setup_s,
         "note": bench["note"],
     }
+
+
+def _resolved(mws: float, weights: int) -> float | None:
+    """A speed, unless the time was too short for the clock of processor time."""
+    return mws if weights / (mws * 1e6) >= _SHORTEST else None
 
 
 def _setup(spec: str, given: _core.Control) -> float:
@@ -123,7 +129,8 @@ def _control(task: dict[str, Any], source: Source) -> dict[str, Any]:
     }
     for name, seconds in times.items():
         measured[f"{name}_cpu_s"] = seconds
-        measured[f"{name}_mws"] = None if seconds is None else source.weights.size / max(seconds, 1e-3) / 1e6
+        size = source.weights.size
+        measured[f"{name}_mws"] = None if seconds is None else _resolved(size / max(seconds, 1e-3) / 1e6, size)
     return measured
 
 
