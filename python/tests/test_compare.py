@@ -49,8 +49,8 @@ def request(model: str, output: pathlib.Path, **more: Any) -> Request:
         "rates": (2.0, 3.0, 4.0),
         "budget": None,
         "pieces": 2,
-        "piece_weights": 8192,
-        "jobs": 2,
+        "piece_weights": 4096,
+        "jobs": 1,
     }
     return Request(models=(model,), output=str(output), **(given | more))
 
@@ -77,7 +77,7 @@ def test_rows_say_what_was_measured(measured: dict[str, Any]) -> None:
         assert math.isclose(row["gap_db"], 6.0206 * row["bpw"] - row["snr_db"], abs_tol=1e-3)
         assert row["bpw"] > row["stream_bpw"] and row["scales"] == "dual"
     vvc = next(row for row in base if row["codec"] == "vvc")
-    assert vvc["encode_cpu_s"] > 0 and vvc["version"].startswith("llmcodec") and vvc["weights"] == 8192
+    assert vvc["encode_cpu_s"] > 0 and vvc["version"].startswith("llmcodec") and vvc["weights"] == 4096
     assert next(row for row in base if row["codec"] == "control:uniform")["encode_cpu_s"] is None
     assert len({row["tensor"] for row in base}) == 2 and len({row["kind"] for row in base}) == 2
     assert {tuple(row["varies"]) for row in rows} >= {("layout",), ("bit_depth",), ("scales",), ("bit_depth", "scales")}
@@ -88,7 +88,7 @@ def test_a_combination_that_fails_is_a_row_with_its_reason(
     measured: dict[str, Any], model: str, tmp_path: pathlib.Path
 ) -> None:
     estimate = [row for row in measured["rows"] if row["scales"] == "estimate"]
-    assert estimate and all("model level" in row["failed"] for row in estimate)
+    assert estimate and all("importance.md" in row["failed"] for row in estimate)
     found = compare(request(model, tmp_path / "r.json", codecs=("libnothing", "raw"), rates=(3.0,)), silent)
     failed = [row for row in found["rows"] if row["failed"] is not None]
     assert [row["codec"] for row in failed] == ["libnothing"] and "libnothing" in summary.text_of(found)
@@ -97,7 +97,8 @@ def test_a_combination_that_fails_is_a_row_with_its_reason(
 
 @needs_ffmpeg
 def test_an_encoder_of_ffmpeg_with_profiles_and_other_frames(model: str, tmp_path: pathlib.Path) -> None:
-    asked = request(model, tmp_path / "r.json", codecs=("libx264",), rates=(3.0,), pieces=1, ffmpeg=FFMPEG)
+    own = {"codecs": ("libx264",), "profiles": ("low_delay",), "rates": (3.0,), "pieces": 1, "ffmpeg": FFMPEG}
+    asked = request(model, tmp_path / "r.json", **own)
     rows = {row["combination"]: row for row in compare(asked, silent)["rows"]}
     assert not [row["failed"] for row in rows.values() if row["failed"]]
     varied = {tuple(row["varies"]): row for row in rows.values()}
@@ -125,13 +126,11 @@ def _killed(arguments: list[str], partial: pathlib.Path, lines: int) -> bool:
 
 def test_a_run_that_is_killed_three_times_ends_as_an_undisturbed_one(model: str, tmp_path: pathlib.Path) -> None:
     def arguments(output: str) -> list[str]:
-        words = (
-            f"compare {model} --codecs vvc,control:uniform --rates 2,3 --budget none --pieces 2 --piece-weights 16384 --jobs 1"
-        )
+        words = f"compare {model} --codecs vvc,raw --rates 3 --budget none --pieces 2 --piece-weights 16384 --jobs 1"
         return [*words.split(), "-o", str(tmp_path / output)]
 
     partial = tmp_path / "killed.json.partial"
-    for lines in (3, 8, 14):
+    for lines in (3, 5, 7):
         assert _killed(arguments("killed.json"), partial, lines)
         with open(partial, "ab") as file:
             file.write(b'{"row": {"poi')  # cut while it was written
@@ -139,7 +138,7 @@ def test_a_run_that_is_killed_three_times_ends_as_an_undisturbed_one(model: str,
     assert compare_main([*arguments("whole.json")[1:], "--quiet"]) == 0
     killed, whole = (results.load(str(tmp_path / f"{name}.json")) for name in ("killed", "whole"))
     assert results.without_times(killed) == results.without_times(whole)
-    assert len(whole["rows"]) > 25 and whole["pictures"][0]["codec"] == "vvc"
+    assert len(whole["rows"]) > 10 and whole["pictures"][0]["codec"] == "vvc"
 
 
 def test_a_journal_belongs_to_one_request_and_one_process(model: str, tmp_path: pathlib.Path) -> None:
@@ -159,9 +158,9 @@ def test_a_journal_belongs_to_one_request_and_one_process(model: str, tmp_path: 
     compare(request(model, path, codecs=("raw",), rates=(3.0,), restart=True), while_it_runs)
 
 
-def test_the_points_of_another_file(measured: dict[str, Any], model: str, tmp_path: pathlib.Path) -> None:
+def test_the_points_of_another_file(model: str, tmp_path: pathlib.Path) -> None:
     first = tmp_path / "first.json"
-    results.write(str(first), measured)
+    measured = compare(request(model, first, codecs=("raw", "control:uniform")), silent)
     again = compare(request(model, tmp_path / "again.json", plan_of=str(first), budget=1.0), silent)
     assert results.without_times(again)["rows"] == results.without_times(measured)["rows"]
     other = tmp_path / "other.safetensors"

@@ -12,10 +12,7 @@ from llmcodec._errors import InvalidArgumentError
 PROFILES = ("intra", "low_delay", "random_access")
 # Quantisation alone, with an entropy coder that is not built but counted: what a codec of pictures has to beat.
 CONTROLS = ("control:zstd", "control:uniform", "control:trellis4", "control:trellis8")
-ESTIMATE_REASON = (
-    "scales from an estimate of the layers' inputs lower the error of the model's outputs, not that of its weights: they are "
-    "compared at the model level (llmcodec eval, docs/importance.md)"
-)
+ESTIMATE_REASON = "an estimate of the inputs lowers the error of the model's outputs, not of its weights: docs/importance.md"
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,7 @@ class Study:
         lines = []
         for combination, rows in self._of.items():
             if rows[0]["varies"]:
-                name = ", ".join(f"{key} {rows[0][key]}" for key in rows[0]["varies"] if key in SETTINGS)
+                name = ", ".join(_said(key, rows[0][key]) for key in rows[0]["varies"] if key in SETTINGS)
                 lines.append(self._line(name, combination, self._reference(rows[0])))
         return sorted(lines, key=lambda line: (line.row["varies"], line.codec, line.name))
 
@@ -279,6 +279,13 @@ class Study:
         for tensor, gap in sorted(self._gaps(combination, rate).items()):
             groups[of[tensor]].append(gap)
         return {group: found for group, values in groups.items() if (found := interval(values)) is not None}
+
+
+def _said(setting: str, value: Any) -> str:
+    """How a setting is called where it is the only one that is named."""
+    if setting in ("preset", "tools"):
+        return str(value).removeprefix("preset=")
+    return f"{value} bits" if setting == "bit_depth" else f"{setting.replace('_', ' ')} {value}"
 
 
 def speed(rows: Iterable[Row], key: str) -> float | None:
