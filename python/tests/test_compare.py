@@ -163,6 +163,10 @@ def test_the_points_of_another_file(model: str, tmp_path: pathlib.Path) -> None:
     measured = compare(request(model, first, codecs=("raw", "control:uniform")), silent)
     again = compare(request(model, tmp_path / "again.json", plan_of=str(first), budget=1.0), silent)
     assert results.without_times(again)["rows"] == results.without_times(measured)["rows"]
+    for change in ({"pieces": []}, {"points": [{"point": 3}]}, {"combinations": [{}]}, {"pieces": [{"rows": 1}]}):
+        results.write(str(tmp_path / "broken.json"), measured | {"plan": measured["plan"] | change})
+        with pytest.raises(llmcodec.InvalidArgumentError, match="no plan"):
+            compare(request(model, tmp_path / "x.json", plan_of=str(tmp_path / "broken.json")), silent)
     other = tmp_path / "other.safetensors"
     other.write_bytes(pathlib.Path(model).read_bytes())
     with pytest.raises(llmcodec.InvalidArgumentError, match="give the same models"):

@@ -152,9 +152,10 @@ def _findings(loaded: Mapping[str, Any], study: Study) -> str:
     if controls:
         named = ", ".join(f"{escape(line.name.removeprefix('control:'))} {line.gaps[rate]:.2f} dB" for line in controls)
         said.append(f"What is no video, for comparison: {named}.")
-    models = sorted({row["model"] for row in study.rows})
+    models = escape(", ".join(sorted({row["model"] for row in study.rows})))
     tensors = len({(row["model"], row["tensor"]) for row in study.rows})
-    said.append(f"{len(study.rows)} points of {len(study.bases)} codecs on {tensors} tensors of {escape(', '.join(models))}.")
+    count = f"{tensors} tensor{'s' if tensors > 1 else ''}"
+    said.append(f"{len(study.rows)} points of {len(study.bases)} codecs on {count} of {models}.")
     return "<ul class='findings'>" + "".join(f"<li>{sentence}</li>" for sentence in said) + "</ul>"
 
 

@@ -22,8 +22,10 @@ from . import grid, results, views
 from .journal import Journal
 from .sample import Piece, choose_pieces, model_name
 from .selection import SHARE, Point, Selection, piece_weights, pilot_rate, seconds_of, some_rates
+from .statistics import SETTINGS
 from .workers import Workers
 
+_LARGEST_PIECE = 1 << 20  # weights
 DEFAULT_RATES = (1.5, 2.0, 2.5, 3.0, 4.0)
 _PILOT_SHARE = 0.02  # of the budget that one first point may take
 
@@ -124,7 +126,7 @@ def _check(request: Request) -> None:
         raise InvalidArgumentError(f"rates {list(request.rates)}: one or more, from 0.1 to 12 bits per weight")
     if request.budget is not None and not request.budget > 0:
         raise InvalidArgumentError(f"a budget of {request.budget} seconds")
-    if request.pieces < 1 or request.jobs < 0 or not 1024 <= (request.piece_weights or 1024) <= 1 << 20:
+    if request.pieces < 1 or request.jobs < 0 or not 1024 <= (request.piece_weights or 1024) <= _LARGEST_PIECE:
         raise InvalidArgumentError("pieces and jobs are counts, and a piece has from 1024 to 1048576 weights")
 
 
@@ -191,12 +193,31 @@ def _plan_of_another(request: Request) -> dict[str, Any]:
     """The points of another results file, to be measured here."""
     other = results.load(str(request.plan_of))
     plan = other.get("plan")
-    if not isinstance(plan, dict) or not {"combinations", "pieces", "points", "left_out", "selection"} <= plan.keys():
-        raise InvalidArgumentError(f"{request.plan_of} has no plan")
+    if not isinstance(plan, dict) or not _is_sound(plan):
+        raise InvalidArgumentError(f"{request.plan_of} has no plan that could be measured")
     missing = {piece["model"] for piece in plan["pieces"]} - {model_name(path) for path in request.models}
     if missing:
         raise InvalidArgumentError(f"{request.plan_of} is of {', '.join(sorted(missing))}: give the same models")
     return plan | {"request": request.recorded(), "anchor": other["anchor"], "costs": other.get("costs", {})}
+
+
+def _is_sound(plan: Mapping[str, Any]) -> bool:
+    """Whether somebody else's plan has all that a run looks up, and pieces of sizes that are chosen here."""
+    try:
+        combinations = {combination["id"] for combination in plan["combinations"]}
+        settings = {"spec", "codec", "bit_depth", "varies", *SETTINGS}
+        pieces = [Piece(**piece) for piece in plan["pieces"]]
+        return (
+            all(settings <= combination.keys() for combination in plan["combinations"])
+            and all(min(piece.rows, piece.cols) > 0 and piece.weights <= _LARGEST_PIECE for piece in pieces)
+            and all(min(piece.first_row, piece.first_col) >= 0 for piece in pieces)
+            and all(0 <= p["piece"] < len(pieces) and p["combination"] in combinations for p in plan["points"])
+            and all(isinstance(p["point"], str) and 0.1 <= p["rate"] <= 12 for p in plan["points"])
+            and isinstance(plan["selection"], str)
+            and isinstance(plan["left_out"], list)
+        )
+    except (KeyError, TypeError, AttributeError):
+        return False
 
 
 def _pilot_points(combinations: Sequence[grid.Combination], request: Request) -> list[Point]:
