@@ -49,7 +49,7 @@ def request(model: str, output: pathlib.Path, **more: Any) -> Request:
         "rates": (2.0, 3.0, 4.0),
         "budget": None,
         "pieces": 2,
-        "piece_weights": 4096,
+        "piece_weights": 8192,
         "jobs": 1,
     }
     return Request(models=(model,), output=str(output), **(given | more))
@@ -77,7 +77,7 @@ def test_rows_say_what_was_measured(measured: dict[str, Any]) -> None:
         assert math.isclose(row["gap_db"], 6.0206 * row["bpw"] - row["snr_db"], abs_tol=1e-3)
         assert row["bpw"] > row["stream_bpw"] and row["scales"] == "dual"
     vvc = next(row for row in base if row["codec"] == "vvc")
-    assert vvc["encode_cpu_s"] > 0 and vvc["version"].startswith("llmcodec") and vvc["weights"] == 4096
+    assert vvc["encode_cpu_s"] > 0 and vvc["version"].startswith("llmcodec") and vvc["weights"] == 8192
     assert next(row for row in base if row["codec"] == "control:uniform")["encode_cpu_s"] is None
     assert len({row["tensor"] for row in base}) == 2 and len({row["kind"] for row in base}) == 2
     assert {tuple(row["varies"]) for row in rows} >= {("layout",), ("bit_depth",), ("scales",), ("bit_depth", "scales")}

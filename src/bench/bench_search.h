@@ -30,7 +30,8 @@ class BenchPlanes {
   std::vector<Plane> quantize(double scale, uint32_t bit_depth) const;
   // Energy of the weights over the energy of (decoded / scale - weights), in dB; both with the source's scales.
   double snr_db(const std::vector<Plane>& decoded, double scale, uint32_t bit_depth) const;
-  // The first at most 512 x 256 weights, for quick trials.
+  // The first at most 512 x 256 weights, for quick trials. All of them where the source said into how many pictures it is
+  // cut: what pictures cost that are predicted from others, no single one tells.
   BenchPlanes piece() const;
 
  private:
@@ -40,6 +41,7 @@ class BenchPlanes {
 
   MatrixView<const float> weights_;
   std::span<const float> row_scales_, col_scales_;
+  bool cut_as_asked_ = false;
   size_t pictures_ = 1;
   size_t picture_rows_ = 0;
   double deviation_ = 0, largest_ = 0;

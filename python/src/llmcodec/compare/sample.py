@@ -23,6 +23,7 @@ Matrix = np.ndarray[Any, np.dtype[np.float32]]
 PIECE_COLS = 512  # at most: the height of the picture
 STACK = 4  # pictures of the layouts `frames` and `stacked`
 _SMALLEST_SIDE = 32  # of tensors that are compared
+_SMALLEST_WIDTH = 64  # of pieces: below it libx265 and libsvtav1 pad pictures
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _piece(
 ) -> Piece:
     """A block of rows, at a place that the seed and the tensor's name decide. Room is left for the layout `frames`."""
     piece_cols = min(cols, PIECE_COLS)
-    piece_rows = min(rows, max(weights // piece_cols, _SMALLEST_SIDE))
+    piece_rows = min(rows, max(weights // piece_cols // 32 * 32, _SMALLEST_WIDTH))
     place = random.Random(f"{seed} {name}")
     stack_rows = min(rows, STACK * piece_rows)
     first_row = place.randrange((rows - stack_rows) // 32 + 1) * 32
