@@ -150,7 +150,4 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        serve()
-    except KeyboardInterrupt:  # the terminal's, which the process that asks has got too
-        os._exit(130)
+    serve()

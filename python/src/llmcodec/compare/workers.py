@@ -96,4 +96,5 @@ class Workers:
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            start_new_session=True,  # Ctrl-C is for the process that asks: a point that dies of it would be a row
         )
