@@ -44,7 +44,7 @@ clean=$out/work/clean
 mkdir -p "$clean/home"
 "$venv/bin/python" -m venv "$clean/venv"
 # Versions of what the tests use are those of the tools.
-grep -E '^(pytest|safetensors|ml_dtypes|tqdm|gguf|fsspec|aiohttp|numpy|nanobind-backend)==' "$root/tools/requirements.txt" >"$clean/requirements.txt"
+grep -E '^(pytest|safetensors|ml_dtypes|tqdm|gguf|fsspec|aiohttp|numpy|nanobind-backend|plotly|zstandard)==' "$root/tools/requirements.txt" >"$clean/requirements.txt"
 "$clean/venv/bin/pip" install --quiet --disable-pip-version-check -r "$clean/requirements.txt" "$wheel"
 "$clean/venv/bin/pip" check --disable-pip-version-check
 environment=(HOME="$clean/home" PATH="$clean/venv/bin:/usr/bin:/bin" LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1)

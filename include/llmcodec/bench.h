@@ -17,6 +17,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,12 @@ inline constexpr uint64_t kBenchPictureSamples = 1 << 20;
 struct BenchSourceView {
   std::string name;
   MatrixView<const float> weights;  // finite, not all zero (else InvalidArgument)
+  // Into how many pictures of equal rows it is cut; 0: as many as kBenchPictureSamples asks for. The spectral layout, whose pictures
+  // do not know each other, cuts by itself.
+  uint64_t pictures = 0;
+  // What stands for weight * row * column of a model: the SNR is of these products. Empty: 1; else one for each row, or column,
+  // finite and positive.
+  std::span<const float> row_scales = {}, col_scales = {};
 };
 
 struct BenchSource {
@@ -55,11 +62,13 @@ struct BenchRow {
   // Million weights per second of one core: user time of this thread and of the codec's process; what a tiny
   // picture takes (start-up) is subtracted.
   double encode_mws = 0, decode_mws = 0;
+  double encode_seconds = 0, decode_seconds = 0;  // that user time itself, start-up included
   uint32_t bit_depth = 0;
   double quality = 0;      // the codec's own
   double plane_scale = 0;  // samples per standard deviation of the weights
   uint64_t weights = 0;
-  std::string note;  // why bpw is off the target, or why there is no result (then bpw is 0)
+  std::string version = {};  // of the codec, its program and library
+  std::string note;          // why bpw is off the target, or why there is no result (then bpw is 0)
 };
 
 struct BenchRequest {
@@ -83,7 +92,7 @@ Result<std::vector<BenchRow>> run_bench(const BenchRequest& request);
 std::string format_bench_table(const std::vector<BenchRow>& rows);
 
 // A JSON array of objects with the keys codec, source, target_bpw, bpw, snr_db, gap_db, encode_mws,
-// decode_mws, bit_depth, quality, plane_scale, weights, note.
+// decode_mws, encode_seconds, decode_seconds, bit_depth, quality, plane_scale, weights, version, note.
 std::string format_bench_json(const std::vector<BenchRow>& rows);
 
 }  // namespace llmcodec

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,15 +26,17 @@ struct TensorValues {
   MatrixView<const float> view() const { return {values.data(), rows, cols}; }
 };
 
-// `model`: whatever compress() takes. Values are dequantised exactly as ggml does; NaN and Inf are passed on.
-// InvalidArgument for a name that the model has not and for a tensor that is no matrix (fewer than two
-// dimensions, a zero side, integers); else what opening the model gives.
-Result<TensorValues> read_tensor(const std::string& model, const std::string& name);
-
 // Rows first, ..., last - 1 of all matrices of a tensor, one below the other.
 struct RowRange {
   uint64_t first = 0, last = 0;
 };
+
+// `model`: whatever compress() takes. Values are dequantised exactly as ggml does; NaN and Inf are passed on.
+// InvalidArgument for a name that the model has not, for a tensor that is no matrix (fewer than two
+// dimensions, a zero side, integers), and for an empty range or one past the last row; else what opening the
+// model gives. Without a range: all rows.
+Result<TensorValues> read_tensor(const std::string& model, const std::string& name,
+                                 std::optional<RowRange> rows = {});
 
 // Only the pictures that hold the rows are decoded, and only their bytes are read (where a row is spread
 // over several pictures: those of its matrix). The values are those that decompress() rounds to the tensor's

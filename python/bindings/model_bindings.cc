@@ -8,6 +8,7 @@
 
 #include "call.h"
 #include "llmcodec/bench.h"
+#include "llmcodec/read_tensor.h"
 #include "module.h"
 
 namespace llmcodec::python {
@@ -157,16 +158,31 @@ void bind_restore(nb::module_& module) {
       nb::arg("path"));
 }
 
-// `on_row` is told after each row, as progress is: the JSON comes at the end.
-std::string bench_codecs(const std::vector<std::tuple<std::string, Matrix>>& sources,
-                         const std::vector<std::string>& codecs, const std::vector<double>& bpw,
-                         uint32_t bit_depth, const Control& control, nb::object progress) {
-  BenchRequest request;
+using Scales = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+// What is measured beside sources and codecs.
+void bind_bench_options(nb::module_& module) {
+  nb::class_<BenchRequest>(module, "BenchOptions")
+      .def(nb::init<>())
+      .def_rw("bit_depth", &BenchRequest::bit_depth)
+      .def_rw("tolerance", &BenchRequest::tolerance);
+}
+
+// A source: its name, weights, pictures, and scales of its rows and columns. `on_row` is told after each row, as progress
+// is: the JSON comes at the end.
+std::string bench_codecs(
+    const std::vector<std::tuple<std::string, Matrix, uint64_t, Scales, Scales>>& sources,
+    const std::vector<std::string>& codecs, const std::vector<double>& bpw, const BenchRequest& options,
+    const Control& control, nb::object progress) {
+  BenchRequest request = options;
   request.codecs = codecs;
   request.target_bpw = bpw;
-  request.bit_depth = bit_depth;
-  for (const auto& [name, weights] : sources)
-    request.sources.push_back({name, {weights.data(), weights.shape(0), weights.shape(1)}});
+  for (const auto& [name, weights, pictures, rows, cols] : sources)
+    request.sources.push_back({name,
+                               {weights.data(), weights.shape(0), weights.shape(1)},
+                               pictures,
+                               {rows.data(), rows.size()},
+                               {cols.data(), cols.size()}});
   request.environment = control.environment;
   Call call(std::move(progress));
   request.cancelled = call.cancelled();
@@ -178,18 +194,34 @@ std::string bench_codecs(const std::vector<std::tuple<std::string, Matrix>>& sou
   return format_bench_json(call.run([&] { return run_bench(request); }));
 }
 
-nb::ndarray<nb::numpy, float, nb::ndim<2>> bench_source(const std::string& name, size_t rows, size_t cols,
-                                                        uint64_t seed) {
-  auto source = std::make_unique<BenchSource>(value_or_raise(make_bench_source(name, rows, cols, seed)));
-  float* weights = source->weights.data();
-  const nb::capsule owner(source.release(),
-                          [](void* made) noexcept { delete static_cast<BenchSource*>(made); });
-  return nb::ndarray<nb::numpy, float, nb::ndim<2>>(weights, {rows, cols}, owner);
+using FloatMatrix = nb::ndarray<nb::numpy, float, nb::ndim<2>>;
+
+// rows x cols of them.
+FloatMatrix array_of(std::vector<float> values, size_t rows, size_t cols) {
+  auto kept = std::make_unique<std::vector<float>>(std::move(values));
+  float* data = kept->data();
+  const nb::capsule owner(kept.release(),
+                          [](void* made) noexcept { delete static_cast<std::vector<float>*>(made); });
+  return FloatMatrix(data, {rows, cols}, owner);
+}
+
+FloatMatrix bench_source(const std::string& name, size_t rows, size_t cols, uint64_t seed) {
+  return array_of(value_or_raise(make_bench_source(name, rows, cols, seed)).weights, rows, cols);
+}
+
+FloatMatrix tensor_rows(const nb::bytes& model, const std::string& name, uint64_t first, uint64_t last) {
+  Call call;
+  const std::string path = path_of(model);
+  TensorValues tensor = call.run([&] { return read_tensor(path, name, RowRange{first, last}); });
+  return array_of(std::move(tensor.values), tensor.rows, tensor.cols);
 }
 
 void bind_bench(nb::module_& module) {
+  bind_bench_options(module);
+  module.def("read_tensor", &tensor_rows, nb::arg("model"), nb::arg("name"), nb::arg("first_row"),
+             nb::arg("last_row"));
   module.def("bench", &bench_codecs, nb::arg("sources"), nb::arg("codecs"), nb::arg("bpw"),
-             nb::arg("bit_depth"), nb::arg("control"), nb::arg("progress").none());
+             nb::arg("options"), nb::arg("control"), nb::arg("progress").none());
   module.def("bench_source", &bench_source, nb::arg("name"), nb::arg("rows"), nb::arg("cols"),
              nb::arg("seed"));
 }

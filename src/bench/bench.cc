@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <mutex>
 #include <random>
 
 #include "base/error.h"
@@ -34,6 +36,22 @@ Status check_source(const BenchSourceView& source) {
   return Status::ok();
 }
 
+Status check_scales(const BenchSourceView& source) {
+  const MatrixView<const float>& weights = source.weights;
+  if (source.pictures > weights.rows)
+    return error(ErrorKind::kInvalidArgument, "{} pictures of {} rows", source.pictures, weights.rows)
+        .in_tensor(source.name);
+  for (const auto& [scales, side] :
+       {std::pair(source.row_scales, weights.rows), std::pair(source.col_scales, weights.cols)}) {
+    const bool good = std::ranges::all_of(scales, [](float s) { return std::isfinite(s) && s > 0; });
+    if (scales.empty() || (scales.size() == side && good)) continue;
+    return error(ErrorKind::kInvalidArgument, "{} scales, not {} that are finite and positive", scales.size(),
+                 side)
+        .in_tensor(source.name);
+  }
+  return Status::ok();
+}
+
 Status check_request(const BenchRequest& request) {
   for (const double target : request.target_bpw) {
     if (!(target > 0.05 && target <= 16)) {
@@ -41,7 +59,10 @@ Status check_request(const BenchRequest& request) {
     }
   }
   if (!(request.tolerance > 0)) return error(ErrorKind::kInvalidArgument, "tolerance must be positive");
-  for (const BenchSourceView& source : request.sources) LLMC_RETURN_IF_ERROR(check_source(source));
+  for (const BenchSourceView& source : request.sources) {
+    LLMC_RETURN_IF_ERROR(check_source(source));
+    LLMC_RETURN_IF_ERROR(check_scales(source));
+  }
   return Status::ok();
 }
 
@@ -85,23 +106,38 @@ Result<Decoded> decode_point(const Codec& codec, const BenchPoint& point, const 
   return decoded;
 }
 
-// User time of coding and decoding next to nothing: process start, library set-up.
-Result<std::pair<double, double>> start_up_seconds(const Codec& codec, uint32_t bit_depth, double quality) {
+// User time of coding and of decoding next to nothing: process start, library set-up.
+struct StartUp {
+  double encode = 1e9, decode = 1e9;
+};
+
+Result<StartUp> measure_start_up(const Codec& codec, uint32_t bit_depth, double quality) {
   const std::vector<float> zeros_and_one = [] {
     std::vector<float> values(64 * 64);
     values[0] = 1;
     return values;
   }();
   const BenchPlanes tiny(MatrixView<const float>(zeros_and_one.data(), 64, 64));
-  double encode = 1e9, decode = 1e9;
+  StartUp least;
   for (int i = 0; i < 2; ++i) {
     LLMC_ASSIGN_OR_RETURN(const BenchPoint point,
                           encode_point(codec, tiny, bit_depth, quality, tiny.largest_scale(bit_depth)));
     LLMC_ASSIGN_OR_RETURN(const Decoded decoded, decode_point(codec, point, tiny.format(bit_depth), 1));
-    encode = std::min(encode, point.encode_seconds);
-    decode = std::min(decode, decoded.seconds);
+    least.encode = std::min(least.encode, point.encode_seconds);
+    least.decode = std::min(least.decode, decoded.seconds);
   }
-  return std::pair(encode, decode);
+  return least;
+}
+
+// Once for a codec with its options: of one process after the other it is always the same.
+Result<StartUp> start_up_of(const Codec& codec, uint32_t bit_depth, double quality) {
+  static std::mutex mutex;
+  static std::map<std::pair<std::string, uint32_t>, StartUp> known;
+  const std::pair key(codec.spec(), bit_depth);
+  const std::lock_guard lock(mutex);
+  if (const auto found = known.find(key); found != known.end()) return found->second;
+  LLMC_ASSIGN_OR_RETURN(const StartUp start_up, measure_start_up(codec, bit_depth, quality));
+  return known.emplace(key, start_up).first->second;
 }
 
 Status measure(const Codec& codec, const BenchPlanes& planes, const BenchRequest& request, BenchRow* row) {
@@ -115,20 +151,23 @@ Status measure(const Codec& codec, const BenchPlanes& planes, const BenchRequest
                                                                         row->target_bpw, request.tolerance));
   LLMC_ASSIGN_OR_RETURN(const Decoded decoded,
                         decode_point(codec, point, planes.format(row->bit_depth), planes.pictures()));
-  LLMC_ASSIGN_OR_RETURN(const auto start_up, start_up_seconds(codec, row->bit_depth, point.quality));
+  LLMC_ASSIGN_OR_RETURN(const StartUp start_up, start_up_of(codec, row->bit_depth, point.quality));
   row->quality = point.quality;
   row->plane_scale = point.scale * planes.deviation();
   finish_row(point.bpw, planes.snr_db(decoded.planes, point.scale, row->bit_depth), request.tolerance, row);
-  row->encode_mws = weights_per_second(row->weights, point.encode_seconds - start_up.first);
-  row->decode_mws = weights_per_second(row->weights, decoded.seconds - start_up.second);
+  row->encode_seconds = point.encode_seconds;
+  row->decode_seconds = decoded.seconds;
+  row->encode_mws = weights_per_second(row->weights, point.encode_seconds - start_up.encode);
+  row->decode_mws = weights_per_second(row->weights, decoded.seconds - start_up.decode);
   return Status::ok();
 }
 
 Status fill_row(const BenchRequest& request, const BenchSourceView& source, BenchRow* row) {
-  if (row->codec.starts_with(kSpectralSpec)) return measure_spectral(source.weights, request.tolerance, row);
+  if (row->codec.starts_with(kSpectralSpec)) return measure_spectral(source, request.tolerance, row);
   LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<Codec> codec, open_codec(row->codec, request.environment));
-  const BenchPlanes planes(source.weights);
+  const BenchPlanes planes(source);
   row->weights = planes.weights();
+  row->version = codec->info().version;
   return measure(*codec, planes, request, row);
 }
 

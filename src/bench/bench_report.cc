@@ -59,10 +59,13 @@ std::string format_bench_json(const std::vector<BenchRow>& rows) {
                     {"gap_db", row.gap_db},
                     {"encode_mws", row.encode_mws},
                     {"decode_mws", row.decode_mws},
+                    {"encode_seconds", row.encode_seconds},
+                    {"decode_seconds", row.decode_seconds},
                     {"bit_depth", row.bit_depth},
                     {"quality", row.quality},
                     {"plane_scale", row.plane_scale},
                     {"weights", row.weights},
+                    {"version", row.version},
                     {"note", row.note}});
   }
   // Notes carry other programs' words: bytes that are no UTF-8 are replaced, not thrown about.

@@ -57,8 +57,21 @@ double RateSecant::next(double log_scale, double bpw) {
   return log_scale + std::clamp((target_ - bpw) / slope, -2.0, 2.0);
 }
 
-BenchPlanes::BenchPlanes(MatrixView<const float> weights) : weights_(weights) {
-  pictures_ = std::clamp<uint64_t>(ceil_div(weights.size(), kBenchPictureSamples), 1, weights.rows);
+double scale_at(std::span<const float> row_scales, std::span<const float> col_scales, size_t row,
+                size_t col) {
+  return (row_scales.empty() ? 1.0 : double{row_scales[row]}) *
+         (col_scales.empty() ? 1.0 : double{col_scales[col]});
+}
+
+BenchPlanes::BenchPlanes(const BenchSourceView& source)
+    : weights_(source.weights),
+      row_scales_(source.row_scales),
+      col_scales_(source.col_scales),
+      cut_as_asked_(source.pictures > 1) {
+  const MatrixView<const float>& weights = source.weights;
+  pictures_ = source.pictures != 0
+                  ? source.pictures
+                  : std::clamp<uint64_t>(ceil_div(weights.size(), kBenchPictureSamples), 1, weights.rows);
   picture_rows_ = weights.rows / pictures_;
   double energy = 0;
   for (size_t r = 0; r < picture_rows_ * pictures_; ++r) {
@@ -104,8 +117,9 @@ double BenchPlanes::snr_db(const std::vector<Plane>& decoded, double scale, uint
     for (size_t x = 0; x < view.cols; ++x) {
       for (size_t y = 0; y < view.rows; ++y) {
         const double w = weight(p, x, y), difference = (view.at(y, x) - mid) / scale - w;
-        energy += w * w;
-        errors += difference * difference;
+        const double factor = scale_at(row_scales_, col_scales_, p * picture_rows_ + x, y);
+        energy += factor * factor * w * w;
+        errors += factor * factor * difference * difference;
       }
     }
   }
@@ -113,6 +127,7 @@ double BenchPlanes::snr_db(const std::vector<Plane>& decoded, double scale, uint
 }
 
 BenchPlanes BenchPlanes::piece() const {
+  if (cut_as_asked_) return *this;
   BenchPlanes small(
       weights_.block(0, 0, std::min<size_t>(picture_rows_, 512), std::min<size_t>(weights_.cols, 256)));
   if (small.deviation_ == 0) return *this;

@@ -15,8 +15,9 @@ namespace llmcodec {
 // Weights cut into pictures, and their statistics.
 class BenchPlanes {
  public:
-  // Precondition: finite weights, not all zero.
-  explicit BenchPlanes(MatrixView<const float> weights);
+  // Precondition: finite weights, not all zero; no more pictures than rows, and scales as BenchSourceView has them.
+  explicit BenchPlanes(const BenchSourceView& source);
+  explicit BenchPlanes(MatrixView<const float> weights) : BenchPlanes(BenchSourceView{{}, weights}) {}
 
   uint64_t weights() const { return uint64_t{picture_rows_} * weights_.cols * pictures_; }
   PictureFormat format(uint32_t bit_depth) const;
@@ -27,9 +28,10 @@ class BenchPlanes {
 
   // Affine, mid-grey for zero, clipped to the depth.
   std::vector<Plane> quantize(double scale, uint32_t bit_depth) const;
-  // Energy of the weights over the energy of (decoded / scale - weights), in dB.
+  // Energy of the weights over the energy of (decoded / scale - weights), in dB; both with the source's scales.
   double snr_db(const std::vector<Plane>& decoded, double scale, uint32_t bit_depth) const;
-  // The first at most 512 x 256 weights, for quick trials.
+  // The first at most 512 x 256 weights, for quick trials. All of them where the source said into how many pictures it is
+  // cut: what pictures cost that are predicted from others, no single one tells.
   BenchPlanes piece() const;
 
  private:
@@ -38,6 +40,8 @@ class BenchPlanes {
   }
 
   MatrixView<const float> weights_;
+  std::span<const float> row_scales_, col_scales_;
+  bool cut_as_asked_ = false;
   size_t pictures_ = 1;
   size_t picture_rows_ = 0;
   double deviation_ = 0, largest_ = 0;
@@ -65,6 +69,9 @@ struct BenchPoint {
   std::vector<std::byte> stream;
   double encode_seconds = 0;  // user time
 };
+
+// What a weight stands for, over the weight.
+double scale_at(std::span<const float> row_scales, std::span<const float> col_scales, size_t row, size_t col);
 
 // Sets bpw, snr_db, gap_db, and the note of a row that missed its target.
 void finish_row(double bpw, double snr_db, double tolerance, BenchRow* row);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "codec/codec_spec.h"
+#include "llmcodec/version.h"
 #include "plane/spectral_layout.h"
 #include "vvc/spectral/spectral_decoder.h"
 #include "vvc/spectral/spectral_encoder.h"
@@ -187,13 +188,15 @@ struct Energies {
   double signal = 0, error = 0;
 };
 
-Energies energies(MatrixView<const float> weights, const std::vector<float>& decoded) {
+Energies energies(const BenchSourceView& source, const std::vector<float>& decoded) {
+  const MatrixView<const float>& weights = source.weights;
   Energies sums;
   for (size_t r = 0; r < weights.rows; ++r) {
     for (size_t c = 0; c < weights.cols; ++c) {
       const double w = weights.at(r, c), difference = decoded[r * weights.cols + c] - w;
-      sums.signal += w * w;
-      sums.error += difference * difference;
+      const double factor = scale_at(source.row_scales, source.col_scales, r, c);
+      sums.signal += factor * factor * w * w;
+      sums.error += factor * factor * difference * difference;
     }
   }
   return sums;
@@ -201,20 +204,24 @@ Energies energies(MatrixView<const float> weights, const std::vector<float>& dec
 
 }  // namespace
 
-Status measure_spectral(MatrixView<const float> weights, double tolerance, BenchRow* row) {
+Status measure_spectral(const BenchSourceView& source, double tolerance, BenchRow* row) {
+  const MatrixView<const float>& weights = source.weights;
   LLMC_ASSIGN_OR_RETURN(const SpectralBench bench, make_bench(weights, *row));
-  const double deviation = std::sqrt(energies(weights, std::vector<float>(weights.size())).signal /
+  const double deviation = std::sqrt(energies({{}, weights}, std::vector<float>(weights.size())).signal /
                                      static_cast<double>(weights.size()));
   LLMC_ASSIGN_OR_RETURN(const SpectralPoint point, find_step(bench, deviation, row->target_bpw, tolerance));
   const double start = user_seconds();
   LLMC_ASSIGN_OR_RETURN(const std::vector<float> decoded, decode_all(bench, point));
   const double decode_seconds = user_seconds() - start;
-  const Energies sums = energies(weights, decoded);
+  const Energies sums = energies(source, decoded);
   finish_row(point.bpw, 10 * std::log10(sums.signal / sums.error), tolerance, row);
   row->weights = weights.size();
+  row->version = "llmcodec " LLMCODEC_VERSION;
   row->bit_depth = static_cast<uint32_t>(bench.format.bit_depth);
   row->quality = bench.format.qp;
   row->plane_scale = deviation / point.step;
+  row->encode_seconds = point.encode_seconds;
+  row->decode_seconds = decode_seconds;
   row->encode_mws = weights_per_second(row->weights, point.encode_seconds);
   row->decode_mws = weights_per_second(row->weights, decode_seconds);
   return Status::ok();

@@ -13,6 +13,6 @@ inline constexpr std::string_view kSpectralSpec = "vvc:layout=spectral";
 // Fills `row` (whose target_bpw is set). Outliers that a picture cannot carry are exact and count 8 bytes
 // each. plane_scale is the deviation of the weights in steps. InvalidArgument for options behind
 // kSpectralSpec other than "lambda=".
-Status measure_spectral(MatrixView<const float> weights, double tolerance, BenchRow* row);
+Status measure_spectral(const BenchSourceView& source, double tolerance, BenchRow* row);
 
 }  // namespace llmcodec

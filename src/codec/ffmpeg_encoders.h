@@ -31,6 +31,7 @@ struct EncoderRule {
   uint32_t min_side = 16, max_side = 8192, size_multiple = 1;
   QualityRange quality = {};
   QualityScale quality_scale = QualityScale::kOwn;
+  double quality_from = 0;  // not 0: the encoder takes this minus the quality
   // "qp"; several options that take the same value: "crf qmin qmax"; a key inside the parameter
   // option: "kvazaar-params/qp"; empty: lossless.
   std::string quality_option = {};

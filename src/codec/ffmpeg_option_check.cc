@@ -60,17 +60,9 @@ Keys keys_of(const EncoderRule& rule) {
 
 // For an encoder that is not in our table: what describes it, and what we set.
 const Keys& keys_of_unknown_encoder() {
-  static const Keys kKeys = {"profile",
-                             "quality_option",
-                             "quality_min",
-                             "quality_max",
-                             "quality_step",
-                             "pixel_formats",
-                             "quality_per_octave",
-                             "muxer",
-                             "demuxer",
-                             "threads",
-                             "g"};
+  static const Keys kKeys = {"profile",      "quality_option", "quality_min",   "quality_max",
+                             "quality_step", "quality_from",   "pixel_formats", "quality_per_octave",
+                             "muxer",        "demuxer",        "threads",       "g"};
   return kKeys;
 }
 
@@ -91,7 +83,8 @@ Status check_parameters(const EncoderRule& rule, const CodecOption& option, cons
 }
 
 Status check_unknown_encoder(const CodecSpec& spec) {
-  static const std::set<std::string_view> kQualityOptions = {"none", "q:v", "q", "qscale:v", "qp", "crf"};
+  static const std::set<std::string_view> kQualityOptions = {"none", "q:v", "q",      "qscale:v",
+                                                             "qp",   "crf", "quality"};
   for (const auto& [key, value] : spec.options) {
     const bool known = keys_of_unknown_encoder().contains(key);
     const bool good = key == "quality_option"  ? kQualityOptions.contains(value)

@@ -52,6 +52,7 @@ Result<EncoderRule> take_generic_rule(CodecSpec* spec) {
   LLMC_ASSIGN_OR_RETURN(rule.quality_option, take_required(spec, "quality_option"));
   LLMC_ASSIGN_OR_RETURN(rule.pixel_formats, take_required(spec, "pixel_formats"));
   LLMC_ASSIGN_OR_RETURN(rule.quality, take_quality_range(spec));
+  LLMC_ASSIGN_OR_RETURN(rule.quality_from, take_number(spec, "quality_from", 0));
   rule.muxer = spec->take("muxer", "nut");
   rule.demuxer = spec->take("demuxer", rule.muxer);
   for (const std::string& container : {rule.muxer, rule.demuxer}) {
@@ -73,6 +74,20 @@ Result<EncoderRule> take_generic_rule(CodecSpec* spec) {
                  rule.pixel_formats);
   }
   return rule;
+}
+
+// Other frames than the table's. A decoder knows only the name, so they must be padded as those are.
+Status take_pixel_formats(CodecSpec* spec, EncoderRule* rule) {
+  rule->pixel_formats = spec->take("pixel_formats", rule->pixel_formats);
+  if (plane_depths(rule->pixel_formats).empty()) {
+    return error(ErrorKind::kInvalidArgument, "codec '{}': no grey or 4:2:0 pixel format in '{}'", rule->name,
+                 rule->pixel_formats);
+  }
+  if (rule->size_multiple % 2 != 0 && rule->pixel_formats.find("420") != std::string::npos) {
+    return error(ErrorKind::kInvalidArgument, "codec '{}' takes sides that are odd, which 4:2:0 has not",
+                 rule->name);
+  }
+  return Status::ok();
 }
 
 Result<std::string> profile_options(const EncoderRule& rule, const std::string& profile) {
@@ -155,6 +170,7 @@ std::string quality_text(const EncoderRule& rule, double quality, uint32_t frame
   if (rule.quality_scale == QualityScale::kRatio) {
     return fmt::format("{}", compression_level(ratio_of(quality, frame_depth)));
   }
+  if (rule.quality_from != 0) quality = rule.quality_from - quality;
   return range.step >= 1 ? fmt::format("{:.0f}", quality) : fmt::format("{:.6g}", quality);
 }
 
@@ -172,6 +188,7 @@ Result<EncoderSettings> resolve_encoder(const CodecSpec& spec) {
   const std::string profile = user.take("profile", "intra");
   if (const EncoderRule* rule = find_encoder_rule(spec.name)) {
     settings.rule = *rule;
+    LLMC_RETURN_IF_ERROR(take_pixel_formats(&user, &settings.rule));
   } else {
     LLMC_ASSIGN_OR_RETURN(settings.rule, take_generic_rule(&user));
   }

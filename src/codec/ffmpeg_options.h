@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // From a user's spec to one FFmpeg encoder's complete options. Keys of ours in a spec:
 //   profile = intra (default) | low_delay | random_access
+//   pixel_formats          space-separated; default: those of the encoder's rule
 // and, for encoders without a rule in ffmpeg_encoders.h only:
 //   quality_option         required; "none" for a lossless encoder
 //   quality_min (1), quality_max (31), quality_step (1), quality_per_octave (6)
+//   quality_from           N: the encoder's own value is N - quality, since its larger values are the finer ones
 //   muxer (nut), demuxer (the muxer)      both: see is_container()
-//   pixel_formats          required; space-separated
+//   pixel_formats          required
 // Every other key is FFmpeg's, without the leading dash ("preset", "x265-params", "q:v").
 #pragma once
 

@@ -8,7 +8,8 @@
 
 namespace llmcodec {
 
-Result<TensorValues> read_tensor(const std::string& model, const std::string& name) {
+Result<TensorValues> read_tensor(const std::string& model, const std::string& name,
+                                 std::optional<RowRange> rows) {
   LLMC_ASSIGN_OR_RETURN(Model opened, open_model(model));
   LLMC_ASSIGN_OR_RETURN(const QuantisedModel quantised, QuantisedModel::open(&opened));
   auto found = opened.source->find(name);
@@ -20,11 +21,17 @@ Result<TensorValues> read_tensor(const std::string& model, const std::string& na
     return error(ErrorKind::kInvalidArgument, "is no matrix of floating-point weights")
         .in_tensor(name)
         .in_file(model);
+  const RowRange range = rows.value_or(RowRange{0, shape->matrices * shape->rows});
+  if (range.first >= range.last || range.last > shape->matrices * shape->rows)
+    return error(ErrorKind::kInvalidArgument, "has {} rows, of which {} to {} are no range",
+                 shape->matrices * shape->rows, range.first, range.last)
+        .in_tensor(name)
+        .in_file(model);
   TensorValues tensor;
-  tensor.rows = shape->matrices * shape->rows;
+  tensor.rows = range.last - range.first;
   tensor.cols = shape->cols;
-  tensor.values.resize(shape->weights());
-  LLMC_RETURN_IF_ERROR(opened.source->read_f32(*found, 0, tensor.values));
+  tensor.values.resize(tensor.rows * tensor.cols);
+  LLMC_RETURN_IF_ERROR(opened.source->read_f32(*found, range.first * tensor.cols, tensor.values));
   return tensor;
 }
 

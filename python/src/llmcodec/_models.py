@@ -224,8 +224,18 @@ def bench(
     else:
         given = [(name, _core.bench_source(name, *size, seed)) for name in _texts(sources)]
     targets = [float(bpw)] if isinstance(bpw, (int, float)) else [float(target) for target in bpw]
+    options = _core.BenchOptions()
+    options.bit_depth = bit_depth
+    unscaled = np.empty(0, np.float32)
     with shown(progress) as sink:
-        text = _core.bench(given, _texts(codecs), targets, bit_depth, control(1, ffmpeg, timeout), sink)
+        text = _core.bench(
+            [(name, weights, 0, unscaled, unscaled) for name, weights in given],
+            _texts(codecs),
+            targets,
+            options,
+            control(1, ffmpeg, timeout),
+            sink,
+        )
     return [made(BenchRow, row) for row in json.loads(text)]
 
 

@@ -12,7 +12,7 @@ from ._progress import Progress
 from ._pull import pull
 from ._urls import redacted
 
-_EXIT_CODES = {"invalid_argument": 2, "io": 3, "corrupt": 4, "unsupported": 5, "limit": 6, "internal": 70, "interrupted": 130}
+EXIT_CODES = {"invalid_argument": 2, "io": 3, "corrupt": 4, "unsupported": 5, "limit": 6, "internal": 70, "interrupted": 130}
 
 
 class _Line:
@@ -33,7 +33,7 @@ class _Line:
         speed = (progress.done - self._first) / max(now - self._start, 0.001)
         left = (progress.total - progress.done) / speed if speed > 0 else -1
         share = 100 * progress.done // max(progress.total, 1)
-        text = f"{share:3} % of {_size(progress.total)}, {_size(int(speed))}/s, {_time(left)} left"
+        text = f"{share:3} % of {_size(progress.total)}, {_size(int(speed))}/s, {duration(left)} left"
         print(f"\r{text:60}" if self._terminal else text, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
 
     def end(self) -> None:
@@ -51,7 +51,8 @@ def _size(count: int) -> str:
     return f"{value:.0f} {unit}" if value >= 100 or unit == "B" else f"{value:.1f} {unit}"
 
 
-def _time(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Minutes and seconds, with hours where there are."""
     if seconds < 0 or seconds > 1e7:
         return "?"
     minutes, left = divmod(int(seconds + 0.5), 60)
@@ -76,7 +77,7 @@ def main(arguments: list[str]) -> int:
             f"\nllmcodec: error: {error}" if line is not None and sys.stderr.isatty() else f"llmcodec: error: {error}",
             file=sys.stderr,
         )
-        return _EXIT_CODES[error.kind]
+        return EXIT_CODES[error.kind]
     except KeyboardInterrupt:
         print(f"\nstopped; the same command goes on: llmcodec pull {redacted(given.url)} -o {given.output}", file=sys.stderr)
         return 130

@@ -179,10 +179,13 @@ class BenchRow:
     gap_db: float | None
     encode_mws: float | None
     decode_mws: float | None
+    encode_seconds: float
+    decode_seconds: float
     bit_depth: int
     quality: float | None
     plane_scale: float | None
     weights: int
+    version: str
     note: str
 
 

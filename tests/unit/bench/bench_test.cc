@@ -99,6 +99,49 @@ TEST(Bench, large_matrices_become_several_pictures) {
   EXPECT_EQ((*rows)[0].weights, 3u * 1000 * 700);  // the last of 3001 rows is left out
 }
 
+// What an error means is the product's error: rows that stand for larger weights count for more.
+TEST(Bench, scales_weigh_the_errors) {
+  BenchSource source = make_bench_source("gaussian", 128, 96).value();
+  const std::vector<float> equal(128, 3.0f), cols(96, 0.5f);
+  std::vector<float> first(128, 1e-4f);
+  first[0] = 1;
+  const auto snr = [&](std::span<const float> row_scales, std::span<const float> col_scales) {
+    BenchSourceView view = source.view();
+    view.row_scales = row_scales;
+    view.col_scales = col_scales;
+    const auto rows =
+        run_bench({.sources = {view}, .codecs = {"vvc", "vvc:layout=spectral"}, .target_bpw = {3}});
+    EXPECT_TRUE(rows.is_ok());
+    return std::pair((*rows)[0].snr_db, (*rows)[1].snr_db);
+  };
+  const auto plain = snr({}, {}), scaled = snr(equal, cols), one_row = snr(first, {});
+  EXPECT_NEAR(plain.first, scaled.first, 1e-3);
+  EXPECT_NEAR(plain.second, scaled.second, 1e-3);
+  EXPECT_NE(plain.first, one_row.first);
+  EXPECT_NE(plain.second, one_row.second);
+
+  BenchSourceView view = source.view();
+  view.row_scales = cols;  // as many as columns
+  EXPECT_FALSE(run_bench({.sources = {view}, .codecs = {"raw"}, .target_bpw = {3}}).is_ok());
+  first[1] = 0;
+  view.row_scales = first;
+  EXPECT_FALSE(run_bench({.sources = {view}, .codecs = {"raw"}, .target_bpw = {3}}).is_ok());
+}
+
+TEST(Bench, pictures_may_be_asked_for) {
+  const BenchSource source = make_bench_source("gaussian", 130, 64).value();
+  BenchSourceView view = source.view();
+  view.pictures = 4;
+  const auto rows = run_bench({.sources = {view}, .codecs = {"vvc"}, .target_bpw = {3}});
+  ASSERT_TRUE(rows.is_ok());
+  EXPECT_EQ((*rows)[0].weights, 4u * 32 * 64);
+  EXPECT_EQ((*rows)[0].note, "");
+  EXPECT_GT((*rows)[0].encode_seconds, 0);
+  EXPECT_NE((*rows)[0].version, "");
+  view.pictures = 131;
+  EXPECT_FALSE(run_bench({.sources = {view}, .codecs = {"vvc"}, .target_bpw = {3}}).is_ok());
+}
+
 TEST(BenchReport, table_and_json) {
   BenchRow good{.codec = "vvc", .source = "gaussian", .note = {}};
   good.bpw = 2.3;
