@@ -16,11 +16,15 @@ def program() -> str:
 
 
 def main() -> NoReturn:
-    """What the command `llmcodec` does: `pull` is of this package, everything else of the program."""
+    """What the command `llmcodec` does: `pull` and `cluster` are of this package, everything else of the program."""
     if sys.argv[1:2] == ["pull"]:
         from ._pull_command import main as pull
 
         sys.exit(pull(sys.argv[2:]))
+    if sys.argv[1:2] == ["cluster"]:
+        from .cluster.command import main as cluster
+
+        sys.exit(cluster(sys.argv[2:]))
     ffmpeg = packaged_ffmpeg()
     if ffmpeg is not None:
         os.environ.setdefault("LLMCODEC_FFMPEG", ffmpeg)

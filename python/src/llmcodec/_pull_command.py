@@ -12,7 +12,7 @@ from ._progress import Progress
 from ._pull import pull
 from ._urls import redacted
 
-_EXIT_CODES = {"invalid_argument": 2, "io": 3, "corrupt": 4, "unsupported": 5, "limit": 6, "internal": 70, "interrupted": 130}
+EXIT_CODES = {"invalid_argument": 2, "io": 3, "corrupt": 4, "unsupported": 5, "limit": 6, "internal": 70, "interrupted": 130}
 
 
 class _Line:
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
             f"\nllmcodec: error: {error}" if line is not None and sys.stderr.isatty() else f"llmcodec: error: {error}",
             file=sys.stderr,
         )
-        return _EXIT_CODES[error.kind]
+        return EXIT_CODES[error.kind]
     except KeyboardInterrupt:
         print(f"\nstopped; the same command goes on: llmcodec pull {redacted(given.url)} -o {given.output}", file=sys.stderr)
         return 130
