@@ -35,8 +35,8 @@ struct OrderedWork {
 Result<OrderedWork> order_work(const CompressOptions& options, uint64_t piece_weights);
 
 struct PieceInfo {
-  std::string name;       // of its tensors, for people
-  uint64_t weights = 0;   // about
+  std::string name;        // of its tensors, for people
+  uint64_t weights = 0;    // about
   uint64_t loop_cols = 0;  // side of the largest matrix of second moments that it needs; 0: none
 };
 
@@ -71,7 +71,8 @@ using PieceReader = std::function<Result<std::vector<std::byte>>(uint64_t piece)
 // What compress() does from then on, with the options for which the work was ordered. `read` is asked for each piece once,
 // in their order. Corrupt for one that was cut or changed or is of another order, Io for a source that is another one now;
 // an error of `read` goes on.
-Result<CompressReport> assemble(const CompressOptions& options, const OrderedPieces& ordered, const PieceReader& read);
+Result<CompressReport> assemble(const CompressOptions& options, const OrderedPieces& ordered,
+                                const PieceReader& read);
 
 // How a model that decompress() would restore is divided: into the files of its weights, or, where these cannot be written
 // alone (one file, a GGUF model, --as-source), not at all: `files` is empty then.

@@ -91,7 +91,8 @@ std::string assemble_pieces(CompressOptions options, const OrderedPieces& ordere
 
 void bind_coding(nb::module_& module) {
   nb::class_<ElsewhereFile>(module, "ElsewhereFile")
-      .def(nb::init<const nb::bytes&, uint64_t, nb::object>(), nb::arg("path"), nb::arg("size"), nb::arg("read"));
+      .def(nb::init<const nb::bytes&, uint64_t, nb::object>(), nb::arg("path"), nb::arg("size"),
+           nb::arg("read"));
   module.def("order_work", &order_work_of, nb::arg("options"), nb::arg("piece_weights"),
              nb::arg("progress").none());
   nb::class_<PieceInfo>(module, "PieceInfo")
@@ -120,18 +121,20 @@ void bind_coding(nb::module_& module) {
 // As the function decompress() takes them.
 using RestoreArguments = std::tuple<std::string, bool, bool, std::string, uint64_t>;
 
-DecompressOptions restore_options(const nb::bytes& input, const nb::bytes& output, const RestoreArguments& given,
-                                  const Control& control) {
+DecompressOptions restore_options(const nb::bytes& input, const nb::bytes& output,
+                                  const RestoreArguments& given, const Control& control) {
   const auto& [dtype, saturate, as_source, format, shard_size] = given;
   return {path_of(input), path_of(output), dtype, saturate, as_source, format, shard_size, control};
 }
 
 std::vector<std::tuple<std::string, uint64_t, uint64_t>> files_to_restore(const nb::bytes& input,
-                                                                         const RestoreArguments& given) {
+                                                                          const RestoreArguments& given) {
   Call call;
-  const RestoredFiles restored = call.run([&] { return restored_files(restore_options(input, nb::bytes(""), given, {})); });
+  const RestoredFiles restored =
+      call.run([&] { return restored_files(restore_options(input, nb::bytes(""), given, {})); });
   std::vector<std::tuple<std::string, uint64_t, uint64_t>> files;
-  for (const RestoredFiles::File& file : restored.files) files.emplace_back(file.name, file.bytes, file.parameters);
+  for (const RestoredFiles::File& file : restored.files)
+    files.emplace_back(file.name, file.bytes, file.parameters);
   return files;
 }
 

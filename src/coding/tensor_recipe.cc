@@ -264,7 +264,8 @@ Status read_segments(const json& stage, uint64_t segments_in_all, uint64_t strea
     codec->segment_bytes.push_back(bytes.get<uint64_t>());
     total += codec->segment_bytes.back();
   }
-  if (total != stream_bytes || codec->segment_bytes.size() != segments_in_all) return bad("codec", "segments");
+  if (total != stream_bytes || codec->segment_bytes.size() != segments_in_all)
+    return bad("codec", "segments");
   return Status::ok();
 }
 
@@ -444,8 +445,7 @@ Result<TensorRecipe> recipe_from_record(const TensorRecord& record) {
   if (stream == record.parts.end()) return error(ErrorKind::kCorrupt, "part 'bitstream' is absent");
   const auto segments = checked_mul(record.matrices, tensor.segments_per_matrix());
   if (!segments) return bad("codec", "segments");
-  LLMC_RETURN_IF_ERROR(
-      read_segments(record.stages.back(), *segments, stream->second.bytes, &tensor.codec));
+  LLMC_RETURN_IF_ERROR(read_segments(record.stages.back(), *segments, stream->second.bytes, &tensor.codec));
   LLMC_RETURN_IF_ERROR(check_segment_bytes(tensor));
   return tensor;
 }

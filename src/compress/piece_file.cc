@@ -118,8 +118,8 @@ Result<std::vector<CodedPictures>> piece_from_bytes(const PieceId& id, uint64_t 
     return bad("fails its checksum");
   const size_t end = text.find('\n', kFirstLine);
   if (end == text.npos) return bad("has no list of segments");
-  LLMC_ASSIGN_OR_RETURN(const json root,
-                        parse_json_value<json>(text.substr(kFirstLine, end - kFirstLine), RepeatedKeys::kRefuse));
+  LLMC_ASSIGN_OR_RETURN(const json root, parse_json_value<json>(text.substr(kFirstLine, end - kFirstLine),
+                                                                RepeatedKeys::kRefuse));
   LLMC_RETURN_IF_ERROR(check_id(id, root));
   const json& listed = root["segments"];
   if (!listed.is_array() || listed.size() != segments) return bad("has another number of segments");

@@ -30,7 +30,8 @@ Result<PieceInfo> info_of(const WorkOrder& order, const PieceSpans& piece) {
     LLMC_ASSIGN_OR_RETURN(const TensorRecipe recipe, recipe_before_coding(record));
     const uint64_t segments = recipe.segments_per_matrix() * record.matrices;
     const double part = static_cast<double>(span.count) / static_cast<double>(segments);
-    info.weights += static_cast<uint64_t>(part * static_cast<double>(record.matrices * record.rows * record.cols));
+    info.weights +=
+        static_cast<uint64_t>(part * static_cast<double>(record.matrices * record.rows * record.cols));
     if (recipe.scales.order == ColumnOrder::kColClass) info.loop_cols = std::max(info.loop_cols, record.cols);
   }
   const SegmentSpan& first = piece[0];
@@ -68,14 +69,15 @@ TensorPlan plan_of(const std::string& name, const TensorRecipe& recipe) {
 Result<const Codec*> same_codec(CodecSet& codecs, const CodecStage& ordered) {
   LLMC_ASSIGN_OR_RETURN(const Codec* codec, codecs.get(ordered.spec));
   if (codec->info().version != ordered.version)
-    return error(ErrorKind::kUnsupported, "the work was ordered for {} {}, and this machine has {}", ordered.name,
-                 ordered.version, codec->info().version);
+    return error(ErrorKind::kUnsupported, "the work was ordered for {} {}, and this machine has {}",
+                 ordered.name, ordered.version, codec->info().version);
   return codec;
 }
 
 Status add_span(const WorkOrder& order, size_t i, PieceWork& work) {
   const SegmentSpan& span = order.pieces[0][i];
-  LLMC_ASSIGN_OR_RETURN(TensorRecipe ordered, recipe_before_coding(order.description.tensors.at(span.tensor)));
+  LLMC_ASSIGN_OR_RETURN(TensorRecipe ordered,
+                        recipe_before_coding(order.description.tensors.at(span.tensor)));
   work.plans[i] = plan_of(span.tensor, ordered);
   LLMC_ASSIGN_OR_RETURN(const Codec* codec, same_codec(work.codecs, ordered.codec));
   LLMC_ASSIGN_OR_RETURN(const size_t index, work.model.source->find(span.tensor));
@@ -204,7 +206,8 @@ Result<std::vector<std::byte>> code_piece(std::span<const std::byte> bytes, cons
   return piece_to_bytes({order.key, order.first_piece}, coded);
 }
 
-Result<CompressReport> assemble(const CompressOptions& options, const OrderedPieces& ordered, const PieceReader& read) {
+Result<CompressReport> assemble(const CompressOptions& options, const OrderedPieces& ordered,
+                                const PieceReader& read) {
   const Stopwatch wall;
   LLMC_RETURN_IF_ERROR(check_output_name(options.output));
   LLMC_ASSIGN_OR_RETURN(Model model, open_model(options.input));

@@ -103,7 +103,8 @@ Status read_text(std::string_view text, WorkOrder* order) {
   LLMC_ASSIGN_OR_RETURN(order->description, parse_description(description));
   const std::string own = std::string("llmcodec ") + LLMCODEC_VERSION;
   if (root["llmcodec_order"] != kVersion || order->description.writer != own)
-    return error(ErrorKind::kUnsupported, "the work was ordered by {}, and this is {}: use one version on all machines",
+    return error(ErrorKind::kUnsupported,
+                 "the work was ordered by {}, and this is {}: use one version on all machines",
                  order->description.writer, own);
   LLMC_ASSIGN_OR_RETURN(order->plan, text_of(root, "plan"));
   LLMC_ASSIGN_OR_RETURN(order->key, text_of(root, "key"));
@@ -149,7 +150,8 @@ Status check_pieces(const WorkOrder& order) {
       LLMC_ASSIGN_OR_RETURN(const TensorRecipe recipe, recipe_before_coding(record->second));
       const auto all = checked_mul(recipe.segments_per_matrix(), record->second.matrices);
       if (!all || span.count == 0 || span.first > *all || span.count > *all - span.first)
-        return error(ErrorKind::kCorrupt, "the work order asks for segments that are not there").in_tensor(span.tensor);
+        return error(ErrorKind::kCorrupt, "the work order asks for segments that are not there")
+            .in_tensor(span.tensor);
     }
   }
   return Status::ok();
@@ -172,9 +174,12 @@ WorkOrder WorkOrder::of_piece(size_t piece) const {
 }
 
 std::vector<std::byte> WorkOrder::to_bytes() const {
-  const json root = {{"llmcodec_order", kVersion}, {"description", to_text(description)},
-                     {"plan", plan},               {"notes", notes},
-                     {"pieces", pieces_to_json(pieces)}, {"first_piece", first_piece},
+  const json root = {{"llmcodec_order", kVersion},
+                     {"description", to_text(description)},
+                     {"plan", plan},
+                     {"notes", notes},
+                     {"pieces", pieces_to_json(pieces)},
+                     {"first_piece", first_piece},
                      {"key", key}};
   const std::string text = root.dump(-1, ' ', false, json::error_handler_t::replace);
   std::vector<NamedBytes> content = {{kOrderName, std::as_bytes(std::span(text))}};
@@ -311,7 +316,8 @@ namespace {
 Status check_source(const CompressState& state, const Description& ordered) {
   const std::vector<std::string> names = state.model.weight_names();
   const auto other = [](const std::string& file) {
-    return error(ErrorKind::kIo, "is no longer what the work was ordered for; --restart begins anew").in_file(file);
+    return error(ErrorKind::kIo, "is no longer what the work was ordered for; --restart begins anew")
+        .in_file(file);
   };
   if (names.size() != ordered.source_files.size() || model_kind_name(state.model.kind) != ordered.source_kind)
     return other(state.model.path);
@@ -340,9 +346,11 @@ Result<std::unique_ptr<CompressState>> state_of_order(Model model, const Compres
     TensorPlan& plan = state->plan.tensors[i];
     if (!plan.code || state->description.same_as.contains(plan.name)) continue;
     LLMC_ASSIGN_OR_RETURN(FittedTensor tensor, ordered_tensor(order, tensors[i], i, plan, state->moments));
-    LLMC_ASSIGN_OR_RETURN(const TensorRecipe recipe, recipe_before_coding(order.description.tensors.at(plan.name)));
+    LLMC_ASSIGN_OR_RETURN(const TensorRecipe recipe,
+                          recipe_before_coding(order.description.tensors.at(plan.name)));
     // Of factors of low-rank updates a plan does not say it.
-    if (recipe.is_spectral()) plan.lines = recipe.spectral().fold ? recipe.spectral().fold->lines : Lines::kNone;
+    if (recipe.is_spectral())
+      plan.lines = recipe.spectral().fold ? recipe.spectral().fold->lines : Lines::kNone;
     state->tensors.push_back(std::move(tensor));
   }
   LLMC_ASSIGN_OR_RETURN(*settings, given_settings(*state));

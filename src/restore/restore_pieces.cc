@@ -26,9 +26,7 @@ struct Opened {
     opened->infos = opened->model->infos();
     return opened;
   }
-  Result<std::vector<Shard>> shards() const {
-    return plan_part_shards(infos, parts, model->shard_bytes());
-  }
+  Result<std::vector<Shard>> shards() const { return plan_part_shards(infos, parts, model->shard_bytes()); }
 
   std::unique_ptr<ArchiveReader> archive;
   std::optional<RestoredModel> model;
@@ -50,7 +48,8 @@ Result<RestoredFiles> restored_files(const DecompressOptions& options) {
   LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards, opened->shards());
   for (const Shard& shard : shards) {
     uint64_t parameters = 0;
-    for (size_t i = shard.first; i < shard.first + shard.count; ++i) parameters += opened->infos[i].elements();
+    for (size_t i = shard.first; i < shard.first + shard.count; ++i)
+      parameters += opened->infos[i].elements();
     files.files.push_back({shard.file_name, shard.data_bytes, parameters});
   }
   return files;
@@ -62,9 +61,10 @@ Status restore_file(const DecompressOptions& options, size_t file) {
   LLMC_RETURN_IF_ERROR(check_range(file, 1, shards.size()));
   const Shard& shard = shards[file];
   CodecSet codecs = CodecSet::for_decoding(options.control.environment);
-  LLMC_ASSIGN_OR_RETURN(const std::unique_ptr<TensorSink> sink,
-                        create_safetensors(options.output, local_tensors(opened->infos, {shard.first, shard.count}),
-                                           part_of_shard(shard, opened->parts).metadata));
+  LLMC_ASSIGN_OR_RETURN(
+      const std::unique_ptr<TensorSink> sink,
+      create_safetensors(options.output, local_tensors(opened->infos, {shard.first, shard.count}),
+                         part_of_shard(shard, opened->parts).metadata));
   LLMC_RETURN_IF_ERROR(opened->model->write_some(shard.first, shard.count, *sink, codecs, options.control));
   return sink->finish();
 }

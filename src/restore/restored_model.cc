@@ -279,7 +279,8 @@ class RestoreWalk {
     const std::string& name = tensor.info.name;
     const PieceVisitor write = [&](std::span<const std::byte> piece) -> Status {
       if (watch_.exact) LLMC_RETURN_IF_ERROR(watch_.exact(name, piece));
-      return tensor.own == tensor.info.dtype ? sink_.write(index - first_, piece) : write_converted(index, piece);
+      return tensor.own == tensor.info.dtype ? sink_.write(index - first_, piece)
+                                             : write_converted(index, piece);
     };
     if (tensor.exact) return model_.archive_->visit_exact(tensor.stored, write);
     return model_.archive_->visit_part(tensor.stored, part_name::kData, write);

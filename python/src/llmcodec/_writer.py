@@ -12,7 +12,7 @@ from typing import Any
 
 from . import _core
 from ._frameworks import Bytes
-from ._models import recorded_call, coding_options, noted
+from ._models import coding_options, noted, recorded_call
 from ._progress import ProgressOption, shown
 from ._system import Path, encoded
 from .reports import CompressReport, made

@@ -12,10 +12,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from .._models import noted
-from .._progress import ProgressOption, shown
-from .._system import byte_count
-from ..reports import CompressReport
+from llmcodec._models import noted
+from llmcodec._progress import ProgressOption, shown
+from llmcodec._system import byte_count
+from llmcodec.reports import CompressReport
+
 from . import _run
 from ._ray import RayRunner
 from ._run import TASK_WEIGHTS, Runner
@@ -24,7 +25,7 @@ from ._tasks import Machine
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .._models import CodingOptions
+    from llmcodec._models import CodingOptions
 
 __all__ = ["compress", "decompress", "verify"]
 
@@ -130,8 +131,8 @@ def _runner(address: str | None, threads: int, in_flight: int | None) -> Runner:
 
 
 def _command(paths: tuple[str, str], options: dict[str, Any]) -> str:
-    from .._models import recorded_call
-    from .._urls import is_url, redacted
+    from llmcodec._models import recorded_call
+    from llmcodec._urls import is_url, redacted
 
     return recorded_call("compress", tuple(redacted(path) if is_url(path) else path for path in paths), options)
 

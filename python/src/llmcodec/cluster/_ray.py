@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._errors import Error, IoError, LimitError, UnsupportedError
+from llmcodec._errors import Error, IoError, LimitError, UnsupportedError
+
 from ._tasks import Done, Task, run
 
 ATTEMPTS = 8
@@ -96,5 +97,7 @@ class RayRunner:
             raise IoError(f"{task.name}: {error.cause or error}") from error
         except self._ray.exceptions.RayError as error:
             text = str(error).strip().partition("\n")[0]
-            raise IoError(f"{task.name}: lost with its machine {ATTEMPTS + 1} times: {text}") from error
+            raise IoError(
+                f"{task.name}: Ray has given it up (of what is lost with its machine it makes {ATTEMPTS} more attempts): {text}"
+            ) from error
         return result

@@ -10,12 +10,13 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from .. import __version__, _core
-from .._errors import InvalidArgumentError, MissingFileError, UnsupportedError
-from .._models import coding_options
-from .._system import encoded
-from .._urls import is_url, name_of
-from ..reports import CompressReport, made
+from llmcodec import __version__, _core
+from llmcodec._errors import InvalidArgumentError, MissingFileError, UnsupportedError
+from llmcodec._models import coding_options
+from llmcodec._system import encoded
+from llmcodec._urls import is_url, name_of
+from llmcodec.reports import CompressReport, made
+
 from ._source import Source, look, path_of
 from ._store import Folder
 from ._tasks import (
@@ -51,14 +52,16 @@ class Journal:
     """The folder beside the output."""
 
     def __init__(self, output: str, request: dict[str, Any], restart: bool) -> None:
-        self.folder = Folder(output.rstrip("/") + ".cluster")
+        self.folder = Folder(output + ".cluster")
         self.text = json.dumps({"llmcodec_cluster": 1, "version": __version__, **request}, sort_keys=True, indent=1)
         try:
             said = self.folder.read(_REQUEST)
         except MissingFileError:
             said = None
         if said is None and self.folder.names():
-            raise self._error("holds files, and none of them says that a run of this program left them: remove it, or name another output")
+            raise self._error(
+                "holds files, and none of them says that a run of this program left them: remove it, or name another output"
+            )
         if said is not None and not restart and said != self.text.encode():
             raise self._error(
                 "an interrupted run with other settings or another source left this; finish that run with its own settings, or "
@@ -108,6 +111,7 @@ def compress(
     tell: Tell,
 ) -> CompressReport:
     """Codes the model `source` into the archive `output` (docs/cluster.md)."""
+    output = _absolute(output)
     model = look(source)
     known = {key: _known(options[key]) for key in ("plan", "importance", "hessian") if options.get(key)}
     request = {
@@ -132,6 +136,11 @@ def compress(
         place.publish()
     journal.folder.remove()
     return report
+
+
+def _absolute(output: str) -> str:
+    """As other machines, and processes in other folders, can take it."""
+    return output.rstrip("/") if is_url(output) else os.path.abspath(output)
 
 
 def _known(place: Any) -> Source | str:
@@ -185,7 +194,7 @@ class _Place:
         self.path = output
         if is_url(output):
             self._scratch = tempfile.TemporaryDirectory(prefix="llmcodec-cluster-", dir=machine.scratch)
-            self.path = os.path.join(self._scratch.name, name_of(output.rstrip("/")) or "archive")
+            self.path = os.path.join(self._scratch.name, name_of(output) or "archive")
 
     def __enter__(self) -> _Place:
         return self
@@ -215,16 +224,17 @@ def decompress(
     runner: Runner, source: str, output: str, restoring: Restoring, *, machine: Machine, restart: bool, tell: Tell
 ) -> int:
     """Restores the model of an archive, a task for each file of weights; gives their number."""
+    output = _absolute(output)
     archive = look(source)
     path = path_of(archive)
     files = _core.restored_files(encoded(path), restoring)
     request = {"work": "decompress", "source": archive.facts(), "options": list(restoring)}
-    _check_free(output, Folder(output.rstrip("/") + ".cluster"))
+    _check_free(output, Folder(output + ".cluster"))
     journal = Journal(output, request, restart)
     memory = memory_of_decoding(machine, archive.remote)
     folder = Folder(output)
     if not files:
-        parent, _, name = os.path.abspath(output).rpartition("/") if not is_url(output) else output.rstrip("/").rpartition("/")
+        parent, _, name = output.rpartition("/")
         if restoring[2] and archive.folder:
             raise UnsupportedError("--as-source gives a folder as a whole: llmcodec decompress does it")
         weights = sum(elements for _, elements, _ in _core.verify_rest(encoded(path)))
@@ -273,7 +283,7 @@ def verify_archive(runner: Runner, source: str, *, machine: Machine, task_weight
     memory = memory_of_decoding(machine, archive.remote)
     tasks: list[Task] = []
     first = weights = 0
-    for i, (name, elements, _) in enumerate(tensors):
+    for i, (_, elements, _) in enumerate(tensors):
         weights += elements
         if weights >= task_weights or i + 1 == len(tensors):
             more = f" and {i - first} more" if i > first else ""
@@ -282,4 +292,3 @@ def verify_archive(runner: Runner, source: str, *, machine: Machine, task_weight
     total = sum(elements for _, elements, _ in tensors)
     runner.run(tasks, _Count("verify", tell, len(tasks), 0, total, 0))
     return len(tensors), total
-

@@ -16,10 +16,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from .. import _core
-from .._errors import CorruptError, IoError, MissingFileError, UnsupportedError, printable
-from .._transport import Identity, Stop, StoreTransport, Transport, io_error, transport_of
-from .._urls import inside, is_plain, is_url, name_of, redacted, redacted_text
+from llmcodec import _core
+from llmcodec._errors import CorruptError, IoError, MissingFileError, UnsupportedError, printable
+from llmcodec._transport import Identity, Stop, StoreTransport, Transport, io_error, transport_of
+from llmcodec._urls import inside, is_plain, is_url, name_of, redacted, redacted_text
 
 CACHE = 64 << 20
 """Bytes of stores that a process keeps in memory, besides the beginnings of files."""

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from .._errors import Error, IoError, MissingFileError, printable
-from .._transport import ATTEMPTS, BACK_OFF, io_error
-from .._urls import is_plain, is_url, redacted, redacted_text
+from llmcodec._errors import Error, IoError, MissingFileError, printable
+from llmcodec._transport import ATTEMPTS, BACK_OFF, io_error
+from llmcodec._urls import is_plain, is_url, redacted, redacted_text
 
 _T = TypeVar("_T")
 

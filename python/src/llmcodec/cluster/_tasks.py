@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .. import _core
-from .._system import control, encoded
+from llmcodec import _core
+from llmcodec._system import control, encoded
+
 from ._source import CACHE, Source, path_of
 from ._store import Folder
 

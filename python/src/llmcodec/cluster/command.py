@@ -10,17 +10,27 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from .._errors import Error, InvalidArgumentError, printable
-from .._progress import Progress
-from .._pull_command import EXIT_CODES
-from .._system import byte_count
-from .._urls import is_url, redacted
-from ..reports import CompressReport
+from llmcodec._errors import Error, InvalidArgumentError, printable
+from llmcodec._progress import Progress
+from llmcodec._pull_command import EXIT_CODES
+from llmcodec._system import byte_count
+from llmcodec._urls import is_url, redacted
+from llmcodec.reports import CompressReport
+
 from . import compress, decompress, verify
 
 _TARGETS = ("bpw", "size", "snr", "step")
 # What belongs to the cluster, and not to what is made: no part of the command that an archive records.
-_OF_CLUSTER = ("--address", "--task-threads", "--in-flight", "--task-weights", "--scratch", "--ffmpeg", "--timeout", "--threads")
+_OF_CLUSTER = (
+    "--address",
+    "--task-threads",
+    "--in-flight",
+    "--task-weights",
+    "--scratch",
+    "--ffmpeg",
+    "--timeout",
+    "--threads",
+)
 
 
 class _Line:
@@ -72,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="work", required=True)
-    coding = commands.add_parser("compress", help="an archive, byte for byte the one of `llmcodec compress`", allow_abbrev=False)
+    coding = commands.add_parser(
+        "compress", help="an archive, byte for byte the one of `llmcodec compress`", allow_abbrev=False
+    )
     coding.add_argument("source", metavar="SOURCE", help="a model: a path that all machines have, or a URL of any store")
     coding.add_argument("-o", "--output", required=True, metavar="OUT")
     for name in _TARGETS:
@@ -97,7 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     for command in (coding, restoring, checking):
         command.add_argument("--address", help="of the cluster; default: $RAY_ADDRESS, else a cluster of this machine alone")
         command.add_argument("--task-threads", type=int, default=1, metavar="N", help="threads and CPUs of a task")
-        command.add_argument("--in-flight", type=int, metavar="N", help="tasks on their way; default: two for each that can run")
+        command.add_argument(
+            "--in-flight", type=int, metavar="N", help="tasks on their way; default: two for each that can run"
+        )
         command.add_argument("--scratch", metavar="DIR", help="on each machine, for files on their way to a store")
         command.add_argument("--ffmpeg", metavar="FILE", help="on each machine; default: as for other commands")
         command.add_argument("--timeout", type=float, metavar="SECONDS")

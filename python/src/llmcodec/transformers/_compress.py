@@ -15,7 +15,7 @@ import transformers
 
 from llmcodec import _core
 from llmcodec._errors import InvalidArgumentError, MissingFileError
-from llmcodec._models import recorded_call, coding_options, noted
+from llmcodec._models import coding_options, noted, recorded_call
 from llmcodec._progress import ProgressOption, shown
 from llmcodec._system import encoded
 from llmcodec.reports import CompressReport, made
