@@ -211,6 +211,30 @@ def test_source_and_output_in_a_store(model: pathlib.Path, hessian: pathlib.Path
     assert _run.verify_archive(InProcess(), "memory://out/archive", machine=Machine(), task_weights=1, tell=quiet)[0] == 7
 
 
+def test_an_index_stands_for_its_shards(model: pathlib.Path, tmp_path: pathlib.Path, memory: Any) -> None:
+    index = "model.safetensors.index.json"
+    memory.put(str(model), "/in/model", recursive=True)
+    for folder in ("one", "many"):
+        (tmp_path / folder).mkdir()
+    own = alone(model / index, tmp_path / "one/out", step=0.4)
+    compress(InProcess(), f"memory://in/model/{index}", tmp_path / "many/out", step=0.4)
+    assert tree(tmp_path / "many/out") == tree(own)
+    source = _source.look(model / index)
+    assert [file.name for file in source.files[1:]] == [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+
+
+def test_parts_of_a_gguf_model_go_together(tmp_path: pathlib.Path) -> None:
+    for i in (1, 2, 3):
+        (tmp_path / f"m-0000{i}-of-00003.gguf").write_bytes(b"x" * i)
+    source = _source.look(tmp_path / "m-00001-of-00003.gguf")
+    assert sorted((file.name, file.size) for file in source.files) == [(f"m-0000{i}-of-00003.gguf", i) for i in (1, 2, 3)]
+
+
+def test_no_output_inside_the_source(model: pathlib.Path) -> None:
+    with pytest.raises(llmcodec.InvalidArgumentError, match="inside the model's folder"):
+        compress(InProcess(), model, model / "out")
+
+
 def test_a_piece_reads_its_own_bytes(
     model: pathlib.Path, tmp_path: pathlib.Path, memory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -506,7 +530,7 @@ def test_whoever_is_killed_the_bytes_are_the_same(nodes: Any, large: pathlib.Pat
         nodes.remove_node(extra, allow_graceful=False)
     else:
         os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
+        running.communicate()
         running = program(*arguments, cwd=tmp_path)
     _, err = running.communicate(timeout=250)
     assert running.returncode == 0, err

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from llmcodec import __version__, _core
-from llmcodec._errors import InvalidArgumentError, MissingFileError, UnsupportedError
+from llmcodec._errors import InvalidArgumentError, MissingFileError
 from llmcodec._models import coding_options
 from llmcodec._system import encoded
 from llmcodec._urls import is_url, name_of
@@ -113,11 +113,13 @@ def compress(
     """Codes the model `source` into the archive `output` (docs/cluster.md)."""
     output = _absolute(output)
     model = look(source)
+    if not model.entry and output.startswith(model.folder.rstrip("/") + "/"):
+        raise InvalidArgumentError("the output is inside the model's folder, which may not change while it is read")
     known = {key: _known(options[key]) for key in ("plan", "importance", "hessian") if options.get(key)}
     request = {
         "work": "compress",
         "source": model.facts(),
-        "options": {key: value for key, value in sorted(options.items()) if key not in known and value is not None},
+        "options": {key: value for key, value in options.items() if key not in (*known, "threads") and value is not None},
         "known": {key: value.facts() if isinstance(value, Source) else value for key, value in known.items()},
         "command": command,
         "task_weights": task_weights,
@@ -235,8 +237,6 @@ def decompress(
     folder = Folder(output)
     if not files:
         parent, _, name = output.rpartition("/")
-        if restoring[2] and archive.folder:
-            raise UnsupportedError("--as-source gives a folder as a whole: llmcodec decompress does it")
         weights = sum(elements for _, elements, _ in _core.verify_rest(encoded(path)))
         task = Task(restore_whole, (archive, restoring, machine, Folder(parent), name), name, weights, memory)
         runner.run([task], _Count("decode", tell, 1, 0, weights, 0))
