@@ -37,7 +37,8 @@ Result<OrderedWork> order_work(const CompressOptions& options, uint64_t piece_we
 struct PieceInfo {
   std::string name;        // of its tensors, for people
   uint64_t weights = 0;    // about
-  uint64_t loop_cols = 0;  // side of the largest matrix of second moments that it needs; 0: none
+  uint64_t loops = 0;      // matrices whose quantisation loop is closed,
+  uint64_t loop_cols = 0;  // and the side of the largest matrix of second moments that these need
 };
 
 struct WorkOrder;

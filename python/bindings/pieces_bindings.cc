@@ -98,6 +98,7 @@ void bind_coding(nb::module_& module) {
   nb::class_<PieceInfo>(module, "PieceInfo")
       .def_ro("name", &PieceInfo::name)
       .def_ro("weights", &PieceInfo::weights)
+      .def_ro("loops", &PieceInfo::loops)
       .def_ro("loop_cols", &PieceInfo::loop_cols);
   nb::class_<OrderedPieces>(module, "OrderedPieces")
       .def_static(

@@ -506,7 +506,7 @@ def worker_processes(nodes: Any) -> list[int]:
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             name, _, rest = (entry / "stat").read_text().rpartition(")")
-            if int(rest.split()[1]) in raylets and name.endswith("(ray::run"):
+            if int(rest.split()[1]) in raylets and "(ray::code" in name:
                 found.append(int(entry.name))
     return found
 
@@ -523,7 +523,9 @@ def test_whoever_is_killed_the_bytes_are_the_same(nodes: Any, large: pathlib.Pat
         assert running.poll() is None, running.communicate()
         time.sleep(0.02)
     if who == "worker":
-        for process in worker_processes(nodes):
+        while not (victims := worker_processes(nodes)):
+            assert running.poll() is None, running.communicate()
+        for process in victims:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
     elif who == "node":

@@ -32,7 +32,9 @@ Result<PieceInfo> info_of(const WorkOrder& order, const PieceSpans& piece) {
     const double part = static_cast<double>(span.count) / static_cast<double>(segments);
     info.weights +=
         static_cast<uint64_t>(part * static_cast<double>(record.matrices * record.rows * record.cols));
-    if (recipe.scales.order == ColumnOrder::kColClass) info.loop_cols = std::max(info.loop_cols, record.cols);
+    if (recipe.scales.order != ColumnOrder::kColClass) continue;
+    info.loops += span.count / recipe.segments_per_matrix();
+    info.loop_cols = std::max(info.loop_cols, record.cols);
   }
   const SegmentSpan& first = piece[0];
   info.name = first.tensor;

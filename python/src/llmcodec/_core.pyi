@@ -242,6 +242,9 @@ class PieceInfo:
     def weights(self) -> int: ...
 
     @property
+    def loops(self) -> int: ...
+
+    @property
     def loop_cols(self) -> int: ...
 
 class OrderedPieces:
