@@ -83,14 +83,16 @@ class _Count:
         self._phase, self._tell = phase, tell
         self._tasks, self._done_tasks = all_tasks, done_tasks
         self._total, self._done = total, done
-        self.peak = 0
+        self._peak = self._declared = 0
 
     def __call__(self, task: Task, result: Done | None, running: int) -> None:
         if result is not None:
             self._done_tasks += 1
             self._done += task.weights
-            self.peak = max(self.peak, result.peak)
-        self._tell(self._phase, self._done, self._total, f"{self._done_tasks} of {self._tasks} tasks, {running} on their way")
+            self._peak, self._declared = max(self._peak, result.peak), max(self._declared, task.memory)
+        tasks = f"{self._done_tasks} of {self._tasks} tasks, {running} on their way"
+        memory = f", peak {self._peak >> 20} of {self._declared >> 20} MiB" if self._peak else ""
+        self._tell(self._phase, self._done, self._total, tasks + memory)
 
 
 def piece_name(number: int) -> str:

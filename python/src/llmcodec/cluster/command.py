@@ -51,8 +51,8 @@ class _Line:
         self._last = now
         speed = (done - self._first) / max(now - self._start, 0.001)
         left = f", {(total - done) / speed:.0f} s left" if speed > 0 else ""
-        text = f"{phase} {100 * done // max(total, 1):3} %  {speed / 1e6:.1f} Mw/s{left}  {printable(progress.tensor)[:60]}"
-        print(f"\r{text:100}" if self._terminal else text, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
+        text = f"{phase} {100 * done // max(total, 1):3} %  {speed / 1e6:.1f} Mw/s{left}  {printable(progress.tensor)[:80]}"
+        print(f"\r{text:120}" if self._terminal else text, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """The line is done with."""
