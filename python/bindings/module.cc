@@ -8,6 +8,7 @@ NB_MODULE(_core, module) {
   module.attr("version") = LLMCODEC_VERSION;
   llmcodec::python::bind_models(module);
   llmcodec::python::bind_archive(module);
+  llmcodec::python::bind_pieces(module);
   llmcodec::python::bind_codecs(module);
   llmcodec::python::bind_stages(module);
 }

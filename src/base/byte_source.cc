@@ -10,6 +10,7 @@
 #include "base/descriptor.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/stand_in.h"
 
 namespace llmcodec {
 namespace {
@@ -79,6 +80,7 @@ Status ByteSource::read_at(uint64_t offset, std::span<std::byte> out) const {
 }
 
 Result<ByteSourcePtr> open_byte_source(const std::string& path) {
+  if (ByteSourcePtr elsewhere = StandIn::find(path)) return elsewhere;
   // Without O_NONBLOCK the opening of a pipe waits for its writer.
   Descriptor descriptor = open_descriptor(path, O_RDONLY | O_NONBLOCK);
   if (!descriptor.is_open()) return errno_error("cannot open").in_file(path);

@@ -52,7 +52,7 @@ class ByteSource {
 };
 using ByteSourcePtr = std::shared_ptr<const ByteSource>;
 
-// A regular file, kept open. Io for anything else (a pipe too, at once, without waiting for its writer).
+// A regular file, kept open, or what stands for it (stand_in.h). Io for anything else (a pipe too, at once, without waiting for its writer).
 Result<ByteSourcePtr> open_byte_source(const std::string& path);
 // Memory of the caller's, which must live as long as the source.
 ByteSourcePtr memory_byte_source(std::span<const std::byte> bytes, std::string name);

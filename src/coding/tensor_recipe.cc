@@ -241,8 +241,8 @@ json codec_to_json(const CodecStage& codec) {
           {"segments", codec.segment_bytes}};
 }
 
-Result<CodecStage> codec_from_json(const json& stage, uint64_t matrices, uint64_t pictures,
-                                   uint64_t stream_bytes) {
+// All but the segments.
+Result<CodecStage> codec_from_json(const json& stage) {
   CodecStage codec;
   LLMC_ASSIGN_OR_RETURN(codec.name, text(stage, "codec", "name"));
   LLMC_ASSIGN_OR_RETURN(codec.spec, text(stage, "codec", "options"));
@@ -250,20 +250,23 @@ Result<CodecStage> codec_from_json(const json& stage, uint64_t matrices, uint64_
   LLMC_ASSIGN_OR_RETURN(codec.stream, text(stage, "codec", "stream"));
   LLMC_ASSIGN_OR_RETURN(codec.quality, number(stage, "codec", "quality"));
   LLMC_ASSIGN_OR_RETURN(codec.pictures_per_segment, small_integer(stage, "codec", "pictures", UINT32_MAX));
+  if (codec.pictures_per_segment == 0) return bad("codec", "segments");
+  return codec;
+}
+
+Status read_segments(const json& stage, uint64_t segments_in_all, uint64_t stream_bytes, CodecStage* codec) {
   const auto segments = stage.find("segments");
   if (segments == stage.end() || !segments->is_array()) return bad("codec", "segments");
   uint64_t total = 0;
   for (const json& bytes : *segments) {
     if (!bytes.is_number_unsigned() || bytes.get<uint64_t>() > kMaxSegmentBytes)
       return bad("codec", "segments");
-    codec.segment_bytes.push_back(bytes.get<uint64_t>());
-    total += codec.segment_bytes.back();
+    codec->segment_bytes.push_back(bytes.get<uint64_t>());
+    total += codec->segment_bytes.back();
   }
-  const uint64_t per_segment = codec.pictures_per_segment;
-  if (per_segment == 0 || total != stream_bytes ||
-      codec.segment_bytes.size() != checked_mul(matrices, ceil_div(pictures, per_segment)))
+  if (total != stream_bytes || codec->segment_bytes.size() != segments_in_all)
     return bad("codec", "segments");
-  return codec;
+  return Status::ok();
 }
 
 // Pictures per segment: few enough for memory, enough that starting an encoder process does not matter. Never
@@ -407,7 +410,7 @@ Status check_segment_bytes(const TensorRecipe& tensor) {
 
 }  // namespace
 
-Result<TensorRecipe> recipe_from_record(const TensorRecord& record) {
+Result<TensorRecipe> recipe_before_coding(const TensorRecord& record) {
   const auto dtype = dtype_from_name(record.dtype);
   if (!dtype) return error(ErrorKind::kUnsupported, "dtype '{}' is not known", record.dtype);
   if (!dtype_info(*dtype).floating)
@@ -432,10 +435,17 @@ Result<TensorRecipe> recipe_from_record(const TensorRecord& record) {
   } else {
     return error(ErrorKind::kUnsupported, "the chain of stages '{}' is not known", fmt::join(names, ", "));
   }
+  LLMC_ASSIGN_OR_RETURN(tensor.codec, codec_from_json(record.stages.back()));
+  return tensor;
+}
+
+Result<TensorRecipe> recipe_from_record(const TensorRecord& record) {
+  LLMC_ASSIGN_OR_RETURN(TensorRecipe tensor, recipe_before_coding(record));
   const auto stream = record.parts.find("bitstream");
   if (stream == record.parts.end()) return error(ErrorKind::kCorrupt, "part 'bitstream' is absent");
-  LLMC_ASSIGN_OR_RETURN(tensor.codec, codec_from_json(record.stages.back(), record.matrices,
-                                                      tensor.pictures_per_matrix(), stream->second.bytes));
+  const auto segments = checked_mul(record.matrices, tensor.segments_per_matrix());
+  if (!segments) return bad("codec", "segments");
+  LLMC_RETURN_IF_ERROR(read_segments(record.stages.back(), *segments, stream->second.bytes, &tensor.codec));
   LLMC_RETURN_IF_ERROR(check_segment_bytes(tensor));
   return tensor;
 }

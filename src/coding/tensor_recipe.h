@@ -92,6 +92,8 @@ std::vector<nlohmann::json> recipe_to_json(const TensorRecipe& recipe);
 // Corrupt for a missing or impossible value (a dtype that holds no weights is one), Unsupported for a stage,
 // version or kind that is not known.
 Result<TensorRecipe> recipe_from_record(const TensorRecord& record);
+// The same of a tensor that is not coded yet: of its segments nothing is said.
+Result<TensorRecipe> recipe_before_coding(const TensorRecord& record);
 
 // Limit for a recipe by which more than kMaxBlockWeights weights would be decoded at once. That memory is taken
 // before a byte of the stream is looked at, so sizes that no writer makes must fail here.

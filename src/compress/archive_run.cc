@@ -122,6 +122,18 @@ Status ArchiveRun::code(std::span<const FittedTensor> tensors) {
   return run.run(total_weights(tensors));
 }
 
+Status ArchiveRun::take(std::span<const FittedTensor> tensors, const CodedSegments& coded) {
+  SegmentList segments(tensors, settings_, state_.codecs, writer_);
+  while (true) {
+    LLMC_RETURN_IF_ERROR(progress_.check_cancelled());
+    LLMC_ASSIGN_OR_RETURN(std::optional<SegmentTask> task, segments.next());
+    if (!task) return Status::ok();
+    LLMC_ASSIGN_OR_RETURN(task->coded, coded(*task));
+    progress_.add("assemble", task->coded.metrics.count(), task->tensor->plan->name);
+    LLMC_RETURN_IF_ERROR(tensors_.take(*task));
+  }
+}
+
 bool ArchiveRun::can_stand_anywhere(size_t index) const {
   return needs_verbatim(state_.model.source->tensors()[index].dtype) ||
          state_.model.source->byte_size(index) % 8 == 0;

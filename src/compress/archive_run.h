@@ -14,6 +14,7 @@
 //   LLMC_ASSIGN_OR_RETURN(const CompressReport report, run->finish());
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -31,6 +32,9 @@ class ArchiveRun {
 
   // Codes these of the state's tensors, which follow the ones before in the order of the source.
   Status code(std::span<const FittedTensor> tensors);
+  // The same, of segments that were coded before.
+  using CodedSegments = std::function<Result<CodedPictures>(const SegmentTask& task)>;
+  Status take(std::span<const FittedTensor> tensors, const CodedSegments& coded);
   // Stores source tensor `index` exactly, out of turn. Precondition: can_stand_anywhere(index).
   Status store(size_t index);
   // Whether what is written after it is aligned.

@@ -72,6 +72,15 @@ Status check_target(const Target& target) {
   return error(ErrorKind::kInvalidArgument, "a target of a kind that is not known");
 }
 
+Result<std::vector<TensorDraft>> drafts_of_plan(const std::string& text, CompressState& state,
+                                                QuantisedModel& quantised) {
+  LLMC_ASSIGN_OR_RETURN(const std::vector<std::string> names, plan_tensor_names(text));
+  quantised.keep_parts_in({names.begin(), names.end()}, &state.model);
+  LLMC_ASSIGN_OR_RETURN(PlanFile file, plan_from_text(text, state.model.source->tensors()));
+  state.given_settings = std::move(file.settings);
+  return std::move(file.drafts);
+}
+
 // What was asked for, by options and rules or by a plan file.
 Result<std::vector<TensorDraft>> read_drafts(CompressState& state, QuantisedModel& quantised) {
   const CompressOptions& options = state.options;
@@ -80,13 +89,9 @@ Result<std::vector<TensorDraft>> read_drafts(CompressState& state, QuantisedMode
     return error(ErrorKind::kInvalidArgument,
                  "--set, --code and --keep change a plan that is being made; edit the given plan instead");
   LLMC_ASSIGN_OR_RETURN(const std::string text, read_text_file(options.plan, kMaxJsonBytes));
-  auto names = plan_tensor_names(text);
-  if (!names.is_ok()) return std::move(names).error().in_file(options.plan);
-  quantised.keep_parts_in({names->begin(), names->end()}, &state.model);
-  auto file = plan_from_text(text, state.model.source->tensors());
-  if (!file.is_ok()) return std::move(file).error().in_file(options.plan);
-  state.given_settings = std::move(file->settings);
-  return std::move(file->drafts);
+  auto drafts = drafts_of_plan(text, state, quantised);
+  if (!drafts.is_ok()) return std::move(drafts).error().in_file(options.plan);
+  return drafts;
 }
 
 double asked_bits(const Target& target) {
@@ -338,13 +343,16 @@ void note_fits(CompressState& state) {
     state.notes.push_back(std::move(note));
 }
 
-Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions& options) {
+Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions& options,
+                                              const std::string& ordered_plan) {
   LLMC_RETURN_IF_ERROR(check_target(options.target));
   LLMC_RETURN_IF_ERROR(check_names(model));
   auto state = std::make_unique<CompressState>(std::move(model), options);
   LLMC_ASSIGN_OR_RETURN(state->quantised, QuantisedModel::open(&state->model));
   LLMC_ASSIGN_OR_RETURN(state->moments, open_moments(options, state->model));
-  LLMC_ASSIGN_OR_RETURN(state->drafts, read_drafts(*state, *state->quantised));
+  LLMC_ASSIGN_OR_RETURN(state->drafts, ordered_plan.empty()
+                                           ? read_drafts(*state, *state->quantised)
+                                           : drafts_of_plan(ordered_plan, *state, *state->quantised));
   LLMC_RETURN_IF_ERROR(keep_in_parts(*state, *state->quantised));
   LLMC_ASSIGN_OR_RETURN(state->plan, resolved(*state));
   LLMC_RETURN_IF_ERROR(ask_to_carry(options.carry, &state->model));

@@ -52,8 +52,10 @@ struct CompressState {
 };
 
 // What options, moments of the user's, names and shapes decide: checks them, makes or reads the plan. No tensor is read.
-// Errors name file and tensor.
-Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions& options);
+// Errors name file and tensor. `ordered_plan`: the text of a plan that was made with these options (work_order.h), in place
+// of a new one; empty: none.
+Result<std::unique_ptr<CompressState>> decide(Model model, const CompressOptions& options,
+                                              const std::string& ordered_plan = {});
 
 // decide(), and all that the weights say besides: estimated moments, scales of all tensors.
 Result<std::unique_ptr<CompressState>> prepare(Model model, const CompressOptions& options);

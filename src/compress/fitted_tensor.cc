@@ -166,9 +166,8 @@ FittedTensor unfitted_tensor(const TensorInfo& info, size_t index, const TensorP
   return tensor;
 }
 
-Result<FittedTensor> fit_tensor(const TensorSource& source, size_t index, const TensorPlan& plan,
-                                const InputMoments& moments) {
-  const TensorInfo& info = source.tensors()[index];
+Result<FittedTensor> unscaled_tensor(const TensorInfo& info, size_t index, const TensorPlan& plan,
+                                     const InputMoments& moments) {
   FittedTensor tensor;
   tensor.index = index;
   tensor.plan = &plan;
@@ -181,6 +180,13 @@ Result<FittedTensor> fit_tensor(const TensorSource& source, size_t index, const 
                    moments.hessian->cols(*tensor.hessian_group), tensor.shape.cols)
           .in_tensor(info.name);
   }
+  return tensor;
+}
+
+Result<FittedTensor> fit_tensor(const TensorSource& source, size_t index, const TensorPlan& plan,
+                                const InputMoments& moments) {
+  const TensorInfo& info = source.tensors()[index];
+  LLMC_ASSIGN_OR_RETURN(FittedTensor tensor, unscaled_tensor(info, index, plan, moments));
   for (uint64_t m = 0; m < tensor.shape.matrices; ++m) {
     auto scales = fit_matrix(source, tensor, m, moments);
     if (!scales.is_ok()) return std::move(scales).error().in_tensor(info.name).in_file(source.file(index));

@@ -40,6 +40,10 @@ struct FittedTensor {
 // Before its weights are known: scales of the right number, all zero.
 FittedTensor unfitted_tensor(const TensorInfo& info, size_t index, const TensorPlan& plan);
 
+// Before its scales are: what plan and moments say of it.
+Result<FittedTensor> unscaled_tensor(const TensorInfo& info, size_t index, const TensorPlan& plan,
+                                     const InputMoments& moments);
+
 // Fits the scales of all matrices. Errors name the tensor; InvalidArgument with the index for NaN or Inf.
 Result<FittedTensor> fit_tensor(const TensorSource& source, size_t index, const TensorPlan& plan,
                                 const InputMoments& moments);

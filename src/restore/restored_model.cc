@@ -214,17 +214,24 @@ Status RestoredModel::check_headers() const {
   return std::move(failure).in_file(archive_->files()[0]);
 }
 
-// One run through the archive.
+// One run through the archive, or through the tensors [first, end) of the model.
 class RestoreWalk {
  public:
-  RestoreWalk(const RestoredModel& model, TensorSink& sink, const RestoreWatch& watch)
-      : model_(model), tensors_(model.tensors_), sink_(sink), watch_(watch) {}
+  RestoreWalk(const RestoredModel& model, TensorSink& sink, const RestoreWatch& watch, size_t first,
+              size_t end)
+      : model_(model),
+        tensors_(model.tensors_),
+        sink_(sink),
+        watch_(watch),
+        first_(first),
+        end_(end),
+        next_(first) {}
 
   // The sink takes tensors in order: all coded ones are decoded in one run, so that threads work across
   // tensors, and those stored exactly are written when their turn comes.
   Status run(CodecSet& codecs, const Control& control) {
     std::vector<DecodeTask> tasks;
-    for (size_t i = 0; i < tensors_.size(); ++i) {
+    for (size_t i = first_; i < end_; ++i) {
       if (!tensors_[i].coded) continue;
       tasks.push_back({.name = tensors_[i].stored});
       coded_.push_back(i);
@@ -233,7 +240,7 @@ class RestoreWalk {
       return take(coded_[task], first, weights);
     };
     LLMC_RETURN_IF_ERROR(decode_tensors(*model_.archive_, tasks, codecs, control, store));
-    return write_exact_before(tensors_.size());
+    return write_exact_before(end_);
   }
 
  private:
@@ -247,7 +254,7 @@ class RestoreWalk {
       LLMC_RETURN_IF_ERROR(write_exact_before(i));
       next_ = i + 1;
       LLMC_RETURN_IF_ERROR(watched());
-      return sink_.write(i, bytes);
+      return sink_.write(i - first_, bytes);
     });
   }
 
@@ -272,7 +279,8 @@ class RestoreWalk {
     const std::string& name = tensor.info.name;
     const PieceVisitor write = [&](std::span<const std::byte> piece) -> Status {
       if (watch_.exact) LLMC_RETURN_IF_ERROR(watch_.exact(name, piece));
-      return tensor.own == tensor.info.dtype ? sink_.write(index, piece) : write_converted(index, piece);
+      return tensor.own == tensor.info.dtype ? sink_.write(index - first_, piece)
+                                             : write_converted(index, piece);
     };
     if (tensor.exact) return model_.archive_->visit_exact(tensor.stored, write);
     return model_.archive_->visit_part(tensor.stored, part_name::kData, write);
@@ -286,20 +294,26 @@ class RestoreWalk {
     Status status = convert_exact(tensor.own, bytes, tensor.info.dtype,
                                   model_.choice_.saturate ? PastRange::kClip : PastRange::kRefuse, converted);
     if (!status.is_ok()) return std::move(status).error().in_tensor(tensor.info.name);
-    return sink_.write(index, converted);
+    return sink_.write(index - first_, converted);
   }
 
   const RestoredModel& model_;
   const std::vector<RestoredTensor>& tensors_;
   TensorSink& sink_;
   const RestoreWatch& watch_;
+  const size_t first_, end_;
   std::vector<size_t> coded_;  // in tensors_, by their task
-  size_t next_ = 0;            // to be written
+  size_t next_;                // to be written
 };
 
 Status RestoredModel::write(TensorSink& sink, CodecSet& codecs, const Control& control,
                             const RestoreWatch& watch) const {
-  return RestoreWalk(*this, sink, watch).run(codecs, control);
+  return RestoreWalk(*this, sink, watch, 0, tensors_.size()).run(codecs, control);
+}
+
+Status RestoredModel::write_some(size_t first, size_t count, TensorSink& sink, CodecSet& codecs,
+                                 const Control& control) const {
+  return RestoreWalk(*this, sink, {}, first, first + count).run(codecs, control);
 }
 
 }  // namespace llmcodec

@@ -78,6 +78,9 @@ class RestoredModel {
   // Decodes and checks everything in the order of tensors(). The sink is not finished.
   Status write(TensorSink& sink, CodecSet& codecs, const Control& control,
                const RestoreWatch& watch = {}) const;
+  // The same of tensors [first, first + count), which are all that the sink was made for.
+  Status write_some(size_t first, size_t count, TensorSink& sink, CodecSet& codecs,
+                    const Control& control) const;
 
  private:
   RestoredModel(const ArchiveReader& archive, const RestoreChoice& choice)

@@ -74,16 +74,12 @@ Result<std::vector<Shard>> plan_part_shards(const std::vector<TensorInfo>& tenso
   return all;
 }
 
-namespace {
-
-// The part to which a shard belongs.
-const ModelPart& part_of(const Shard& shard, const ModelParts& parts) {
+const ModelPart& part_of_shard(const Shard& shard, const ModelParts& parts) {
   const size_t slash = shard.file_name.rfind('/');
   const std::string folder = slash == std::string::npos ? "" : shard.file_name.substr(0, slash);
   return *std::ranges::find(parts, folder, &ModelPart::folder);
 }
 
-// An index for each part of which there are several shards.
 Status write_indices(ModelFolder& folder, const std::vector<TensorInfo>& tensors, const ModelParts& parts,
                      uint64_t max_shard_bytes) {
   const std::vector<PartRange> ranges = part_ranges(tensors, parts);
@@ -98,15 +94,13 @@ Status write_indices(ModelFolder& folder, const std::vector<TensorInfo>& tensors
   return Status::ok();
 }
 
-}  // namespace
-
 Status check_sharded_safetensors(const std::vector<TensorInfo>& tensors, const ModelParts& parts,
                                  uint64_t max_shard_bytes) {
   LLMC_ASSIGN_OR_RETURN(const std::vector<Shard> shards, plan_part_shards(tensors, parts, max_shard_bytes));
   for (const Shard& shard : shards) {
     const std::vector<TensorInfo> local = local_tensors(tensors, {shard.first, shard.count});
     LLMC_ASSIGN_OR_RETURN(const std::vector<SafetensorsEntry> entries, layout_safetensors(local));
-    LLMC_RETURN_IF_ERROR(safetensors_header(entries, part_of(shard, parts).metadata));
+    LLMC_RETURN_IF_ERROR(safetensors_header(entries, part_of_shard(shard, parts).metadata));
   }
   return Status::ok();
 }
@@ -123,7 +117,7 @@ Result<std::unique_ptr<TensorSink>> create_sharded_safetensors(ModelFolder& fold
                               std::vector<TensorInfo> own) -> Result<std::unique_ptr<TensorSink>> {
     LLMC_ASSIGN_OR_RETURN(AtomicFile file, folder.create(shards[shard].file_name));
     return create_safetensors(std::move(file), local_tensors(own, {0, own.size()}),
-                              part_of(shards[shard], parts).metadata,
+                              part_of_shard(shards[shard], parts).metadata,
                               [&folder](AtomicFile done) { return folder.add(std::move(done)); });
   };
   const auto commit = [&folder, tensors, parts, max_shard_bytes]() -> Status {

@@ -85,6 +85,12 @@ std::string safetensors_index(std::span<const TensorInfo> tensors, std::span<con
 Result<std::vector<Shard>> plan_part_shards(const std::vector<TensorInfo>& tensors, const ModelParts& parts,
                                             uint64_t max_shard_bytes);
 
+// The part to which one of these shards belongs.
+const ModelPart& part_of_shard(const Shard& shard, const ModelParts& parts);
+// An index for each part of which there are several shards, into the folder.
+Status write_indices(ModelFolder& folder, const std::vector<TensorInfo>& tensors, const ModelParts& parts,
+                     uint64_t max_shard_bytes);
+
 // Whether create_sharded_safetensors(), or create_safetensors() for one file, would take these: errors of
 // layout_safetensors() and safetensors_header().
 Status check_sharded_safetensors(const std::vector<TensorInfo>& tensors, const ModelParts& parts,

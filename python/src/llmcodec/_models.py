@@ -96,7 +96,7 @@ def compress(input: Path, output: Path, *, progress: ProgressOption = None, **op
     """
     made_options = coding_options("compress", _calibrated(input, options))
     made_options.input, made_options.output = encoded(input), encoded(output)
-    made_options.command = _recorded("compress", (input, output), options)
+    made_options.command = recorded_call("compress", (input, output), options)
     with shown(progress) as sink:
         return noted(made(CompressReport, json.loads(_core.compress(made_options, sink))))
 
@@ -298,7 +298,7 @@ def _texts(value: str | Iterable[str]) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-def _recorded(function: str, paths: tuple[Path, ...], options: Mapping[str, Any]) -> str:
+def recorded_call(function: str, paths: tuple[Path, ...], options: Mapping[str, Any]) -> str:
     """The call as the archive records it: what gives the same bytes again."""
     arguments = [repr(p if isinstance(p, (str, bytes)) else str(p)) for p in paths]
     arguments += [f"{key}={value!r}" for key, value in options.items() if key not in _NOT_RECORDED and value is not None]

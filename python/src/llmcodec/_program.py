@@ -16,11 +16,15 @@ def program() -> str:
 
 
 def main() -> NoReturn:
-    """What the command `llmcodec` does: `pull`, `compare` and `report` are of this package, everything else of the program."""
+    """What the command `llmcodec` does: `pull`, `cluster`, `compare` and `report` are of this package, the rest of the program."""
     if sys.argv[1:2] == ["pull"]:
         from ._pull_command import main as pull
 
         sys.exit(pull(sys.argv[2:]))
+    if sys.argv[1:2] == ["cluster"]:
+        from .cluster.command import main as cluster
+
+        sys.exit(cluster(sys.argv[2:]))
     if sys.argv[1:2] in (["compare"], ["report"]):
         from .compare import _command
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from . import _core
 from ._frameworks import Bytes
-from ._models import _recorded, coding_options, noted
+from ._models import coding_options, noted, recorded_call
 from ._progress import ProgressOption, shown
 from ._system import Path, encoded
 from .reports import CompressReport, made
@@ -29,7 +29,7 @@ def write(
     options: Mapping[str, Any],
 ) -> CompressReport:
     """What `save_file` of each framework does with its tensors."""
-    return _written(tensors, encoded(filename), metadata, progress, options, _recorded("save_file", (filename,), options))
+    return _written(tensors, encoded(filename), metadata, progress, options, recorded_call("save_file", (filename,), options))
 
 
 def written_bytes(
@@ -41,7 +41,7 @@ def written_bytes(
     """What `save` of each framework does: through a file, for the library writes one, in the folder for temporary files."""
     with tempfile.TemporaryDirectory(prefix="llmcodec_") as folder:
         path = os.path.join(folder, "archive.safetensors")
-        _written(tensors, os.fsencode(path), metadata, progress, options, _recorded("save", (), options))
+        _written(tensors, os.fsencode(path), metadata, progress, options, recorded_call("save", (), options))
         with open(path, "rb") as file:
             return file.read()
 

@@ -15,7 +15,7 @@ import transformers
 
 from llmcodec import _core
 from llmcodec._errors import InvalidArgumentError, MissingFileError
-from llmcodec._models import _recorded, coding_options, noted
+from llmcodec._models import coding_options, noted, recorded_call
 from llmcodec._progress import ProgressOption, shown
 from llmcodec._system import encoded
 from llmcodec.reports import CompressReport, made
@@ -75,7 +75,7 @@ def compress_model(
         given = (
             source if original is None or original.name != "README.md" else _staged(source, pathlib.Path(temporary) / "staged")
         )
-        command = _recorded("transformers.compress_model", (name or source.name, output), options)
+        command = recorded_call("transformers.compress_model", (name or source.name, output), options)
         report = _compressed(given, output, command, progress, options)
         original_bytes = sum(file.stat().st_size for file in source.glob("*.safetensors"))
         card = card_of(known, original is not None, base_model or name, report, original_bytes)
