@@ -16,7 +16,7 @@ def program() -> str:
 
 
 def main() -> NoReturn:
-    """What the command `llmcodec` does: `pull`, `cluster`, `compare` and `report` are of this package, the rest of the program."""
+    """What the command `llmcodec` does. `pull`, `cluster`, `compare` and `report` are Python, the rest is the program."""
     if sys.argv[1:2] == ["pull"]:
         from ._pull_command import main as pull
 
