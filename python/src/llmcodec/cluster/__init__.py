@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """compress, decompress and verify on a cluster of Ray (docs/cluster.md).
 
->>> report = llmcodec.cluster.compress("s3://models/Llama-3-70B", "s3://models/Llama-3-70B.llmc", bpw=3, address="auto")
->>> files = llmcodec.cluster.decompress("s3://models/Llama-3-70B.llmc", "/shared/Llama-3-70B")
+    report = llmcodec.cluster.compress("s3://models/Llama-3-70B", "s3://models/Llama-3-70B.llmc", bpw=3, address="auto")
+    files = llmcodec.cluster.decompress("s3://models/Llama-3-70B.llmc", "/shared/Llama-3-70B", address="auto")
 
 The bytes are those that one machine writes. The same call goes on where an interrupted one was.
 """
