@@ -334,6 +334,7 @@ Status check_source(const CompressState& state, const Description& ordered) {
 Result<std::unique_ptr<CompressState>> state_of_order(Model model, const CompressOptions& options,
                                                       const WorkOrder& order,
                                                       std::vector<TensorSettings>* settings) {
+  if (order.plan.empty()) return bad("plan");  // that of one piece has none
   LLMC_ASSIGN_OR_RETURN(std::unique_ptr<CompressState> state, decide(std::move(model), options, order.plan));
   LLMC_RETURN_IF_ERROR(check_source(*state, order.description));
   state->description = order.description;

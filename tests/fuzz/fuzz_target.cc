@@ -16,9 +16,9 @@ namespace llmcodec {
 namespace {
 
 constexpr std::array kTargets = {
-    &kArchiveTarget,     &kCodecSpecTarget,  &kConfigTarget,   &kDescriptionTarget, &kGgufTarget,
-    &kGgufBlocksTarget,  &kImatrixTarget,    &kJournalTarget,  &kMomentsTarget,     &kPlanTarget,
-    &kSafetensorsTarget, &kShardIndexTarget, &kVvcSliceTarget, &kVvcStreamTarget};
+    &kArchiveTarget,    &kCodecSpecTarget,   &kConfigTarget,     &kDescriptionTarget, &kGgufTarget,
+    &kGgufBlocksTarget, &kImatrixTarget,     &kJournalTarget,    &kMomentsTarget,     &kOrderTarget,
+    &kPlanTarget,       &kSafetensorsTarget, &kShardIndexTarget, &kVvcSliceTarget,    &kVvcStreamTarget};
 
 const FastFolder& folder() {
   static const FastFolder folder;
