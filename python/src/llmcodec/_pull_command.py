@@ -7,39 +7,34 @@ import argparse
 import sys
 import time
 
+from ._command_line import EXIT_CODES, StatusLine, duration
 from ._errors import Error, printable
 from ._progress import Progress
 from ._pull import pull
 from ._urls import redacted
 
-EXIT_CODES = {"invalid_argument": 2, "io": 3, "corrupt": 4, "unsupported": 5, "limit": 6, "internal": 70, "interrupted": 130}
-
 
 class _Line:
-    """A line that says how far it is: over and over on a terminal, else every ten seconds."""
+    """How much of an archive is there."""
 
     def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._last = self._start = time.monotonic()
+        self._start = time.monotonic()
+        self._line = StatusLine(last=self._start)
         self._first = -1
 
     def __call__(self, progress: Progress) -> None:
-        now = time.monotonic()
         if self._first < 0:
             self._first = progress.done  # what an earlier pull has fetched says nothing of the speed
-        if now - self._last < (0.2 if self._terminal else 10) and progress.done < progress.total:
+        if not self._line.due(progress.done >= progress.total):
             return
-        self._last = now
-        speed = (progress.done - self._first) / max(now - self._start, 0.001)
+        speed = (progress.done - self._first) / max(time.monotonic() - self._start, 0.001)
         left = (progress.total - progress.done) / speed if speed > 0 else -1
         share = 100 * progress.done // max(progress.total, 1)
-        text = f"{share:3} % of {_size(progress.total)}, {_size(int(speed))}/s, {duration(left)} left"
-        print(f"\r{text:60}" if self._terminal else text, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
+        self._line.show(f"{share:3} % of {_size(progress.total)}, {_size(int(speed))}/s, {duration(left)} left")
 
     def end(self) -> None:
         """The line is done with."""
-        if self._terminal and self._first >= 0:
-            print(file=sys.stderr)
+        self._line.end()
 
 
 def _size(count: int) -> str:
@@ -49,14 +44,6 @@ def _size(count: int) -> str:
             break
         value /= 1000
     return f"{value:.0f} {unit}" if value >= 100 or unit == "B" else f"{value:.1f} {unit}"
-
-
-def duration(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are."""
-    if seconds < 0 or seconds > 1e7:
-        return "?"
-    minutes, left = divmod(int(seconds + 0.5), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{left:02}" if minutes >= 60 else f"{minutes}:{left:02}"
 
 
 def main(arguments: list[str]) -> int:

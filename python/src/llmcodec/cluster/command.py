@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from llmcodec._command_line import EXIT_CODES, StatusLine
 from llmcodec._errors import Error, InvalidArgumentError, printable
 from llmcodec._progress import Progress
-from llmcodec._pull_command import EXIT_CODES
 from llmcodec._system import byte_count
 from llmcodec._urls import is_url, redacted
 from llmcodec.reports import CompressReport
@@ -34,30 +34,29 @@ _OF_CLUSTER = (
 
 
 class _Line:
-    """A line that says how far it is: over and over on a terminal, else every ten seconds."""
+    """How far the phase is."""
 
     def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._phase, self._last, self._start, self._first = "", 0.0, 0.0, 0
+        self._line = StatusLine(width=120)
+        self._phase, self._start, self._first = "", 0.0, 0
 
     def __call__(self, progress: Progress) -> None:
         phase, done, total = progress.phase, progress.done, progress.total
         now = time.monotonic()
         if phase != self._phase:
             self.end()
-            self._phase, self._start, self._first, self._last = phase, now, done, 0.0
-        if now - self._last < (0.2 if self._terminal else 10) and done < total:
+            self._phase, self._start, self._first = phase, now, done
+        if not self._line.due(done >= total):
             return
-        self._last = now
         speed = (done - self._first) / max(now - self._start, 0.001)
         left = f", {(total - done) / speed:.0f} s left" if speed > 0 else ""
-        text = f"{phase} {100 * done // max(total, 1):3} %  {speed / 1e6:.1f} Mw/s{left}  {printable(progress.tensor)[:80]}"
-        print(f"\r{text:120}" if self._terminal else text, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
+        self._line.show(
+            f"{phase} {100 * done // max(total, 1):3} %  {speed / 1e6:.1f} Mw/s{left}  {printable(progress.tensor)[:80]}"
+        )
 
     def end(self) -> None:
         """The line is done with."""
-        if self._terminal and self._phase:
-            print(file=sys.stderr)
+        self._line.end()
         self._phase = ""
 
 

@@ -6,12 +6,11 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from llmcodec._command_line import EXIT_CODES, StatusLine, duration
 from llmcodec._errors import Error, InvalidArgumentError, printable
-from llmcodec._pull_command import EXIT_CODES, duration
 
 if TYPE_CHECKING:
     from .run import Progress
@@ -20,25 +19,20 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class _Line:
-    """A line that says how far it is: over and over on a terminal, else every ten seconds."""
+    """How many points are measured."""
 
     def __init__(self, quiet: bool) -> None:
-        self._quiet, self._terminal = quiet, sys.stderr.isatty()
-        self._last = 0.0
+        self._quiet, self._line = quiet, StatusLine()
 
     def __call__(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if self._quiet or (now - self._last < (0.2 if self._terminal else 10) and progress.done < progress.total):
+        if self._quiet or not self._line.due(progress.done >= progress.total):
             return
-        self._last = now
         left = "" if progress.seconds_left is None else f", {duration(progress.seconds_left)} left"
-        text = f"{progress.done} of {progress.total} {progress.phase}{left}"
-        print(f"\r{text:60}" if self._terminal else text, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
+        self._line.show(f"{progress.done} of {progress.total} {progress.phase}{left}")
 
     def end(self) -> None:
         """The line is done with."""
-        if self._terminal and not self._quiet and self._last > 0:
-            print(file=sys.stderr)
+        self._line.end()
 
 
 def seconds_of(text: str) -> float | None:
