@@ -46,6 +46,11 @@ def redacted_text(text: str) -> str:
     return printable(_IN_TEXT.sub(lambda found: redacted(found[0]), text))
 
 
+def printable_place(place: str) -> str:
+    """A URL or a path for people: without what may be a secret, and control characters escaped."""
+    return redacted(place) if is_url(place) else printable(place)
+
+
 def path_of(url: str) -> str:
     """The path of a URL, as it stands in it."""
     return url.partition("#")[0].partition("?")[0].partition("://")[2]

@@ -22,7 +22,7 @@ from typing import Any
 from llmcodec import _core
 from llmcodec._errors import CorruptError, IoError, MissingFileError, UnsupportedError, printable
 from llmcodec._transport import Identity, Stop, StoreTransport, Transport, io_error, transport_of
-from llmcodec._urls import beside, inside, is_plain, is_url, name_of, redacted, redacted_text
+from llmcodec._urls import beside, inside, is_plain, is_url, name_of, printable_place, redacted_text
 
 CACHE = 64 << 20
 """Bytes of stores that a process keeps in memory, besides the beginnings of files."""
@@ -56,7 +56,7 @@ class Source:
     @property
     def shown(self) -> str:
         """For people: without secrets."""
-        return redacted(self.folder) if self.remote else printable(self.folder)
+        return printable_place(self.folder)
 
     def facts(self) -> list[list[Any]]:
         """What it is known by."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from llmcodec._errors import Error, IoError, MissingFileError, printable
 from llmcodec._transport import ATTEMPTS, BACK_OFF, io_error
-from llmcodec._urls import is_plain, is_url, redacted, redacted_text
+from llmcodec._urls import is_plain, is_url, printable_place, redacted_text
 
 _T = TypeVar("_T")
 
@@ -30,7 +30,7 @@ class Folder:
     @property
     def shown(self) -> str:
         """For people: without secrets."""
-        return redacted(self.place) if self.remote else printable(self.place)
+        return printable_place(self.place)
 
     def _at(self, name: str) -> str:
         assert is_plain(name), name

@@ -14,7 +14,7 @@ from llmcodec._command_line import EXIT_CODES, StatusLine
 from llmcodec._errors import Error, InvalidArgumentError, printable
 from llmcodec._progress import Progress
 from llmcodec._system import byte_count
-from llmcodec._urls import is_url, redacted
+from llmcodec._urls import is_url, printable_place, redacted
 from llmcodec.reports import CompressReport
 
 from . import compress, decompress, verify
@@ -129,26 +129,22 @@ def _run(given: argparse.Namespace, arguments: list[str], line: _Line | None) ->
     options["progress"] = line
     if given.work == "verify":
         tensors, parameters = verify(given.source, **options)
-        _end(line, f"{_shown(given.source)}: sound; {tensors} tensors, {parameters} parameters")
+        _end(line, f"{printable_place(given.source)}: sound; {tensors} tensors, {parameters} parameters")
     elif given.work == "decompress":
         files = decompress(given.source, options.pop("output"), **options)
-        _end(line, f"{_shown(given.output)}: {files} file{'s' if files > 1 else ''} of weights")
+        _end(line, f"{printable_place(given.output)}: {files} file{'s' if files > 1 else ''} of weights")
     else:
         report: CompressReport = compress(given.source, options.pop("output"), command=recorded(arguments), **options)
         text = f"{report.bytes} bytes, {report.bpw:.3f} bpw, SNR {report.snr_db:.2f} dB"
         for note in report.notes:
             print(f"note: {printable(note)}", file=sys.stderr)
-        _end(line, f"{_shown(given.output)}: {text}")
+        _end(line, f"{printable_place(given.output)}: {text}")
 
 
 def _end(line: _Line | None, text: str) -> None:
     if line is not None:
         line.end()
     print(text)
-
-
-def _shown(place: str) -> str:
-    return redacted(place) if is_url(place) else printable(place)
 
 
 def main(arguments: list[str]) -> int:
