@@ -59,10 +59,10 @@ struct BenchRow {
   double bpw = 0;     // 8 * stream bytes / weights
   double snr_db = 0;  // 10 log10(energy of weights / energy of errors)
   double gap_db = 0;  // 6.0206 * bpw - snr_db: for iid Gaussian weights the distance to the bound
-  // Million weights per second of one core: user time of this thread and of the codec's process; what a tiny
+  // Million weights per second of one core: processor time of this thread and of the codec's process; what a tiny
   // picture takes (start-up) is subtracted.
   double encode_mws = 0, decode_mws = 0;
-  double encode_seconds = 0, decode_seconds = 0;  // that user time itself, start-up included
+  double encode_seconds = 0, decode_seconds = 0;  // that processor time itself, start-up included
   uint32_t bit_depth = 0;
   double quality = 0;      // the codec's own
   double plane_scale = 0;  // samples per standard deviation of the weights

@@ -5,7 +5,6 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -174,12 +173,11 @@ class Child {
     }
   }
 
-  // True when the child has ended and `result` has its exit code and user time; false at the deadline.
+  // True when the child has ended and `result` has its exit code; false at the deadline.
   bool wait_until(Clock::time_point deadline, ProcessResult* result) {
-    rusage usage{};
     int status = 0;
     for (long nanoseconds = 50'000;; nanoseconds = std::min(2 * nanoseconds, 10'000'000L)) {
-      const pid_t ended = ::wait4(pid_, &status, WNOHANG, &usage);
+      const pid_t ended = ::waitpid(pid_, &status, WNOHANG);
       if (ended == pid_) break;
       if (Clock::now() >= deadline) return false;
       const timespec pause{0, nanoseconds};
@@ -187,8 +185,6 @@ class Child {
     }
     pid_ = -1;
     result->exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-    result->user_seconds =
-        static_cast<double>(usage.ru_utime.tv_sec) + 1e-6 * static_cast<double>(usage.ru_utime.tv_usec);
     return true;
   }
 
@@ -318,8 +314,7 @@ Result<ProcessResult> run_process(const ProcessOptions& options) {
   LLMC_ASSIGN_OR_RETURN(Pipes pipes, make_pipes());
 
   const SigpipeBlock sigpipe;
-  const auto start = Clock::now();
-  const auto deadline = deadline_after(start, options.timeout_seconds);
+  const auto deadline = deadline_after(Clock::now(), options.timeout_seconds);
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) return errno_error("cannot start '" + options.arguments[0] + "'");
@@ -336,7 +331,6 @@ Result<ProcessResult> run_process(const ProcessOptions& options) {
   Exchange exchange(&pipes, options, &result);
   LLMC_RETURN_IF_ERROR(exchange.run_until(deadline));
   if (!child.wait_until(deadline, &result)) return exchange.timeout_error();
-  result.wall_seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return result;
 }
 

@@ -41,8 +41,6 @@ struct ProcessResult {
   int exit_code = 0;              // 128 + signal number when killed by a signal
   std::vector<std::byte> output;  // standard output
   std::string error_text;         // the last 16 KiB of standard error
-  double user_seconds = 0;        // CPU time of the child, user mode
-  double wall_seconds = 0;
 };
 
 // Errors: Unsupported when the program does not exist, cannot be run or cannot enter its sandbox, Limit as above, Io for pipes and

@@ -100,13 +100,13 @@ Result<Decoded> decode_point(const Codec& codec, const BenchPoint& point, const 
   decoded.planes.assign(count, Plane(format.width, format.height));
   std::vector<MutablePlaneView> views;
   for (Plane& plane : decoded.planes) views.push_back(plane.view());
-  const double start = user_seconds();
+  const double start = processor_seconds();
   LLMC_RETURN_IF_ERROR(codec.decode(point.stream, format, views));
-  decoded.seconds = user_seconds() - start;
+  decoded.seconds = processor_seconds() - start;
   return decoded;
 }
 
-// User time of coding and of decoding next to nothing: process start, library set-up.
+// Processor time of coding and of decoding next to nothing: process start, library set-up.
 struct StartUp {
   double encode = 1e9, decode = 1e9;
 };

@@ -2,6 +2,7 @@
 #include "bench/bench_search.h"
 
 #include <sys/resource.h>
+#include <time.h>
 
 #include <algorithm>
 #include <cmath>
@@ -147,15 +148,18 @@ double weights_per_second(uint64_t weights, double seconds) {
   return static_cast<double>(weights) / std::max(seconds, 1e-3) / 1e6;
 }
 
-double user_seconds() {
-  double seconds = 0;
-  for (const int who : {RUSAGE_THREAD, RUSAGE_CHILDREN}) {
-    rusage usage{};
-    ::getrusage(who, &usage);
-    seconds +=
-        static_cast<double>(usage.ru_utime.tv_sec) + 1e-6 * static_cast<double>(usage.ru_utime.tv_usec);
-  }
-  return seconds;
+double processor_seconds() {
+  // User and system time together: the kernel divides its exact sum between the two by samples of some
+  // milliseconds, so that either alone is often 0 for a small picture.
+  timespec thread{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &thread);
+  rusage children{};
+  ::getrusage(RUSAGE_CHILDREN, &children);
+  const auto seconds_of = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  return static_cast<double>(thread.tv_sec) + 1e-9 * static_cast<double>(thread.tv_nsec) +
+         seconds_of(children.ru_utime) + seconds_of(children.ru_stime);
 }
 
 Result<BenchPoint> encode_point(const Codec& codec, const BenchPlanes& planes, uint32_t bit_depth,
@@ -164,9 +168,9 @@ Result<BenchPoint> encode_point(const Codec& codec, const BenchPlanes& planes, u
   std::vector<PlaneView> views;
   for (const Plane& picture : pictures) views.push_back(picture.view());
   BenchPoint point{.quality = quality, .scale = scale, .bpw = 0, .stream = {}, .encode_seconds = 0};
-  const double start = user_seconds();
+  const double start = processor_seconds();
   LLMC_ASSIGN_OR_RETURN(point.stream, codec.encode(views, planes.format(bit_depth), quality));
-  point.encode_seconds = user_seconds() - start;
+  point.encode_seconds = processor_seconds() - start;
   point.bpw = 8.0 * static_cast<double>(point.stream.size()) / static_cast<double>(planes.weights());
   return point;
 }

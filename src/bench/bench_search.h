@@ -67,7 +67,7 @@ struct BenchPoint {
   double scale = 0;  // samples per unit of weight
   double bpw = 0;
   std::vector<std::byte> stream;
-  double encode_seconds = 0;  // user time
+  double encode_seconds = 0;  // processor time
 };
 
 // What a weight stands for, over the weight.
@@ -75,11 +75,11 @@ double scale_at(std::span<const float> row_scales, std::span<const float> col_sc
 
 // Sets bpw, snr_db, gap_db, and the note of a row that missed its target.
 void finish_row(double bpw, double snr_db, double tolerance, BenchRow* row);
-// In millions; a millisecond is the least that user time resolves here.
+// In millions; a millisecond is the least that counts.
 double weights_per_second(uint64_t weights, double seconds);
 
-// User time of this thread and of the children it has waited for.
-double user_seconds();
+// Processor time of this thread and of the children that the process has waited for.
+double processor_seconds();
 
 Result<BenchPoint> encode_point(const Codec& codec, const BenchPlanes& planes, uint32_t bit_depth,
                                 double quality, double scale);

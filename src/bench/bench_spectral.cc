@@ -114,7 +114,7 @@ Status encode_strips(const SpectralBench& bench, uint32_t strip, std::vector<Pic
 Result<SpectralPoint> encode_at(const SpectralBench& bench, double step) {
   SpectralPoint point;
   point.step = step;
-  const double start = user_seconds();
+  const double start = processor_seconds();
   LLMC_ASSIGN_OR_RETURN(std::vector<PictureWork> pictures, open_pictures(bench, step));
   for (uint32_t strip = 0; strip < bench.layout.strips; ++strip)
     LLMC_RETURN_IF_ERROR(encode_strips(bench, strip, pictures, &point));
@@ -122,7 +122,7 @@ Result<SpectralPoint> encode_at(const SpectralBench& bench, double step) {
     LLMC_ASSIGN_OR_RETURN(std::vector<std::byte> stream, p.encoder.finish());
     point.streams.push_back(std::move(stream));
   }
-  point.encode_seconds = user_seconds() - start;
+  point.encode_seconds = processor_seconds() - start;
   std::ranges::stable_sort(point.outliers, {}, &Outlier::picture);
   double bytes = kOutlierBytes * static_cast<double>(point.outliers.size());
   for (const auto& stream : point.streams) bytes += static_cast<double>(stream.size());
@@ -210,9 +210,9 @@ Status measure_spectral(const BenchSourceView& source, double tolerance, BenchRo
   const double deviation = std::sqrt(energies({{}, weights}, std::vector<float>(weights.size())).signal /
                                      static_cast<double>(weights.size()));
   LLMC_ASSIGN_OR_RETURN(const SpectralPoint point, find_step(bench, deviation, row->target_bpw, tolerance));
-  const double start = user_seconds();
+  const double start = processor_seconds();
   LLMC_ASSIGN_OR_RETURN(const std::vector<float> decoded, decode_all(bench, point));
-  const double decode_seconds = user_seconds() - start;
+  const double decode_seconds = processor_seconds() - start;
   const Energies sums = energies(source, decoded);
   finish_row(point.bpw, 10 * std::log10(sums.signal / sums.error), tolerance, row);
   row->weights = weights.size();

@@ -149,13 +149,6 @@ TEST(Subprocess, killed_by_a_signal) {
   EXPECT_EQ(result->exit_code, 128 + 15);
 }
 
-TEST(Subprocess, user_time_is_that_of_the_child) {
-  const auto result = run_process(shell("i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"));
-  ASSERT_TRUE(result.is_ok()) << result.error().to_string();
-  EXPECT_GT(result->user_seconds, 0.02);
-  EXPECT_LE(result->user_seconds, result->wall_seconds + 0.05);
-}
-
 TEST(Subprocess, no_descriptor_leaks_and_threads_do_not_disturb_each_other) {
   const size_t before = open_descriptors();
   std::vector<std::thread> threads;

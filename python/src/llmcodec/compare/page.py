@@ -30,7 +30,7 @@ _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inl
 _METHOD = (
     "Bits count the stream, and scales as they are in an archive of the whole tensor. Differences are Bjøntegaard's (VCEG-M33)"
     ", by piecewise cubic interpolation over the bits that both have, tensor by tensor; then the mean over tensors with its "
-    "95 % bootstrap interval. Speeds are processor time in user mode of one core, of the encoder's processes too."
+    "95 % bootstrap interval. Speeds are processor time of one core, of the encoder's processes too."
 )
 _PICTURES = (
     ("plane", "the samples it is given"),
