@@ -206,25 +206,20 @@ class OpenEncoding final : public PictureEncoding {
   std::vector<float> coefficients_;  // of all strips
 };
 
-// The closed loop: what a strip lost is made up for by the inputs still to come. Works in coding order of the
-// columns throughout; dual scales, one input cut.
+// The closed loop: what strips lost is made up for by the inputs still to come. Works in coding order of the columns
+// throughout, a row for each of them; dual scales, one input cut.
 class ClosedEncoding final : public PictureEncoding {
  public:
   ClosedEncoding(const SegmentEncoding& segment, OwnedMatrix<float> source, vvc::SpectralEncoder encoder)
       : PictureEncoding(segment, std::move(source), std::move(encoder)),
-        wanted_(rect_.rows, stage_.layout.cols),
+        errors_(stage_.layout.cols, rect_.rows),
+        target_(kStripInputs, rect_.rows),
         restored_(rect_.rows, stage_.layout.cols),
-        coefficients_(stage_.layout.strip_coefficients()) {
-    for (uint64_t r = 0; r < rect_.rows; ++r) {
-      for (uint64_t k = 0; k < stage_.layout.cols; ++k)
-        wanted_.view().at(r, k) = source_.view().at(r, column_at(k));
-    }
-  }
+        coefficients_(stage_.layout.strip_coefficients()) {}
 
  private:
   uint64_t first() const { return uint64_t{strip_} * kStripInputs; }
   uint64_t count() const { return std::min<uint64_t>(kStripInputs, stage_.layout.cols - first()); }
-  MatrixView<const float> target() { return wanted_.view().block(0, first(), rect_.rows, count()); }
   // The strip as a layout of its own.
   SpectralLayout alone() const {
     const SpectralLayout& layout = stage_.layout;
@@ -245,8 +240,15 @@ class ClosedEncoding final : public PictureEncoding {
   }
 
   std::span<const float> strip_coefficients() override {
+    const MatrixView<float> target = target_.view().block(0, 0, count(), rect_.rows);
+    for (uint64_t k = 0; k < count(); ++k)
+      for (uint64_t r = 0; r < rect_.rows; ++r)
+        target.at(k, r) = source_.view().at(r, column_at(first() + k));
+    matrix_.feedback->correct(strip_, errors_.view().block(0, 0, first(), rect_.rows), target);
     OwnedMatrix<float> u(rect_.rows, count());
-    normalise(strip_scales(), 0, target(), u.view());
+    for (uint64_t r = 0; r < rect_.rows; ++r)
+      for (uint64_t k = 0; k < count(); ++k) u.view().at(r, k) = target.at(k, r);
+    normalise(strip_scales(), 0, u.view(), u.view());
     to_steps(stage_.step, u.view());
     std::ranges::fill(coefficients_, 0.0f);
     gather_picture(alone(), u.view(), coefficients_);
@@ -259,7 +261,7 @@ class ClosedEncoding final : public PictureEncoding {
     scatter_picture<int32_t>(alone(), strip_indices(), stage_.step, decoded.view());
     denormalise(strip_scales(), 0, decoded.view(), decoded.view());
     for (const Place& place : lost) {
-      const float value = target().at(place.row, place.column - first());
+      const float value = target_.view().at(place.column - first(), place.row);
       decoded.view().at(place.row, place.column - first()) = value;
       add_outlier(place, value);
     }
@@ -268,23 +270,22 @@ class ClosedEncoding final : public PictureEncoding {
 
   void take_strip(std::span<const Place> lost) override {
     OwnedMatrix<float> decoded = decoded_strip(lost);
-    OwnedMatrix<float> error(rect_.rows, count());
-    for (uint64_t r = 0; r < rect_.rows; ++r) {
-      for (uint64_t k = 0; k < count(); ++k) {
-        restored_.view().at(r, column_at(first() + k)) = decoded.view().at(r, k);
-        error.view().at(r, k) = target().at(r, k) - decoded.view().at(r, k);
+    for (uint64_t k = 0; k < count(); ++k) {
+      const uint32_t column = column_at(first() + k);
+      for (uint64_t r = 0; r < rect_.rows; ++r) {
+        const float value = decoded.view().at(r, k);
+        restored_.view().at(r, column) = value;
+        errors_.view().at(first() + k, r) = source_.view().at(r, column) - value;
       }
     }
-    const uint64_t end = first() + count();
-    matrix_.feedback->correct(strip_, error.view(),
-                              wanted_.view().block(0, end, rect_.rows, stage_.layout.cols - end));
   }
   void measure() override {
     add_columns(rect_, matrix_.order, source_.view(), restored_.view(), &coded_.metrics);
   }
 
-  OwnedMatrix<float> wanted_;        // in coding order
-  OwnedMatrix<float> restored_;      // in source order
+  OwnedMatrix<float> errors_;        // of the strips that were coded
+  OwnedMatrix<float> target_;        // of one strip, corrected
+  OwnedMatrix<float> restored_;      // rows and columns as in the source
   std::vector<float> coefficients_;  // of one strip
 };
 

@@ -52,10 +52,10 @@ MatrixView<T> part_of(MatrixView<T> all, uint64_t head, uint64_t width, size_t s
 }
 
 // Read as it lies, or transposed.
-Coefficients<float> rows_of(MatrixView<const float> view) {
+Coefficients rows_of(MatrixView<const float> view) {
   return {view.data, view.stride, 1};
 }
-Coefficients<float> columns_of(MatrixView<const float> view) {
+Coefficients columns_of(MatrixView<const float> view) {
   return {view.data, 1, view.stride};
 }
 

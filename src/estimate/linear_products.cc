@@ -19,7 +19,7 @@ struct LinearProducts::Asked {
 
 namespace {
 
-constexpr size_t kUnit = 8;  // rows of a tile (quant/subtract_product_float.cc)
+constexpr size_t kUnit = 8;  // rows of a tile (quant/subtract_product.cc)
 
 MatrixShape stored_shape(const Linear& linear) {
   return linear.transposed ? MatrixShape{1, linear.inputs, linear.outputs}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// With the permuted H = R R^T, R upper triangular, U = inverse(R): so U_jj = 1 / R_jj, and the gain of strip
-// b, inverse(U_bb) U_b,rest = -R_b,rest inverse(R_rest), is one triangular solve; no inverse is ever formed.
+// With the permuted H = R R^T, R upper triangular, and S = R^T: U = inverse(R), so that U_jj = 1 / S_jj, and L, whose
+// blocks above the diagonal are R_ab inverse(R_bb), is one small triangular solve for each strip; no inverse is ever formed.
 #include "quant/feedback.h"
 
 #include <array>
@@ -13,9 +13,12 @@
 namespace llmcodec {
 namespace {
 
-constexpr size_t kBlock = 32;  // of the factorisation and the solves
-// A pivot below this part of its diagonal is rounding noise: the matrix is not positive definite.
-constexpr double kSmallestPivot = 1e-12;
+constexpr size_t kBlock = 64;   // of the factorisation
+constexpr size_t kBlockRows = 128;  // updated at once
+// No pivot of damped moments is below the damping. Rounding may lift or lower one by this part of its diagonal; what is
+// further below was not positive semidefinite.
+constexpr double kRounding = 1e-4;
+constexpr double kLeastDamping = 1e-7;  // where there is none, of a pivot's diagonal
 
 Error bad(const std::string& what) {
   return error(ErrorKind::kInvalidArgument, "second moments: {}", what);
@@ -48,46 +51,60 @@ Status check_order(std::span<const uint32_t> order, size_t cols) {
   return Status::ok();
 }
 
+// Rows of floats that lie no multiple of 4 KiB apart: columns would share a set of the cache.
+class Triangle {
+ public:
+  explicit Triangle(size_t n) : n_(n), stride_(n + (n % 256 == 0 ? 16 : 0)), values_(n * stride_) {}
+  MatrixView<float> view() { return {values_.data(), n_, n_, stride_}; }
+  std::vector<float> take_values() && { return std::move(values_); }
+  size_t stride() const { return stride_; }
+
+ private:
+  size_t n_, stride_;
+  std::vector<float> values_;
+};
+
 // The shrunk, damped, permuted moments, lower triangle with diagonal, scaled to a mean diagonal of 1.
-std::vector<double> permuted(MatrixView<const float> moments, std::span<const uint32_t> order,
-                             const FeedbackOptions& options) {
+Triangle permuted(MatrixView<const float> moments, std::span<const uint32_t> order,
+                  const FeedbackOptions& options) {
   const size_t n = order.size();
   double trace = 0;
   for (size_t i = 0; i < n; ++i) trace += moments.at(i, i);
   const double scale = static_cast<double>(n) / trace;
-  std::vector<double> h(n * n, 0);
+  const auto off_diagonal = static_cast<float>(scale * (1 - options.shrinkage));
+  Triangle triangle(n);
+  const MatrixView<float> h = triangle.view();
   for (size_t i = 0; i < n; ++i) {
-    for (size_t j = 0; j <= i; ++j) {
+    for (size_t j = 0; j < i; ++j) {
       const auto [low, high] = std::minmax(order[i], order[j]);
-      h[i * n + j] = moments.at(low, high) * scale * (i == j ? 1 : 1 - options.shrinkage);
+      h.at(i, j) = moments.at(low, high) * off_diagonal;
     }
-    h[i * n + i] += options.damping;
+    h.at(i, i) = static_cast<float>(moments.at(order[i], order[i]) * scale + options.damping);
   }
-  return h;
+  return triangle;
 }
 
-// h (lower triangle) = S^T S, S lower triangular, in place; S^T is R. From the last row up, so that every
-// update runs along rows. Values above the diagonal become garbage.
-Status factor(std::vector<double>& h, std::span<const uint32_t> order) {
+// h (lower triangle) = S^T S, S lower triangular, in place. From the last row up, so that every update runs along rows.
+// Values above the diagonal become garbage.
+Status factor(MatrixView<float> s, std::span<const uint32_t> order, double damping) {
   const size_t n = order.size();
-  const MatrixView<double> s(h.data(), n, n);
-  std::vector<double> diagonal(n);
+  std::vector<float> diagonal(n);
   for (size_t i = 0; i < n; ++i) diagonal[i] = s.at(i, i);
   for (size_t end = n; end > 0;) {
     const size_t begin = end > kBlock ? end - kBlock : 0;
     for (size_t p = end; p-- > begin;) {
-      if (!(s.at(p, p) > kSmallestPivot * diagonal[p])) {
+      const double least = std::max(damping, kLeastDamping * diagonal[p]);
+      if (!(s.at(p, p) > damping - kRounding * diagonal[p]))
         return bad(fmt::format("not positive definite at column {}", order[p]));
-      }
-      const double pivot = std::sqrt(s.at(p, p));
+      const auto pivot = static_cast<float>(std::sqrt(std::max<double>(s.at(p, p), least)));
       for (size_t j = 0; j < p; ++j) s.at(p, j) /= pivot;
       s.at(p, p) = pivot;
       if (p == begin) break;
-      subtract_product(s.block(begin, 0, p - begin, p), {&s.at(p, begin), 1, n}, s.block(p, 0, 1, p));
+      subtract_product(s.block(begin, 0, p - begin, p), {&s.at(p, begin), 1, s.stride}, s.block(p, 0, 1, p));
     }
-    for (size_t first = 0; first < begin; first += kBlock) {
-      const size_t rows = std::min(kBlock, begin - first);
-      subtract_product(s.block(first, 0, rows, first + rows), {&s.at(begin, first), 1, n},
+    for (size_t first = 0; first < begin; first += kBlockRows) {
+      const size_t rows = std::min(kBlockRows, begin - first);
+      subtract_product(s.block(first, 0, rows, first + rows), {&s.at(begin, first), 1, s.stride},
                        s.block(begin, 0, end - begin, first + rows));
     }
     end = begin;
@@ -95,37 +112,25 @@ Status factor(std::vector<double>& h, std::span<const uint32_t> order) {
   return Status::ok();
 }
 
-// R, upper triangular, of the permuted H.
-Result<std::vector<double>> upper_factor(MatrixView<const float> moments, std::span<const uint32_t> order,
-                                         const FeedbackOptions& options) {
+// S of the permuted H.
+Result<Triangle> lower_factor(MatrixView<const float> moments, std::span<const uint32_t> order,
+                              const FeedbackOptions& options) {
   LLMC_RETURN_IF_ERROR(check_moments(moments));
   LLMC_RETURN_IF_ERROR(check_order(order, moments.cols));
-  std::vector<double> r = permuted(moments, order, options);
-  LLMC_RETURN_IF_ERROR(factor(r, order));
-  const size_t n = order.size();
-  for (size_t i = 0; i < n; ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      r[j * n + i] = r[i * n + j];
-      r[i * n + j] = 0;
-    }
-  }
-  return r;
+  Triangle triangle = permuted(moments, order, options);
+  LLMC_RETURN_IF_ERROR(factor(triangle.view(), order, options.damping));
+  return triangle;
 }
 
-// x (rows x m) := the solution X of X R_rest = x, R_rest upper triangular m x m.
-void solve_from_right(MatrixView<double> x, MatrixView<const double> rest) {
-  const size_t m = rest.rows;
-  for (size_t begin = 0; begin < m; begin += kBlock) {
-    const size_t end = std::min(begin + kBlock, m);
-    for (size_t i = begin; i < end; ++i) {
-      for (size_t r = 0; r < x.rows; ++r) x.at(r, i) /= rest.at(i, i);
-      subtract_product(x.block(0, i + 1, x.rows, end - i - 1), {&x.at(0, i), x.stride, 1},
-                       rest.block(i, i + 1, 1, end - i - 1));
-    }
-    if (end == m) break;
-    subtract_product(x.block(0, end, x.rows, m - end), {&x.at(0, begin), x.stride, 1},
-                     rest.block(begin, end, end - begin, m - end));
+// Rows [begin, end) of S, left of the diagonal block D that they have in it, become -inverse(D) times themselves.
+void solve_strip(MatrixView<float> s, size_t begin, size_t end) {
+  for (size_t i = begin; i < end; ++i) {
+    const MatrixView<float> row = s.block(i, 0, 1, begin);
+    subtract_product(row, {&s.at(i, begin), s.stride, 1}, s.block(begin, 0, i - begin, begin));
+    for (float& value : row.row(0)) value /= s.at(i, i);
   }
+  for (size_t i = begin; i < end; ++i)
+    for (float& value : s.block(i, 0, 1, begin).row(0)) value = -value;
 }
 
 // Octaves of a damped diagonal entry over the geometric mean from which on a column belongs to class 0, 1,
@@ -136,7 +141,7 @@ std::vector<uint8_t> diagonal_classes(MatrixView<const float> moments, double da
   const size_t n = moments.rows;
   double trace = 0, log_sum = 0;
   for (size_t i = 0; i < n; ++i) trace += moments.at(i, i);
-  const double floor = std::max(damping, kSmallestPivot) * trace / static_cast<double>(n);
+  const double floor = std::max(damping, kLeastDamping) * trace / static_cast<double>(n);
   std::vector<double> logs(n);
   for (size_t i = 0; i < n; ++i) {
     logs[i] = portable_log2(moments.at(i, i) + floor);
@@ -159,50 +164,34 @@ Result<ClosedLoopColumns> closed_loop_columns(MatrixView<const float> moments,
   ClosedLoopColumns columns;
   columns.classes = diagonal_classes(moments, options.damping);
   const std::vector<uint32_t> order = class_order(columns.classes);
-  LLMC_ASSIGN_OR_RETURN(const std::vector<double> r, upper_factor(moments, order, options));
+  LLMC_ASSIGN_OR_RETURN(Triangle triangle, lower_factor(moments, order, options));
+  const MatrixView<float> s = triangle.view();
   const size_t n = order.size();
   double log_sum = 0;
-  for (size_t i = 0; i < n; ++i) log_sum += portable_log2(r[i * n + i]);
+  for (size_t i = 0; i < n; ++i) log_sum += portable_log2(s.at(i, i));
   const double mean = portable_exp2(log_sum / static_cast<double>(n));
   columns.steps.resize(n);
-  for (size_t i = 0; i < n; ++i) columns.steps[order[i]] = static_cast<float>(mean / r[i * n + i]);
+  for (size_t i = 0; i < n; ++i) columns.steps[order[i]] = static_cast<float>(mean / s.at(i, i));
   return columns;
 }
 
 Result<Feedback> Feedback::create(MatrixView<const float> moments, std::span<const uint32_t> order,
                                   const FeedbackOptions& options) {
   if (options.strip == 0) return error(ErrorKind::kInvalidArgument, "a feedback strip of 0 columns");
-  LLMC_ASSIGN_OR_RETURN(std::vector<double> factor_values, upper_factor(moments, order, options));
-  const size_t n = order.size();
-  const MatrixView<double> r(factor_values.data(), n, n);
+  LLMC_ASSIGN_OR_RETURN(Triangle triangle, lower_factor(moments, order, options));
   Feedback feedback;
-  feedback.cols_ = n;
+  feedback.cols_ = order.size();
   feedback.strip_ = options.strip;
-  feedback.gains_.assign(n * n, 0);
-  std::vector<double> gain(options.strip * n);
-  for (size_t b = 0; b < feedback.strips(); ++b) {
-    const size_t begin = feedback.strip_begin(b), end = feedback.strip_begin(b + 1), m = n - end;
-    if (m == 0) break;
-    const MatrixView<double> x(gain.data(), end - begin, m);
-    for (size_t row = begin; row < end; ++row) {
-      for (size_t j = end; j < n; ++j) x.at(row - begin, j - end) = -r.at(row, j);
-    }
-    solve_from_right(x, r.block(end, end, m, m));
-    for (size_t row = begin; row < end; ++row) {
-      const auto source = x.row(row - begin);
-      std::transform(source.begin(), source.end(),
-                     feedback.gains_.begin() + static_cast<ptrdiff_t>(row * n + end),
-                     [](double v) { return static_cast<float>(v); });
-    }
-  }
+  for (size_t b = 1; b < feedback.strips(); ++b)
+    solve_strip(triangle.view(), feedback.strip_begin(b), feedback.strip_begin(b + 1));
+  feedback.stride_ = triangle.stride();
+  feedback.gains_ = std::move(triangle).take_values();
   return feedback;
 }
 
-void Feedback::correct(size_t index, MatrixView<const float> error, MatrixView<float> rest) const {
-  const size_t begin = strip_begin(index), end = strip_begin(index + 1);
-  if (end == cols_ || rest.rows == 0) return;
-  const MatrixView<const float> gain(gains_.data() + begin * cols_ + end, end - begin, cols_ - end, cols_);
-  subtract_product(rest, {error.data, error.stride, 1}, gain);
+void Feedback::correct(size_t index, MatrixView<const float> errors, MatrixView<float> strip) const {
+  if (index == 0 || strip.cols == 0) return;
+  subtract_product(strip, {gains_.data() + strip_begin(index) * stride_, stride_, 1}, errors);
 }
 
 }  // namespace llmcodec

@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The closed loop: after a strip of columns (inputs) has been coded, its error is fed into the columns not
-// yet coded, so that the OUTPUT of the layer stays right. With H = mean of x x^T over the layer's inputs
-// x, shrunk by 1 % towards its diagonal, damped by 1 % of the diagonal's mean and permuted into coding
-// order, inverse(H) = U^T U with U upper triangular. After strip b with error E_b = wanted - decoded the
-// rest of the weights becomes
-//   rest - E_b inverse(U_bb) U_b,rest
-// the exact least-squares answer for strips of any width. Steps per column go with U_jj (as in WaterSIC).
+// The closed loop: what strips of columns (inputs) lost when they were coded moves the columns not yet coded, so that
+// the OUTPUT of the layer stays right. With H = mean of x x^T over the layer's inputs x, shrunk by 1 % towards its
+// diagonal, damped by 1 % of the diagonal's mean and permuted into coding order, H = L D L^T: L upper triangular in
+// blocks of a strip, with blocks of 1 on the diagonal, D of one block for each strip. Strip b is coded as
+//   weights_b + sum over strips a < b of E_a L_ab,     E_a = weights_a - decoded_a
+// the exact least-squares answer for strips of any width: the form of GPTQ (arXiv 2210.17323) that needs no inverse
+// (LDLQ of QuIP, arXiv 2307.13304, which shows that they are the same). Steps per column go with U_jj,
+// inverse(H) = U^T U with U upper triangular (as in WaterSIC).
 //
-// Example (RowReader& reader, MatrixView<const float> h, MatrixView<float> w, MatrixView<const float> error):
+// Example (RowReader& reader, MatrixView<const float> h, MatrixView<const float> w, MatrixView<float> errors):
 //
 //   LLMC_ASSIGN_OR_RETURN(const ClosedLoopColumns columns, closed_loop_columns(h));
 //   const ScaleOptions options{.column_steps = columns.steps, .column_classes = columns.classes};
 //   LLMC_ASSIGN_OR_RETURN(const MatrixScales scales, fit_scales(reader, options));
 //   LLMC_ASSIGN_OR_RETURN(const Feedback loop, Feedback::create(h, class_order(scales.col_codes)));
-//   // w: weights of any matrix rows, columns in coding order. Ranges of rows are independent of each other.
+//   // w, errors: a row for each column of the matrix, in coding order, and a column for each of any of its rows, which are
+//   // independent of each other.
 //   for (size_t b = 0; b < loop.strips(); ++b) {
-//     // Code strip b here; `error` holds what its columns then differ by: wanted - decoded.
-//     const size_t next = loop.strip_begin(b + 1);
-//     loop.correct(b, error, w.block(0, next, w.rows, w.cols - next));
+//     const size_t first = loop.strip_begin(b), count = loop.strip_begin(b + 1) - first;
+//     OwnedMatrix<float> strip = copy_of(w.block(first, 0, count, w.cols));
+//     loop.correct(b, errors.block(0, 0, first, w.cols), strip.view());
+//     // Code `strip` here; errors.block(first, 0, count, w.cols) = w - decoded.
 //   }
 //
 // h is cols x cols float32, symmetric, positive semidefinite; only its entries on and above the diagonal
-// count. Work is in float64, the kept gains are float32. Memory: 8 cols^2 bytes more while creating, 4 cols^2
-// afterwards. Time of create: about cols^3 / 2 multiplications. Deterministic: fixed summation order, no
-// threads inside, no libm but square roots. correct() is const and may run on many threads.
+// count. Work and gains are float32. Memory: 4 cols^2 bytes. Time of create: about cols^3 / 6 multiplications.
+// Deterministic: fixed summation order, no threads inside, no libm but square roots. correct() is const and may run on
+// many threads.
 #pragma once
 
 #include <algorithm>
@@ -70,16 +73,16 @@ class Feedback {
   // First column (coded position) of strip `index`; cols() for strips().
   size_t strip_begin(size_t index) const { return std::min(index * strip_, cols_); }
 
-  // error: rows x width of the strip, wanted - decoded in units of weights (NOT of u). rest: the same
-  // rows, all columns after the strip in coding order; corrected in place. After the last strip there
-  // is nothing to do.
-  void correct(size_t index, MatrixView<const float> error, MatrixView<float> rest) const;
+  // errors: strip_begin(index) x rows, of the strips before: the weights themselves, not as corrected, less what was
+  // decoded, in units of weights (NOT of u). strip: its width x rows, the weights; corrected in place.
+  void correct(size_t index, MatrixView<const float> errors, MatrixView<float> strip) const;
 
  private:
   Feedback() = default;
   size_t cols_ = 0;
   size_t strip_ = 0;
-  // cols x cols; the rows of strip b hold inverse(U_bb) U_b,rest from strip_begin(b + 1) on.
+  size_t stride_ = 0;
+  // cols x cols; the rows of strip b hold minus the transposed L_ab of all strips a < b.
   std::vector<float> gains_;
 };
 

@@ -73,21 +73,38 @@ double weighted_error(const OwnedMatrix& wanted, const OwnedMatrix& got, const O
   return sum;
 }
 
+OwnedMatrix transposed(const OwnedMatrix& matrix) {
+  OwnedMatrix turned(matrix.cols, matrix.rows);
+  for (size_t r = 0; r < matrix.rows; ++r)
+    for (size_t j = 0; j < matrix.cols; ++j) turned.at(j, r) = matrix.at(r, j);
+  return turned;
+}
+
+// Strip `index` of `weights` (a row for each column of the matrix) as it is to be coded after these errors.
+OwnedMatrix target_of(const Feedback& loop, size_t index, const OwnedMatrix& errors, const OwnedMatrix& weights) {
+  const size_t begin = loop.strip_begin(index), end = loop.strip_begin(index + 1);
+  OwnedMatrix strip(end - begin, weights.cols);
+  for (size_t k = begin; k < end; ++k)
+    for (size_t r = 0; r < weights.cols; ++r) strip.at(k - begin, r) = weights.at(k, r);
+  loop.correct(index, errors.view().block(0, 0, begin, weights.cols), strip.view());
+  return strip;
+}
+
 // Codes `weights` with one plain step, strip by strip, with or without feedback.
 OwnedMatrix code(const OwnedMatrix& weights, const Feedback& loop, float step, bool feed_back) {
-  OwnedMatrix left = weights, decoded(weights.rows, weights.cols);
+  const OwnedMatrix wanted = transposed(weights);
+  OwnedMatrix errors(weights.cols, weights.rows), decoded = errors;
   for (size_t b = 0; b < loop.strips(); ++b) {
-    const size_t begin = loop.strip_begin(b), end = loop.strip_begin(b + 1);
-    OwnedMatrix error(weights.rows, end - begin);
-    for (size_t r = 0; r < weights.rows; ++r) {
-      for (size_t j = begin; j < end; ++j) {
-        decoded.at(r, j) = std::nearbyint(left.at(r, j) / step) * step;
-        error.at(r, j - begin) = left.at(r, j) - decoded.at(r, j);
+    const size_t begin = loop.strip_begin(b);
+    const OwnedMatrix strip = target_of(loop, b, errors, wanted);
+    for (size_t k = 0; k < strip.rows; ++k) {
+      for (size_t r = 0; r < weights.rows; ++r) {
+        decoded.at(begin + k, r) = std::nearbyint(strip.at(k, r) / step) * step;
+        if (feed_back) errors.at(begin + k, r) = wanted.at(begin + k, r) - decoded.at(begin + k, r);
       }
     }
-    if (feed_back) loop.correct(b, error.view(), left.view().block(0, end, left.rows, left.cols - end));
   }
-  return decoded;
+  return transposed(decoded);
 }
 
 TEST(Feedback, agrees_with_the_numpy_model) {
@@ -96,7 +113,7 @@ TEST(Feedback, agrees_with_the_numpy_model) {
   const OwnedMatrix classes = read_block(file, "classes");
   const OwnedMatrix steps = read_block(file, "steps");
   const OwnedMatrix order_values = read_block(file, "order");
-  OwnedMatrix weights = read_block(file, "weights");
+  const OwnedMatrix weights = transposed(read_block(file, "weights"));
   const std::vector<uint32_t> order(order_values.values.begin(), order_values.values.end());
 
   const auto ours = closed_loop_columns(moments.view(), {.shrinkage = 0});
@@ -109,16 +126,20 @@ TEST(Feedback, agrees_with_the_numpy_model) {
   const auto loop = Feedback::create(moments.view(), order, {.damping = 0.01, .shrinkage = 0, .strip = 16});
   ASSERT_TRUE(loop.is_ok());
   ASSERT_EQ(loop->strips(), 3u);
-  for (size_t b = 0; b < 3; ++b) {
-    const size_t end = loop->strip_begin(b + 1);
-    const OwnedMatrix error = read_block(file, "error");
-    loop->correct(b, error.view(), weights.view().block(0, end, weights.rows, weights.cols - end));
-    if (end == weights.cols) break;
-    const OwnedMatrix expected = read_block(file, "rest");
-    for (size_t r = 0; r < weights.rows; ++r) {
-      for (size_t j = end; j < weights.cols; ++j)
-        EXPECT_NEAR(weights.at(r, j), expected.at(r, j - end), 2e-4);
+  // The model works as GPTQ does: an error is what a strip lost of its corrected weights, and moves all that is left at once.
+  OwnedMatrix errors(weights.rows, weights.cols), target = target_of(*loop, 0, errors, weights);
+  for (size_t b = 0;; ++b) {
+    const size_t begin = loop->strip_begin(b), end = loop->strip_begin(b + 1);
+    const OwnedMatrix error = transposed(read_block(file, "error"));
+    for (size_t k = begin; k < end; ++k) {
+      for (size_t r = 0; r < weights.cols; ++r)
+        errors.at(k, r) = error.at(k - begin, r) + weights.at(k, r) - target.at(k - begin, r);
     }
+    if (end == weights.rows) break;
+    const OwnedMatrix expected = transposed(read_block(file, "rest"));
+    target = target_of(*loop, b + 1, errors, weights);
+    for (size_t k = 0; k < target.rows; ++k)
+      for (size_t r = 0; r < weights.cols; ++r) EXPECT_NEAR(target.at(k, r), expected.at(k, r), 2e-4);
   }
 }
 
@@ -149,18 +170,28 @@ TEST(Feedback, shrinkage_takes_its_part_off_the_diagonal) {
 TEST(Feedback, correction_is_the_least_squares_answer) {
   // After the first strip's error is fixed, no other change of the rest gives a smaller weighted error.
   const size_t n = 40;
-  const OwnedMatrix moments = correlated_moments(n, 200, 8);
-  const auto loop =
-      Feedback::create(moments.view(), identity(n), {.damping = 1e-7, .shrinkage = 0, .strip = 8});
+  const double damping = 1e-3;
+  OwnedMatrix moments = correlated_moments(n, 200, 8);
+  const auto loop = Feedback::create(moments.view(), identity(n), {.damping = damping, .shrinkage = 0, .strip = 8});
   ASSERT_TRUE(loop.is_ok());
-  OwnedMatrix error = testing::gaussian(1, 8, 9), change(1, n - 8), wanted(1, n), got(1, n);
-  loop->correct(0, error.view(), change.view());
-  for (size_t j = 0; j < n; ++j) got.values[j] = j < 8 ? -error.values[j] : change.values[j - 8];
-  const double best = weighted_error(wanted, got, moments);
+  double trace = 0;
+  for (size_t i = 0; i < n; ++i) trace += moments.at(i, i);
+  for (size_t i = 0; i < n; ++i) moments.at(i, i) += static_cast<float>(damping * trace / n);
+  OwnedMatrix errors(n, 1);
+  const OwnedMatrix wanted(n, 1), error = testing::gaussian(8, 1, 9);
+  std::copy(error.values.begin(), error.values.end(), errors.values.begin());
+  // Each strip loses nothing of its corrected weights.
+  for (size_t b = 1; b < loop->strips(); ++b) {
+    const OwnedMatrix strip = target_of(*loop, b, errors, wanted);
+    for (size_t k = 0; k < strip.rows; ++k) errors.at(loop->strip_begin(b) + k, 0) = -strip.at(k, 0);
+  }
+  OwnedMatrix got = transposed(errors);
+  const OwnedMatrix nothing(1, n);
+  const double best = weighted_error(nothing, got, moments);
   for (size_t j = 8; j < n; ++j) {
     for (float nudge : {-0.003f, 0.003f}) {
       got.values[j] += nudge;
-      EXPECT_GE(weighted_error(wanted, got, moments), best * (1 - 1e-4));
+      EXPECT_GE(weighted_error(nothing, got, moments), best * (1 - 1e-4));
       got.values[j] -= nudge;
     }
   }
@@ -176,9 +207,8 @@ TEST(Feedback, uncorrelated_inputs_get_no_correction_and_steps_by_deviation) {
     EXPECT_NEAR(columns->steps[i] / columns->steps[1], 1 / std::sqrt(diagonal[i]), 1e-5);
   }
   const auto loop = Feedback::create(moments.view(), identity(5), {.strip = 2});
-  OwnedMatrix error = testing::gaussian(3, 2, 1), rest(3, 3);
-  loop->correct(0, error.view(), rest.view());
-  for (float v : rest.values) EXPECT_EQ(v, 0.0f);
+  const OwnedMatrix errors = testing::gaussian(5, 3, 1);
+  for (float v : target_of(*loop, 2, errors, OwnedMatrix(5, 3)).values) EXPECT_EQ(v, 0.0f);
   EXPECT_EQ(columns->classes,
             (std::vector<uint8_t>{4, 7, 2, 7, 7}));  // octaves over the mean: 1.2, -0.8, 3.2, -2.8
 }
@@ -198,38 +228,34 @@ TEST(Feedback, odd_sizes_and_strips_beyond_the_columns) {
 }
 
 TEST(Feedback, one_strip_of_columns_equals_many_of_them_for_the_same_errors) {
-  // Feeding back two strips of 16 one after the other is the same as one strip of 32 with
-  // the errors that result.
+  // What a strip of 16 gets from errors of all before, the second half of a strip of 32 gets too, if nothing of the first half
+  // was lost of what it was corrected to.
   const size_t n = 64;
   const OwnedMatrix moments = correlated_moments(n, 300, 11);
   const auto narrow = Feedback::create(moments.view(), identity(n), {.strip = 16});
   const auto wide = Feedback::create(moments.view(), identity(n), {.strip = 32});
-  const OwnedMatrix first = testing::gaussian(2, 16, 1), second = testing::gaussian(2, 16, 2);
-  OwnedMatrix rest(2, n - 16), total(2, 32), expected(2, n - 32);
-  narrow->correct(0, first.view(), rest.view());
-  // The second strip was changed by rest; its error against the ORIGINAL is second - that change.
-  for (size_t r = 0; r < 2; ++r) {
-    for (size_t j = 0; j < 16; ++j) {
-      total.at(r, j) = first.at(r, j);
-      total.at(r, 16 + j) = second.at(r, j) - rest.at(r, j);
+  OwnedMatrix errors = testing::gaussian(n, 2, 1);
+  const OwnedMatrix wanted(n, 2), expected = target_of(*wide, 1, errors, wanted);
+  const OwnedMatrix first = target_of(*narrow, 2, errors, wanted);
+  for (size_t k = 0; k < 16; ++k) {
+    for (size_t r = 0; r < 2; ++r) {
+      EXPECT_NEAR(first.at(k, r), expected.at(k, r), 1e-4);
+      errors.at(32 + k, r) = -first.at(k, r);
     }
   }
-  narrow->correct(1, second.view(), rest.view().block(0, 16, 2, n - 32));
-  wide->correct(0, total.view(), expected.view());
-  for (size_t r = 0; r < 2; ++r) {
-    for (size_t j = 0; j < n - 32; ++j) EXPECT_NEAR(rest.at(r, 16 + j), expected.at(r, j), 1e-4);
-  }
+  const OwnedMatrix second = target_of(*narrow, 3, errors, wanted);
+  for (size_t k = 0; k < 16; ++k)
+    for (size_t r = 0; r < 2; ++r) EXPECT_NEAR(second.at(k, r), expected.at(16 + k, r), 1e-4);
 }
 
 TEST(Feedback, same_bits_for_any_split_of_the_rows) {
   const size_t n = 77;
   const OwnedMatrix moments = correlated_moments(n, 200, 4);
   const auto loop = Feedback::create(moments.view(), identity(n), {});
-  const OwnedMatrix error = testing::gaussian(9, 32, 6);
-  OwnedMatrix together = testing::gaussian(9, n - 32, 7), alone = together;
-  loop->correct(0, error.view(), together.view());
-  for (size_t r = 0; r < 9; ++r)
-    loop->correct(0, error.view().block(r, 0, 1, 32), alone.view().block(r, 0, 1, n - 32));
+  const OwnedMatrix errors = testing::gaussian(64, 9, 6), weights = testing::gaussian(13, 9, 7);
+  OwnedMatrix together = weights, alone = weights;
+  loop->correct(2, errors.view(), together.view());
+  for (size_t r = 0; r < 9; ++r) loop->correct(2, errors.view().block(0, r, 64, 1), alone.view().block(0, r, 13, 1));
   EXPECT_EQ(together.values, alone.values);
 }
 

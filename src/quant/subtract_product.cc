@@ -2,7 +2,7 @@
 #include "quant/subtract_product.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "quant/subtract_product_float.cc"
+#define HWY_TARGET_INCLUDE "quant/subtract_product.cc"
 #ifndef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS (HWY_RVV | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #endif
@@ -53,7 +53,7 @@ HWY_INLINE void subtract_tile(const TileRow* rows, size_t a_step, const float* b
 }
 
 // All rows of c, as wide as one tile. `b`: kTileInner rows of it at most.
-void subtract_columns(MatrixView<float> c, Coefficients<float> a, MatrixView<const float> b) {
+void subtract_columns(MatrixView<float> c, Coefficients a, MatrixView<const float> b) {
   float nowhere[kTileCols] = {};  // takes the rows that the last tile lacks
   for (size_t first = 0; first < c.rows; first += kTileRows) {
     TileRow rows[kTileRows];
@@ -66,7 +66,7 @@ void subtract_columns(MatrixView<float> c, Coefficients<float> a, MatrixView<con
 }
 
 // The last columns, fewer than a tile has: copied to where there is room for all.
-void subtract_narrow(MatrixView<float> c, Coefficients<float> a, MatrixView<const float> b) {
+void subtract_narrow(MatrixView<float> c, Coefficients a, MatrixView<const float> b) {
   float wide_b[kTileInner * kTileCols] = {};
   for (size_t p = 0; p < b.rows; ++p) std::copy_n(&b.at(p, 0), b.cols, wide_b + p * kTileCols);
   for (size_t first = 0; first < c.rows; first += kTileRows) {
@@ -80,9 +80,9 @@ void subtract_narrow(MatrixView<float> c, Coefficients<float> a, MatrixView<cons
 }
 }  // namespace
 
-void subtract_product_here(MatrixView<float> c, Coefficients<float> a, MatrixView<const float> b) {
+void subtract_product_here(MatrixView<float> c, Coefficients a, MatrixView<const float> b) {
   for (size_t p = 0; p < b.rows; p += kTileInner) {
-    const Coefficients<float> factors{a.data + p * a.inner_step, a.row_step, a.inner_step};
+    const Coefficients factors{a.data + p * a.inner_step, a.row_step, a.inner_step};
     const size_t inner = std::min(kTileInner, b.rows - p);
     for (size_t first = 0; first < c.cols; first += kTileCols) {
       const size_t cols = std::min(kTileCols, c.cols - first);
@@ -92,7 +92,7 @@ void subtract_product_here(MatrixView<float> c, Coefficients<float> a, MatrixVie
   }
 }
 #else
-void subtract_product_here(MatrixView<float> c, Coefficients<float> a, MatrixView<const float> b) {
+void subtract_product_here(MatrixView<float> c, Coefficients a, MatrixView<const float> b) {
   for (size_t r = 0; r < c.rows; ++r) {
     for (size_t p = 0; p < b.rows; ++p) {
       const float factor = -a.data[r * a.row_step + p * a.inner_step];
@@ -109,7 +109,7 @@ namespace llmcodec {
 
 HWY_EXPORT(subtract_product_here);
 
-void subtract_product(MatrixView<float> c, Coefficients<float> a, MatrixView<const float> b) {
+void subtract_product(MatrixView<float> c, Coefficients a, MatrixView<const float> b) {
   HWY_DYNAMIC_DISPATCH(subtract_product_here)(c, a, b);
 }
 
