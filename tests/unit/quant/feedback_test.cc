@@ -81,7 +81,8 @@ OwnedMatrix transposed(const OwnedMatrix& matrix) {
 }
 
 // Strip `index` of `weights` (a row for each column of the matrix) as it is to be coded after these errors.
-OwnedMatrix target_of(const Feedback& loop, size_t index, const OwnedMatrix& errors, const OwnedMatrix& weights) {
+OwnedMatrix target_of(const Feedback& loop, size_t index, const OwnedMatrix& errors,
+                      const OwnedMatrix& weights) {
   const size_t begin = loop.strip_begin(index), end = loop.strip_begin(index + 1);
   OwnedMatrix strip(end - begin, weights.cols);
   for (size_t k = begin; k < end; ++k)
@@ -172,7 +173,8 @@ TEST(Feedback, correction_is_the_least_squares_answer) {
   const size_t n = 40;
   const double damping = 1e-3;
   OwnedMatrix moments = correlated_moments(n, 200, 8);
-  const auto loop = Feedback::create(moments.view(), identity(n), {.damping = damping, .shrinkage = 0, .strip = 8});
+  const auto loop =
+      Feedback::create(moments.view(), identity(n), {.damping = damping, .shrinkage = 0, .strip = 8});
   ASSERT_TRUE(loop.is_ok());
   double trace = 0;
   for (size_t i = 0; i < n; ++i) trace += moments.at(i, i);
@@ -255,7 +257,8 @@ TEST(Feedback, same_bits_for_any_split_of_the_rows) {
   const OwnedMatrix errors = testing::gaussian(64, 9, 6), weights = testing::gaussian(13, 9, 7);
   OwnedMatrix together = weights, alone = weights;
   loop->correct(2, errors.view(), together.view());
-  for (size_t r = 0; r < 9; ++r) loop->correct(2, errors.view().block(0, r, 64, 1), alone.view().block(0, r, 13, 1));
+  for (size_t r = 0; r < 9; ++r)
+    loop->correct(2, errors.view().block(0, r, 64, 1), alone.view().block(0, r, 13, 1));
   EXPECT_EQ(together.values, alone.values);
 }
 
