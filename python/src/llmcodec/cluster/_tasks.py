@@ -83,8 +83,8 @@ def _peak() -> int:
 
 def memory_of_coding(piece: _core.PieceInfo, machine: Machine, remote: bool) -> int:
     """At most what a piece takes: pictures in work, the coded ones, and with a closed loop, for each matrix in work, the
-    moments, their factors in double precision while these are made, and the gains; those made last are kept."""
-    loop = (16 * min(machine.threads, piece.loops) + 4 * (piece.loops > 0)) * piece.loop_cols**2
+    moments and the factors that they become, in single precision; those made last are kept."""
+    loop = (8 * min(machine.threads, piece.loops) + 4 * (piece.loops > 0)) * piece.loop_cols**2
     streams = piece.weights  # 3 bits a weight, twice while they become a file, and room to spare
     return _PROCESS + machine.threads * _GROUP + loop + streams + (CACHE if remote else 0)
 
