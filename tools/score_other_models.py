@@ -12,6 +12,7 @@ and, for linear layers, of the outputs: sum of tr(W H W^T) over sum of tr(E H E^
 import argparse
 import datetime
 import pathlib
+import shutil
 import sys
 
 import numpy as np
@@ -84,7 +85,7 @@ def errors(original, restored, coded, sums):
 class Bench:
     def __init__(self, module, folder, options):
         self.module, self.folder, self.options = module, folder, options
-        self.work = options.work / module.__name__
+        self.work = options.work / f"{module.__name__}_scored"  # not in the model's folder, which is compressed as it is
         self.work.mkdir(parents=True, exist_ok=True)
         self.program = measure.find_program()
         self.original = load_file(str(folder / "model.safetensors"))
@@ -115,12 +116,13 @@ class Bench:
         return {"method": method, "bpw": f"{bpw:.3f}", **errors(self.original, restored, coded, self.sums), **score}
 
     def ours(self, bits, method, arguments):
-        archive, restored = self.work / "archive.safetensors", self.work / "restored.safetensors"
-        result = measure.run_json([self.program, "compress", self.folder / "model.safetensors", "-o", archive, "--restart", "--bpw", bits, *arguments])
-        restored.unlink(missing_ok=True)
+        archive, restored = self.work / "archive", self.work / "restored"
+        for made in (archive, restored):
+            shutil.rmtree(made, ignore_errors=True)
+        result = measure.run_json([self.program, "compress", self.folder, "-o", archive, "--bpw", bits, *arguments])
         measure.run([self.program, "decompress", archive, "-o", restored])
         self.coded = [tensor["name"] for tensor in result["tensors"] if tensor["coded"]]
-        return self.row(f"llmcodec, {method}", result["bpw"], load_file(str(restored)), self.coded)
+        return self.row(f"llmcodec, {method}", result["bpw"], load_file(str(restored / "model.safetensors")), self.coded)
 
     def peer(self, name, quantise, bits):
         restored, total = {}, 0

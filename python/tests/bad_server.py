@@ -28,6 +28,7 @@ class Misbehaviour:
     etag: Callable[[str], str | None] = lambda tag: tag
     pause: float = 0.0  # seconds before each 64 KiB
     compressed: bool = False
+    absent: int = 404  # the answer where no such file is
     redirect: str = ""  # a prefix of paths, to which all others lead
 
 
@@ -68,7 +69,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             elif bad.redirect and not path.startswith(bad.redirect):
                 self._plain(302, {"Location": bad.redirect + self.path})
             elif not file.is_file():
-                self._plain(404)
+                self._plain(bad.absent)
             else:
                 self._file(file, bad)
 

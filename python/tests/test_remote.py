@@ -165,7 +165,6 @@ def fails(server: Server, match: str, kind: type[llmcodec.Error] = llmcodec.IoEr
     [
         ({"ignore_ranges": True}, "gives no byte ranges"),
         ({"status": lambda: 500}, "answers 500 .*; given up after 6 attempts"),
-        ({"status": lambda: 403}, "refuses it .403 Forbidden."),
         ({"status": lambda: 418}, "answers 418"),
         ({"drop_after": lambda _: 0}, "given up after 6 attempts"),
         ({"short": 1}, "shorter than what was asked for; given up after 6 attempts"),
@@ -179,6 +178,18 @@ def test_one_clear_error(server: Server, wrong: dict[str, object], match: str) -
         setattr(server.bad, name, value)
     fails(server, match)
     assert server.sent < 200_000
+
+
+def test_a_store_that_does_not_say_what_is_absent(server: Server) -> None:
+    server.bad.status = lambda: 403
+    fails(server, "refuses it .403 Forbidden.", llmcodec.AccessError)
+    server.bad.status, server.bad.absent = lambda: None, 403
+    (server.folder / "alone").mkdir()
+    shutil.copy(server.folder / "archive.safetensors", server.folder / "alone" / "model.safetensors")
+    assert same(llmcodec.numpy.load_file(f"{server.url}/alone"), server.folder / "archive.safetensors")
+    with pytest.raises(llmcodec.AccessError, match="refuses it .403 Forbidden.: .* or it is not there") as caught:
+        llmcodec.numpy.load_file(f"{server.url}/nothing")
+    assert isinstance(caught.value, PermissionError)
 
 
 def test_a_port_where_nobody_listens_is_known_soon() -> None:

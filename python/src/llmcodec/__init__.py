@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._core import version as __version__
 from ._errors import (
+    AccessError,
     CorruptError,
     Error,
     InternalError,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from ._reader import SafeSlice, safe_open
 
 __all__ = [
+    "AccessError",
     "BenchRow",
     "CarriedFiles",
     "Codec",

@@ -43,6 +43,10 @@ class MissingFileError(IoError, FileNotFoundError):
     """The file is not there, or one that belongs to it, such as a shard."""
 
 
+class AccessError(IoError, PermissionError):
+    """A server or store refuses to give the file. Stores whose folders may not be listed say so of absent files too."""
+
+
 class CorruptError(Error):
     """The file breaks its own format: it was cut or changed, or is something else."""
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import _core, _remote_cache
-from ._errors import CorruptError, MissingFileError
+from ._errors import AccessError, CorruptError, MissingFileError
 from ._frameworks import Bytes
 from ._transport import Identity, Stop, Transport, io_error, transport_of
 from ._urls import beside, inside, is_plain, name_of, redacted
@@ -338,22 +338,31 @@ class Located:
 
 
 def located(url: str) -> Located:
-    """What is there: a file, an index with its shards, or the folder of either. MissingFileError where nothing is."""
+    """What is there: a file, an index with its shards, or the folder of either. MissingFileError where nothing is; AccessError
+    where there may be something that is refused."""
     name = name_of(url)
     if name.endswith(".json"):
         return _of_index(url, whole(url, _MOST_OF_INDEX))
     if name.endswith(".safetensors"):
         return Located([url])
+    refused: AccessError | None = None
     try:
         text = whole(inside(url, INDEX), _MOST_OF_INDEX)
     except MissingFileError:
-        for place in (inside(url, SINGLE), url) if name else (inside(url, SINGLE),):
-            try:
-                return Located([place])
-            except MissingFileError:
-                continue
+        pass
+    except AccessError as error:
+        refused = error
     else:
         return _of_index(inside(url, INDEX), text)
+    for place in (inside(url, SINGLE), url) if name else (inside(url, SINGLE),):
+        try:
+            return Located([place])
+        except MissingFileError:
+            continue
+        except AccessError as error:
+            refused = error
+    if refused is not None:
+        raise refused
     raise io_error(MissingFileError, url, f"is no archive: neither it nor {INDEX} nor {SINGLE} in it is there")
 
 

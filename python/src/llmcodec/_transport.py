@@ -16,7 +16,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from ._errors import Error, InterruptError, InvalidArgumentError, IoError, MissingFileError, UnsupportedError
+from ._errors import AccessError, Error, InterruptError, InvalidArgumentError, IoError, MissingFileError, UnsupportedError
 from ._urls import redacted, redacted_text, scheme_of
 
 ATTEMPTS = 6
@@ -223,7 +223,8 @@ class HttpTransport(Transport):
         if answer.status in (404, 410):
             return io_error(MissingFileError, self.url, f"is not there (the server answers {status})")
         if answer.status in (401, 403):
-            return self._failed(f"the server refuses it ({status}): a token or a signature is missing or has expired")
+            why = "a token or a signature is missing or has expired, or it is not there and the server does not say so"
+            return io_error(AccessError, self.url, f"the server refuses it ({status}): {why}")
         if answer.status == 416 and piece.known is None:
             return self._failed("is empty")
         if answer.status == 416:
@@ -332,7 +333,9 @@ class StoreTransport(Transport):
             data = self._store.cat_file(self._path, start=piece.offset, end=piece.offset + len(piece.memory))
         except FileNotFoundError:
             piece.failure = io_error(MissingFileError, self.url, "is not there")
-        except (PermissionError, IsADirectoryError, NotImplementedError, ImportError) as error:
+        except PermissionError as error:
+            piece.failure = io_error(AccessError, self.url, redacted_text(str(error)) or "the store refuses it")
+        except (IsADirectoryError, NotImplementedError, ImportError) as error:
             piece.failure = io_error(IoError, self.url, redacted_text(str(error)) or type(error).__name__)
         except Error as error:
             piece.failure = error
