@@ -187,7 +187,7 @@ def test_a_store_that_does_not_say_what_is_absent(server: Server) -> None:
     (server.folder / "alone").mkdir()
     shutil.copy(server.folder / "archive.safetensors", server.folder / "alone" / "model.safetensors")
     assert same(llmcodec.numpy.load_file(f"{server.url}/alone"), server.folder / "archive.safetensors")
-    with pytest.raises(llmcodec.AccessError, match="refuses it .403 Forbidden.: .* or it is not there") as caught:
+    with pytest.raises(llmcodec.AccessError, match=r"refuses it .403 Forbidden.: .* or it is not there") as caught:
         llmcodec.numpy.load_file(f"{server.url}/nothing")
     assert isinstance(caught.value, PermissionError)
 

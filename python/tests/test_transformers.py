@@ -6,6 +6,7 @@ from __future__ import annotations
 import concurrent.futures
 import importlib.util
 import json
+import os
 import pathlib
 import random
 import re
@@ -29,6 +30,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 import llmcodec
 import llmcodec.transformers
 import tiny_models
+from hub_server import serving
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # transformers' and PyTorch's own
 
@@ -93,6 +95,26 @@ def test_it_is_the_decompressed_model(folder: pathlib.Path, dtype: Any) -> None:
     if dtype is None:
         assert not same(loaded, load(folder / "model"))  # or nothing was lost, and the test shows nothing
         assert len(list((folder / "archive").glob("model-*.safetensors"))) > 1
+
+
+def test_names_of_models_on_the_hub(llama: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    shutil.copytree(llama / "archive", tmp_path / "hub/me/one")
+    llmcodec.compress(llama / "model", tmp_path / "hub/me/shards", step=0.3, shard_size=20_000)
+    script = f"""
+import sys
+sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})
+from test_transformers import AutoModelForCausalLM, same
+load = AutoModelForCausalLM.from_pretrained
+for name in "me/one", "me/shards":
+    assert same(load(name), load({str(llama / "restored")!r})), name
+"""
+    with serving(tmp_path / "hub") as address:
+        environment = os.environ | {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
+        run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    cached = tmp_path / "home/hub"
+    assert len(list(cached.glob("models--me--one/snapshots/*/model.safetensors"))) == 1
+    assert len(list(cached.glob("models--me--shards/snapshots/*/model-*.safetensors"))) > 1
 
 
 def test_what_stays_is_a_plain_model(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
