@@ -18,8 +18,10 @@
 //   // independent of each other.
 //   for (size_t b = 0; b < loop.strips(); ++b) {
 //     const size_t first = loop.strip_begin(b), count = loop.strip_begin(b + 1) - first;
-//     OwnedMatrix<float> strip = copy_of(w.block(first, 0, count, w.cols));
-//     loop.correct(b, errors.block(0, 0, first, w.cols), strip.view());
+//     std::vector<float> values(count * w.cols);
+//     const MatrixView<float> strip(values.data(), count, w.cols);
+//     for (size_t k = 0; k < count; ++k) std::ranges::copy(w.row(first + k), strip.row(k).begin());
+//     loop.correct(b, errors.block(0, 0, first, w.cols), strip);
 //     // Code `strip` here; errors.block(first, 0, count, w.cols) = w - decoded.
 //   }
 //
