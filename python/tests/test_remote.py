@@ -459,9 +459,7 @@ def test_pull_cut_at_random_bytes_goes_on(server: Server, tmp_path: pathlib.Path
         with pytest.raises(llmcodec.IoError, match="given up"):
             llmcodec.pull(f"{server.url}/sharded", out)
         assert not any(f.suffix == ".safetensors" for f in out.glob("model*")), "nothing has its name before all is there"
-        had = sum(
-            len(_pull._intervals([n])) for entry in _pull_folder_journal(out).values() for n in _pull._numbers(entry["done"])
-        )
+        had = sum(1 for entry in _pull_folder_journal(out).values() for _ in _pull_folder.numbers(entry["done"]))
         server.bad.drop_after = lambda _: None
         server.forget()
         llmcodec.pull(f"{server.url}/sharded", out)
@@ -572,6 +570,31 @@ def test_pull_of_some_tensors(server: Server, tmp_path: pathlib.Path) -> None:
     for wrong in ("nothing of it", "("):
         with pytest.raises(llmcodec.InvalidArgumentError):
             llmcodec.pull(f"{server.url}/sharded", tmp_path, tensors=wrong)
+
+
+def test_pull_of_some_tensors_goes_on(server: Server, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_remote, "_BATCH", 4096)
+    url, wanted = f"{server.url}/sharded", r"weight$"
+    llmcodec.safe_open(url, "np")  # header and description are in the cache from here on
+    server.forget()
+    (path,) = llmcodec.pull(url, tmp_path / "whole", tensors=wanted)
+    expected, whole = pathlib.Path(path).read_bytes(), server.sent
+    for part in (0.3, 0.6, 0.9):
+        out = tmp_path / f"out{part}"
+        server.bad.drop_after = after(int(part * whole))
+        with pytest.raises(llmcodec.IoError, match="given up"):
+            llmcodec.pull(url, out, tensors=wanted)
+        assert [f.name for f in out.glob("tensors*")] == ["tensors.safetensors.partial"]
+        assert _pull_folder_journal(out)["tensors.safetensors"]["done"]
+        server.bad.drop_after = lambda _: None
+        server.forget()
+        (path,) = llmcodec.pull(url, out, tensors=wanted)
+        assert pathlib.Path(path).read_bytes() == expected
+        assert [f.name for f in out.iterdir()] == ["tensors.safetensors"]
+    assert server.sent < 0.75 * whole, "what was here is not fetched again"
+    (out / "tensors.safetensors").rename(out / "tensors.safetensors.partial")  # without a journal: of anything
+    (path,) = llmcodec.pull(url, out, tensors=r"^up")
+    assert pathlib.Path(path).read_bytes() != expected
 
 
 def test_the_command(server: Server, tmp_path: pathlib.Path) -> None:

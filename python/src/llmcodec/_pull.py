@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import queue
@@ -16,8 +15,8 @@ from typing import Any
 from . import _core
 from ._errors import CorruptError, InternalError, InvalidArgumentError, printable
 from ._progress import ProgressOption, shown
-from ._pull_folder import JOURNAL, Folder
-from ._pull_tensors import write_tensors
+from ._pull_folder import JOURNAL, Folder, intervals, numbers
+from ._pull_tensors import Sink, write_tensors
 from ._remote import Fetches, Located, RemoteFile, located, open_files
 from ._system import Path, control
 from ._transport import io_error
@@ -28,8 +27,6 @@ PIECE = 8 << 20
 _GGUF_HEADER = "llmcodec.gguf_header"
 _WRITERS = 4
 _EVERY = 5.0  # seconds between two journals
-
-Sink = Callable[[str, int, int, str], None]
 
 
 class Target:
@@ -54,7 +51,7 @@ class Target:
             self.fd = folder.open(self.name + ".partial", os.O_RDWR | os.O_CREAT)
             known = False
         if known and os.fstat(self.fd).st_size == self.size:
-            self.done = {n for n in _numbers(said.get("done")) if n < self.pieces}
+            self.done = {n for n in numbers(said.get("done")) if n < self.pieces}
         else:
             os.ftruncate(self.fd, 0)
             os.ftruncate(self.fd, self.size)
@@ -117,30 +114,7 @@ class Target:
 
     def journalled(self) -> dict[str, Any]:
         """What the journal says of it."""
-        return {"key": self.key, "piece": PIECE, "done": _intervals(self.done)}
-
-
-def _intervals(numbers: Iterable[int]) -> list[list[int]]:
-    found: list[list[int]] = []
-    for number in sorted(numbers):
-        if found and found[-1][1] == number:
-            found[-1][1] += 1
-        else:
-            found.append([number, number + 1])
-    return found
-
-
-def _numbers(intervals: Any) -> Iterable[int]:
-    if not isinstance(intervals, list):
-        return
-    for pair in intervals:
-        if (
-            isinstance(pair, list)
-            and len(pair) == 2
-            and all(isinstance(n, int) for n in pair)
-            and 0 <= pair[0] <= pair[1] < 2**32
-        ):
-            yield from range(pair[0], pair[1])
+        return {"key": self.key, "piece": PIECE, "done": intervals(self.done)}
 
 
 @dataclass(eq=False)
@@ -282,10 +256,7 @@ def _archive_targets(found: Located) -> list[Target]:
         name = name_of(file.url)
         if not is_plain(name) or "/" in name or name.startswith(".llmcodec-"):
             raise io_error(CorruptError, file.url, "has no plain name for a file of this machine")
-        key = hashlib.sha256(str(file.identity.size).encode())
-        for _, block in file.head:  # the description, which has the checksums of all the rest
-            key.update(block)
-        targets.append(Target(name, file, key.hexdigest()))
+        targets.append(Target(name, file, file.fingerprint()))
     return targets
 
 

@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ._errors import CorruptError, Error, InvalidArgumentError, IoError, UnsupportedError, printable
@@ -162,6 +162,31 @@ class Folder:
         """The journal anew."""
         # One that a power cut has eaten costs another download, and no wrong byte.
         self.write(JOURNAL, json.dumps({"version": _VERSION, "files": files}).encode(), flush=False)
+
+
+def intervals(numbers: Iterable[int]) -> list[list[int]]:
+    """How a journal writes numbers: [first, end) of each run."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and found[-1][1] == number:
+            found[-1][1] += 1
+        else:
+            found.append([number, number + 1])
+    return found
+
+
+def numbers(intervals: Any) -> Iterable[int]:
+    """What a journal says of them; nothing of what is not so written."""
+    if not isinstance(intervals, list):
+        return
+    for pair in intervals:
+        if (
+            isinstance(pair, list)
+            and len(pair) == 2
+            and all(isinstance(n, int) for n in pair)
+            and 0 <= pair[0] <= pair[1] < 2**32
+        ):
+            yield from range(pair[0], pair[1])
 
 
 def _is_weights(name: str) -> bool:
