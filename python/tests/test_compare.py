@@ -95,6 +95,12 @@ def test_a_combination_that_fails_is_a_row_with_its_reason(
     assert summary.text_of(found | {"rows": failed}).startswith("nothing was measured")
 
 
+def test_nothing_is_varied_unless_it_is_wanted(model: str, tmp_path: pathlib.Path) -> None:
+    found = compare(request(model, tmp_path / "r.json", base_only=True), silent)
+    assert found["rows"] and all(row["varies"] == [] for row in found["rows"])
+    assert {row["codec"] for row in found["rows"]} == set(OWN) and "--base-only" in found["command"].split()
+
+
 @needs_ffmpeg
 def test_an_encoder_of_ffmpeg_with_profiles_and_other_frames(model: str, tmp_path: pathlib.Path) -> None:
     own = {"codecs": ("libx264",), "profiles": ("low_delay",), "rates": (3.0,), "pieces": 1, "ffmpeg": FFMPEG}
