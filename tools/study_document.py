@@ -5,6 +5,8 @@ A verdict is worked out, by rules that stand beside each claim: a new run may ch
 """
 import re
 
+import numpy as np
+
 import measure
 import study_claims
 from study_evidence import Evidence, at_rate, name_of, with_interval
@@ -40,7 +42,16 @@ def codecs(evidence):
         speeds = [f"{value:.2g}" if value else "" for value in (line.encode_mws, line.decode_mws)]
         rows.append([f"`{line.name}`", *(at_rate(line.gaps, rate) for rate in SHOWN), with_interval(line.snr_db), *speeds,
                      *(at_rate(of.get(line.name, {}), SHOWN[1]) for of in gaps)])
-    return markdown([head, *rows])
+    alike = [f"{grid.name} {rank_correlation(main, grid, SHOWN[1]):.3f}" for grid in others]
+    words = f"\n\nRank correlation of the gaps at {SHOWN[1]:g} bits with those of {main.name}: {', '.join(alike)}." if alike else ""
+    return markdown([head, *rows]) + words
+
+
+def rank_correlation(grid, other, rate):
+    """Spearman's, over the codecs that both have."""
+    shared = [codec for codec in grid.study.bases if grid.gap(codec, rate) is not None and other.gap(codec, rate) is not None]
+    ranks = [np.argsort(np.argsort([of.gap(codec, rate) for codec in shared])) for of in (grid, other)]
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def varied(evidence):
