@@ -240,6 +240,9 @@ def test_layouts_and_scales_are_of_the_same_weights(model: str) -> None:
     stacked = sample.make_source(pieces[0], "stacked", "dual", pieces)
     frames = sample.make_source(pieces[0], "frames", "dual", pieces)
     assert stacked.pictures == frames.pictures == 4 and stacked.weights.shape == frames.weights.shape == (256, 128)
+    # Pictures of 50 rows would be padded: the rows that are left over do without.
+    low = dataclasses.replace(pieces[0], first_row=56)
+    assert sample.make_source(low, "frames", "dual", pieces).weights.shape == (4 * 32, 128)
     with pytest.raises(sample.NoSource, match="fewer than 4 layers"):
         sample.make_source(pieces[0], "stacked", "dual", pieces[:3])
 
