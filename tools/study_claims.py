@@ -70,8 +70,9 @@ def perplexity(evidence):
     ratio = score(best, "perplexity") / score(ours, "perplexity")
     original = evidence.model_row("FP16", 16)
     words = (f"SmolLM2: `llmcodec` {score(ours, 'perplexity'):,.0f} with {ours['bpw']:.2f} bits; best of {', '.join(row['codec'] for row in peers)}: "
-             f"{best['codec']} {score(best, 'perplexity'):,.0f} with {best['bpw']:.2f} bits: {ratio:,.1f} times. The original has {score(original, 'perplexity'):.1f}: "
-             "neither is of use")
+             f"{best['codec']} {score(best, 'perplexity'):,.0f} with {best['bpw']:.2f} bits: {ratio:,.{1 if ratio < 100 else 0}f} times. The original has {score(original, 'perplexity'):.1f}")
+    alone = [f"`{name}` {score(row, 'perplexity'):,.0f}" for name in ("vvc spectral", *FAMILIES) for row in [evidence.model_row(name, 2)] if row]
+    words += f". With scales of each tensor alone: {', '.join(alone)}" if alone else ""
     return Finding(CONFIRMED if ratio > 1.5 else REFUTED, words)
 
 
