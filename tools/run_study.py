@@ -42,7 +42,7 @@ STANDARD = ("llmcodec", "vvc", "vvc spectral", "libvvenc", "libx265", "libsvtav1
 ORIGINAL = "FP16"  # the report's name for the first row of a model
 # What a report or the document looks at; the rest of a point is of use while it is measured.
 KEPT = ("combination", "codec", "spec", "preset", "profile", "bit_depth", "frames", "layout", "tools", "scales", "varies", "model", "tensor", "kind",
-        "role", "layer", "rate", "bpw", "snr_db", "gap_db", "encode_mws", "decode_mws", "encode_cpu_s", "decode_cpu_s", "weights", "failed", "note")
+        "role", "layer", "rate", "bpw", "snr_db", "gap_db", "encode_mws", "decode_mws", "weights", "failed", "note")
 EMPTY = {"command": "", "machine": {}, "versions": {}, "request": {"models": []}, "anchor": {}, "selection": "", "left_out": [], "rows": [],
          "models": [], "pictures": []}
 

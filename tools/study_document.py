@@ -119,7 +119,7 @@ def left(evidence):
         for entry in grid.loaded["left_out"]:
             costs.setdefault(entry["codec"], []).append(seconds_in(entry["reason"]))
         for codec, seconds in sorted(costs.items()):
-            known = sorted(value for value in seconds if value is not None)
+            known = sorted({value for value in seconds if value is not None})
             each = f", {known[0]:.3g} to {known[-1]:.3g} s a point" if len(known) > 1 else f", {known[0]:.3g} s a point" if known else ""
             lines.append(f"* {grid.name}, no room: `{codec}`, {len(seconds)} setting{'s' if len(seconds) > 1 else ''}{each}.")
         reasons = {}
