@@ -27,8 +27,8 @@ def markdown(cells):
 
 def claims(evidence):
     """Every claim with its verdict, what was measured, and by which rule the verdict follows."""
-    rows = [(claim.title, f"**{found.verdict}**", found.words, claim.rule) for claim in study_claims.CLAIMS for found in [claim.judge(evidence)]]
-    return markdown([("claim", "verdict", "what we measured", "the rule of the verdict"), *rows])
+    rows = [(claim.title, f"**{found.verdict}**", found.words, claim.rule, claim.command) for claim in study_claims.CLAIMS for found in [claim.judge(evidence)]]
+    return markdown([("claim", "verdict", "what we measured", "the rule of the verdict", "command"), *rows])
 
 
 def codecs(evidence):
