@@ -186,7 +186,7 @@ def affine(evidence):
     plain, dual, ours, x265 = (score(row, "kl") for row in rows)
     by_scales, by_codec = math.log(plain / ours), math.log(x265 / dual)
     share = by_scales / (by_scales + max(by_codec, 0))
-    words = (f"SmolLM2 at 3 bits, KL by `vvc spectral`: one scale a tensor {plain:.3f}, rows and columns {dual:.3f}, by an estimate of the inputs {ours:.3f}; "
+    words = (f"SmolLM2 at 3 bits, KL by `vvc spectral`: one scale a tensor {plain:.3f}, rows and columns {dual:.3f}, by an estimate of the inputs (and with steps by tensor) {ours:.3f}; "
              f"`libx265` with rows and columns {x265:.3f}. Scales have {100 * share:.0f} % of the fall. {of_weights}")
     return Finding(CONFIRMED if share >= 0.8 else DEPENDS if share >= 0.5 else REFUTED, words)
 
