@@ -95,6 +95,12 @@ def test_a_combination_that_fails_is_a_row_with_its_reason(
     assert summary.text_of(found | {"rows": failed}).startswith("nothing was measured")
 
 
+def test_nothing_is_varied_unless_it_is_wanted(model: str, tmp_path: pathlib.Path) -> None:
+    found = compare(request(model, tmp_path / "r.json", base_only=True), silent)
+    assert found["rows"] and all(row["varies"] == [] for row in found["rows"])
+    assert {row["codec"] for row in found["rows"]} == set(OWN) and "--base-only" in found["command"].split()
+
+
 @needs_ffmpeg
 def test_an_encoder_of_ffmpeg_with_profiles_and_other_frames(model: str, tmp_path: pathlib.Path) -> None:
     own = {"codecs": ("libx264",), "profiles": ("low_delay",), "rates": (3.0,), "pieces": 1, "ffmpeg": FFMPEG}
@@ -234,6 +240,9 @@ def test_layouts_and_scales_are_of_the_same_weights(model: str) -> None:
     stacked = sample.make_source(pieces[0], "stacked", "dual", pieces)
     frames = sample.make_source(pieces[0], "frames", "dual", pieces)
     assert stacked.pictures == frames.pictures == 4 and stacked.weights.shape == frames.weights.shape == (256, 128)
+    # Pictures of 50 rows would be padded: the rows that are left over do without.
+    low = dataclasses.replace(pieces[0], first_row=56)
+    assert sample.make_source(low, "frames", "dual", pieces).weights.shape == (4 * 32, 128)
     with pytest.raises(sample.NoSource, match="fewer than 4 layers"):
         sample.make_source(pieces[0], "stacked", "dual", pieces[:3])
 

@@ -84,6 +84,7 @@ def compare_main(arguments: list[str]) -> int:
             tensors=given.tensors,
             codecs=codec_list(given.codecs),
             profiles=codec_list(given.profiles),
+            base_only=given.base_only,
             rates=DEFAULT_RATES if given.rates is None else _rates(given.rates),
             budget=seconds_of(given.budget),
             anchor=given.anchor,
@@ -150,6 +151,7 @@ def _compare_parser() -> argparse.ArgumentParser:
         default=[],
         help="all (the default), or of intra, low_delay, random_access",
     )
+    add("--base-only", action="store_true", help="codecs in their own settings; nothing is varied")
     add("--rates", metavar="LIST", help="bits per weight; default 1.5,2,2.5,3,4")
     add("--budget", default="20m", metavar="TIME", help="90s, 20m, 1.5h; none: all there is. Default 20m")
     add("--anchor", metavar="CODEC", help="what the others are compared with; default libx265")

@@ -39,6 +39,7 @@ class Request:
     tensors: str | None = None
     codecs: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
+    base_only: bool = False
     rates: tuple[float, ...] = DEFAULT_RATES
     budget: float | None = 1200.0
     anchor: str | None = None
@@ -59,6 +60,7 @@ class Request:
                 "tensors",
                 "codecs",
                 "profiles",
+                "base_only",
                 "rates",
                 "budget",
                 "anchor",
@@ -154,7 +156,8 @@ def _make_plan(
     if request.plan_of is not None:
         return _plan_of_another(request), {}
     encoders = grid.select_encoders(request.codecs)
-    combinations = grid.grid(encoders, grid.select_profiles(request.profiles))
+    profiles = grid.select_profiles(request.profiles)
+    combinations = list(map(grid.base_of, encoders)) if request.base_only else grid.grid(encoders, profiles)
     weights = request.piece_weights or piece_weights(request.budget)
     pieces = choose_pieces(request.models, request.tensors, weights, request.seed)
     plan: dict[str, Any] = {
@@ -333,6 +336,7 @@ def _command(request: Request) -> str:
     for name in ("codecs", "profiles"):
         for value in getattr(request, name):
             words += [f"--{name}", value]
+    words += ["--base-only"] if request.base_only else []
     words += [
         "--rates",
         ",".join(f"{rate:g}" for rate in request.rates),

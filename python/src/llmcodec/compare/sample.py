@@ -23,6 +23,7 @@ Matrix = np.ndarray[Any, np.dtype[np.float32]]
 PIECE_COLS = 512  # at most: the height of the picture
 STACK = 4  # pictures of the layouts `frames` and `stacked`
 _SMALLEST_SIDE = 32  # of tensors that are compared
+_BLOCK = 32  # rows of pictures are a multiple of it: with 144, libx265 pads a tenth of the samples
 _SMALLEST_WIDTH = 64  # of pieces: below it libx265 and libsvtav1 pad pictures
 
 
@@ -142,7 +143,7 @@ def _piece(
 ) -> Piece:
     """A block of rows, at a place that the seed and the tensor's name decide. Room is left for the layout `frames`."""
     piece_cols = min(cols, PIECE_COLS)
-    piece_rows = min(rows, max(weights // piece_cols // 32 * 32, _SMALLEST_WIDTH))
+    piece_rows = min(rows, max(weights // piece_cols // _BLOCK * _BLOCK, _SMALLEST_WIDTH))
     place = random.Random(f"{seed} {name}")
     stack_rows = min(rows, STACK * piece_rows)
     first_row = place.randrange((rows - stack_rows) // 32 + 1) * 32
@@ -171,7 +172,7 @@ def _moved(piece: Piece, to: Piece) -> Piece:
 def _following(piece: Piece) -> list[Piece]:
     rows = piece.rows
     if piece.first_row + STACK * rows > piece.tensor_rows:
-        rows = (piece.tensor_rows - piece.first_row) // STACK
+        rows = (piece.tensor_rows - piece.first_row) // STACK // _BLOCK * _BLOCK
     if rows < _SMALLEST_SIDE:
         raise NoSource(f"{piece.tensor} has too few rows for {STACK} pictures")
     return [Piece(**(piece.described() | {"first_row": piece.first_row + i * rows, "rows": rows})) for i in range(STACK)]

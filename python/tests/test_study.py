@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""docs/study.md says what docs/study/*.json say, and tools/run_study.py keeps what is there."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import sys
+from typing import Any
+
+import pytest
+
+from llmcodec.compare import results
+from llmcodec.compare.statistics import Study
+
+pytest.importorskip("gguf")
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tools"))
+import measure  # noqa: E402
+import run_study  # noqa: E402
+import study_document  # noqa: E402
+from study_evidence import Evidence  # noqa: E402
+
+MAIN = ROOT / "docs/study/smollm2.json"
+COMMITTED = sorted(MAIN.parent.glob("*.json"))
+
+
+def test_documents_say_what_the_results_say() -> None:
+    assert study_document.update(check=True) == []
+    marks = study_document.MARK.findall((ROOT / "docs/study.md").read_text(encoding="utf-8"))
+    assert {name for _, name, _ in marks} == set(study_document.BLOCKS) - {"summary"}
+
+
+def test_no_measured_number_stands_outside_the_blocks() -> None:
+    text = study_document.MARK.sub("", (ROOT / "docs/study.md").read_text(encoding="utf-8"))
+    assert re.findall(r"\d\.\d|\d ?dB|\d %", re.sub(r"Qwen2\.5-Coder|\d\.\dB|95 % interval", "", text)) == []
+
+
+def test_another_measurement_is_another_text(tmp_path: pathlib.Path) -> None:
+    """What would go unseen if the blocks were not made of the results."""
+    for path in COMMITTED:
+        found = run_study.load(path)
+        if path == MAIN:
+            for row in found["rows"]:
+                if row["codec"] == "libvvenc" and row["failed"] is None:
+                    row["snr_db"] -= 3
+        run_study.write_lines(tmp_path / path.name, found)
+    text = (ROOT / "docs/study.md").read_text(encoding="utf-8")
+    fresh = study_document.filled(text, Evidence(tmp_path))
+    changed = set(text.splitlines()) - set(fresh.splitlines())
+    assert any(line.startswith("| `libvvenc`") for line in changed) and any("VVC comes first" in line for line in changed)
+
+
+def test_committed_results_are_small_and_sound() -> None:
+    assert sum(path.stat().st_size for path in COMMITTED) < 1_500_000
+    for path in COMMITTED:
+        found = results.load(str(path))
+        assert found["pictures"] == [] and "/work" not in json.dumps(found), path
+
+
+def row(codec: str, bits: float, **more: Any) -> dict[str, Any]:
+    return {"model": "m", "codec": codec, "asked_bpw": bits, **more}
+
+
+def test_rows_of_models_go_beside_the_others() -> None:
+    found = run_study.EMPTY | {"rows": [{"codec": "x"}], "models": [row("a", 2, kl=1), row("b", 2, kl=2)]}
+    merged = run_study.with_models(found, [row("c", 2, kl=4), row("b", 2, kl=3)])
+    assert merged["rows"] == found["rows"]
+    assert merged["models"] == [row("a", 2, kl=1), row("b", 2, kl=3), row("c", 2, kl=4)]
+
+
+def test_what_is_kept_is_enough_for_the_statistics(tmp_path: pathlib.Path) -> None:
+    found = run_study.load(MAIN)
+    whole = found | {
+        "rows": [entry | {"point": "p", "wall_s": 1.23456789} for entry in found["rows"]],
+        "plan": {"points": []},
+        "pictures": [{"codec": "x"}],
+    }
+    run_study.write_lines(tmp_path / "r.json", run_study.slim(whole))
+    kept = results.load(str(tmp_path / "r.json"))
+    assert "plan" not in kept and kept["pictures"] == [] and "wall_s" not in kept["rows"][0]
+    assert [line.gaps for line in Study(kept).codecs()] == [line.gaps for line in Study(found).codecs()]
+
+
+class Program:
+    """Answers for the program, and counts what it was asked."""
+
+    def __init__(self, fails: str = "") -> None:
+        self.asked: list[str] = []
+        self.fails = fails
+
+    def __call__(self, arguments: list[Any]) -> dict[str, Any]:
+        words = [str(word) for word in arguments]
+        self.asked.append(words[1])
+        if self.fails and self.fails in words:
+            raise measure.Failed("exit code 3: no such encoder")
+        if "-o" in words:
+            pathlib.Path(words[words.index("-o") + 1]).write_bytes(b"")
+        answer = {"kl": 0.5, "kl_error": 0.1, "top1_percent": 60.0} if "--original" in words else {}
+        numbers = dict.fromkeys(("parameters", "bytes", "bpw", "bpw_weights", "snr_db", "relative_mse", "user_seconds"), 3.0)
+        numbers |= dict.fromkeys(("encode_seconds", "wall_seconds", "decode_seconds", "peak_bytes"), 3.0)
+        return {**numbers, **answer, "perplexity": 20.0, "text_bytes": 1000, "tool_version": "1"}
+
+
+def run_models(monkeypatch: pytest.MonkeyPatch, folder: pathlib.Path, program: Program, *more: str) -> list[dict[str, Any]]:
+    arguments = ["models", str(folder / "m.gguf"), "--work", str(folder / "work"), "-o", str(folder / "r.json"), *more]
+    monkeypatch.setattr(sys, "argv", ["run_study.py", *arguments, "--text", f"T={folder / 't.txt'}", "--text-bytes", "1000"])
+    monkeypatch.setattr(measure, "run_json", program)
+    monkeypatch.setattr(measure, "find_program", lambda: "llmcodec")
+    run_study.main()
+    models: list[dict[str, Any]] = results.load(str(folder / "r.json"))["models"]
+    return models
+
+
+def test_a_stopped_run_goes_on_and_a_failure_is_a_row(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    first = run_models(monkeypatch, tmp_path, Program(), "--codecs", "vvc", "--bits", "3")
+    assert [(entry["codec"], entry["asked_bpw"]) for entry in first] == [("FP16", 16), ("vvc", 3.0)]
+    assert first[0]["perplexity"] == {"T": 20.0} and "kl" not in first[0]
+    assert first[1]["kl"] == {"T": 0.5} and first[1]["bytes_scored"] == {"T": 1000} and first[1]["model"] == "m"
+    again = Program(fails="libnothing")
+    rows = run_models(monkeypatch, tmp_path, again, "--codecs", "vvc;libnothing", "--bits", "3")
+    assert again.asked == ["compress"]  # of the codec that was not there; all else was kept
+    assert rows[:2] == first and rows[2]["failed"] == "exit code 3: no such encoder"

@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The study of codecs for weights: rows about whole models, and docs/study.md out of the results (docs/compare.md has the format).
+
+usage: ./dev bench study models MODEL [--codecs LIST] [--bits 2,3,4] [--text NAME=FILE...] [--task-folder DIR] [-o FILE]
+       ./dev bench study keep RESULTS.json -o FILE [--remark TEXT]       what `llmcodec compare` wrote, as small as it can be committed
+       ./dev bench study document [--check]                              rewrites the marked blocks of docs/study.md and README.md
+
+models  codes the whole of MODEL (an F16 GGUF, or a name that ./dev tools knows) by each codec at each rate, restores it and has
+        `llmcodec eval` score it: perplexity, KL divergence, how often both name the same first token, tasks. RTN, HQQ and SINQ are methods
+        that use no data either (tools/peers). Rows go into FILE beside those of `compare`, which stay; a row of the same codec
+        and rate is replaced. Finished rows are kept in the work folder, so that a stopped run goes on.
+keep    leaves out pictures, the plan and times of the search, and rounds to six digits. `report` takes what is left.
+
+Rates are bits per weight of the archive without the tokenizer. All codecs are given the same scales, made from each tensor alone;
+`llmcodec` is what `llmcodec compress` does unless it is told otherwise. Other names are codecs with options (docs/codecs.md).
+"""
+import argparse
+import datetime
+import functools
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import measure
+import quality_table
+import study_document
+from peers import hqq, reference_model, rtn, sinq
+from run_benchmarks import MODELS
+
+import llmcodec
+from llmcodec.compare import results as results_file
+
+ALONE = ("--importance", "none")
+# Name -> codec and options of compress.
+CODECS = {"llmcodec": ("vvc", ()), "vvc": ("vvc", ("--layout", "spatial", *ALONE)), "vvc spectral": ("vvc", ("--layout", "spectral", *ALONE)),
+          "vvc spectral, one scale a tensor": ("vvc", ("--layout", "spectral", *ALONE, "--scales", "tensor"))}
+PEERS = {"RTN": functools.partial(rtn.quantise, group=64), "HQQ": hqq.quantise, "SINQ": sinq.quantise}
+STANDARD = ("llmcodec", "vvc", "vvc spectral", "libvvenc", "libx265", "libsvtav1", *PEERS)
+ORIGINAL = "FP16"  # the report's name for the first row of a model
+# What a report or the document looks at; the rest of a point is of use while it is measured.
+KEPT = ("combination", "codec", "spec", "preset", "profile", "bit_depth", "frames", "layout", "tools", "scales", "varies", "model", "tensor", "kind",
+        "role", "layer", "rate", "bpw", "snr_db", "gap_db", "encode_mws", "decode_mws", "weights", "failed", "note")
+EMPTY = {"command": "", "machine": {}, "versions": {}, "request": {"models": []}, "anchor": {}, "selection": "", "left_out": [], "rows": [],
+         "models": [], "pictures": []}
+
+
+def compact(value):
+    """Numbers of six digits: what was measured has no more."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: compact(entry) for key, entry in value.items()}
+    return [compact(entry) for entry in value] if isinstance(value, list) else value
+
+
+def slim(found):
+    """Results without what only a further run of the same points would need."""
+    kept = {key: value for key, value in found.items() if key not in ("plan", "costs", "llmcodec_compare")}
+    rows = [{key: row[key] for key in KEPT if key in row} for row in found["rows"]]
+    return compact({**kept, "rows": rows, "pictures": []})
+
+
+def write_lines(path, found):
+    """results.json with a line for each row: what a rerun changed is seen in a diff."""
+    def text(value):
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+    entries = []
+    for key, value in {"llmcodec_compare": results_file.FORMAT, **found}.items():
+        is_table = isinstance(value, list) and value
+        shown = "[\n" + ",\n".join(map(text, value)) + "\n]" if is_table else text(value)
+        entries.append(f"{text(key)}:{shown}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".new")
+    beside.write_text("{" + ",\n".join(entries) + "}\n", encoding="utf-8")
+    os.replace(beside, path)
+
+
+def load(path):
+    """Results without the number of their format; empty ones if there are none yet."""
+    found = results_file.load(str(path)) if path.exists() else dict(EMPTY)
+    return {key: value for key, value in found.items() if key != "llmcodec_compare"}
+
+
+def with_models(found, rows):
+    """Results with these rows about whole models, each in the place of an older one of the same codec and rate."""
+    def key(row):
+        return row["model"], row["codec"], row["asked_bpw"]
+
+    replaced = {key(row): row for row in rows}
+    older = [replaced.pop(key(row), row) for row in found["models"]]
+    return {**found, "models": older + list(replaced.values())}
+
+
+class Scorer:
+    """A GGUF's row: what `llmcodec eval` says of it, by text and by task."""
+
+    def __init__(self, lab, options):
+        self.lab, self.options = lab, options
+
+    def of(self, candidate, against=None):
+        row = {}
+        for name, path in self.options.text.items():
+            report = self.eval(candidate, "--text", path, "--max-bytes", self.options.text_bytes, *self.original(against))
+            row.setdefault("perplexity", {})[name] = report["perplexity"]
+            for key in ("kl", "kl_error", "top1_percent"):
+                if key in report:
+                    row.setdefault(key, {})[name] = report[key]
+            row.setdefault("bytes_scored", {})[name] = report["text_bytes"]
+        if self.options.task_folder:
+            files = sorted(self.options.task_folder.glob("*.jsonl"))
+            tasks = [file for file in files if file.stem in quality_table.TASK_FILES]
+            report = self.eval(candidate, *(a for file in tasks for a in ("--task", file)), "--max-tasks", self.options.max_tasks)
+            found = {pathlib.Path(task["file"]).stem: task for task in report["tasks"]}
+            row["tasks"] = {name: task["accuracy_percent"] for name, task in found.items()}
+            row["tasks_error"] = {name: task["accuracy_percent_error"] for name, task in found.items()}
+        return row | {"versions": {"llmcodec": llmcodec.__version__, "llama.cpp": report["tool_version"]}}
+
+    def original(self, against):
+        return ["--original", against, "--cache", self.lab.folder / "cache"] if against else []
+
+    def eval(self, candidate, *arguments):
+        return measure.run_json([self.lab.program, "eval", candidate, *arguments, *self.lab.thread_options()])
+
+
+def codec_row(lab, scorer, options, codec, arguments, bits):
+    tokenizer = quality_table.tokenizer_bpw(lab, options)
+    row = lab.code(options.model, codec, ["--bpw", f"{bits + tokenizer:.4f}", *arguments])
+    restored = pathlib.Path(row["archive"]).with_suffix(".gguf")
+    restoring = measure.run_json([lab.program, "decompress", row["archive"], "-o", restored, *lab.thread_options()])
+    scores = scorer.of(restored, options.model)
+    restored.unlink()
+    lab.clean(row)
+    return {"bpw": row["bpw_weights"], "archive_bpw": row["bpw"], "snr_db": row["snr_db"], "encode_cpu_s": row["compress_cpu"],
+            "decode_cpu_s": restoring["user_seconds"], **scores}
+
+
+def peer_row(lab, scorer, options, quantise, bits):
+    def body(name, matrix):
+        del name
+        return quantise(matrix, bits=bits)
+
+    restored = lab.folder / "peer.gguf"
+    try:
+        size = reference_model.restored_copy(options.model, restored, body, body)
+        return {"bpw": size.summary()["bpw_weights"], **scorer.of(restored, options.model)}
+    finally:
+        restored.unlink(missing_ok=True)
+
+
+def methods(lab, options):
+    """(name, what it is in words, bits asked for, what makes the row)."""
+    scorer = Scorer(lab, options)
+    yield ORIGINAL, "the original", 16, lambda: {"bpw": 16.0, **scorer.of(options.model)}
+    for name in options.codecs:
+        for bits in options.bits:
+            if name in PEERS:
+                yield name, f"{name}, groups of 64, embeddings too", bits, functools.partial(peer_row, lab, scorer, options, PEERS[name], bits)
+            else:
+                codec, arguments = CODECS.get(name, (name, ALONE))
+                spec = " ".join(("--codec", codec, *arguments))
+                yield name, spec, bits, functools.partial(codec_row, lab, scorer, options, codec, arguments, bits)
+
+
+def models(options):
+    lab = measure.Lab(measure.find_program(), options.work, options.threads)
+    common = {"table": "study", "model": options.model_name, "text": {name: str(path) for name, path in options.text.items()},
+              "text_bytes": options.text_bytes, "max_tasks": options.max_tasks if options.task_folder else 0, "version": llmcodec.__version__}
+    for name, spec, bits, make in methods(lab, options):
+        def with_load(make=make):
+            load_before = os.getloadavg()[0]
+            return {**make(), "load_average": [load_before, os.getloadavg()[0]]}
+
+        kept = lab.row({**common, "codec": name, "spec": spec, "asked_bpw": bits}, with_load)
+        row = {key: value for key, value in kept.items() if key not in ("table", "text", "text_bytes", "version", "error")}
+        if "error" in kept:
+            row["failed"] = kept["error"]
+        write_lines(options.output, compact(with_models(load(options.output), [row])))
+        scores = {key: row[key] for key in ("bpw", "perplexity", "kl", "tasks", "failed") if key in row}
+        print(f"{name}, {bits:g} bits: {scores}", flush=True)
+
+
+def keep(options):
+    found = slim(load(options.results))
+    older = load(options.output)
+    found = with_models(found, older["models"])
+    if options.remark:
+        found["remark"] = options.remark
+    write_lines(options.output, found)
+    print(f"{options.output}: {len(found['rows'])} rows, {options.output.stat().st_size:,} bytes")
+
+
+def document(options):
+    stale = study_document.update(check=options.check)
+    for path in stale:
+        print(f"{path}: {'does not say what the results say' if options.check else 'rewritten'}")
+    sys.exit(1 if options.check and stale else 0)
+
+
+def named_file(text):
+    name, _, path = text.partition("=")
+    if not path:
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=FILE")
+    return name, pathlib.Path(path)
+
+
+def find_model(options):
+    tools = measure.ROOT / "build/tools"
+    if options.model in MODELS:
+        name, options.model = options.model, tools / options.model / f"{options.model}-f16.gguf"
+        if not options.model.exists():
+            subprocess.run([str(pathlib.Path(__file__).parent / "get_model.sh"), name, str(options.model.parent)], check=True)
+    options.model = pathlib.Path(options.model)
+    options.model_name = options.model.stem
+    options.text = dict(options.text) or {"WikiText-2": tools / "text/eval.txt"}
+    options.work = options.work or measure.ROOT / "build/study" / options.model_name
+    options.output = options.output or measure.ROOT / "docs/study" / f"{options.model_name.removesuffix('-f16')}.json"
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    add = commands.add_parser("models").add_argument
+    add("model", help=f"an F16 GGUF, or one of {', '.join(MODELS)}")
+    add("--codecs", default=";".join(STANDARD), help=f"names separated by semicolons; default {';'.join(STANDARD)}; there are {'; '.join(CODECS)} too")
+    add("--bits", default="2,3,4", help="separated by commas")
+    add("--text", action="append", type=named_file, default=[], metavar="NAME=FILE", help="repeatable; default: WikiText-2 of ./dev tools text")
+    add("--text-bytes", type=int, default=60000, help="of each text (default 60000)")
+    add("--task-folder", type=pathlib.Path, help=", ".join(f"{name}.jsonl" for name in quality_table.TASK_FILES))
+    add("--max-tasks", type=int, default=200, help="of each file (default 200)")
+    add("--threads", type=int, default=0)
+    add("--work", type=pathlib.Path, help="finished rows; default build/study/NAME")
+    add("-o", "--output", type=pathlib.Path, help="default docs/study/NAME.json")
+    add = commands.add_parser("keep").add_argument
+    add("results", type=pathlib.Path)
+    add("-o", "--output", type=pathlib.Path, required=True)
+    add("--remark", help="what readers should know of the run")
+    commands.add_parser("document").add_argument("--check", action="store_true", help="only says whether they agree; exit code 1 if not")
+    options = parser.parse_args()
+    if options.command == "models":
+        find_model(options)
+        options.codecs = [name.strip() for name in options.codecs.split(";")]
+        options.bits = [float(bits) for bits in options.bits.split(",")]
+    return options
+
+
+def main():
+    options = parse()
+    {"models": models, "keep": keep, "document": document}[options.command](options)
+
+
+if __name__ == "__main__":
+    main()
