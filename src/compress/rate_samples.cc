@@ -19,9 +19,8 @@ constexpr uint64_t kMinStrips = 32, kMaxStrips = 160;
 constexpr uint64_t kCoarsePart =
     4;  // one fine strip, and at most one weight, in so many is coded for a coarse one
 constexpr uint64_t kMinCoarseStrips = 6;
-constexpr uint64_t kStripsAtOnce = 8;          // more would leave threads without work at the end
-constexpr size_t kHalvedStrips = 4;            // to see what a stream costs beside its weights
-constexpr uint64_t kMaxLoopBytes = 256 << 20;  // of closed-loop factors kept between evaluations
+constexpr uint64_t kStripsAtOnce = 8;  // more would leave threads without work at the end
+constexpr size_t kHalvedStrips = 4;    // to see what a stream costs beside its weights
 
 // "blk.#.attn_v.weight": the name without its numbers.
 std::string kind_of(const std::string& name) {
@@ -46,8 +45,8 @@ uint64_t rows_of_block(const PictureSettings& settings) {
 
 }  // namespace
 
-RateSamples::RateSamples(const RateProblem& problem, SampleDensity density)
-    : problem_(problem), tensors_(*problem.tensors), feedback_(*problem.moments, kMaxLoopBytes) {
+RateSamples::RateSamples(const RateProblem& problem, SampleDensity density, FeedbackCache& feedback)
+    : problem_(problem), tensors_(*problem.tensors), feedback_(feedback) {
   const uint64_t total = total_weights(tensors_);
   const bool coarse = density == SampleDensity::kCoarse;
   whole_ = total <= (coarse ? kMinStripWeights * kMinCoarseStrips : problem.whole_weights);

@@ -5,7 +5,8 @@
 //
 // Example (const RateProblem& problem, std::vector<TensorSettings> settings):
 //
-//   RateSamples samples(problem, SampleDensity::kFine);
+//   FeedbackCache feedback(*problem.moments, kMaxLoopBytes);
+//   RateSamples samples(problem, SampleDensity::kFine, feedback);
 //   const auto progress = [](uint64_t weights) { use(weights); };
 //   LLMC_ASSIGN_OR_RETURN(const RateEstimate estimate, samples.evaluate(&settings, progress));
 #pragma once
@@ -41,9 +42,12 @@ struct RateEstimate {
 
 enum class SampleDensity { kCoarse, kFine };
 
+constexpr uint64_t kMaxLoopBytes = 256 << 20;  // of closed-loop factors kept between evaluations
+
 class RateSamples {
  public:
-  RateSamples(const RateProblem& problem, SampleDensity density);
+  // `feedback`: shared by all samples of a search, and must outlive them.
+  RateSamples(const RateProblem& problem, SampleDensity density, FeedbackCache& feedback);
 
   // At these settings, into which it writes predicted_bytes. `progress` is told the weights of every piece
   // coded.
@@ -102,7 +106,7 @@ class RateSamples {
 
   const RateProblem& problem_;
   const std::vector<FittedTensor>& tensors_;
-  FeedbackCache feedback_;
+  FeedbackCache& feedback_;
   bool whole_ = false;
   std::vector<Strip> strips_;
   uint64_t weights_ = 0;

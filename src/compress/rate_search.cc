@@ -56,8 +56,9 @@ class Search {
   explicit Search(const RateProblem& problem)
       : problem_(problem),
         tensors_(*problem.tensors),
-        coarse_(problem, SampleDensity::kCoarse),
-        fine_(problem, SampleDensity::kFine),
+        feedback_(*problem.moments, kMaxLoopBytes),
+        coarse_(problem, SampleDensity::kCoarse, feedback_),
+        fine_(problem, SampleDensity::kFine, feedback_),
         progress_(*problem.control, 6 * coarse_.weights() + 2 * fine_.weights()),
         settings_(problem.source->tensors().size()) {
     for (const TensorInfo& info : problem.source->tensors()) parameters_ += info.elements();
@@ -218,6 +219,7 @@ class Search {
   const RateProblem& problem_;
   const std::vector<FittedTensor>& tensors_;
   uint64_t parameters_ = 0;  // of the whole model
+  FeedbackCache feedback_;
   RateSamples coarse_, fine_;
   RateProgress progress_;
   StepRange range_;

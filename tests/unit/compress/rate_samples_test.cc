@@ -18,6 +18,7 @@ class RateSamplesTest : public testing::Test {
     fixed_.emplace(state_->content());
     problem_ = {state_->model.source.get(), &state_->moments, &state_->codecs, &state_->tensors,
                 &state_->octaves,           &*fixed_,         Target{},        &state_->options.control};
+    feedback_.emplace(*problem_.moments, kMaxLoopBytes);
   }
 
   std::vector<TensorSettings> settings_at(double log2_step) {
@@ -39,11 +40,12 @@ class RateSamplesTest : public testing::Test {
   std::unique_ptr<CompressState> state_;
   std::optional<FixedBytes> fixed_;
   RateProblem problem_;
+  std::optional<FeedbackCache> feedback_;
 };
 
 TEST_F(RateSamplesTest, a_small_model_is_coded_whole) {
   prepare_model(small_tensors());
-  RateSamples samples(problem_, SampleDensity::kFine);
+  RateSamples samples(problem_, SampleDensity::kFine, *feedback_);
   EXPECT_TRUE(samples.is_whole());
   EXPECT_EQ(samples.weights(), total_weights(state_->tensors));
   const auto estimate = evaluate(samples, -1);
@@ -57,7 +59,7 @@ TEST_F(RateSamplesTest, a_small_model_is_coded_whole) {
 
 TEST_F(RateSamplesTest, an_octave_is_a_bit_and_six_decibels) {
   prepare_model(small_tensors());
-  RateSamples samples(problem_, SampleDensity::kFine);
+  RateSamples samples(problem_, SampleDensity::kFine, *feedback_);
   const auto fine = evaluate(samples, -2), coarse = evaluate(samples, -1);
   ASSERT_OK(fine);
   ASSERT_OK(coarse);
@@ -70,7 +72,8 @@ TEST_F(RateSamplesTest, parts_of_a_large_model_stand_for_all_of_it) {
   prepare_model({{"blk.0.w", Dtype::kF32, {3000, 1200}},
                  {"blk.1.w", Dtype::kF32, {3000, 1200}},
                  {"blk.2.w", Dtype::kF32, {2000, 1200}}});
-  RateSamples fine(problem_, SampleDensity::kFine), coarse(problem_, SampleDensity::kCoarse);
+  RateSamples fine(problem_, SampleDensity::kFine, *feedback_),
+      coarse(problem_, SampleDensity::kCoarse, *feedback_);
   EXPECT_FALSE(fine.is_whole());
   EXPECT_LT(fine.weights(), total_weights(state_->tensors));
   EXPECT_LT(coarse.weights(), fine.weights());
@@ -88,11 +91,11 @@ TEST_F(RateSamplesTest, parts_of_a_large_model_stand_for_all_of_it) {
 TEST_F(RateSamplesTest, rows_of_different_steps_count_as_what_they_are) {
   prepare_model({{"token_embd.weight", Dtype::kF32, {12000, 256}}});
   problem_.whole_weights = 1 << 16;
-  RateSamples few(problem_, SampleDensity::kFine);
+  RateSamples few(problem_, SampleDensity::kFine, *feedback_);
   ASSERT_FALSE(few.is_whole());
   const auto estimate = evaluate(few, -1);
   problem_.whole_weights = 1 << 23;
-  RateSamples all(problem_, SampleDensity::kFine);
+  RateSamples all(problem_, SampleDensity::kFine, *feedback_);
   const auto truth = evaluate(all, -1);
   ASSERT_OK(estimate);
   ASSERT_OK(truth);
@@ -114,7 +117,7 @@ TEST_F(RateSamplesTest, factors_of_different_sizes_count_by_their_weights) {
   const auto found = find_steps(problem_);
   ASSERT_OK(found);
   problem_.whole_weights = 1 << 23;
-  RateSamples all(problem_, SampleDensity::kFine);
+  RateSamples all(problem_, SampleDensity::kFine, *feedback_);
   ASSERT_TRUE(all.is_whole());
   std::vector<TensorSettings> settings = found->settings;
   const auto truth = all.evaluate(&settings, [](uint64_t) {});
