@@ -138,6 +138,19 @@ def cores():
     return os.cpu_count() or 1
 
 
+MODELS = ("smollm2", "gemma270m", "qwen05b", "qwen15b")  # of get_model.sh
+
+
+def model_path(model):
+    """Where the F16 GGUF of one of MODELS is, which is fetched if it is not there; any other text is a path itself."""
+    if model not in MODELS:
+        return pathlib.Path(model)
+    path = ROOT / "build/tools" / model / f"{model}-f16.gguf"
+    if not path.exists():
+        subprocess.run([str(ROOT / "tools/get_model.sh"), model, str(path.parent)], check=True)
+    return path
+
+
 def table(rows, columns):
     """Markdown. columns: (title, function of a row -> text). Rows that failed show their message."""
     lines = ["| " + " | ".join(title for title, _ in columns) + " |", "|" + " --- |" * len(columns)]

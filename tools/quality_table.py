@@ -177,7 +177,7 @@ def tokenizer_bpw(lab, options):
 
 
 def other_model(lab, options):
-    """Rows of another model than SmolLM2: by its name in MODELS of run_benchmarks.py."""
+    """Rows of another model than SmolLM2: by its name in measure.MODELS."""
     known = {"each tensor alone": ["--importance", "none"], "the weights": []}
     if options.calibration:
         known["llama-imatrix"] = ["--importance", inputs_alone(lab, options)]

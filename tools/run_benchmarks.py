@@ -46,7 +46,6 @@ QUICK = ("vvc:layout=spectral", "libvvenc:preset=faster", "libx265:preset=medium
 TEXT_BYTES = 20000
 BENCH_RATES = "1.5,2,2.3,3,4"
 MARK = "<!-- {} {} -->"
-MODELS = ("smollm2", "gemma270m", "qwen05b", "qwen15b")  # of get_model.sh
 
 
 def split_layout(codec):
@@ -208,13 +207,8 @@ def pack(folder, program, tools):
 
 def find_model(options):
     """Turns the name of a model into its path. Tables of other models than SmolLM2 are told apart by it."""
-    options.model_name = options.model if options.model in MODELS else None
-    if options.model_name:
-        options.model = options.tools / options.model_name / f"{options.model_name}-f16.gguf"
-        if not options.model.exists():
-            script = pathlib.Path(__file__).parent / "get_model.sh"
-            subprocess.run([str(script), options.model_name, str(options.model.parent)], check=True)
-    options.model = pathlib.Path(options.model)
+    options.model_name = options.model if options.model in measure.MODELS else None
+    options.model = measure.model_path(options.model)
     options.is_reference = options.model_name in (None, "smollm2")
     if not options.document:
         options.document = measure.ROOT / ("docs/benchmarks.md" if options.is_reference else "docs/other-models.md")
@@ -231,7 +225,7 @@ def parse():
     parser.add_argument("--threads", type=int, default=0, help="threads of each run (default: all cores)")
     parser.add_argument("--quick", action="store_true", help="three codecs only")
     parser.add_argument("--codecs", help="codecs separated by spaces, instead of the standard list")
-    parser.add_argument("--model", default="smollm2", help=f"an F16 GGUF, or one of {', '.join(MODELS)} (fetched if it is not there)")
+    parser.add_argument("--model", default="smollm2", help=f"an F16 GGUF, or one of {', '.join(measure.MODELS)} (fetched if it is not there)")
     parser.add_argument("--text", type=pathlib.Path, default=tools / "text/eval.txt")
     parser.add_argument("--calibration", type=pathlib.Path, help="text or .jsonl to collect moments from, another than --text")
     parser.add_argument("--task-folder", type=pathlib.Path, help="of the table tasks: piqa.jsonl, winogrande.jsonl, arc_easy.jsonl, arc_challenge.jsonl")

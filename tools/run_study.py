@@ -21,14 +21,12 @@ import functools
 import json
 import os
 import pathlib
-import subprocess
 import sys
 
 import measure
 import quality_table
 import study_document
 from peers import hqq, reference_model, rtn, sinq
-from run_benchmarks import MODELS
 
 import llmcodec
 from llmcodec.compare import results as results_file
@@ -209,11 +207,7 @@ def named_file(text):
 
 def find_model(options):
     tools = measure.ROOT / "build/tools"
-    if options.model in MODELS:
-        name, options.model = options.model, tools / options.model / f"{options.model}-f16.gguf"
-        if not options.model.exists():
-            subprocess.run([str(pathlib.Path(__file__).parent / "get_model.sh"), name, str(options.model.parent)], check=True)
-    options.model = pathlib.Path(options.model)
+    options.model = measure.model_path(options.model)
     options.model_name = options.model.stem
     options.text = dict(options.text) or {"WikiText-2": tools / "text/eval.txt"}
     options.work = options.work or measure.ROOT / "build/study" / options.model_name
@@ -224,7 +218,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     add = commands.add_parser("models").add_argument
-    add("model", help=f"an F16 GGUF, or one of {', '.join(MODELS)}")
+    add("model", help=f"an F16 GGUF, or one of {', '.join(measure.MODELS)}")
     add("--codecs", default=";".join(STANDARD), help=f"names separated by semicolons; default {';'.join(STANDARD)}; there are {'; '.join(CODECS)} too")
     add("--bits", default="2,3,4", help="separated by commas")
     add("--text", action="append", type=named_file, default=[], metavar="NAME=FILE", help="repeatable; default: WikiText-2 of ./dev tools text")

@@ -10,16 +10,9 @@ namespace {
 
 constexpr char kOrderName[] = "llmcodec.order";
 
-CompressOptions ordered_options() {
-  CompressOptions options = small_plan_options();
-  options.output = fuzz_folder() + "ordered.safetensors";
-  options.restart = true;
-  return options;
-}
-
 // Codes the pieces, and puts the archive together.
 Result<CompressReport> carry_out(std::string_view order) {
-  const CompressOptions options = ordered_options();
+  const CompressOptions options = small_order_options("ordered");
   LLMC_ASSIGN_OR_RETURN(const OrderedPieces ordered, OrderedPieces::parse(exact_copy(order)));
   const PieceReader code = [&](uint64_t piece) {
     PieceOptions one;
@@ -38,7 +31,7 @@ uint64_t run(std::string_view input) {
 std::vector<std::string> seeds() {
   std::vector<std::string> seeds;
   for (const uint64_t piece_weights : {uint64_t{1}, uint64_t{1} << 20}) {
-    const auto work = order_work(ordered_options(), piece_weights);
+    const auto work = order_work(small_order_options("ordered"), piece_weights);
     fuzz_check(work.is_ok(), "work on a small model can be ordered");
     seeds.emplace_back(reinterpret_cast<const char*>(work->order.data()), work->order.size());
     fuzz_check(carry_out(seeds.back()).is_ok(), "and carried out");

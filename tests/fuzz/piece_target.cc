@@ -8,17 +8,10 @@
 namespace llmcodec {
 namespace {
 
-CompressOptions ordered_options() {
-  CompressOptions options = small_plan_options();
-  options.output = fuzz_folder() + "pieces.safetensors";
-  options.restart = true;
-  return options;
-}
-
 // All of the model is one piece.
 const OrderedPieces& ordered() {
   static const OrderedPieces one = [] {
-    const auto work = order_work(ordered_options(), uint64_t{1} << 20);
+    const auto work = order_work(small_order_options("pieces"), uint64_t{1} << 20);
     fuzz_check(work.is_ok(), "work on a small model can be ordered");
     auto pieces = OrderedPieces::parse(work->order);
     fuzz_check(pieces.is_ok() && pieces->pieces().size() == 1, "and is one piece");
@@ -29,7 +22,7 @@ const OrderedPieces& ordered() {
 
 bool assembles(std::string_view piece) {
   const PieceReader read = [&](uint64_t) -> Result<std::vector<std::byte>> { return exact_copy(piece); };
-  return fuzz_accepts(assemble(ordered_options(), ordered(), read));
+  return fuzz_accepts(assemble(small_order_options("pieces"), ordered(), read));
 }
 
 uint64_t run(std::string_view input) {
@@ -38,7 +31,7 @@ uint64_t run(std::string_view input) {
 }
 
 std::vector<std::string> seeds() {
-  const CompressOptions options = ordered_options();
+  const CompressOptions options = small_order_options("pieces");
   const PieceOptions one{.input = options.input, .control = options.control};
   const auto piece = code_piece(ordered().order_of(0), one);
   fuzz_check(piece.is_ok(), "a piece can be coded");

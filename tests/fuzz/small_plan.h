@@ -24,4 +24,12 @@ inline CompressOptions small_plan_options() {
   return options;
 }
 
+// The same, for an archive of this name in the fuzz targets' folder, each time anew.
+inline CompressOptions small_order_options(const std::string& name) {
+  CompressOptions options = small_plan_options();
+  options.output = fuzz_folder() + name + ".safetensors";
+  options.restart = true;
+  return options;
+}
+
 }  // namespace llmcodec

@@ -15,7 +15,7 @@ from typing import Any
 from . import _core
 from ._errors import CorruptError, InternalError, InvalidArgumentError, printable
 from ._progress import ProgressOption, shown
-from ._pull_folder import JOURNAL, Folder, intervals, numbers
+from ._pull_folder import JOURNAL, Folder, intervals, numbers, write_at
 from ._pull_tensors import Sink, write_tensors
 from ._remote import Fetches, Located, RemoteFile, located, open_files
 from ._system import Path, control
@@ -100,9 +100,7 @@ class Target:
         else:
             with fetches.turn:  # another piece is under way while this one is written
                 self.remote.transport.fill(self.begin(piece), memoryview(memory), self.remote.identity, fetches.stop)
-        written = 0
-        while written < len(memory):
-            written += os.pwrite(self.fd, memoryview(memory)[written:], self.begin(piece) + written)
+        write_at(self.fd, self.begin(piece), memory)
 
     def read(self, offset: int, memory: memoryview) -> None:
         """From the disk, for the library."""

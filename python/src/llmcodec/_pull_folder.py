@@ -164,6 +164,14 @@ class Folder:
         self.write(JOURNAL, json.dumps({"version": _VERSION, "files": files}).encode(), flush=False)
 
 
+def write_at(fd: int, offset: int, data: bytes | bytearray | memoryview) -> None:
+    """All of it: the system may take less at once."""
+    left = memoryview(data)
+    while left:
+        written = os.pwrite(fd, left, offset)
+        offset, left = offset + written, left[written:]
+
+
 def intervals(numbers: Iterable[int]) -> list[list[int]]:
     """How a journal writes numbers: [first, end) of each run."""
     found: list[list[int]] = []

@@ -13,7 +13,7 @@ import numpy as np
 
 from ._errors import InvalidArgumentError
 from ._frameworks import Bytes, Numpy
-from ._pull_folder import JOURNAL, Folder, intervals, numbers
+from ._pull_folder import JOURNAL, Folder, intervals, numbers, write_at
 from ._reader import Opened
 from ._remote import RemoteArchive, open_remote
 from ._safetensors import header_bytes
@@ -77,7 +77,7 @@ class _Part:
         folder.check_room(size)
         os.ftruncate(self._fd, 0)
         os.ftruncate(self._fd, size)
-        self._put(0, self._begin)
+        write_at(self._fd, 0, self._begin)
 
     def close(self) -> None:
         """Lets go of the file."""
@@ -89,7 +89,7 @@ class _Part:
         begin, size = self._ranges[number]
         memory: Bytes = np.empty(size, np.uint8)
         self._archive.decode([(number, memory)], self._opened.dtype(number), 0)
-        self._put(len(self._begin) + begin, memory.data)
+        write_at(self._fd, len(self._begin) + begin, memory.data)
         self.done.add(number)
 
     def bytes_done(self) -> int:
@@ -101,12 +101,6 @@ class _Part:
         os.fsync(self._fd)
         done = intervals(place for place, number in enumerate(self.numbers) if number in self.done)
         folder.write_journal(folder.journal() | {NAME: {"key": self._key, "done": done}})
-
-    def _put(self, offset: int, data: bytes | memoryview) -> None:
-        left = memoryview(data)
-        while left:
-            written = os.pwrite(self._fd, left, offset)
-            offset, left = offset + written, left[written:]
 
 
 def _write(folder: Folder, part: _Part, archive: RemoteArchive, opened: Opened, sink: Sink | None) -> None:
