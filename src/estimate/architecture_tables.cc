@@ -133,6 +133,7 @@ constexpr Architecture kTable[] = {
      .norm = NormKind::kLayer,
      .activation = Activation::kGelu,
      .looks_ahead = true,
+     .pools = true,
      .heads = 12,
      .start = Start::kPatches,
      .stack = "v.",

@@ -18,6 +18,8 @@ namespace {
 constexpr uint64_t kMaxSide = uint64_t{1} << 30;
 // Of what one patch of a picture, or the convolution of a spectrum, reads.
 constexpr uint64_t kMaxPatch = uint64_t{1} << 16;
+// What names of a head that pools begin with.
+constexpr const char* kPool = "pool.";
 
 Outputs all_of(size_t linear, uint64_t count) {
   return {linear, 0, count, count, count};
@@ -32,7 +34,7 @@ class LayerFinder {
         spelling_(graph.gguf ? graph.architecture.gguf : graph.architecture.hugging_face),
         number_(number),
         other_width_(other_width),
-        prefix_(fmt::format("{}blk.{}.", graph.stack, number)) {}
+        prefix_(graph.query ? graph.stack + kPool : fmt::format("{}blk.{}.", graph.stack, number)) {}
 
   GraphLayer find() {
     GraphLayer layer;
@@ -61,6 +63,16 @@ class LayerFinder {
     if (strange_attention) layer.attention.reset();
     if (strange_cross) layer.cross.reset();
     if (strange_rest) layer.feed_forward.reset();
+    return layer;
+  }
+
+  // Of a head that pools.
+  GraphLayer find_pooling() {
+    GraphLayer layer;
+    layer.replaces = true;
+    if (!find_norm("norm", &layer.before_feed_forward)) return layer;
+    layer.cross = pooling();
+    if (layer.cross) layer.feed_forward = feed_forward();
     return layer;
   }
 
@@ -143,6 +155,23 @@ class LayerFinder {
     found.query = all_of(0, own);
     found.key = all_of(1, own);
     found.value = all_of(2, own);
+    found.output = *output;
+    return found;
+  }
+
+  // The same of one fused matrix, whose first rows read the query, and the others the other stack's output.
+  std::optional<Attention> pooling() {
+    const uint64_t own = graph_.heads * graph_.head_width;
+    const auto fused = names_.linear(prefix_ + "attn_qkv", 3 * own, graph_.width);
+    const auto output = names_.linear(prefix_ + "attn_output", graph_.width, own);
+    if (!fused || !output || other_width_ != graph_.width || graph_.kv_heads != graph_.heads)
+      return std::nullopt;
+    Attention found;
+    found.readers = {*fused, *fused};
+    found.reading_other = 1;
+    found.query = {0, 0, own, own, own};
+    found.key = {1, own, own, own, own};
+    found.value = {1, 2 * own, own, own, own};
     found.output = *output;
     return found;
   }
@@ -399,7 +428,10 @@ class GraphFinder {
     add_note(failure, &note);
     if (!only && !failure.empty()) note = fmt::format("{}: {}", graph.architecture.name, note);
     add_note(note, &search_.note);
-    if (failure.empty()) search_.stacks.push_back(std::move(graph));
+    if (!failure.empty()) return;
+    const bool pools = graph.architecture.pools && names_.has(graph.stack + kPool + "probe.weight");
+    search_.stacks.push_back(std::move(graph));
+    if (pools) add_pooling();
   }
 
   GraphSearch result() && {
@@ -416,6 +448,25 @@ class GraphFinder {
   }
 
  private:
+  // A stack of one layer that reads the last one.
+  void add_pooling() {
+    const ModelGraph& read = search_.stacks.back();
+    ModelGraph graph = read;
+    graph.reads = search_.stacks.size() - 1;
+    graph.query = names_.vector(graph.stack + kPool + "probe.weight", graph.width);
+    graph.signal.reset();
+    graph.positions.reset();
+    graph.final_norm.reset();
+    graph.pooler.reset();
+    graph.layers.clear();
+    if (graph.query) graph.layers.push_back(LayerFinder(names_, graph, 0, read.width).find_pooling());
+    if (graph.layers.empty() || !graph.layers[0].feed_forward) {
+      add_note(fmt::format("the head is not built as known of {}", graph.architecture.name), &search_.note);
+    } else {
+      search_.stacks.push_back(std::move(graph));
+    }
+  }
+
   // Why there is no graph; empty where there is.
   std::string find(const ModelSettings& settings, ModelGraph* graph, std::string* note) {
     if (const char* failure = take_start(names_, source_, graph)) return failure;

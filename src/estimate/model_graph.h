@@ -71,6 +71,7 @@ struct GraphLayer {
       after_feed_forward;
   std::optional<Attention> attention;
   std::optional<Attention> cross;  // to another stack, after attention
+  bool replaces = false;           // what that gives is not added to the hidden vectors but takes their place
   std::optional<FeedForwardPart> feed_forward;
 };
 
@@ -96,7 +97,8 @@ struct ModelGraph {
   Rotation rotation = Rotation::kNone;
   uint64_t local_layers = 0;         // of so many layers all but one rotate by the local base
   std::vector<bool> layer_is_local;  // or each by itself
-  std::optional<size_t> embedding;   // or else
+  // What the hidden vectors begin as is one of these; `query` is a vector that is the same for all tokens.
+  std::optional<size_t> embedding, query;
   std::optional<SignalStart> signal;
   std::optional<size_t> reads;  // which stack before this one its layers read too
   std::optional<size_t> positions,

@@ -43,15 +43,27 @@ std::vector<double> repeated_mean(const std::vector<double>& values) {
 // Moments of linear layers that read the same inputs, filled part by part.
 class ReaderOutputs {
  public:
-  explicit ReaderOutputs(const std::vector<Linear>& readers) {
+  explicit ReaderOutputs(const std::vector<Linear>& readers) : readers_(readers) {
     for (const Linear& reader : readers) moments_.emplace_back(reader.outputs, 0.0);
   }
   void fill(const Outputs& outputs, const std::vector<double>& moments) {
-    for (size_t r = 0; r < outputs.count; ++r) moments_[outputs.linear][outputs.row(r)] = moments[r];
+    std::vector<double>& all = moments_[last_of(outputs.linear)];
+    for (size_t r = 0; r < outputs.count; ++r) all[outputs.row(r)] = moments[r];
   }
   const std::vector<double>& of(size_t reader) const { return moments_[reader]; }
+  // A matrix that stands twice, as what reads different inputs by different rows, has its moments in the last place.
+  bool has(size_t reader) const { return last_of(reader) == reader; }
 
  private:
+  size_t last_of(size_t reader) const {
+    for (size_t i = readers_.size() - 1; i > reader; --i) {
+      if (readers_[i].tensor == readers_[reader].tensor && readers_[i].matrix == readers_[reader].matrix)
+        return i;
+    }
+    return reader;
+  }
+
+  const std::vector<Linear>& readers_;
   std::vector<std::vector<double>> moments_;
 };
 
@@ -219,6 +231,7 @@ class NoisePass {
     if (layer.cross) {
       LLMC_ASSIGN_OR_RETURN(attention, attend(layer.before_cross, *layer.cross));
       LLMC_ASSIGN_OR_RETURN(const AfterPart after, after_part({}, gradients_.after_cross(layer_)));
+      if (layer.replaces) hidden_ = Vectors(graph_.width);
       const Vectors seen = add_change(attention->change, after);
       LLMC_RETURN_IF_ERROR(record(*layer.cross, *attention, after, seen));
     }
@@ -310,7 +323,7 @@ class NoisePass {
         attention.reading_other > 0 ? moments_of(*other_, all_) : std::vector<float>();
     for (size_t i = 0; i < attention.readers.size(); ++i) {
       const bool own = i + attention.reading_other < attention.readers.size();
-      record_.add(attention.readers[i], own ? inputs : others, outputs.of(i));
+      if (outputs.has(i)) record_.add(attention.readers[i], own ? inputs : others, outputs.of(i));
     }
     const double loudness = after.norm ? mean_after(weights, *after.norm, seen) : mean(weights);
     record_.add(attention.output, moments_of(trace.attended, weights),

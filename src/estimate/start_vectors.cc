@@ -186,6 +186,12 @@ Result<Vectors> start_vectors(const TensorSource& source, const ModelGraph& grap
     LLMC_RETURN_IF_ERROR(types.add(0, 0, 1, &hidden));
     return hidden;
   }
+  if (graph.query) {
+    hidden = Vectors(graph.width);
+    RowAdder query(source, *graph.query, graph.width);
+    LLMC_RETURN_IF_ERROR(query.add(0, 0, 1, &hidden));
+    return hidden;
+  }
   if (graph.architecture.start == Start::kPatches) {
     LLMC_ASSIGN_OR_RETURN(hidden, embed_patches(source, *graph.signal, products));
   } else {

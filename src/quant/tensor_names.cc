@@ -59,6 +59,11 @@ constexpr std::array kGlobal = {
     NamePair{"cls", "pooler.dense"},
     NamePair{"cls", "projector"},
     NamePair{"cls.output", "classifier"},
+    // SigLIP's head that pools
+    NamePair{"pool.attn_output", "head.attention.out_proj"},
+    NamePair{"pool.norm", "head.layernorm"},
+    NamePair{"pool.ffn_up", "head.mlp.fc1"},
+    NamePair{"pool.ffn_down", "head.mlp.fc2"},
     // Whisper's encoder alone
     NamePair{"conv1", "encoder.conv1"},
     NamePair{"conv2", "encoder.conv2"},
@@ -76,10 +81,13 @@ constexpr std::array kInStack = {
     NamePair{"cls", "head"},  // SigLIP's text
 };
 
-// Tensors whose names end without ".weight" (ViT).
+// Tensors whose names end without ".weight" or ".bias" (ViT, SigLIP).
 constexpr std::array kBare = {
-    NamePair{"position_embd", "embeddings.position_embeddings"},
-    NamePair{"class_embd", "embeddings.cls_token"},
+    NamePair{"position_embd.weight", "embeddings.position_embeddings"},
+    NamePair{"class_embd.weight", "embeddings.cls_token"},
+    NamePair{"pool.probe.weight", "head.probe"},
+    NamePair{"pool.attn_qkv.weight", "head.attention.in_proj_weight"},
+    NamePair{"pool.attn_qkv.bias", "head.attention.in_proj_bias"},
 };
 
 // Of models with several stacks of layers: what names begin with, here and in Hugging Face folders.
@@ -285,11 +293,21 @@ std::optional<std::string> global_name(std::string_view stem) {
   const auto own = [&](const auto& table) {
     return look_up(table, inner, &NamePair::gguf, &NamePair::hf).has_value();
   };
-  if (own(kGlobal) || own(kBare) || (inner != stem && own(kInStack))) return std::string(stem);
+  if (own(kGlobal) || (inner != stem && own(kInStack))) return std::string(stem);
   inner = without_encoder(stem);
   const std::string_view stack = take_stack(inner, &NamePair::hf);
   auto found = look_up(kGlobal, inner, &NamePair::hf, &NamePair::gguf);
   if (!found && !stack.empty()) found = look_up(kInStack, inner, &NamePair::hf, &NamePair::gguf);
+  return found ? std::optional(fmt::format("{}{}", stack, *found)) : std::nullopt;
+}
+
+std::optional<std::string> bare_name(std::string_view name) {
+  std::string_view inner = name;
+  take_stack(inner, &NamePair::gguf);
+  if (look_up(kBare, inner, &NamePair::gguf, &NamePair::hf)) return std::string(name);
+  inner = without_encoder(name);
+  const std::string_view stack = take_stack(inner, &NamePair::hf);
+  const auto found = look_up(kBare, inner, &NamePair::hf, &NamePair::gguf);
   return found ? std::optional(fmt::format("{}{}", stack, *found)) : std::nullopt;
 }
 
@@ -306,8 +324,7 @@ std::optional<LayerName> layer_name(std::string_view name) {
 }
 
 std::optional<GgufName> gguf_name(std::string_view name) {
-  if (const auto bare = look_up(kBare, without_encoder(name), &NamePair::hf, &NamePair::gguf))
-    return GgufName{fmt::format("{}.weight", *bare), std::nullopt};
+  if (auto bare = bare_name(name)) return GgufName{std::move(*bare), std::nullopt};
   const auto parts = split_suffix(name);
   if (!parts) return std::nullopt;
   const auto [stem, suffix] = *parts;

@@ -67,7 +67,7 @@ CASES = [
                  "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}),
 ]
 # What stands behind the layers, and is not followed.
-BEHIND = ("pooler", "vision_model.head", "text_model.head", "logit_")
+BEHIND = ("pooler", "logit_")
 
 
 def draw(name, shape, seed):
@@ -111,12 +111,14 @@ def drawn_model(kind, settings, folder):
 
 def observe(model, tensors, seen):
     """Inputs of linear layers, by the name that their weight has in the file."""
-    def hook(name):
+    def hook(name, place=0):
         def note(module, inputs, output):
-            seen[name] = inputs[0].detach().double().reshape(-1, inputs[0].shape[-1]).square().mean(0)
+            seen[name] = inputs[place].detach().double().reshape(-1, inputs[place].shape[-1]).square().mean(0)
         return note
 
-    for module in model.modules():
+    for path, module in model.named_modules():
+        if isinstance(module, torch.nn.MultiheadAttention):  # keys and values, by rows of one matrix
+            module.register_forward_hook(hook(path + ".in_proj_weight", 1))
         weight = getattr(module, "weight", None)
         if not isinstance(weight, torch.Tensor) or weight.ndim != 2 or isinstance(module, torch.nn.Embedding):
             continue

@@ -91,14 +91,25 @@ TEST(ModelGraph, only_the_first_layer_may_lack_its_norm) {
 
 TEST(ModelGraph, each_tower_has_its_own_heads_and_start) {
   const GraphSearch found = search(example_of("siglip"));
-  ASSERT_EQ(found.stacks.size(), 2u) << found.note;
+  ASSERT_EQ(found.stacks.size(), 3u) << found.note;
   EXPECT_EQ(found.note, "");
   EXPECT_EQ(found.stacks[0].heads, 2u);
   EXPECT_EQ(found.stacks[0].signal->side, 4u);
   EXPECT_FALSE(found.stacks[0].embedding);
-  EXPECT_EQ(found.stacks[1].heads, 4u);
-  EXPECT_TRUE(found.stacks[1].embedding);
-  EXPECT_FALSE(found.stacks[1].head);  // nothing reads the embedding as a head
+  EXPECT_EQ(found.stacks[1].reads, 0u);  // the head that pools
+  EXPECT_TRUE(found.stacks[1].query);
+  EXPECT_EQ(found.stacks[2].heads, 4u);
+  EXPECT_TRUE(found.stacks[2].embedding);
+  EXPECT_TRUE(found.stacks[2].pooler);
+  EXPECT_FALSE(found.stacks[2].head);  // nothing reads the embedding as a head
+}
+
+TEST(ModelGraph, a_strange_head_that_pools_leaves_the_tower) {
+  Example example = example_of("siglip");
+  drop(&example, "head.mlp.fc2.weight");
+  const GraphSearch found = search(example);
+  EXPECT_EQ(found.note, "the head is not built as known of SigLIP's pictures");
+  EXPECT_EQ(found.stacks.size(), 2u);
 }
 
 TEST(ModelGraph, a_tower_that_says_no_heads_has_those_of_the_family) {

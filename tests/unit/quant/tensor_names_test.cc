@@ -43,6 +43,8 @@ TEST(TensorNames, both_spellings_of_every_kind) {
       {"blk.7.attn_output.weight", "encoder.layers.7.self_attn.out_proj.weight"},
       {"v.patch_embd.bias", "vision_model.embeddings.patch_embedding.bias"},
       {"t.cls.weight", "text_model.head.weight"},
+      {"v.pool.attn_qkv.bias", "vision_model.head.attention.in_proj_bias"},
+      {"pool.ffn_up.weight", "head.mlp.fc1.weight"},
       {"enc.blk.7.ffn_down.weight", "model.encoder.layers.7.fc2.weight"},
       {"dec.blk.7.cross_attn_k.weight", "model.decoder.layers.7.encoder_attn.k_proj.weight"},
       {"dec.token_embd.weight", "model.decoder.embed_tokens.weight"},
