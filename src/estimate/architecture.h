@@ -69,9 +69,8 @@ struct Architecture {
   bool bare_first_layer = false;    // the first layer's attention has no norm before it
   int local_layers = 0;             // of so many layers all but one rotate by the base of local layers
   bool global_first = false;        // that one is the first of them, else the last
-  bool pools =
-      false;      // may have a head behind its layers: attention of one learnt query, and what follows it
-  int heads = 0;  // where config.json does not say; 0: it must
+  bool pools = false;               // may have a head behind its layers: attention of one learnt query
+  int heads = 0;                    // where config.json does not say; 0: it must
   Start start = Start::kTokens;
   // Of a model with several stacks: what its tensors' names begin with (quant/tensor_names.h), and the stack whose
   // output its layers read too, which has a row above this one.

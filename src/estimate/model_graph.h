@@ -67,20 +67,21 @@ struct FeedForwardPart {
 };
 
 struct GraphLayer {
-  std::optional<Norm> before_attention, after_attention, before_cross, before_feed_forward,
-      after_feed_forward;
+  std::optional<Norm> before_attention, after_attention, before_feed_forward, after_feed_forward;
   std::optional<Attention> attention;
-  std::optional<Attention> cross;  // to another stack, after attention
-  bool replaces = false;           // what that gives is not added to the hidden vectors but takes their place
+  // To another stack, after attention. `replaces`: what it gives takes the hidden vectors' place, and is not added.
+  std::optional<Norm> before_cross;
+  std::optional<Attention> cross;
+  bool replaces = false;
   std::optional<FeedForwardPart> feed_forward;
 };
 
 // What the hidden vectors of a stack without tokens begin as (Start).
 struct SignalStart {
-  std::vector<Linear>
-      convolutions;       // the first reads the signal; an activation follows each but that of patches
-  uint64_t channels = 0;  // colours, or values of a spectrum
-  uint64_t side = 0;      // of a patch, or moments that a convolution reads
+  // The first reads the signal. An activation follows each, but none follows that of patches.
+  std::vector<Linear> convolutions;
+  uint64_t channels = 0;              // colours, or values of a spectrum
+  uint64_t side = 0;                  // of a patch, or moments that a convolution reads
   std::optional<size_t> first_token;  // stands before the patches
 };
 

@@ -11,9 +11,8 @@
 namespace llmcodec {
 
 struct ModelSettings {
-  std::string type;  // general.architecture or model_type; empty where it is not said
-  const Architecture* row =
-      nullptr;  // of the stack that these are the settings of; none for a type in no row
+  std::string type;                   // general.architecture or model_type; empty where it is not said
+  const Architecture* row = nullptr;  // of the stack that these settings are for
   bool gguf = false;
   // 0: not said
   int64_t heads = 0, kv_heads = 0, head_width = 0, rotated = 0;

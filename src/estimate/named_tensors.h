@@ -19,8 +19,8 @@ class NamedTensors {
  public:
   explicit NamedTensors(const TensorSource& source);
 
-  // By the GGUF name, or, inside a layer, by "blk.N.", the stack's prefix before it, and the model's own; experts that are tensors of their own by
-  // "name#expert". What is found counts as used.
+  // By the GGUF name, or, inside a layer, by "blk.N." (behind the stack's prefix) and the model's own; experts that are
+  // tensors of their own by "name#expert". What is found counts as used.
   std::optional<size_t> find(const std::string& name);
   std::optional<size_t> vector(const std::string& name, uint64_t size);
   // "stem.weight" and, where it is there, "stem.bias"; `after` ends both names ("#3"). 0 inputs or outputs: as many as
