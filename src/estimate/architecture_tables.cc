@@ -18,6 +18,11 @@ constexpr NormNames kBoth = {"input_layernorm", "post_attention_layernorm", "pre
                              "post_feedforward_layernorm"};
 constexpr NormNames kOne = {"input_layernorm", "", "input_layernorm", ""};
 
+constexpr NormNames kNumbered = {"layer_norm1", "", "layer_norm2", ""};
+constexpr NormNames kWhisper = {"self_attn_layer_norm", "", "final_layer_norm", ""};
+constexpr NormNames kCrossing = {"self_attn_layer_norm", "", "final_layer_norm", "",
+                                 "encoder_attn_layer_norm"};
+
 constexpr auto kNeighbours = Rotation::kNeighbours;
 constexpr auto kHalves = Rotation::kHalves;
 
@@ -109,6 +114,54 @@ constexpr Architecture kTable[] = {
      .hugging_face = {"bert roberta xlm-roberta mpnet",
                       {"", "attention.output.LayerNorm|attention.LayerNorm", "", "output.LayerNorm"},
                       Rotation::kNone}},
+    {.name = "ModernBERT",
+     .norm = NormKind::kLayer,
+     .activation = Activation::kGelu,
+     .looks_ahead = true,
+     .bare_first_layer = true,
+     .local_layers = 3,
+     .global_first = true,
+     .gguf = {"modern-bert", kGgufBefore},
+     .hugging_face = {"modernbert", {"attn_norm", "", "mlp_norm", ""}}},
+    {.name = "ViT",
+     .norm = NormKind::kLayer,
+     .activation = Activation::kGelu,
+     .looks_ahead = true,
+     .start = Start::kPatches,
+     .hugging_face = {"vit", {"layernorm_before", "", "layernorm_after", ""}, Rotation::kNone}},
+    {.name = "SigLIP's pictures",
+     .norm = NormKind::kLayer,
+     .activation = Activation::kGelu,
+     .looks_ahead = true,
+     .pools = true,
+     .heads = 12,
+     .start = Start::kPatches,
+     .stack = "v.",
+     .settings = "vision_config",
+     .hugging_face = {"siglip siglip_vision_model", kNumbered, Rotation::kNone}},
+    {.name = "SigLIP's text",
+     .norm = NormKind::kLayer,
+     .activation = Activation::kGelu,
+     .looks_ahead = true,
+     .heads = 12,
+     .stack = "t.",
+     .settings = "text_config",
+     .hugging_face = {"siglip siglip_text_model", kNumbered, Rotation::kNone}},
+    {.name = "Whisper's encoder",
+     .norm = NormKind::kLayer,
+     .activation = Activation::kGelu,
+     .looks_ahead = true,
+     .start = Start::kSound,
+     .stack = "enc.",
+     .settings = "encoder_",
+     .hugging_face = {"whisper", kWhisper, Rotation::kNone}},
+    {.name = "Whisper's decoder",
+     .norm = NormKind::kLayer,
+     .activation = Activation::kGelu,
+     .stack = "dec.",
+     .reads = "enc.",
+     .settings = "decoder_",
+     .hugging_face = {"whisper", kCrossing, Rotation::kNone}},
 };
 
 constexpr Architecture kUnknown = {
@@ -125,11 +178,12 @@ bool lists(std::string_view words, std::string_view word) {
 
 }  // namespace
 
-const Architecture* find_architecture(std::string_view type, bool gguf) {
+std::vector<const Architecture*> find_architectures(std::string_view type, bool gguf) {
+  std::vector<const Architecture*> rows;
   for (const Architecture& row : kTable) {
-    if (lists(gguf ? row.gguf.types : row.hugging_face.types, type)) return &row;
+    if (lists(gguf ? row.gguf.types : row.hugging_face.types, type)) rows.push_back(&row);
   }
-  return nullptr;
+  return rows;
 }
 
 const Architecture& unknown_architecture() {

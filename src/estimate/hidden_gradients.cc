@@ -59,16 +59,19 @@ Result<NormValues> read_norm(const TensorSource& source, const Norm& norm, doubl
 
 Result<HiddenGradients> HiddenGradients::find(const TensorSource& source, const ModelGraph& graph) {
   HiddenGradients gradients;
-  gradients.energies_.resize(2 * graph.layers.size());
+  gradients.energies_.resize(kParts * graph.layers.size());
   GainSum sum(source, graph);
   LLMC_RETURN_IF_ERROR(sum.add(graph.final_norm));
   const bool parallel = graph.architecture.joining == Joining::kParallel;
   for (size_t l = graph.layers.size(); l-- > 0;) {
     const GraphLayer& layer = graph.layers[l];
-    gradients.energies_[2 * l + 1] = sum.mean();
-    if (parallel) gradients.energies_[2 * l] = sum.mean();  // both parts read what is there before either
+    gradients.energies_[kParts * l + 2] = sum.mean();
+    if (parallel)
+      gradients.energies_[kParts * l] = sum.mean();  // both parts read what is there before either
     LLMC_RETURN_IF_ERROR(sum.add(layer.before_feed_forward));
-    if (!parallel) gradients.energies_[2 * l] = sum.mean();
+    gradients.energies_[kParts * l + 1] = sum.mean();
+    LLMC_RETURN_IF_ERROR(sum.add(layer.before_cross));
+    if (!parallel) gradients.energies_[kParts * l] = sum.mean();
     LLMC_RETURN_IF_ERROR(sum.add(layer.before_attention));
   }
   return gradients;

@@ -29,11 +29,14 @@ class HiddenGradients {
 
   // Energy of gradients by each element of the hidden vector behind a part of a layer: mean over the norms that
   // will read it of their squared gains, each norm's of mean 1; all 1 where none has gains.
-  std::span<const float> after_attention(size_t layer) const { return energies_[2 * layer]; }
-  std::span<const float> after_feed_forward(size_t layer) const { return energies_[2 * layer + 1]; }
+  std::span<const float> after_attention(size_t layer) const { return energies_[kParts * layer]; }
+  // After attention to another stack.
+  std::span<const float> after_cross(size_t layer) const { return energies_[kParts * layer + 1]; }
+  std::span<const float> after_feed_forward(size_t layer) const { return energies_[kParts * layer + 2]; }
 
  private:
-  std::vector<std::vector<float>> energies_;  // per layer two
+  static constexpr size_t kParts = 3;
+  std::vector<std::vector<float>> energies_;  // of each layer's parts
 };
 
 }  // namespace llmcodec

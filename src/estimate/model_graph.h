@@ -6,8 +6,8 @@
 // Example (const Model& model):
 //
 //   LLMC_ASSIGN_OR_RETURN(const GraphSearch search, find_model_graph(model));
-//   if (!search.graph) return error(ErrorKind::kUnsupported, "{}", search.note);
-//   for (const GraphLayer& layer : search.graph->layers) use(layer.attention, layer.feed_forward);
+//   if (search.stacks.empty()) return error(ErrorKind::kUnsupported, "{}", search.note);
+//   for (const ModelGraph& stack : search.stacks) use(stack.layers);
 #pragma once
 
 #include <optional>
@@ -43,7 +43,8 @@ struct Norm {
 };
 
 struct Attention {
-  std::vector<Linear> readers;  // of the same inputs
+  std::vector<Linear> readers;  // of the same inputs,
+  size_t reading_other = 0;     // but for the last so many, which read another stack's output
   Outputs query, key, value;
   Linear output;
   std::optional<Norm> query_norm, key_norm;
@@ -68,28 +69,50 @@ struct FeedForwardPart {
 struct GraphLayer {
   std::optional<Norm> before_attention, after_attention, before_feed_forward, after_feed_forward;
   std::optional<Attention> attention;
+  // To another stack, after attention. `replaces`: what it gives takes the hidden vectors' place, and is not added.
+  std::optional<Norm> before_cross;
+  std::optional<Attention> cross;
+  bool replaces = false;
   std::optional<FeedForwardPart> feed_forward;
 };
 
+// What the hidden vectors of a stack without tokens begin as (Start).
+struct SignalStart {
+  // The first reads the signal. An activation follows each, but none follows that of patches.
+  std::vector<Linear> convolutions;
+  uint64_t channels = 0;              // colours, or values of a spectrum
+  uint64_t side = 0;                  // of a patch, or moments that a convolution reads
+  std::optional<size_t> first_token;  // stands before the patches
+};
+
+// A model's layers, or one stack of several.
 struct ModelGraph {
   Architecture architecture;
+  std::string stack;  // what its tensors' names begin with (quant/tensor_names.h)
   bool gguf = false;
   uint64_t width = 0, tokens = 0;  // of the embedding: tokens x width
   uint64_t heads = 0, kv_heads = 0, head_width = 0;
   uint64_t rotated = 0;  // elements of a head that are turned
-  double rotation_base = 10000, epsilon = 1e-5, score_factor = 0, embedding_factor = 1, residual_factor = 1;
+  double rotation_base = 10000, local_base = 10000, epsilon = 1e-5, score_factor = 0, embedding_factor = 1,
+         residual_factor = 1;
   Rotation rotation = Rotation::kNone;
-  size_t embedding = 0;
+  uint64_t local_layers = 0;         // of so many layers all but one rotate by the local base
+  std::vector<bool> layer_is_local;  // or each by itself
+  // What the hidden vectors begin as is one of these; `query` is a vector that is the same for all tokens.
+  std::optional<size_t> embedding, query;
+  std::optional<SignalStart> signal;
+  std::optional<size_t> reads;  // which stack before this one its layers read too
   std::optional<size_t> positions,
       types;  // added to the embeddings: of each position; of the first kind of token
   std::optional<Norm> embedding_norm, final_norm;
-  std::optional<size_t> head;  // the embedding where it is tied
+  std::optional<size_t> head;    // the embedding where it is tied
+  std::optional<Linear> pooler;  // of an encoder: what reads its output
   std::vector<GraphLayer> layers;
 };
 
 struct GraphSearch {
-  std::optional<ModelGraph> graph;
-  std::string note;  // one line: why there is no graph, or what of the model is not in it
+  std::vector<ModelGraph> stacks;
+  std::string note;  // one line: why there is none, or what of the model is not in them
 };
 
 // Errors: a config.json that cannot be read or is no JSON.

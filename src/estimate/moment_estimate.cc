@@ -12,10 +12,13 @@
 #include "estimate/moment_record.h"
 #include "estimate/noise_vectors.h"
 #include "estimate/norm_vectors.h"
-#include "quant/tensor_row_reader.h"
+#include "estimate/start_vectors.h"
 
 namespace llmcodec {
 namespace {
+
+// The noise at the end of attention to another stack is drawn apart from that of the layer's own.
+constexpr uint64_t kCrossDraws = uint64_t{1} << 32;
 
 // Rows of one part of what linear layers computed from the same inputs.
 Vectors pick(const std::vector<Vectors>& computed, const Outputs& outputs) {
@@ -40,23 +43,35 @@ std::vector<double> repeated_mean(const std::vector<double>& values) {
 // Moments of linear layers that read the same inputs, filled part by part.
 class ReaderOutputs {
  public:
-  explicit ReaderOutputs(const std::vector<Linear>& readers) {
+  explicit ReaderOutputs(const std::vector<Linear>& readers) : readers_(readers) {
     for (const Linear& reader : readers) moments_.emplace_back(reader.outputs, 0.0);
   }
   void fill(const Outputs& outputs, const std::vector<double>& moments) {
-    for (size_t r = 0; r < outputs.count; ++r) moments_[outputs.linear][outputs.row(r)] = moments[r];
+    std::vector<double>& all = moments_[last_of(outputs.linear)];
+    for (size_t r = 0; r < outputs.count; ++r) all[outputs.row(r)] = moments[r];
   }
   const std::vector<double>& of(size_t reader) const { return moments_[reader]; }
+  // A matrix that stands twice, as what reads different inputs by different rows, has its moments in the last place.
+  bool has(size_t reader) const { return last_of(reader) == reader; }
 
  private:
+  size_t last_of(size_t reader) const {
+    for (size_t i = readers_.size() - 1; i > reader; --i) {
+      if (readers_[i].tensor == readers_[reader].tensor && readers_[i].matrix == readers_[reader].matrix)
+        return i;
+    }
+    return reader;
+  }
+
+  const std::vector<Linear>& readers_;
   std::vector<std::vector<double>> moments_;
 };
 
 // What stands behind a part: a norm, or nothing, and then the hidden vector.
 struct AfterPart {
   std::optional<NormValues> norm;
-  std::vector<float>
-      row_energy;  // of gradients by the part's outputs: of the hidden vector's, times squared gains
+  std::span<const float> hidden_energy;  // of gradients by the hidden vector
+  std::vector<float> row_energy;         // of those by the part's outputs: the same, times squared gains
 
   std::vector<double> outputs_of(const Linear& linear, double loudness) const {
     std::vector<double> moments(linear.outputs, loudness);
@@ -90,16 +105,22 @@ struct FeedForwardTraces {
 
 class NoisePass {
  public:
-  NoisePass(const Model& model, const ModelGraph& graph, unsigned threads)
+  // `other`: the output of the stack that this one reads too, or nullptr.
+  NoisePass(const Model& model, const ModelGraph& graph, const Vectors* other, MomentRecord* record,
+            unsigned threads)
       : source_(*model.source),
         graph_(graph),
+        other_(other),
         threads_(threads),
         products_(source_, threads),
-        record_(source_),
+        record_(*record),
         hidden_(graph.width) {}
 
   Status run(const std::function<Status(uint64_t)>& layer_done) {
-    LLMC_RETURN_IF_ERROR(look_up_tokens());
+    LLMC_ASSIGN_OR_RETURN(hidden_, start_vectors(source_, graph_, &products_));
+    if (graph_.embedding_norm) {
+      LLMC_ASSIGN_OR_RETURN(hidden_, normed(graph_.embedding_norm));
+    }
     LLMC_ASSIGN_OR_RETURN(gradients_, HiddenGradients::find(source_, graph_));
     uint64_t told = 0;
     for (layer_ = 0; layer_ < graph_.layers.size(); ++layer_) {
@@ -107,13 +128,16 @@ class NoisePass {
       LLMC_RETURN_IF_ERROR(layer_done(products_.weights_read() - told));
       told = products_.weights_read();
     }
-    if (!graph_.head || !graph_.final_norm) return Status::ok();
-    LLMC_ASSIGN_OR_RETURN(const Vectors last, normed(graph_.final_norm));
-    record_.add({*graph_.head, 0, graph_.width, graph_.tokens, false, {}}, moments_of(last, all_), {});
+    if ((!graph_.head && !graph_.pooler) || !graph_.final_norm) return Status::ok();
+    LLMC_ASSIGN_OR_RETURN(const Vectors last, output());
+    if (graph_.pooler) record_.add(*graph_.pooler, moments_of(last, all_), {});
+    if (graph_.head)
+      record_.add({*graph_.head, 0, graph_.width, graph_.tokens, false, {}}, moments_of(last, all_), {});
     return Status::ok();
   }
 
-  std::optional<Importance> result() && { return std::move(record_).result(); }
+  // What the stack hands on.
+  Result<Vectors> output() const { return normed(graph_.final_norm); }
 
  private:
   // Calls work(first, last) for parts of [0, count), any order.
@@ -135,38 +159,6 @@ class NoisePass {
     if (!norm) return std::optional<NormValues>();
     LLMC_ASSIGN_OR_RETURN(NormValues values, read_norm(source_, *norm, graph_.epsilon));
     return std::optional(std::move(values));
-  }
-
-  // Row `first`, first + 1, ... of a table for the tokens of each sequence, added.
-  Status add_positions(size_t tensor, bool same_for_all) {
-    const MatrixShape shape{1, source_.tensors()[tensor].elements() / graph_.width, graph_.width};
-    TensorRowReader reader(source_, tensor, shape, 0);
-    std::vector<float> row(graph_.width);
-    for (size_t t = 0; t < kContext; ++t) {
-      const size_t at = same_for_all ? 0 : t;
-      if (at >= shape.rows) break;
-      LLMC_RETURN_IF_ERROR(reader.read_rows(at, {row.data(), 1, row.size()}));
-      for (size_t n = t; n < kEstimateTokens; n += kContext)
-        for (size_t r = 0; r < row.size(); ++r) hidden_.view().at(r, n) += row[r];
-    }
-    return Status::ok();
-  }
-
-  Status look_up_tokens() {
-    const std::vector<uint64_t> ids = draw_tokens(graph_.tokens);
-    TensorRowReader reader(source_, graph_.embedding, {1, graph_.tokens, graph_.width}, 0);
-    std::vector<float> row(graph_.width);
-    const auto factor = static_cast<float>(graph_.embedding_factor);
-    for (size_t n = 0; n < ids.size(); ++n) {
-      LLMC_RETURN_IF_ERROR(reader.read_rows(ids[n], {row.data(), 1, row.size()}));
-      for (size_t r = 0; r < row.size(); ++r) hidden_.view().at(r, n) = factor * row[r];
-    }
-    if (graph_.positions) LLMC_RETURN_IF_ERROR(add_positions(*graph_.positions, false));
-    if (graph_.types) LLMC_RETURN_IF_ERROR(add_positions(*graph_.types, true));
-    if (graph_.embedding_norm) {
-      LLMC_ASSIGN_OR_RETURN(hidden_, normed(graph_.embedding_norm));
-    }
-    return Status::ok();
   }
 
   // Per token 1 / mean square of its hidden vector: what the next norm multiplies the energy of errors by.
@@ -194,6 +186,7 @@ class NoisePass {
   Result<AfterPart> after_part(const std::optional<Norm>& norm, std::span<const float> hidden_energy) const {
     AfterPart after;
     LLMC_ASSIGN_OR_RETURN(after.norm, values_of(norm));
+    after.hidden_energy = hidden_energy;
     after.row_energy.assign(hidden_energy.begin(), hidden_energy.end());
     if (!after.norm) return after;
     for (size_t r = 0; r < after.norm->gains.size(); ++r)
@@ -224,7 +217,7 @@ class NoisePass {
     std::optional<FeedForwardTraces> rest;
     const bool parallel = graph_.architecture.joining == Joining::kParallel;
     if (layer.attention) {
-      LLMC_ASSIGN_OR_RETURN(attention, attend(layer, *layer.attention));
+      LLMC_ASSIGN_OR_RETURN(attention, attend(layer.before_attention, *layer.attention));
     }
     if (layer.feed_forward && parallel) {
       LLMC_ASSIGN_OR_RETURN(rest, feed_forward(layer, *layer.feed_forward));
@@ -234,6 +227,13 @@ class NoisePass {
                             after_part(layer.after_attention, gradients_.after_attention(layer_)));
       const Vectors seen = add_change(attention->change, after);
       LLMC_RETURN_IF_ERROR(record(*layer.attention, *attention, after, seen));
+    }
+    if (layer.cross) {
+      LLMC_ASSIGN_OR_RETURN(attention, attend(layer.before_cross, *layer.cross));
+      LLMC_ASSIGN_OR_RETURN(const AfterPart after, after_part({}, gradients_.after_cross(layer_)));
+      if (layer.replaces) hidden_ = Vectors(graph_.width);
+      const Vectors seen = add_change(attention->change, after);
+      LLMC_RETURN_IF_ERROR(record(*layer.cross, *attention, after, seen));
     }
     if (layer.feed_forward && !parallel) {
       LLMC_ASSIGN_OR_RETURN(rest, feed_forward(layer, *layer.feed_forward));
@@ -245,10 +245,12 @@ class NoisePass {
     return Status::ok();
   }
 
-  Result<std::vector<Vectors>> read(const std::vector<Linear>& readers, const Vectors& inputs) {
+  Result<std::vector<Vectors>> read(const std::vector<Linear>& readers, const Vectors& inputs,
+                                    size_t reading_other = 0) {
     std::vector<Vectors> computed;
-    for (const Linear& reader : readers) {
-      LLMC_ASSIGN_OR_RETURN(Vectors outputs, products_.forward(reader, inputs));
+    for (size_t i = 0; i < readers.size(); ++i) {
+      const bool own = i + reading_other < readers.size();
+      LLMC_ASSIGN_OR_RETURN(Vectors outputs, products_.forward(readers[i], own ? inputs : *other_));
       computed.push_back(std::move(outputs));
     }
     return computed;
@@ -265,7 +267,7 @@ class NoisePass {
                     graph_.kv_heads,
                     graph_.head_width,
                     graph_.score_factor,
-                    graph_.architecture.looks_ahead,
+                    graph_.architecture.looks_ahead || attention.reading_other > 0,
                     {}};
     if (attention.sinks) {
       LLMC_ASSIGN_OR_RETURN(shape.sinks, vector(*attention.sinks));
@@ -273,9 +275,10 @@ class NoisePass {
     return shape;
   }
 
-  Result<AttentionTrace> attend(const GraphLayer& layer, const Attention& attention) {
-    LLMC_ASSIGN_OR_RETURN(Vectors inputs, normed(layer.before_attention));
-    LLMC_ASSIGN_OR_RETURN(const std::vector<Vectors> computed, read(attention.readers, inputs));
+  Result<AttentionTrace> attend(const std::optional<Norm>& before, const Attention& attention) {
+    LLMC_ASSIGN_OR_RETURN(Vectors inputs, normed(before));
+    LLMC_ASSIGN_OR_RETURN(const std::vector<Vectors> computed,
+                          read(attention.readers, inputs, attention.reading_other));
     Vectors query = pick(computed, attention.query), key = pick(computed, attention.key);
     LLMC_ASSIGN_OR_RETURN(HeadShape shape, head_shape(attention));
     const Turning turning{graph_.rotation, graph_.head_width, graph_.rotated, attention.rotation_base};
@@ -297,7 +300,8 @@ class NoisePass {
   Status record(const Attention& attention, const AttentionTrace& trace, const AfterPart& after,
                 const Vectors& seen) {
     const std::vector<float> weights = token_weights();
-    Vectors noise = draw_noise(gradients_.after_attention(layer_), weights, layer_);
+    const uint64_t draw = attention.reading_other > 0 ? layer_ + kCrossDraws : layer_;
+    Vectors noise = draw_noise(after.hidden_energy, weights, draw);
     if (after.norm) noise = through_norm(seen, noise, *after.norm, graph_.width);
     LLMC_ASSIGN_OR_RETURN(const Vectors given, products_.backward(attention.output, noise));
     AttentionGradients back = through_attention(trace.shape, trace.met, given, threads_);
@@ -315,8 +319,12 @@ class NoisePass {
     outputs.fill(attention.key, mean_squares(back.key, all_));
     outputs.fill(attention.value, repeated_mean(mean_squares(back.value, all_)));
     const std::vector<float> inputs = moments_of(trace.inputs, weights);
-    for (size_t i = 0; i < attention.readers.size(); ++i)
-      record_.add(attention.readers[i], inputs, outputs.of(i));
+    const std::vector<float> others =
+        attention.reading_other > 0 ? moments_of(*other_, all_) : std::vector<float>();
+    for (size_t i = 0; i < attention.readers.size(); ++i) {
+      const bool own = i + attention.reading_other < attention.readers.size();
+      if (outputs.has(i)) record_.add(attention.readers[i], own ? inputs : others, outputs.of(i));
+    }
     const double loudness = after.norm ? mean_after(weights, *after.norm, seen) : mean(weights);
     record_.add(attention.output, moments_of(trace.attended, weights),
                 after.outputs_of(attention.output, loudness));
@@ -419,9 +427,10 @@ class NoisePass {
 
   const TensorSource& source_;
   const ModelGraph& graph_;
+  const Vectors* other_;
   unsigned threads_;
   LinearProducts products_;
-  MomentRecord record_;
+  MomentRecord& record_;
   Vectors hidden_;
   const std::vector<float> all_ = std::vector<float>(kEstimateTokens, 1.0F);  // every token alike
   HiddenGradients gradients_;
@@ -433,10 +442,17 @@ class NoisePass {
 Result<MomentEstimate> estimate_moments(const Model& model, unsigned threads,
                                         const std::function<Status(uint64_t weights)>& layer_done) {
   LLMC_ASSIGN_OR_RETURN(const GraphSearch search, find_model_graph(model));
-  if (!search.graph) return MomentEstimate{std::nullopt, search.note};
-  NoisePass pass(model, *search.graph, threads);
-  LLMC_RETURN_IF_ERROR(pass.run(layer_done));
-  std::optional<Importance> importance = std::move(pass).result();
+  if (search.stacks.empty()) return MomentEstimate{std::nullopt, search.note};
+  MomentRecord record(*model.source);
+  std::vector<Vectors> outputs;
+  for (const ModelGraph& stack : search.stacks) {
+    NoisePass pass(model, stack, stack.reads ? &outputs[*stack.reads] : nullptr, &record, threads);
+    LLMC_RETURN_IF_ERROR(pass.run(layer_done));
+    const bool last = &stack == &search.stacks.back();  // which nothing reads
+    LLMC_ASSIGN_OR_RETURN(Vectors output, last ? Vectors(0) : pass.output());
+    outputs.push_back(std::move(output));
+  }
+  std::optional<Importance> importance = std::move(record).result();
   if (!importance) return MomentEstimate{std::nullopt, "some weights are not finite"};
   return MomentEstimate{std::move(importance), search.note};
 }

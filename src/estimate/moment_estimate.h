@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the inputs of a model's layers look like and how much their outputs matter, from the weights alone: no
 // text, no tokenizer, no run of the model. Random tokens, drawn as a vocabulary sorted by frequency would
-// have them, pass from layer to layer as vectors, in short sequences; norms, matrices, gates and attention are computed
+// have them, or noise pictures and noise sounds (estimate/start_vectors.h), pass from layer to layer as vectors, in short
+// sequences, one stack of layers after the other where a model has several; norms, matrices, gates and attention are computed
 // as they are, as the table of architectures says of the model's family (estimate/architecture.h).
 //
 // Inputs: E[x_j^2] of each matrix's inputs, the same that an imatrix file holds; tokens with large hidden

@@ -26,8 +26,8 @@ NamedTensors::NamedTensors(const TensorSource& source) : source_(source) {
   for (size_t i = 0; i < source.tensors().size(); ++i) {
     const std::string& own = source.tensors()[i].name;
     if (const auto layer = layer_name(own)) {
-      by_layer_[layer->layer].push_back(i);
-      index_.emplace(fmt::format("blk.{}.{}", layer->layer, layer->rest), i);
+      by_layer_[{layer->stack, layer->layer}].push_back(i);
+      index_.emplace(fmt::format("{}blk.{}.{}", layer->stack, layer->layer, layer->rest), i);
     }
     if (const auto name = gguf_name(own)) {
       index_.emplace(name->expert ? fmt::format("{}#{}", name->name, *name->expert) : name->name, i);
@@ -86,14 +86,41 @@ std::optional<Norm> NamedTensors::norm(const std::string& stem, uint64_t size, c
   return norm;
 }
 
-std::vector<std::string> NamedTensors::unused(uint32_t layer) const {
+std::optional<Linear> NamedTensors::convolution(const std::string& stem) {
+  const auto index = find(stem + ".weight");
+  if (!index) return std::nullopt;
+  const auto shape = one_matrix(source_.tensors()[*index].shape);
+  if (!shape) return std::nullopt;
+  Linear found{*index, 0, shape->cols, shape->rows, false, find(stem + ".bias")};
+  if (found.bias && source_.tensors()[*found.bias].elements() != found.outputs) return std::nullopt;
+  return found;
+}
+
+std::optional<size_t> NamedTensors::rows(const std::string& stem, uint64_t width) {
+  const auto index = find(stem + ".weight");
+  if (!index || transposed_.contains(*index)) return std::nullopt;
+  const TensorInfo& info = source_.tensors()[*index];
+  return info.shape.size() > 1 && info.shape.back() == width && info.elements() > 0 ? index : std::nullopt;
+}
+
+std::vector<std::string> NamedTensors::unused(const std::string& stack, uint32_t layer) const {
   std::vector<std::string> names;
-  const auto at = by_layer_.find(layer);
+  const auto at = by_layer_.find({stack, layer});
   if (at == by_layer_.end()) return names;
   for (const size_t index : at->second) {
     const TensorInfo& info = source_.tensors()[index];
     const std::string rest = layer_name(info.name)->rest;
     if (!used_.contains(index) && !is_computed(info, rest)) names.push_back(rest);
+  }
+  return names;
+}
+
+std::vector<std::string> NamedTensors::unused_outside() const {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < source_.tensors().size(); ++i) {
+    const TensorInfo& info = source_.tensors()[i];
+    if (!used_.contains(i) && !layer_name(info.name) && tensor_role(info) == TensorRole::kMatrix)
+      names.push_back(info.name);
   }
   return names;
 }

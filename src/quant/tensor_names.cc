@@ -39,19 +39,76 @@ constexpr std::array kGlobal = {
     NamePair{"position_embd", "embeddings.position_embeddings"},
     NamePair{"token_types", "embeddings.token_type_embeddings"},
     NamePair{"token_embd_norm", "embeddings.LayerNorm"},
+    // ModernBERT
+    NamePair{"token_embd", "model.embeddings.tok_embeddings"},
+    NamePair{"token_embd", "embeddings.tok_embeddings"},
+    NamePair{"token_embd_norm", "model.embeddings.norm"},
+    NamePair{"token_embd_norm", "embeddings.norm"},
+    NamePair{"output_norm", "model.final_norm"},
+    NamePair{"output_norm", "final_norm"},
+    // ViT, SigLIP
+    NamePair{"patch_embd", "embeddings.patch_embeddings.projection"},
+    NamePair{"patch_embd", "embeddings.patch_embedding"},
+    NamePair{"token_embd", "embeddings.token_embedding"},
+    NamePair{"position_embd", "embeddings.position_embedding"},
+    NamePair{"output_norm", "layernorm"},
+    NamePair{"output_norm", "post_layernorm"},
+    NamePair{"output_norm", "final_layer_norm"},
+    // What reads the output of an encoder's layers, and what stands behind that.
+    NamePair{"cls", "head.dense"},
+    NamePair{"cls", "pooler.dense"},
+    NamePair{"cls", "projector"},
+    NamePair{"cls.output", "classifier"},
+    // SigLIP's head that pools
+    NamePair{"pool.attn_output", "head.attention.out_proj"},
+    NamePair{"pool.norm", "head.layernorm"},
+    NamePair{"pool.ffn_up", "head.mlp.fc1"},
+    NamePair{"pool.ffn_down", "head.mlp.fc2"},
+    // Whisper's encoder alone
+    NamePair{"conv1", "encoder.conv1"},
+    NamePair{"conv2", "encoder.conv2"},
+    NamePair{"position_embd", "encoder.embed_positions"},
+    NamePair{"output_norm", "encoder.layer_norm"},
+};
+
+// Outside the layers, of stacks alone.
+constexpr std::array kInStack = {
+    NamePair{"token_embd", "embed_tokens"},
+    NamePair{"position_embd", "embed_positions"},
+    NamePair{"output_norm", "layer_norm"},
+    NamePair{"conv1", "conv1"},
+    NamePair{"conv2", "conv2"},
+    NamePair{"cls", "head"},  // SigLIP's text
+};
+
+// Tensors whose names end without ".weight" or ".bias" (ViT, SigLIP).
+constexpr std::array kBare = {
+    NamePair{"position_embd.weight", "embeddings.position_embeddings"},
+    NamePair{"class_embd.weight", "embeddings.cls_token"},
+    NamePair{"pool.probe.weight", "head.probe"},
+    NamePair{"pool.attn_qkv.weight", "head.attention.in_proj_weight"},
+    NamePair{"pool.attn_qkv.bias", "head.attention.in_proj_bias"},
+};
+
+// Of models with several stacks of layers: what names begin with, here and in Hugging Face folders.
+constexpr std::array kStacks = {
+    NamePair{"v.", "vision_model."},    NamePair{"t.", "text_model."}, NamePair{"enc.", "model.encoder."},
+    NamePair{"dec.", "model.decoder."}, NamePair{"dec.", "decoder."},
 };
 
 // What encoders that were saved with a head have before every name.
-constexpr std::array<std::string_view, 3> kEncoders = {"bert.", "roberta.", "mpnet."};
+constexpr std::array<std::string_view, 4> kEncoders = {"bert.", "roberta.", "mpnet.", "vit."};
 
 // What comes before the number of a layer in Hugging Face folders; in GGUF files it is "blk.".
-constexpr std::array<std::string_view, 7> kLayers = {"model.layers.",
+constexpr std::array<std::string_view, 9> kLayers = {"model.layers.",
                                                      "model.language_model.layers.",
                                                      "language_model.model.layers.",
                                                      "transformer.h.",
                                                      "h.",
                                                      "gpt_neox.layers.",
-                                                     "encoder.layer."};
+                                                     "encoder.layer.",
+                                                     "encoder.layers.",
+                                                     "layers."};
 
 // Inside layer N; ".weight" or ".bias" follows.
 constexpr std::array kLayer = {
@@ -102,6 +159,23 @@ constexpr std::array kLayer = {
     NamePair{"attn_output", "attention.attn.o"},
     NamePair{"ffn_up", "intermediate.dense"},
     NamePair{"ffn_down", "output.dense"},
+    // ModernBERT
+    NamePair{"attn_qkv", "attn.Wqkv"},
+    NamePair{"attn_output", "attn.Wo"},
+    NamePair{"ffn_up", "mlp.Wi"},
+    NamePair{"ffn_down", "mlp.Wo"},
+    // ViT
+    NamePair{"attn_q", "attention.attention.query"},
+    NamePair{"attn_k", "attention.attention.key"},
+    NamePair{"attn_v", "attention.attention.value"},
+    // SigLIP, Whisper
+    NamePair{"attn_output", "self_attn.out_proj"},
+    NamePair{"cross_attn_q", "encoder_attn.q_proj"},
+    NamePair{"cross_attn_k", "encoder_attn.k_proj"},
+    NamePair{"cross_attn_v", "encoder_attn.v_proj"},
+    NamePair{"cross_attn_output", "encoder_attn.out_proj"},
+    NamePair{"ffn_up", "fc1"},
+    NamePair{"ffn_down", "fc2"},
 };
 
 // Of GPT-2, whose matrices are stored as inputs x outputs; "transformer.h.N." or "h.N." comes before.
@@ -164,19 +238,6 @@ std::optional<std::string_view> look_up(const std::array<NamePair, kSize>& table
   return std::nullopt;
 }
 
-std::optional<GgufName> gguf_name_of_expert(std::string_view stem, std::string_view suffix, uint32_t layer) {
-  for (std::string_view prefix : kExpertPrefixes) {
-    std::string_view rest = stem;
-    if (!take_prefix(rest, prefix)) continue;
-    const auto expert = take_number(rest);
-    if (!expert) return std::nullopt;
-    const auto name = look_up(kExpert, rest, &NamePair::hf, &NamePair::gguf);
-    if (!name) return std::nullopt;
-    return GgufName{fmt::format("blk.{}.{}{}", layer, *name, suffix), expert};
-  }
-  return std::nullopt;
-}
-
 bool has_conv1d(std::string_view name) {
   return name.starts_with("transformer.h.") || name.starts_with("h.");
 }
@@ -188,52 +249,108 @@ std::string_view without_encoder(std::string_view name) {
   return name;
 }
 
+// Takes the name of a stack off the front, in the spelling of `column`; empty where there is none.
+std::string_view take_stack(std::string_view& name, std::string_view NamePair::*column) {
+  for (const NamePair& stack : kStacks) {
+    if (take_prefix(name, stack.*column)) return stack.gguf;
+  }
+  return "";
+}
+
+std::optional<LayerName> layer_of(std::string_view stack, std::string_view rest) {
+  const auto layer = take_number(rest);
+  if (!layer) return std::nullopt;
+  return LayerName{std::string(stack), *layer, std::string(rest)};
+}
+
+std::optional<LayerName> gguf_layer(std::string_view name) {
+  const std::string_view stack = take_stack(name, &NamePair::gguf);
+  return take_prefix(name, "blk.") ? layer_of(stack, name) : std::nullopt;
+}
+
+std::string layer_prefix(const LayerName& layer) {
+  return fmt::format("{}blk.{}.", layer.stack, layer.layer);
+}
+
+std::optional<GgufName> gguf_name_of_expert(std::string_view stem, std::string_view suffix,
+                                            const LayerName& layer) {
+  for (std::string_view prefix : kExpertPrefixes) {
+    std::string_view rest = stem;
+    if (!take_prefix(rest, prefix)) continue;
+    const auto expert = take_number(rest);
+    if (!expert) return std::nullopt;
+    const auto name = look_up(kExpert, rest, &NamePair::hf, &NamePair::gguf);
+    if (!name) return std::nullopt;
+    return GgufName{fmt::format("{}{}{}", layer_prefix(layer), *name, suffix), expert};
+  }
+  return std::nullopt;
+}
+
+// Outside the layers: the GGUF spelling of a name without its suffix.
+std::optional<std::string> global_name(std::string_view stem) {
+  std::string_view inner = stem;
+  take_stack(inner, &NamePair::gguf);
+  const auto own = [&](const auto& table) {
+    return look_up(table, inner, &NamePair::gguf, &NamePair::hf).has_value();
+  };
+  if (own(kGlobal) || (inner != stem && own(kInStack))) return std::string(stem);
+  inner = without_encoder(stem);
+  const std::string_view stack = take_stack(inner, &NamePair::hf);
+  auto found = look_up(kGlobal, inner, &NamePair::hf, &NamePair::gguf);
+  if (!found && !stack.empty()) found = look_up(kInStack, inner, &NamePair::hf, &NamePair::gguf);
+  return found ? std::optional(fmt::format("{}{}", stack, *found)) : std::nullopt;
+}
+
+std::optional<std::string> bare_name(std::string_view name) {
+  std::string_view inner = name;
+  take_stack(inner, &NamePair::gguf);
+  if (look_up(kBare, inner, &NamePair::gguf, &NamePair::hf)) return std::string(name);
+  inner = without_encoder(name);
+  const std::string_view stack = take_stack(inner, &NamePair::hf);
+  const auto found = look_up(kBare, inner, &NamePair::hf, &NamePair::gguf);
+  return found ? std::optional(fmt::format("{}{}", stack, *found)) : std::nullopt;
+}
+
 }  // namespace
 
 std::optional<LayerName> layer_name(std::string_view name) {
-  if (take_prefix(name, "blk.")) {
-    const auto layer = take_number(name);
-    return layer ? std::optional(LayerName{*layer, std::string(name)}) : std::nullopt;
-  }
+  if (auto layer = gguf_layer(name)) return layer;
   name = without_encoder(name);
+  const std::string_view stack = take_stack(name, &NamePair::hf);
   for (const std::string_view prefix : kLayers) {
-    if (!take_prefix(name, prefix)) continue;
-    const auto layer = take_number(name);
-    return layer ? std::optional(LayerName{*layer, std::string(name)}) : std::nullopt;
+    if (take_prefix(name, prefix)) return layer_of(stack, name);
   }
   return std::nullopt;
 }
 
 std::optional<GgufName> gguf_name(std::string_view name) {
+  if (auto bare = bare_name(name)) return GgufName{std::move(*bare), std::nullopt};
   const auto parts = split_suffix(name);
   if (!parts) return std::nullopt;
   const auto [stem, suffix] = *parts;
-  if (look_up(kGlobal, stem, &NamePair::gguf, &NamePair::hf))
-    return GgufName{std::string(name), std::nullopt};
-  if (const auto global = look_up(kGlobal, without_encoder(stem), &NamePair::hf, &NamePair::gguf)) {
+  if (const auto global = global_name(stem))
     return GgufName{fmt::format("{}{}", *global, suffix), std::nullopt};
-  }
+  if (gguf_layer(name)) return GgufName{std::string(name), std::nullopt};
   const auto layer = layer_name(name);
   if (!layer) return std::nullopt;
-  if (name.starts_with("blk.")) return GgufName{std::string(name), std::nullopt};
   const std::string_view inner(layer->rest.data(), layer->rest.size() - suffix.size());
   if (has_conv1d(name) && look_up(kConv1d, inner, &NamePair::hf, &NamePair::gguf)) return std::nullopt;
   if (const auto mapped = look_up(kLayer, inner, &NamePair::hf, &NamePair::gguf)) {
-    return GgufName{fmt::format("blk.{}.{}{}", layer->layer, *mapped, suffix), std::nullopt};
+    return GgufName{fmt::format("{}{}{}", layer_prefix(*layer), *mapped, suffix), std::nullopt};
   }
-  return gguf_name_of_expert(inner, suffix, layer->layer);
+  return gguf_name_of_expert(inner, suffix, *layer);
 }
 
 std::optional<std::string> transposed_name(std::string_view name) {
   const auto layer = layer_name(name);
   if (!layer) return std::nullopt;
   if (const auto stacked = look_up(kStackedExperts, layer->rest, &NamePair::hf, &NamePair::gguf))
-    return fmt::format("blk.{}.{}", layer->layer, *stacked);
+    return layer_prefix(*layer) + std::string(*stacked);
   const auto parts = split_suffix(layer->rest);
   if (!parts || !has_conv1d(name)) return std::nullopt;
   const auto mapped = look_up(kConv1d, parts->first, &NamePair::hf, &NamePair::gguf);
   if (!mapped) return std::nullopt;
-  return fmt::format("blk.{}.{}{}", layer->layer, *mapped, parts->second);
+  return fmt::format("{}{}{}", layer_prefix(*layer), *mapped, parts->second);
 }
 
 std::optional<GgufName> gguf_name_in_folder(std::string_view name) {

@@ -29,8 +29,11 @@ std::optional<GgufName> gguf_name_in_folder(std::string_view name);
 // experts of gpt-oss, and their biases. gguf_name() has none for these, so that nothing takes their rows for outputs.
 std::optional<std::string> transposed_name(std::string_view name);
 
-// "model.layers.3.input_layernorm.weight" -> 3, "input_layernorm.weight"; likewise in the GGUF spelling.
+// "model.layers.3.input_layernorm.weight" -> "", 3, "input_layernorm.weight"; likewise in the GGUF spelling. Of a model
+// with several stacks of layers, with the beginning of the stack's names in GGUF files: "v." of pictures, "t." of text,
+// "enc." and "dec." of an encoder and its decoder.
 struct LayerName {
+  std::string stack;
   uint32_t layer = 0;
   std::string rest;
 };

@@ -34,11 +34,16 @@ uint64_t run(std::string_view input) {
 }
 
 std::vector<std::string> seeds() {
-  return {R"({"model_type": "llama", "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4})",
-          R"({"model_type": "qwen3", "num_attention_heads": 2, "num_key_value_heads": 1})",
-          R"({"model_type": "other", "text_config": {"model_type": "granite", "num_attention_heads": 2,
+  return {
+      R"({"model_type": "llama", "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4})",
+      R"({"model_type": "qwen3", "num_attention_heads": 2, "num_key_value_heads": 1})",
+      R"({"model_type": "other", "text_config": {"model_type": "granite", "num_attention_heads": 2,
               "num_key_value_heads": 1, "rope_parameters": {"rope_theta": 1e6, "partial_rotary_factor": 0.5},
-              "rms_norm_eps": 1e-6, "embedding_multiplier": 12, "residual_multiplier": 0.2}})"};
+              "rms_norm_eps": 1e-6, "embedding_multiplier": 12, "residual_multiplier": 0.2}})",
+      R"({"model_type": "siglip", "text_config": {"num_attention_heads": 2}, "vision_config": {"num_attention_heads": 2}})",
+      R"({"model_type": "whisper", "encoder_attention_heads": 2, "decoder_attention_heads": 2})",
+      R"({"model_type": "modernbert", "num_attention_heads": 2, "layer_types": ["sliding_attention"],
+              "global_attn_every_n_layers": 3, "local_rope_theta": 1e4})"};
 }
 
 }  // namespace

@@ -9,6 +9,9 @@
 #include <random>
 #include <sstream>
 
+#include "../tensor/tensor_test_files.h"
+#include "base/error.h"
+#include "tensor/safetensors.h"
 #include "tensor/tensor_source.h"
 
 namespace llmcodec {
@@ -47,12 +50,27 @@ inline std::vector<float> draw(const TensorInfo& tensor, uint32_t seed) {
   const auto has = [&](const char* part) { return tensor.name.find(part) != std::string::npos; };
   std::vector<float> values(tensor.elements(), -100.0F);
   if (has("sinks")) return values;
+  const bool convolution = tensor.shape.size() > 2 && (has("patch_embed") || has("conv"));
+  if (convolution) return std::vector<float>(values.size());
+  if (has("cls_token") || has("projection.bias")) return std::vector<float>(values.size(), 0.25F);
   std::mt19937 random(seed);
   for (float& v : values) v = static_cast<float>(random() >> 8) / static_cast<float>(1 << 23) - 1;
-  if (tensor.shape.size() == 2 && (has("embed") || has("wte") || has("wpe"))) {
-    for (size_t i = tensor.shape[1]; i < values.size(); ++i) values[i] = values[i % tensor.shape[1]];
+  if (tensor.shape.size() > 1 && (has("embed") || has("wte") || has("wpe"))) {
+    const uint64_t width = tensor.shape.back();
+    for (size_t i = width; i < values.size(); ++i) values[i] = values[i % width];
   }
   return values;
+}
+
+// The example as a folder.
+inline Status write_folder(const std::string& folder, const Example& example) {
+  write_bytes(folder + "/config.json", example.config);
+  LLMC_ASSIGN_OR_RETURN(const auto sink,
+                        create_safetensors(folder + "/model.safetensors", example.tensors, {}));
+  for (size_t i = 0; i < example.tensors.size(); ++i)
+    LLMC_RETURN_IF_ERROR(sink->write(
+        i, std::as_bytes(std::span<const float>(draw(example.tensors[i], static_cast<uint32_t>(i + 1))))));
+  return sink->finish();
 }
 
 // For a test of the suite.

@@ -12,16 +12,6 @@
 namespace llmcodec {
 namespace {
 
-Status write_folder(const std::string& folder, const Example& example) {
-  write_bytes(folder + "/config.json", example.config);
-  LLMC_ASSIGN_OR_RETURN(const auto sink,
-                        create_safetensors(folder + "/model.safetensors", example.tensors, {}));
-  for (size_t i = 0; i < example.tensors.size(); ++i)
-    LLMC_RETURN_IF_ERROR(sink->write(
-        i, std::as_bytes(std::span<const float>(draw(example.tensors[i], static_cast<uint32_t>(i + 1))))));
-  return sink->finish();
-}
-
 Result<MomentEstimate> estimate(const Example& example) {
   const TempFolder folder;
   LLMC_RETURN_IF_ERROR(write_folder(folder.path(), example));
@@ -84,11 +74,18 @@ TEST_P(Architectures, outputs_are_known_of_every_matrix) {
 INSTANTIATE_TEST_SUITE_P(Table, Architectures, testing::ValuesIn(read_examples()), name_of);
 
 TEST(Architectures, types_are_found_in_their_own_spelling) {
-  EXPECT_EQ(find_architecture("gemma3_text", false)->name, "Gemma 3");
-  EXPECT_EQ(find_architecture("gemma3_text", true), nullptr);
-  EXPECT_EQ(find_architecture("gpt-oss", true), find_architecture("gpt_oss", false));
-  EXPECT_EQ(find_architecture("gemma", true)->name, "Gemma");
-  EXPECT_EQ(find_architecture("", true), nullptr);
+  const auto names = [](const char* type, bool gguf) {
+    std::vector<std::string_view> found;
+    for (const Architecture* row : find_architectures(type, gguf)) found.push_back(row->name);
+    return found;
+  };
+  using Names = std::vector<std::string_view>;
+  EXPECT_EQ(names("gemma3_text", false), Names{"Gemma 3"});
+  EXPECT_EQ(names("gemma3_text", true), Names{});
+  EXPECT_EQ(names("gpt-oss", true), names("gpt_oss", false));
+  EXPECT_EQ(names("gemma", true), Names{"Gemma"});
+  EXPECT_EQ(names("siglip", false), (Names{"SigLIP's pictures", "SigLIP's text"}));
+  EXPECT_EQ(names("", true), Names{});
 }
 
 }  // namespace

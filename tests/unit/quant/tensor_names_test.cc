@@ -31,6 +31,24 @@ TEST(TensorNames, both_spellings_of_every_kind) {
       {"blk.7.ffn_down.weight", "encoder.layer.7.output.dense.weight"},
       {"token_embd.weight", "bert.embeddings.word_embeddings.weight"},
       {"output.weight", "embed_out.weight"},
+      {"blk.7.attn_qkv.weight", "layers.7.attn.Wqkv.weight"},
+      {"blk.7.ffn_up.weight", "model.layers.7.mlp.Wi.weight"},
+      {"cls.weight", "head.dense.weight"},
+      {"blk.7.attn_v.bias", "vit.encoder.layer.7.attention.attention.value.bias"},
+      {"patch_embd.weight", "vit.embeddings.patch_embeddings.projection.weight"},
+      {"position_embd.weight", "vit.embeddings.position_embeddings"},
+      {"class_embd.weight", "embeddings.cls_token"},
+      {"v.blk.7.attn_output.weight", "vision_model.encoder.layers.7.self_attn.out_proj.weight"},
+      {"t.blk.7.attn_output.weight", "text_model.encoder.layers.7.self_attn.out_proj.weight"},
+      {"blk.7.attn_output.weight", "encoder.layers.7.self_attn.out_proj.weight"},
+      {"v.patch_embd.bias", "vision_model.embeddings.patch_embedding.bias"},
+      {"t.cls.weight", "text_model.head.weight"},
+      {"v.pool.attn_qkv.bias", "vision_model.head.attention.in_proj_bias"},
+      {"pool.ffn_up.weight", "head.mlp.fc1.weight"},
+      {"enc.blk.7.ffn_down.weight", "model.encoder.layers.7.fc2.weight"},
+      {"dec.blk.7.cross_attn_k.weight", "model.decoder.layers.7.encoder_attn.k_proj.weight"},
+      {"dec.token_embd.weight", "model.decoder.embed_tokens.weight"},
+      {"enc.conv2.weight", "model.encoder.conv2.weight"},
   };
   for (const auto& [gguf, hf] : pairs) {
     ASSERT_TRUE(gguf_name(hf)) << hf;
@@ -71,6 +89,12 @@ TEST(TensorNames, layers_are_told_from_what_is_in_them) {
   EXPECT_EQ(layer_name("model.layers.3.input_layernorm.weight")->layer, 3u);
   EXPECT_EQ(layer_name("model.layers.3.input_layernorm.weight")->rest, "input_layernorm.weight");
   EXPECT_EQ(layer_name("blk.12.ssm_in.weight")->rest, "ssm_in.weight");
+  EXPECT_EQ(layer_name("blk.12.ssm_in.weight")->stack, "");
+  for (const char* name : {"model.decoder.layers.3.fc1.weight", "dec.blk.3.fc1.weight"}) {
+    EXPECT_EQ(layer_name(name)->stack, "dec.") << name;
+    EXPECT_EQ(layer_name(name)->layer, 3u) << name;
+    EXPECT_EQ(layer_name(name)->rest, "fc1.weight") << name;
+  }
   EXPECT_FALSE(layer_name("model.norm.weight"));
   EXPECT_FALSE(layer_name("model.layers.x.input_layernorm.weight"));
 }
@@ -81,7 +105,7 @@ TEST(TensorNames, odd_names_are_unknown_not_wrong) {
         "model.layers.x.self_attn.q_proj.weight", "model.layers.01.self_attn.q_proj.weight",
         "model.layers.99999999999.self_attn.q_proj.weight", "model.layers.1.self_attn.q_proj",
         "model.layers.1.mlp.experts.x.up_proj.weight", "blk..attn_q.weight", "blk.1.attn_q",
-        "encoder.conv.weight"}) {
+        "encoder.conv.weight", "embed_tokens.weight", "x.blk.1.attn_q.weight", "layers.weight"}) {
     EXPECT_FALSE(gguf_name(name)) << name;
   }
   EXPECT_EQ(gguf_name("blk.1.ssm_in.weight")->name, "blk.1.ssm_in.weight");
