@@ -9,7 +9,7 @@ import numpy as np
 
 import measure
 import study_claims
-from study_evidence import Evidence, at_rate, name_of, with_interval
+from study_evidence import Evidence, at_rate, mean_accuracy, name_of, tasks_of, weighted_difference, with_interval
 
 from llmcodec.compare.models import table_of
 
@@ -63,8 +63,29 @@ def varied(evidence):
 
 def models(evidence):
     """The table of the report, rows of one rate together."""
-    rows = sorted((row for row in evidence.models if "failed" not in row), key=lambda row: (row["model"], -row["asked_bpw"]))
+    rows = [{key: value for key, value in row.items() if key != "tasks"} for row in evidence.models if row.get("perplexity")]
     return markdown(table_of(rows)) if rows else "None yet."
+
+
+def tasks(evidence):
+    """What rows with tasks have of each and of all, and how far all are from the original's."""
+    rows = sorted((row for row in evidence.models if row.get("tasks_right")), key=lambda row: (row["model"], -row["asked_bpw"], row["codec"]))
+    if not rows:
+        return "None yet."
+    names = tasks_of(rows[0])
+    lines = []
+    for row in rows:
+        original = evidence.model_row("FP16", 16, row["model"])
+        change = "" if row is original else with_error(weighted_difference(row, original), "+.1f")
+        cells = [f"{row['tasks'][name]:.1f} ± {row['tasks_error'][name]:.1f}" for name in names]
+        lines.append([row["model"], row["codec"], f"{row['bpw']:.2f}", with_error(mean_accuracy(row), ".1f"), change, *cells])
+    head = ["model", "codec", "bits per weight", "mean, %", "change from FP16, points", *(f"{name}, {rows[0]['tasks_items'][name]} items" for name in names)]
+    return markdown([head, *lines])
+
+
+def with_error(found, digits):
+    """A mean and its standard error."""
+    return f"{found[0]:{digits}} ± {found[1]:.1f}"
 
 
 def tensors(evidence):
@@ -140,7 +161,7 @@ def summary(evidence):
             f"an ideal trellis quantiser without any picture {control.gaps[rate]:.2f}.\n")
 
 
-BLOCKS = {"claims": claims, "codecs": codecs, "varied": varied, "models": models, "tensors": tensors, "advice": advice, "runs": runs, "left": left,
+BLOCKS = {"claims": claims, "codecs": codecs, "varied": varied, "models": models, "tasks": tasks, "tensors": tensors, "advice": advice, "runs": runs, "left": left,
           "summary": summary}
 
 
