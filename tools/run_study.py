@@ -4,8 +4,8 @@
 
 usage: ./dev bench study models MODEL [--codecs LIST] [--bits 2,3,4] [--text NAME=FILE...] [-o FILE]
        ./dev bench study tasks MODEL --task-folder DIR [--codecs LIST] [--bits 2,3,4] [--max-tasks 200] [-o FILE]
-       ./dev bench study keep RESULTS.json -o FILE [--remark TEXT]       what `llmcodec compare` wrote, as small as it can be committed
-       ./dev bench study document [--check]                              rewrites the marked blocks of docs/study.md and README.md
+       ./dev bench study keep RESULTS.json -o FILE [--remark TEXT] [--add]   what `llmcodec compare` wrote, as small as it can be committed
+       ./dev bench study document [--check]                                  rewrites the marked blocks of docs/study.md and README.md
 
 models  codes the whole of MODEL (an F16 GGUF, or a name that ./dev tools knows) by each codec at each rate, restores it and has
         `llmcodec eval` score it: perplexity, KL divergence, how often both name the same first token. RTN, HQQ and SINQ are methods
@@ -14,7 +14,8 @@ models  codes the whole of MODEL (an F16 GGUF, or a name that ./dev tools knows)
         in the work folder, so that a stopped run goes on.
 tasks   does the same, and scores by tasks instead of texts (tools/score_tasks.py, in the Python that LLMCODEC_PYTHON names, with torch).
         The answers to all items are kept, so that two rows can be compared item by item.
-keep    leaves out pictures, the plan and times of the search, and rounds to six digits. `report` takes what is left.
+keep    leaves out pictures, the plan and times of the search, and rounds to six digits. `report` takes what is left. With --add, the rows
+        of a further run go beside those that FILE has: a codec with the options of a preset (libvvenc:preset=slow) is that preset's.
 
 Rates are bits per weight of the archive without the tokenizer. All codecs are given the same scales, made from each tensor alone;
 `llmcodec` is what `llmcodec compress` does unless it is told otherwise. Other names are codecs with options (docs/codecs.md).
@@ -32,6 +33,7 @@ import study_document
 from peers import hqq, reference_model, rtn, sinq
 
 import llmcodec
+from llmcodec.compare import grid
 from llmcodec.compare import results as results_file
 
 ALONE = ("--importance", "none")
@@ -78,6 +80,20 @@ def write_lines(path, found):
     beside = path.with_name(path.name + ".new")
     beside.write_text("{" + ",\n".join(entries) + "}\n", encoding="utf-8")
     os.replace(beside, path)
+
+
+def with_rows(found, more):
+    """Results with the rows of a further run; what had been left out and is measured now is no longer left out."""
+    known = {combination.spec: combination.described() for combination in grid.grid(grid.ENCODERS, grid.PROFILES)}
+    rows = []
+    for row in more["rows"]:
+        combination = dict(known.get(row["spec"], {}))
+        named = {"combination": combination.pop("id")} if combination else {}
+        rows.append({**row, **combination, **named})
+    measured = {row["combination"] for row in rows}
+    left_out = [entry for entry in found["left_out"] if entry["combination"] not in measured]
+    remark = f"{found.get('remark', '')} `{more['command']}` added {len(rows)} rows in {more['seconds'] / 60:.0f} minutes."
+    return {**found, "rows": found["rows"] + rows, "left_out": left_out, "remark": remark.strip()}
 
 
 def load(path):
@@ -220,7 +236,7 @@ def write_rows(lab, options, scorer, common):
 def keep(options):
     found = slim(load(options.results))
     older = load(options.output)
-    found = with_models(found, older["models"])
+    found = with_rows(older, found) if options.add else with_models(found, older["models"])
     if options.remark:
         found["remark"] = options.remark
     write_lines(options.output, found)
@@ -272,6 +288,7 @@ def parse():
     add = commands.add_parser("keep").add_argument
     add("results", type=pathlib.Path)
     add("-o", "--output", type=pathlib.Path, required=True)
+    add("--add", action="store_true", help="beside the rows that the file has")
     add("--remark", help="what readers should know of the run")
     commands.add_parser("document").add_argument("--check", action="store_true", help="only says whether they agree; exit code 1 if not")
     options = parser.parse_args()

@@ -213,7 +213,11 @@ def test_in_a_browser_nothing_is_wrong(made: dict[str, Any], tmp_path: pathlib.P
     page = page_of(made)
     (tmp_path / "good.html").write_text(page, encoding="utf-8")
     assert check_page.check(tmp_path / "good.html", chromium) == []
-    for fault, instead in (('<html lang="en">', "<html>"), ('href="#layers"', 'href="#nothing"'), ("--soft: #57606a", "--soft: #cccccc")):
+    for fault, instead in (
+        ('<html lang="en">', "<html>"),
+        ('href="#layers"', 'href="#nothing"'),
+        ("--soft: #57606a", "--soft: #cccccc"),
+    ):
         assert fault in page
         page = page.replace(fault, instead)
     (tmp_path / "bad.html").write_text(page, encoding="utf-8")

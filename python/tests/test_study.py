@@ -76,7 +76,9 @@ def test_rows_of_models_go_beside_the_others() -> None:
 
 def test_texts_and_tasks_of_one_row_are_measured_at_different_times() -> None:
     older = row("a", 2, kl={"T": 1, "U": 2}, date="1", failed="no room")
-    found = run_study.with_models(run_study.EMPTY | {"models": [older]}, [row("a", 2, kl={"T": 3}, tasks={"piqa": 60}, date="2")])
+    found = run_study.with_models(
+        run_study.EMPTY | {"models": [older]}, [row("a", 2, kl={"T": 3}, tasks={"piqa": 60}, date="2")]
+    )
     assert found["models"] == [row("a", 2, kl={"T": 3, "U": 2}, tasks={"piqa": 60}, date="2")]
 
 
@@ -172,8 +174,25 @@ def test_rows_of_a_run_that_is_killed_three_times_are_those_of_an_undisturbed_on
     environment = {**os.environ, "LLMCODEC": str(program)}
 
     def arguments(name: str) -> list[str]:
-        model = ["models", str(tmp_path / "m.gguf"), "--codecs", "llmcodec;vvc;libx265", "--bits", "2,3", "--text", f"T={tmp_path / 't'}"]
-        return [sys.executable, str(ROOT / "tools/run_study.py"), *model, "--work", str(tmp_path / name), "-o", str(tmp_path / f"{name}.json")]
+        model = [
+            "models",
+            str(tmp_path / "m.gguf"),
+            "--codecs",
+            "llmcodec;vvc;libx265",
+            "--bits",
+            "2,3",
+            "--text",
+            f"T={tmp_path / 't'}",
+        ]
+        return [
+            sys.executable,
+            str(ROOT / "tools/run_study.py"),
+            *model,
+            "--work",
+            str(tmp_path / name),
+            "-o",
+            str(tmp_path / f"{name}.json"),
+        ]
 
     def found(name: str) -> list[dict[str, Any]]:
         rows = results.load(str(tmp_path / f"{name}.json"))["models"]
@@ -186,3 +205,25 @@ def test_rows_of_a_run_that_is_killed_three_times_are_those_of_an_undisturbed_on
         subprocess.run(arguments(name), env=environment, check=True, stdout=subprocess.DEVNULL)
     assert found("killed") == found("whole") and len(found("whole")) == 7
     assert not list((tmp_path / "killed").glob("*.gguf")) and not list((tmp_path / "killed").glob("*.safetensors"))
+
+
+def test_rows_of_a_further_run_are_the_presets_that_had_been_left_out() -> None:
+    left = [
+        {"combination": f"libvvenc | preset={name} | intra | 10 | preferred | plain | own | dual", "codec": "libvvenc"}
+        for name in ("slow", "slower")
+    ]
+    spec = "libvvenc:preset=slow"
+    base = {
+        "codec": spec,
+        "spec": spec,
+        "combination": f"{spec} | own | intra | 10 | preferred | plain | own | dual",
+        "preset": "own",
+        "varies": [],
+    }
+    more = run_study.EMPTY | {"rows": [base | {"snr_db": 13.0}], "command": "llmcodec compare m.gguf", "seconds": 600.0}
+    found = run_study.with_rows(run_study.EMPTY | {"rows": [{"codec": "vvc"}], "left_out": left, "remark": "Shared."}, more)
+    assert found["rows"][0] == {"codec": "vvc"} and found["left_out"] == left[1:]
+    added = found["rows"][1]
+    assert (added["codec"], added["preset"], added["varies"], added["snr_db"]) == ("libvvenc", "preset=slow", ["preset"], 13.0)
+    assert added["combination"] == left[0]["combination"]
+    assert found["remark"] == "Shared. `llmcodec compare m.gguf` added 1 rows in 10 minutes."
