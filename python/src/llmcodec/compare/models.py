@@ -18,7 +18,10 @@ _MEASURES = (
 
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Headings and cells; a column for every text and task that some row has. "FP16" comes first of its model, then the highest rates."""
+    """Headings and cells; a column for every text and task that some row has.
+
+    Of each model "FP16" comes first, then the highest rates.
+    """
     columns = [(key, part, digits, title) for key, name, digits in _MEASURES for part, title in _parts(rows, key, name)]
     cells = [["model", "codec", "bits per weight", *(title for *_, title in columns)]]
     for row in sorted(rows, key=lambda row: (str(row.get("model", "")), row.get("codec") != "FP16", -_rate(row))):
