@@ -114,16 +114,22 @@ def runs(evidence):
         machine = loaded["machine"]
         failed = len(grid.study.failed)
         parts.append(f"* **{grid.name}**: `{loaded['command']}`; {len(grid.study.rows)} points measured, {failed} rows with a reason instead, "
-                     f"{loaded['seconds'] / 60:.0f} minutes, {machine['processor']}, {machine['cores']} cores, {loaded['created'][:10]}. {loaded.get('remark', '')}")
+                     f"{minutes(loaded['seconds'])}, {machine['processor']}, {machine['cores']} cores, {loaded['created'][:10]}. {loaded.get('remark', '')}")
     texts = {f"{key} {value}" if key in ("python", "numpy") else part for grid in evidence.all for key, value in grid.loaded["versions"].items()
              if key not in ("llmcodec", "raw") for part in value.split(", ")}
     parts.append(f"* Versions: {', '.join(sorted(texts, key=str.lower))}.")
     for model in dict.fromkeys(row["model"] for row in evidence.models):
         rows = [row for row in evidence.models if row["model"] == model]
         load = max(max(row["load_average"]) for row in rows)
-        scored = ", ".join(f"{size:,} bytes of {text}" for text, size in rows[0]["bytes_scored"].items())
-        parts.append(f"* **Whole {name_of(model)}**: {len(rows)} rows, {scored}, {rows[0]['machine']}, {rows[0]['date']}, load average up to {load:.1f}.")
+        texts = {text: size for row in rows for text, size in row.get("bytes_scored", {}).items()}
+        scored = [f"{sum(text in row.get('perplexity', {}) for row in rows)} rows on {size:,} bytes of {text}" for text, size in texts.items()]
+        scored += [f"{count} rows on tasks" for count in [sum("tasks_right" in row for row in rows)] if count]
+        parts.append(f"* **Whole {name_of(model)}**: {', '.join(scored)}, {rows[0]['machine']}, {rows[0]['date']}, load average up to {load:.1f}.")
     return "\n".join(parts)
+
+
+def minutes(seconds):
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
 
 
 def seconds_in(reason):
