@@ -148,13 +148,14 @@ def families(evidence):
 
 def switches(*names):
     """A claim that these tools gain."""
+    def lines_of(grid):
+        return [line for varies in (("tools",), ("preset", "tools")) for line in grid.variants(*varies) if line.row["tools"] in names]
+
     def judge(evidence):
-        lines = [line for grid in evidence.grids for varies in (("tools",), ("preset", "tools")) for line in grid.variants(*varies)
-                 if line.row["tools"] in names]
-        if not lines:
+        gains = [line.snr_db.mean > NOTICEABLE for grid in evidence.grids for line in lines_of(grid)]
+        if not gains:
             return NOTHING
-        gains, others = [line.snr_db.mean > NOTICEABLE for line in lines], [line.snr_db.mean <= NOTICEABLE for line in lines]
-        return Finding(verdict(any(gains), any(others)), by_size(lines))
+        return Finding(verdict(any(gains), not all(gains)), in_all(evidence, lambda grid: by_size(lines_of(grid))))
     return judge
 
 

@@ -148,7 +148,7 @@ def left(evidence):
         for codec, seconds in sorted(costs.items()):
             known = sorted({value for value in seconds if value is not None})
             each = f", {known[0]:.3g} to {known[-1]:.3g} s a point" if len(known) > 1 else f", {known[0]:.3g} s a point" if known else ""
-            lines.append(f"* {grid.name}, no room: `{codec}`, {len(seconds)} setting{'s' if len(seconds) > 1 else ''}{each}.")
+            lines.append(f"* {grid.name}, no room: `{codec}`, {len(seconds)} setting{'s' if len(seconds) > 1 else ''}{each} by the plan's estimate.")
         reasons = {}
         for row in grid.study.failed:
             reasons.setdefault(row["failed"], set()).add(f"`{row['codec']}`")
