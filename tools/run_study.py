@@ -2,21 +2,25 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The study of codecs for weights: rows about whole models, and docs/study.md out of the results (docs/compare.md has the format).
 
-usage: ./dev bench study models MODEL [--codecs LIST] [--bits 2,3,4] [--text NAME=FILE...] [--task-folder DIR] [-o FILE]
-       ./dev bench study keep RESULTS.json -o FILE [--remark TEXT]       what `llmcodec compare` wrote, as small as it can be committed
-       ./dev bench study document [--check]                              rewrites the marked blocks of docs/study.md and README.md
+usage: ./dev bench study models MODEL [--codecs LIST] [--bits 2,3,4] [--text NAME=FILE...] [-o FILE]
+       ./dev bench study tasks MODEL --task-folder DIR [--codecs LIST] [--bits 2,3,4] [--max-tasks 200] [-o FILE]
+       ./dev bench study keep RESULTS.json -o FILE [--remark TEXT] [--add]   what `llmcodec compare` wrote, as small as it can be committed
+       ./dev bench study document [--check]                                  rewrites the marked blocks of docs/study.md and README.md
 
 models  codes the whole of MODEL (an F16 GGUF, or a name that ./dev tools knows) by each codec at each rate, restores it and has
-        `llmcodec eval` score it: perplexity, KL divergence, how often both name the same first token, tasks. RTN, HQQ and SINQ are methods
-        that use no data either (tools/peers). Rows go into FILE beside those of `compare`, which stay; a row of the same codec
-        and rate is replaced. Finished rows are kept in the work folder, so that a stopped run goes on.
-keep    leaves out pictures, the plan and times of the search, and rounds to six digits. `report` takes what is left.
+        `llmcodec eval` score it: perplexity, KL divergence, how often both name the same first token. RTN, HQQ and SINQ are methods
+        that use no data either (tools/peers). Of a text that is a .jsonl file, the documents in its second half are scored. Rows go into
+        FILE beside those of `compare`, which stay; what a row of the same codec and rate has besides stays too. Finished rows are kept
+        in the work folder, so that a stopped run goes on.
+tasks   does the same, and scores by tasks instead of texts (tools/score_tasks.py, in the Python that LLMCODEC_PYTHON names, with torch).
+        The answers to all items are kept, so that two rows can be compared item by item.
+keep    leaves out pictures, the plan and times of the search, and rounds to six digits. `report` takes what is left. With --add, the rows
+        of a further run go beside those that FILE has: a codec with the options of a preset (libvvenc:preset=slow) is that preset's.
 
 Rates are bits per weight of the archive without the tokenizer. All codecs are given the same scales, made from each tensor alone;
 `llmcodec` is what `llmcodec compress` does unless it is told otherwise. Other names are codecs with options (docs/codecs.md).
 """
 import argparse
-import datetime
 import functools
 import json
 import os
@@ -29,6 +33,7 @@ import study_document
 from peers import hqq, reference_model, rtn, sinq
 
 import llmcodec
+from llmcodec.compare import grid
 from llmcodec.compare import results as results_file
 
 ALONE = ("--importance", "none")
@@ -77,6 +82,20 @@ def write_lines(path, found):
     os.replace(beside, path)
 
 
+def with_rows(found, more):
+    """Results with the rows of a further run; what had been left out and is measured now is no longer left out."""
+    known = {combination.spec: combination.described() for combination in grid.grid(grid.ENCODERS, grid.PROFILES)}
+    rows = []
+    for row in more["rows"]:
+        combination = dict(known.get(row["spec"], {}))
+        named = {"combination": combination.pop("id")} if combination else {}
+        rows.append({**row, **combination, **named})
+    measured = {row["combination"] for row in rows}
+    left_out = [entry for entry in found["left_out"] if entry["combination"] not in measured]
+    remark = f"{found.get('remark', '')} `{more['command']}` added {len(rows)} rows in {more['seconds'] / 60:.0f} minutes."
+    return {**found, "rows": found["rows"] + rows, "left_out": left_out, "remark": remark.strip()}
+
+
 def load(path):
     """Results without the number of their format; empty ones if there are none yet."""
     found = results_file.load(str(path)) if path.exists() else dict(EMPTY)
@@ -84,44 +103,68 @@ def load(path):
 
 
 def with_models(found, rows):
-    """Results with these rows about whole models, each in the place of an older one of the same codec and rate."""
+    """Results with these rows about whole models. What a row of the same codec and rate had besides, such as tasks, stays."""
     def key(row):
         return row["model"], row["codec"], row["asked_bpw"]
 
-    replaced = {key(row): row for row in rows}
-    older = [replaced.pop(key(row), row) for row in found["models"]]
-    return {**found, "models": older + list(replaced.values())}
+    fresh = {key(row): row for row in rows}
+    older = [joined(row, fresh.pop(key(row), {})) for row in found["models"]]
+    return {**found, "models": older + list(fresh.values())}
 
 
-class Scorer:
-    """A GGUF's row: what `llmcodec eval` says of it, by text and by task."""
+def joined(older, fresh):
+    """One row of two about the same model: of texts and tasks what either has, else what is newer. A newer result ends an older failure."""
+    row = {name: value for name, value in older.items() if name != "failed" or not fresh}
+    for name, value in fresh.items():
+        row[name] = {**row[name], **value} if isinstance(value, dict) and name in row else value
+    return row
+
+
+class TextScorer:
+    """What `llmcodec eval` says of a GGUF, by text."""
 
     def __init__(self, lab, options):
-        self.lab, self.options = lab, options
+        self.lab, self.most_bytes = lab, options.text_bytes
+        self.texts = {name: text_file(path, lab.folder) for name, path in options.text.items()}
 
     def of(self, candidate, against=None):
         row = {}
-        for name, path in self.options.text.items():
-            report = self.eval(candidate, "--text", path, "--max-bytes", self.options.text_bytes, *self.original(against))
-            row.setdefault("perplexity", {})[name] = report["perplexity"]
-            for key in ("kl", "kl_error", "top1_percent"):
+        for name, path in self.texts.items():
+            report = measure.run_json([self.lab.program, "eval", candidate, "--text", path, "--max-bytes", self.most_bytes,
+                                       *self.original(against), *self.lab.thread_options()])
+            for key in ("perplexity", "kl", "kl_error", "top1_percent"):
                 if key in report:
                     row.setdefault(key, {})[name] = report[key]
             row.setdefault("bytes_scored", {})[name] = report["text_bytes"]
-        if self.options.task_folder:
-            files = sorted(self.options.task_folder.glob("*.jsonl"))
-            tasks = [file for file in files if file.stem in quality_table.TASK_FILES]
-            report = self.eval(candidate, *(a for file in tasks for a in ("--task", file)), "--max-tasks", self.options.max_tasks)
-            found = {pathlib.Path(task["file"]).stem: task for task in report["tasks"]}
-            row["tasks"] = {name: task["accuracy_percent"] for name, task in found.items()}
-            row["tasks_error"] = {name: task["accuracy_percent_error"] for name, task in found.items()}
-        return row | {"versions": {"llmcodec": llmcodec.__version__, "llama.cpp": report["tool_version"]}}
+        return {**row, "versions": {"llmcodec": llmcodec.__version__, "llama.cpp": report["tool_version"]}}
 
     def original(self, against):
         return ["--original", against, "--cache", self.lab.folder / "cache"] if against else []
 
-    def eval(self, candidate, *arguments):
-        return measure.run_json([self.lab.program, "eval", candidate, *arguments, *self.lab.thread_options()])
+
+def text_file(path, folder):
+    """The text itself, or a file of the documents in the second half of a .jsonl: calibration, if any, is made with the first ones."""
+    if path.suffix != ".jsonl":
+        return path
+    documents = [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines()]
+    made = folder / f"{path.stem}.txt"
+    made.write_text("\n\n".join(documents[len(documents) // 2:]), encoding="utf-8")
+    return made
+
+
+class TaskScorer:
+    """What tools/score_tasks.py says of a GGUF."""
+
+    def __init__(self, lab, options):
+        self.command = [os.environ.get("LLMCODEC_PYTHON", "python3"), measure.ROOT / "tools/score_tasks.py", "--tasks", options.task_folder,
+                        "--limit", options.max_tasks, *lab.thread_options()]
+
+    def of(self, candidate, against=None):
+        del against  # answers are compared when all are there
+        report = json.loads(measure.run([*self.command, candidate])[0])
+        columns = {"tasks": "accuracy_percent", "tasks_error": "accuracy_percent_error", "tasks_items": "items", "tasks_right": "right"}
+        row = {name: {task: found[key] for task, found in report["tasks"].items()} for name, key in columns.items()}
+        return {**row, "versions": {"llmcodec": llmcodec.__version__, "torch": f"{report['torch']}, {report['dtype']}"}}
 
 
 def codec_row(lab, scorer, options, codec, arguments, bits):
@@ -149,9 +192,8 @@ def peer_row(lab, scorer, options, quantise, bits):
         restored.unlink(missing_ok=True)
 
 
-def methods(lab, options):
+def methods(lab, options, scorer):
     """(name, what it is in words, bits asked for, what makes the row)."""
-    scorer = Scorer(lab, options)
     yield ORIGINAL, "the original", 16, lambda: {"bpw": 16.0, **scorer.of(options.model)}
     for name in options.codecs:
         for bits in options.bits:
@@ -165,15 +207,25 @@ def methods(lab, options):
 
 def models(options):
     lab = measure.Lab(measure.find_program(), options.work, options.threads)
-    common = {"table": "study", "model": options.model_name, "text": {name: str(path) for name, path in options.text.items()},
-              "text_bytes": options.text_bytes, "max_tasks": options.max_tasks if options.task_folder else 0, "version": llmcodec.__version__}
-    for name, spec, bits, make in methods(lab, options):
+    common = {"text": {name: str(path) for name, path in options.text.items()}, "text_bytes": options.text_bytes}
+    write_rows(lab, options, TextScorer(lab, options), common)
+
+
+def tasks(options):
+    lab = measure.Lab(measure.find_program(), options.work, options.threads)
+    write_rows(lab, options, TaskScorer(lab, options), {"task_folder": str(options.task_folder), "max_tasks": options.max_tasks})
+
+
+def write_rows(lab, options, scorer, common):
+    """Makes the rows that are not there yet. `common` is what they depend on besides codec and rate."""
+    for name, spec, bits, make in methods(lab, options, scorer):
         def with_load(make=make):
             load_before = os.getloadavg()[0]
             return {**make(), "load_average": [load_before, os.getloadavg()[0]]}
 
-        kept = lab.row({**common, "codec": name, "spec": spec, "asked_bpw": bits}, with_load)
-        row = {key: value for key, value in kept.items() if key not in ("table", "text", "text_bytes", "version", "error")}
+        told = {"model": options.model_name, "codec": name, "spec": spec, "asked_bpw": bits}
+        kept = lab.row({"table": "study", "version": llmcodec.__version__, **common, **told}, with_load)
+        row = {key: value for key, value in kept.items() if key not in ("table", "version", "error", *common)}
         if "error" in kept:
             row["failed"] = kept["error"]
         write_lines(options.output, compact(with_models(load(options.output), [row])))
@@ -184,7 +236,7 @@ def models(options):
 def keep(options):
     found = slim(load(options.results))
     older = load(options.output)
-    found = with_models(found, older["models"])
+    found = with_rows(older, found) if options.add else with_models(found, older["models"])
     if options.remark:
         found["remark"] = options.remark
     write_lines(options.output, found)
@@ -206,35 +258,43 @@ def named_file(text):
 
 
 def find_model(options):
-    tools = measure.ROOT / "build/tools"
     options.model = measure.model_path(options.model)
     options.model_name = options.model.stem
-    options.text = dict(options.text) or {"WikiText-2": tools / "text/eval.txt"}
     options.work = options.work or measure.ROOT / "build/study" / options.model_name
     options.output = options.output or measure.ROOT / "docs/study" / f"{options.model_name.removesuffix('-f16')}.json"
+
+
+def add_model(commands, name):
+    """The command `name`, with the options of all that makes rows about a model."""
+    add = (made := commands.add_parser(name)).add_argument
+    add("model", help=f"an F16 GGUF, or one of {', '.join(measure.MODELS)}")
+    add("--codecs", default=";".join(STANDARD), help=f"names separated by semicolons; default {';'.join(STANDARD)}; there are {'; '.join(CODECS)} too")
+    add("--bits", default="2,3,4", help="separated by commas")
+    add("--threads", type=int, default=0)
+    add("--work", type=pathlib.Path, help="finished rows; default build/study/NAME")
+    add("-o", "--output", type=pathlib.Path, help="default docs/study/NAME.json")
+    return made
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    add = commands.add_parser("models").add_argument
-    add("model", help=f"an F16 GGUF, or one of {', '.join(measure.MODELS)}")
-    add("--codecs", default=";".join(STANDARD), help=f"names separated by semicolons; default {';'.join(STANDARD)}; there are {'; '.join(CODECS)} too")
-    add("--bits", default="2,3,4", help="separated by commas")
+    add = add_model(commands, "models").add_argument
     add("--text", action="append", type=named_file, default=[], metavar="NAME=FILE", help="repeatable; default: WikiText-2 of ./dev tools text")
     add("--text-bytes", type=int, default=60000, help="of each text (default 60000)")
-    add("--task-folder", type=pathlib.Path, help=", ".join(f"{name}.jsonl" for name in quality_table.TASK_FILES))
+    add = add_model(commands, "tasks").add_argument
+    add("--task-folder", type=pathlib.Path, required=True, help="files that tools/score_tasks.py names")
     add("--max-tasks", type=int, default=200, help="of each file (default 200)")
-    add("--threads", type=int, default=0)
-    add("--work", type=pathlib.Path, help="finished rows; default build/study/NAME")
-    add("-o", "--output", type=pathlib.Path, help="default docs/study/NAME.json")
     add = commands.add_parser("keep").add_argument
     add("results", type=pathlib.Path)
     add("-o", "--output", type=pathlib.Path, required=True)
+    add("--add", action="store_true", help="beside the rows that the file has")
     add("--remark", help="what readers should know of the run")
     commands.add_parser("document").add_argument("--check", action="store_true", help="only says whether they agree; exit code 1 if not")
     options = parser.parse_args()
     if options.command == "models":
+        options.text = dict(options.text) or {"WikiText-2": measure.ROOT / "build/tools/text/eval.txt"}
+    if options.command in ("models", "tasks"):
         find_model(options)
         options.codecs = [name.strip() for name in options.codecs.split(";")]
         options.bits = [float(bits) for bits in options.bits.split(",")]
@@ -243,7 +303,7 @@ def parse():
 
 def main():
     options = parse()
-    {"models": models, "keep": keep, "document": document}[options.command](options)
+    {"models": models, "tasks": tasks, "keep": keep, "document": document}[options.command](options)
 
 
 if __name__ == "__main__":

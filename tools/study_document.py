@@ -9,7 +9,7 @@ import numpy as np
 
 import measure
 import study_claims
-from study_evidence import Evidence, at_rate, name_of, with_interval
+from study_evidence import Evidence, at_rate, mean_accuracy, name_of, tasks_of, weighted_difference, with_interval
 
 from llmcodec.compare.models import table_of
 
@@ -63,8 +63,29 @@ def varied(evidence):
 
 def models(evidence):
     """The table of the report, rows of one rate together."""
-    rows = sorted((row for row in evidence.models if "failed" not in row), key=lambda row: (row["model"], -row["asked_bpw"]))
+    rows = [{key: value for key, value in row.items() if key != "tasks"} for row in evidence.models if row.get("perplexity")]
     return markdown(table_of(rows)) if rows else "None yet."
+
+
+def tasks(evidence):
+    """What rows with tasks have of each and of all, and how far all are from the original's."""
+    rows = sorted((row for row in evidence.models if row.get("tasks_right")), key=lambda row: (row["model"], -row["asked_bpw"], row["codec"]))
+    if not rows:
+        return "None yet."
+    names = tasks_of(rows[0])
+    lines = []
+    for row in rows:
+        original = evidence.model_row("FP16", 16, row["model"])
+        change = "" if row is original else with_error(weighted_difference(row, original), "+.1f")
+        cells = [f"{row['tasks'][name]:.1f} ± {row['tasks_error'][name]:.1f}" for name in names]
+        lines.append([row["model"], row["codec"], f"{row['bpw']:.2f}", with_error(mean_accuracy(row), ".1f"), change, *cells])
+    head = ["model", "codec", "bits per weight", "mean, %", "change from FP16, points", *(f"{name}, {rows[0]['tasks_items'][name]} items" for name in names)]
+    return markdown([head, *lines])
+
+
+def with_error(found, digits):
+    """A mean and its standard error."""
+    return f"{found[0]:{digits}} ± {found[1]:.1f}"
 
 
 def tensors(evidence):
@@ -93,16 +114,22 @@ def runs(evidence):
         machine = loaded["machine"]
         failed = len(grid.study.failed)
         parts.append(f"* **{grid.name}**: `{loaded['command']}`; {len(grid.study.rows)} points measured, {failed} rows with a reason instead, "
-                     f"{loaded['seconds'] / 60:.0f} minutes, {machine['processor']}, {machine['cores']} cores, {loaded['created'][:10]}. {loaded.get('remark', '')}")
+                     f"{minutes(loaded['seconds'])}, {machine['processor']}, {machine['cores']} cores, {loaded['created'][:10]}. {loaded.get('remark', '')}")
     texts = {f"{key} {value}" if key in ("python", "numpy") else part for grid in evidence.all for key, value in grid.loaded["versions"].items()
              if key not in ("llmcodec", "raw") for part in value.split(", ")}
     parts.append(f"* Versions: {', '.join(sorted(texts, key=str.lower))}.")
     for model in dict.fromkeys(row["model"] for row in evidence.models):
         rows = [row for row in evidence.models if row["model"] == model]
         load = max(max(row["load_average"]) for row in rows)
-        scored = ", ".join(f"{size:,} bytes of {text}" for text, size in rows[0]["bytes_scored"].items())
-        parts.append(f"* **Whole {name_of(model)}**: {len(rows)} rows, {scored}, {rows[0]['machine']}, {rows[0]['date']}, load average up to {load:.1f}.")
+        texts = {text: size for row in rows for text, size in row.get("bytes_scored", {}).items()}
+        scored = [f"{sum(text in row.get('perplexity', {}) for row in rows)} rows on {size:,} bytes of {text}" for text, size in texts.items()]
+        scored += [f"{count} rows on tasks" for count in [sum("tasks_right" in row for row in rows)] if count]
+        parts.append(f"* **Whole {name_of(model)}**: {', '.join(scored)}, {rows[0]['machine']}, {rows[0]['date']}, load average up to {load:.1f}.")
     return "\n".join(parts)
+
+
+def minutes(seconds):
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
 
 
 def seconds_in(reason):
@@ -121,7 +148,7 @@ def left(evidence):
         for codec, seconds in sorted(costs.items()):
             known = sorted({value for value in seconds if value is not None})
             each = f", {known[0]:.3g} to {known[-1]:.3g} s a point" if len(known) > 1 else f", {known[0]:.3g} s a point" if known else ""
-            lines.append(f"* {grid.name}, no room: `{codec}`, {len(seconds)} setting{'s' if len(seconds) > 1 else ''}{each}.")
+            lines.append(f"* {grid.name}, no room: `{codec}`, {len(seconds)} setting{'s' if len(seconds) > 1 else ''}{each} by the plan's estimate.")
         reasons = {}
         for row in grid.study.failed:
             reasons.setdefault(row["failed"], set()).add(f"`{row['codec']}`")
@@ -140,7 +167,7 @@ def summary(evidence):
             f"an ideal trellis quantiser without any picture {control.gaps[rate]:.2f}.\n")
 
 
-BLOCKS = {"claims": claims, "codecs": codecs, "varied": varied, "models": models, "tensors": tensors, "advice": advice, "runs": runs, "left": left,
+BLOCKS = {"claims": claims, "codecs": codecs, "varied": varied, "models": models, "tasks": tasks, "tensors": tensors, "advice": advice, "runs": runs, "left": left,
           "summary": summary}
 
 

@@ -2,6 +2,8 @@
 """What docs/study/*.json holds, and the numbers that study_document.py and study_claims.py ask of it."""
 import pathlib
 
+import numpy as np
+
 from llmcodec.compare import results
 from llmcodec.compare.statistics import Study, difference, interval
 
@@ -56,6 +58,28 @@ class Evidence:
         wanted = model or f"{MAIN}-f16"
         found = (row for row in self.models if (row["model"], row["codec"], row["asked_bpw"]) == (wanted, codec, bits) and "failed" not in row)
         return next(found, None)
+
+
+def tasks_of(row):
+    """Names of a row's tasks, in one order."""
+    return sorted(row["tasks_right"])
+
+
+def weighted_difference(row, other, weight=1.0):
+    """Accuracy of one row less `weight` times that of another, in per cent, and its standard error: means over tasks. Both answered the
+    same items, so that what is hard for both is left out of the error."""
+    means, variances = [], []
+    for task in tasks_of(row):
+        ours, theirs = (np.array([*answers["tasks_right"][task]], dtype=float) for answers in (row, other))
+        difference_of_items = ours - weight * theirs
+        means.append(difference_of_items.mean())
+        variances.append(difference_of_items.var(ddof=1) / len(ours))
+    return 100 * float(np.mean(means)), 100 * float(np.sqrt(np.sum(variances))) / len(means)
+
+
+def mean_accuracy(row):
+    """Over tasks, in per cent, and its standard error."""
+    return weighted_difference(row, row, 0.0)
 
 
 def score(row, key):

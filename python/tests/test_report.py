@@ -8,6 +8,8 @@ import html.parser
 import itertools
 import json
 import pathlib
+import shutil
+import sys
 from typing import Any
 
 import pytest
@@ -196,3 +198,28 @@ def test_the_terminal_has_the_tables(made: dict[str, Any], tmp_path: pathlib.Pat
     assert "+0.20" in next(line for line in shown.splitlines() if line.startswith("libx265") and " slow " in line)
     assert shown.rstrip() == "\n".join(line.rstrip() for line in shown.splitlines()).rstrip()
     assert summary.text_of(made).count("libx265") >= 3
+
+
+def test_in_a_browser_nothing_is_wrong(made: dict[str, Any], tmp_path: pathlib.Path) -> None:
+    """Console, requests, accessibility by axe-core, on a desktop, a dark one and a phone; and that faults would be found."""
+    for name in ("playwright", "axe_playwright_python"):
+        pytest.importorskip(name, reason=f"no {name}: tools/get_browser.sh")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium")
+    sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+    import check_page
+
+    page = page_of(made)
+    (tmp_path / "good.html").write_text(page, encoding="utf-8")
+    assert check_page.check(tmp_path / "good.html", chromium) == []
+    for fault, instead in (
+        ('<html lang="en">', "<html>"),
+        ('href="#layers"', 'href="#nothing"'),
+        ("--soft: #57606a", "--soft: #cccccc"),
+    ):
+        assert fault in page
+        page = page.replace(fault, instead)
+    (tmp_path / "bad.html").write_text(page, encoding="utf-8")
+    found = " ".join(check_page.check(tmp_path / "bad.html", chromium))
+    assert all(words in found for words in ("html-has-lang", "links lead nowhere: #nothing", "color-contrast"))

@@ -22,7 +22,7 @@ class Encoder:
     name: str
     spec: str
     seconds: float = 1.0
-    presets: tuple[tuple[str, str, float], ...] = ()  # its name, its options, and how many times the time of `spec`
+    presets: tuple[tuple[str, str, float], ...] = ()  # its name, its options, and how many times a point of `spec` takes
     tools: tuple[tuple[str, str], ...] = ()
     profiles: tuple[str, ...] = ("intra",)
     bit_depth: int = 10
@@ -47,7 +47,7 @@ ENCODERS: tuple[Encoder, ...] = (
         "libvvenc",
         "libvvenc",
         0.4,
-        _steps("preset", ("faster", 3), ("fast", 8), ("medium", 40), ("slow", 150), ("slower", 450)),
+        _steps("preset", ("faster", 1.5), ("fast", 4), ("medium", 8), ("slow", 20), ("slower", 90)),
         (
             ("DepQuant=0", "vvenc-params=DepQuant=0"),
             *_switches(

@@ -18,14 +18,22 @@ _MEASURES = (
 
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Headings and cells; a column for every text and task that some row has. "FP16" comes first of its model."""
+    """Headings and cells; a column for every text and task that some row has.
+
+    Of each model "FP16" comes first, then the highest rates.
+    """
     columns = [(key, part, digits, title) for key, name, digits in _MEASURES for part, title in _parts(rows, key, name)]
     cells = [["model", "codec", "bits per weight", *(title for *_, title in columns)]]
-    for row in sorted(rows, key=lambda row: (str(row.get("model", "")), row.get("codec") != "FP16")):
+    for row in sorted(rows, key=lambda row: (str(row.get("model", "")), row.get("codec") != "FP16", -_rate(row))):
         values = [_value(row.get(key), part) for key, part, _, _ in columns]
         shown = [number(value, digits) for value, (_, _, digits, _) in zip(values, columns, strict=True)]
         cells.append([str(row.get("model", "")), str(row.get("codec", "")), number(_value(row.get("bpw"), None)), *shown])
     return cells
+
+
+def _rate(row: Mapping[str, Any]) -> float:
+    """Bits that were asked for, or those that were spent."""
+    return _value(row.get("asked_bpw"), None) or _value(row.get("bpw"), None) or 0.0
 
 
 def _parts(rows: Sequence[Mapping[str, Any]], key: str, name: str) -> list[tuple[str | None, str]]:

@@ -22,11 +22,15 @@
     };
   };
 
-  const options = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+  // Buttons over a chart: none of plotly's that would send it away, and none on phones, where they would lie on the legend.
+  const options = () => ({
+    responsive: true, displaylogo: false, showSendToCloud: false, displayModeBar: narrow.matches ? false : "hover",
+    modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
+  });
   const places = [...document.querySelectorAll("[data-figure]")];
   const draw = () => places.forEach((place) => {
     const figure = figures[place.dataset.figure];
-    Plotly.react(place, figure.data, dressed(figure.layout), options);
+    Plotly.react(place, figure.data, dressed(figure.layout), options());
   });
   draw();
   for (const query of [dark, narrow, print]) query.addEventListener("change", draw);
