@@ -128,8 +128,10 @@ Error unusable_codec(Error failure, const std::string& tensor, const std::string
 
 Result<PlanFacts> known_facts(CompressState& state) {
   const std::vector<TensorDraft>& drafts = state.drafts;
-  PlanFacts facts{state.options.target, state.moments.hessian != nullptr,
-                  std::vector<TensorFacts>(drafts.size())};
+  PlanFacts facts;
+  facts.target = state.options.target;
+  facts.closed_loop = state.moments.hessian != nullptr;
+  facts.tensors.resize(drafts.size());
   for (size_t i = 0; i < drafts.size(); ++i) {
     if (!drafts[i].code) continue;
     const TensorInfo& info = state.model.source->tensors()[i];
@@ -140,6 +142,7 @@ Result<PlanFacts> known_facts(CompressState& state) {
     tensor.shape = *tensor_matrices(info);
     LLMC_ASSIGN_OR_RETURN(tensor.inputs_known, state.moments.knows_inputs(info));
     LLMC_ASSIGN_OR_RETURN(tensor.outputs_known, state.moments.knows_outputs(info));
+    facts.outputs_measured |= tensor.outputs_known && !state.moments.estimated;
     tensor.factor = state.moments.factors.contains(info.name);
     tensor.folder_bytes = info.folder_bytes;
   }

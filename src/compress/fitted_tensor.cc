@@ -91,14 +91,20 @@ double mean_of_products(std::span<const float> moments, std::span<const float> s
   return sum / static_cast<double>(moments.size());
 }
 
-void add_damage(const KnownMatrix& known, const MatrixScales& scales, FittedTensor& tensor) {
+// E[g_i^2] of the outputs of a head, whose gradients are p - 1 for the token that is drawn and p for all others: over all
+// rows they add up to 1 - sum of p^2. Which rows that is does not matter here, and 1 is near enough.
+std::vector<float> head_outputs(uint64_t tokens) {
+  return std::vector<float>(tokens, 1 / static_cast<float>(tokens));
+}
+
+void add_damage(const KnownMatrix& known, const MatrixScales& scales, bool vocabulary, FittedTensor& tensor) {
+  const std::vector<float> outputs =
+      vocabulary && known.outputs.empty() ? head_outputs(tensor.shape.rows) : known.outputs;
   // The other side of a factor is that of the product, whose errors count alike.
-  if (known.factor ? known.inputs.empty() == known.outputs.empty()
-                   : known.inputs.empty() || known.outputs.empty())
+  if (known.factor ? known.inputs.empty() == outputs.empty() : known.inputs.empty() || outputs.empty())
     return;
-  const double rows = known.outputs.empty()
-                          ? 1
-                          : mean_of_products(known.outputs, decode_all(scales.row_code, scales.row_codes));
+  const double rows =
+      outputs.empty() ? 1 : mean_of_products(outputs, decode_all(scales.row_code, scales.row_codes));
   const double cols = known.inputs.empty()
                           ? 1
                           : mean_of_products(known.inputs, decode_all(scales.col_code, scales.col_codes));
@@ -129,7 +135,7 @@ Result<MatrixScales> fit_matrix(const TensorSource& source, FittedTensor& tensor
   if (!known.columns.steps.empty() && !known.factor)
     tensor.column_order = known.columns.classes.empty() ? ColumnOrder::kColScale : ColumnOrder::kColClass;
   tensor.order.push_back(coding_order(tensor.column_order, scales.col_codes));
-  add_damage(known, scales, tensor);
+  add_damage(known, scales, is_vocabulary(info.local_name()), tensor);
   return scales;
 }
 

@@ -72,9 +72,9 @@ void resolve_factor_scales(const TensorDraft& draft, const TensorFacts& facts, T
   plan->column_exponent = draft.column_exponent.value_or(0);
 }
 
-// By how much coarser the step of a head whose inputs are known is: finer than the rest, but the larger the vocabulary, the
-// more seldom a row of it decides. Half of what equal slope of the damage asks for, as for all tensors
-// (docs/decisions/022-embedding-bits.md, 025, 058).
+// By how much coarser the step of a head whose inputs are known is, where what the layers' outputs do is not measured, so that
+// damage does not say it: finer than the rest, but the larger the vocabulary, the more seldom a row of it decides
+// (docs/decisions/022-embedding-bits.md, 025, 058, 062).
 double known_head_octaves(uint64_t tokens, bool closed_loop) {
   constexpr double kTokens = 49152, kPerOctave = 0.25;
   const double octaves = closed_loop ? -0.75 : -0.8;
@@ -86,7 +86,8 @@ double known_head_octaves(uint64_t tokens, bool closed_loop) {
 // hundreds of times as strong as the rest; dual scales take just these for coarse ones. Row scales do not,
 // until the inputs are known. Then most of a head's columns are nearly empty, and at the step of the others
 // it would get a bit less than it is worth (docs/decisions/022-embedding-bits.md).
-void resolve_scales(const TensorDraft& draft, const TensorFacts& facts, bool closed_loop, TensorPlan* plan) {
+void resolve_scales(const TensorDraft& draft, const TensorFacts& facts, const PlanFacts& model,
+                    TensorPlan* plan) {
   constexpr double kRowExponent = 0.5;                // docs/decisions/021-row-scales.md
   constexpr double kRowExponentBesideOutputs = 0.25;  // docs/decisions/024-output-moments.md
   constexpr double kColumnExponent = 0.8, kTokenRank = 0.75;
@@ -100,9 +101,9 @@ void resolve_scales(const TensorDraft& draft, const TensorFacts& facts, bool clo
   plan->row_exponent = draft.row_exponent.value_or(by_rows ? 1 : row_exponent);
   plan->column_exponent = draft.column_exponent.value_or(by_rows ? 1 : kColumnExponent);
   plan->token_rank = draft.token_rank.value_or(vocabulary ? kTokenRank : 0);
-  if (vocabulary && !plan->step_octaves)
-    plan->step_octaves =
-        !draft.scales && facts.inputs_known ? known_head_octaves(facts.shape.rows, closed_loop) : 0;
+  const bool dual_head = vocabulary && !draft.scales && facts.inputs_known;
+  if (vocabulary && !plan->step_octaves && !(dual_head && model.outputs_measured))
+    plan->step_octaves = dual_head ? known_head_octaves(facts.shape.rows, model.closed_loop) : 0;
 }
 
 // Pictures of what is too large to be folded and too thin to fill blocks would be padding, up to 31 parts of 32, and so
@@ -130,7 +131,7 @@ Result<TensorPlan> resolve_tensor(const TensorDraft& draft, const TensorFacts& f
   plan.step_octaves = draft.step_octaves;
   LLMC_ASSIGN_OR_RETURN(plan.layout, resolve_layout(draft, *facts.codec));
   LLMC_ASSIGN_OR_RETURN(plan.bit_depth, resolve_depth(draft, *facts.codec, model.target));
-  resolve_scales(draft, facts, model.closed_loop, &plan);
+  resolve_scales(draft, facts, model, &plan);
   plan.lines = resolve_lines(plan, facts);
   LLMC_RETURN_IF_ERROR(check_padding(plan, facts.shape));
   return plan;

@@ -33,6 +33,7 @@ struct TensorFacts {
 struct PlanFacts {
   Target target;
   bool closed_loop = false;          // full second moments are there
+  bool outputs_measured = false;     // outputs_known is from a file, not estimated from the weights
   std::vector<TensorFacts> tensors;  // in source order
 };
 

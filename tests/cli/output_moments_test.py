@@ -7,9 +7,12 @@ from cli_support import CliTest
 
 
 def matrices(path):
-    """The layers' weights of a GGUF model, by name."""
+    """The layers' weights of a GGUF model, by name, and the embedding's, which is its head too."""
     return {tensor.name: gguf.quants.dequantize(tensor.data, tensor.tensor_type) for tensor in gguf.GGUFReader(path).tensors
-            if tensor.name.startswith("blk.") and len(tensor.shape) == 2}
+            if tensor.name.startswith(("blk.", HEAD)) and len(tensor.shape) == 2}
+
+
+HEAD = "token_embd.weight"
 
 
 class OutputMoments(CliTest):
@@ -23,7 +26,8 @@ class OutputMoments(CliTest):
             outputs = np.full(rows or values.shape[0], 160 if weight.endswith(loud) else 10, np.float32)
             outputs[: len(outputs) // 2] *= 16
             writer.add_tensor(weight + ".in_sum2", np.full((1, values.shape[1]), 10, np.float32))
-            writer.add_tensor(weight + ".out_sum2", outputs[None])
+            if weight != HEAD:
+                writer.add_tensor(weight + ".out_sum2", outputs[None])
             writer.add_tensor(weight + ".counts", np.full((1, 1), 10, np.float32))
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
@@ -44,6 +48,13 @@ class OutputMoments(CliTest):
         down, other = moved["blk.0.ffn_down.weight"], moved["blk.0.ffn_up.weight"]
         self.assertAlmostEqual(other - down, 1, delta=0.02)  # half of log2(16) / 2
         self.assertEqual(loud["blk.1.ffn_up.weight"]["row_exponent"], 0.25)
+
+    def test_a_head_has_its_share_of_the_damage(self):
+        """Its own outputs need no measurement, those of the layers beside it do."""
+        name = "blk.0.ffn_up.weight"
+        plain, loud = (self.plan("--importance", self.imatrix(f"{loud}.gguf", loud)) for loud in ("nothing", "weight"))
+        coarser = [plan[HEAD]["step_octaves"] - plan[name]["step_octaves"] for plan in (plain, loud)]
+        self.assertAlmostEqual(coarser[1] - coarser[0], 1, delta=0.02)  # half of log2(16) / 2
 
     def test_rows_that_matter_come_back_nearer(self):
         self.ok("compress", self.path("llama.gguf"), "-o", self.path("a.st"), "--bpw", "4", "--importance", self.imatrix("rows.gguf", "nothing"))

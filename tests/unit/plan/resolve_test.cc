@@ -145,6 +145,17 @@ TEST(Resolve, embeddings_have_row_scales_until_their_inputs_are_known) {
   EXPECT_EQ(resolved(coded("token_embd.weight"), {&vvc, true}, loop)->scales.kind, ScaleKind::kDual);
 }
 
+TEST(Resolve, heads_wait_for_the_damage_where_outputs_are_measured) {
+  const CodecInfo vvc = codec_info("vvc");
+  PlanFacts measured;
+  measured.closed_loop = measured.outputs_measured = true;
+  EXPECT_EQ(resolved(coded("token_embd.weight"), {&vvc, true}, measured)->step_octaves, std::nullopt);
+  EXPECT_EQ(resolved(coded("token_embd.weight"), {&vvc}, measured)->step_octaves, 0.0) << "inputs unknown";
+  TensorDraft asked = coded("token_embd.weight");
+  asked.step_octaves = -0.5;
+  EXPECT_EQ(resolved(asked, {&vvc, true}, measured)->step_octaves, -0.5);
+}
+
 TEST(Resolve, heads_of_large_vocabularies_are_coarser) {
   const CodecInfo vvc = codec_info("vvc");
   const auto octaves = [&](uint64_t tokens, bool closed_loop) {
