@@ -112,9 +112,9 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             while left:
                 if bad.pause:
                     time.sleep(bad.pause)
-                self.wfile.write(left[: 64 << 10])
-                with server.lock:
+                with server.lock:  # before they go, as the reader may be at its next request when write() returns
                     server.sent += min(len(left), 64 << 10)
+                self.wfile.write(left[: 64 << 10])
                 left = left[64 << 10 :]
             if bad.longer or (cut is not None and cut < len(body)):
                 self.wfile.flush()
