@@ -332,11 +332,16 @@ std::vector<std::string> CompressState::inputs() const {
 }
 
 std::vector<double> octaves_of(const CompressState& state) {
+  const auto info = [&](const FittedTensor& tensor) -> const TensorInfo& {
+    return state.model.source->tensors()[tensor.index];
+  };
   std::vector<TensorCost> costs(state.plan.tensors.size());
   for (const FittedTensor& tensor : state.tensors)
-    costs[tensor.index] = {static_cast<double>(tensor.shape.weights()), tensor.damage,
-                           state.moments.factors.contains(tensor.plan->name),
-                           state.model.source->tensors()[tensor.index].folder()};
+    costs[tensor.index] = {.weights = static_cast<double>(tensor.shape.weights()),
+                           .damage = tensor.damage,
+                           .factor = state.moments.factors.contains(tensor.plan->name),
+                           .vocabulary = is_vocabulary(info(tensor).local_name()),
+                           .part = info(tensor).folder()};
   return octaves_by_damage(state.plan, costs);
 }
 

@@ -152,7 +152,8 @@ Result<Plan> resolve(const std::vector<TensorDraft>& drafts, const PlanFacts& fa
 namespace {
 
 // Octaves of the tensors that are factors, or of those that are not, by this share of what equal slope asks for. The
-// mean over their weights is 0 in each part.
+// mean over the layers' weights is 0 in each part: embeddings whose damage is unknown are as fine as the mean layer, with a
+// head beside them or without.
 void share_octaves(const Plan& plan, std::span<const TensorCost> costs, bool factors, double share,
                    std::vector<double>* octaves) {
   const auto asks = [&](size_t i) {
@@ -165,7 +166,7 @@ void share_octaves(const Plan& plan, std::span<const TensorCost> costs, bool fac
   };
   std::map<std::string_view, Sum> sums;  // by part
   for (size_t i = 0; i < costs.size(); ++i) {
-    if (!asks(i)) continue;
+    if (!asks(i) || costs[i].vocabulary) continue;
     Sum& sum = sums[costs[i].part];
     sum.wanted += wanted(i) * costs[i].weights;
     sum.weights += costs[i].weights;
@@ -173,7 +174,7 @@ void share_octaves(const Plan& plan, std::span<const TensorCost> costs, bool fac
   for (size_t i = 0; i < costs.size(); ++i) {
     if (!asks(i)) continue;
     const Sum& sum = sums[costs[i].part];
-    (*octaves)[i] = wanted(i) - sum.wanted / sum.weights;
+    (*octaves)[i] = sum.weights > 0 ? wanted(i) - sum.wanted / sum.weights : 0;
   }
 }
 

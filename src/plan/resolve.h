@@ -45,7 +45,8 @@ struct TensorCost {
   double weights = 0;
   // Mean over its weights of the cost of an error of one step; absent where inputs or outputs are unknown.
   std::optional<double> damage;
-  bool factor = false;  // as of TensorFacts
+  bool factor = false;      // as of TensorFacts
+  bool vocabulary = false;  // an embedding or a head
   // Of a pipeline: the part. What is known of one part says nothing of how much another one matters.
   std::string_view part = {};
 };

@@ -215,6 +215,15 @@ TEST(OctavesByDamage, costly_tensors_get_finer_steps_and_the_mean_stays) {
   EXPECT_NEAR(octaves[0] * 100 + octaves[1] * 300, 0, 1e-9);
 }
 
+TEST(OctavesByDamage, heads_take_part_and_leave_the_mean_to_the_layers) {
+  const std::vector<TensorCost> costs = {
+      {100, 4.0}, {100, 1.0}, {.weights = 500, .damage = 16.0, .vocabulary = true}};
+  const std::vector<double> octaves = octaves_by_damage(plan_of(3), costs);
+  EXPECT_NEAR(octaves[0] + octaves[1], 0, 1e-9);
+  EXPECT_NEAR(octaves[0] - octaves[2], 0.5, 1e-9) << "a quarter of the logarithm of the damage";
+  EXPECT_EQ(octaves_by_damage(plan_of(1), {{costs[2]}})[0], 0) << "no layer to compare it with";
+}
+
 TEST(OctavesByDamage, factors_share_among_themselves_what_their_product_asks_for) {
   const std::vector<TensorCost> costs = {{100, 1.0, true}, {300, 16.0, true}, {50, 2.0}, {50, 2.0}};
   const std::vector<double> octaves = octaves_by_damage(plan_of(4), costs);
