@@ -9,7 +9,7 @@ DIR holds arc_challenge.jsonl, hellaswag.jsonl, piqa.jsonl ({"query", "choices",
 right are those of lm-evaluation-harness, which run_harness.py runs. Here an item is one pass through the model: what its candidates
 begin with is computed once, and the output layer, in single precision, sees only the tokens that are scored.
 
-Items are evenly spaced through each file, the same for every model. Needs torch, transformers and gguf.
+Items are evenly spaced through each file, the same for every model. Needs llmcodec[calibrate] and gguf.
 """
 import argparse
 import json
@@ -20,8 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils.quantization_config import GgufConfig
+
+from llmcodec.calibrate import _loading
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,8 @@ TASKS = {"arc_challenge": Task(questions, True), "hellaswag": Task(endings, True
 
 class Scorer:
     def __init__(self, path, dtype):
-        self.tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-        self.model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=dtype, attn_implementation="eager",
-                                                          quantization_config=GgufConfig(dequantize=True)).eval()
+        self.tokenizer = _loading.load_tokenizer(path)
+        self.model = _loading.load_model(path, dtype, "cpu")
         self.head = self.model.get_output_embeddings().weight.float()
 
     def encode(self, context, continuation):
@@ -118,7 +117,7 @@ def main():
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    scorer = Scorer(options.model.resolve(), getattr(torch, options.dtype))
+    scorer = Scorer(str(options.model.resolve()), options.dtype)
     files = {name: options.tasks / f"{name}.jsonl" for name in TASKS}
     with torch.inference_mode():
         found = {name: score(scorer, TASKS[name], path, options.limit) for name, path in files.items() if path.exists()}
