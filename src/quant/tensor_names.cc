@@ -17,8 +17,10 @@ struct NamePair {
 // Outside the layers; ".weight" or ".bias" follows.
 constexpr std::array kGlobal = {
     NamePair{"token_embd", "model.embed_tokens"},
+    NamePair{"token_embd", "embed_tokens"},  // of a model saved without its head
     NamePair{"output", "lm_head"},
     NamePair{"output_norm", "model.norm"},
+    NamePair{"output_norm", "norm"},
     NamePair{"token_embd", "model.language_model.embed_tokens"},
     NamePair{"output_norm", "model.language_model.norm"},
     NamePair{"token_embd", "language_model.model.embed_tokens"},
@@ -73,7 +75,6 @@ constexpr std::array kGlobal = {
 
 // Outside the layers, of stacks alone.
 constexpr std::array kInStack = {
-    NamePair{"token_embd", "embed_tokens"},
     NamePair{"position_embd", "embed_positions"},
     NamePair{"output_norm", "layer_norm"},
     NamePair{"conv1", "conv1"},

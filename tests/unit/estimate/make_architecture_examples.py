@@ -35,6 +35,7 @@ CASES = [
     ("mistral", {**SHARED, "head_dim": 8}),
     ("qwen2", SHARED),
     ("qwen3", {**SHARED, "head_dim": 8}),
+    ("qwen3", {**SHARED, "head_dim": 8, "architectures": ["Qwen3Model"]}),  # without a head, names without "model."
     ("gemma", {**SHARED, "head_dim": 8}),
     ("gemma2", {**SHARED, "head_dim": 8, "attn_logit_softcapping": None, "final_logit_softcapping": None}),
     ("gemma3_text", {**SHARED, "head_dim": 8}),
@@ -89,7 +90,7 @@ def tiny_model(kind, settings):
     config = transformers.CONFIG_MAPPING[kind](**settings)
     if kind == "whisper":
         mapping = transformers.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING
-    elif type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING and kind not in ("bert", "roberta"):
+    elif type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING and kind not in ("bert", "roberta") and not config.architectures:
         mapping = transformers.MODEL_FOR_CAUSAL_LM_MAPPING
     else:
         mapping = transformers.MODEL_MAPPING

@@ -48,6 +48,8 @@ TEST(TensorNames, both_spellings_of_every_kind) {
       {"enc.blk.7.ffn_down.weight", "model.encoder.layers.7.fc2.weight"},
       {"dec.blk.7.cross_attn_k.weight", "model.decoder.layers.7.encoder_attn.k_proj.weight"},
       {"dec.token_embd.weight", "model.decoder.embed_tokens.weight"},
+      {"token_embd.weight", "embed_tokens.weight"},
+      {"output_norm.weight", "norm.weight"},
       {"enc.conv2.weight", "model.encoder.conv2.weight"},
   };
   for (const auto& [gguf, hf] : pairs) {
@@ -105,7 +107,7 @@ TEST(TensorNames, odd_names_are_unknown_not_wrong) {
         "model.layers.x.self_attn.q_proj.weight", "model.layers.01.self_attn.q_proj.weight",
         "model.layers.99999999999.self_attn.q_proj.weight", "model.layers.1.self_attn.q_proj",
         "model.layers.1.mlp.experts.x.up_proj.weight", "blk..attn_q.weight", "blk.1.attn_q",
-        "encoder.conv.weight", "embed_tokens.weight", "x.blk.1.attn_q.weight", "layers.weight"}) {
+        "encoder.conv.weight", "x.embed_tokens.weight", "x.blk.1.attn_q.weight", "layers.weight"}) {
     EXPECT_FALSE(gguf_name(name)) << name;
   }
   EXPECT_EQ(gguf_name("blk.1.ssm_in.weight")->name, "blk.1.ssm_in.weight");
