@@ -31,10 +31,11 @@ def run(arguments):
     """(standard output, seconds of user time) of one finished child; Failed with its message."""
     process = subprocess.Popen([str(a) for a in arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
     errors = []
-    reader = threading.Thread(target=lambda: errors.append(process.stderr.read()))
-    reader.start()
-    output = process.stdout.read()
-    reader.join()
+    with process.stdout, process.stderr:
+        reader = threading.Thread(target=lambda: errors.append(process.stderr.read()))
+        reader.start()
+        output = process.stdout.read()
+        reader.join()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
@@ -49,11 +50,19 @@ def run_json(arguments):
 
 
 class Lab:
-    """One model, one program, one folder for what comes out. Rows are kept, so that a stopped run goes on."""
+    """One model, one program ("" where none is run), one folder for what comes out. Rows are kept, so that a stopped run goes on."""
 
     def __init__(self, program, folder, threads=0, keep_files=False):
-        self.program, self.folder, self.threads, self.keep_files = program, pathlib.Path(folder), threads, keep_files
+        self.folder, self.threads, self.keep_files = pathlib.Path(folder), threads, keep_files
         (self.folder / "rows").mkdir(parents=True, exist_ok=True)
+        self.program = self.own_copy(program) if program else ""
+
+    def own_copy(self, program):
+        """A copy of the program in the folder: hours of rows are one program's, whatever is built meanwhile."""
+        copy = self.folder / "llmcodec"
+        shutil.copy2(program, copy.with_suffix(".new"))
+        os.replace(copy.with_suffix(".new"), copy)
+        return str(copy)
 
     def thread_options(self):
         return ["--threads", self.threads] if self.threads else []
