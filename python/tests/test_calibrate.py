@@ -204,6 +204,13 @@ def as_gguf(folder: pathlib.Path, path: pathlib.Path) -> None:
     writer.close()
 
 
+def test_half_of_a_wide_product_is_enough() -> None:
+    left, right = torch.randn(3, 1500), torch.randn(3, 1500)
+    total = torch.ones(1500, 1500)
+    _layers.add_upper(total, left, right)
+    torch.testing.assert_close(torch.triu(total), torch.triu(1 + left.T @ right))
+
+
 def test_a_gguf_file_has_its_own_names_and_its_own_order_of_rows(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
     (tmp_path / "hf").mkdir()
     as_gguf(folder, tmp_path / "model.gguf")

@@ -105,10 +105,17 @@ class _Products:
         weighted = x if weights is None else x * weights[first : first + len(x), None].to(x.device)
         if index not in self._totals:
             self._totals[index] = torch.zeros(x.shape[1], x.shape[1], device=x.device)
-        self._totals[index].addmm_(weighted.T, x)
+        add_upper(self._totals[index], weighted, x)
 
     def means(self) -> dict[int, Any]:
         return {index: symmetric(total.cpu() / self._seen[index]) for index, total in self._totals.items()}
+
+
+def add_upper(total: Any, left: Any, right: Any) -> None:
+    """total += left^T right, of which only what stands on and above the diagonal counts: half of the work where it is wide."""
+    block = 1024
+    for first in range(0, len(total), block):
+        total[first : first + block, first:].addmm_(left[:, first : first + block].T, right[:, first:])
 
 
 def symmetric(product: Any) -> Any:
