@@ -6,7 +6,7 @@ ablation  what each part of the method buys, at 3 bits
 texts     four kinds of text at 3 bits: prose, code, French, chat
 tasks     PIQA, WinoGrande, ARC at 2, 3 and 4 bits
 
-and `quality --model NAME`, on the whole of another model, with what is known by the program and llama.cpp alone.
+and `quality --model NAME`, on the whole of another model, with fewer tokens and rates.
 
 Moments are collected once by llmcodec.calibrate, in the Python that LLMCODEC_PYTHON names, into the results folder. Without a
 calibration text (--calibration), the rows that need one are left out.
@@ -14,6 +14,7 @@ calibration text (--calibration), the rows that need one are left out.
 import functools
 import os
 import pathlib
+import re
 import subprocess
 
 import measure
@@ -163,6 +164,8 @@ def tasks(lab, options):
 
 
 OTHER_TARGETS = (2.5, 3.0, 4.0)
+CLOSED_LOOP_TARGETS = (2.0, *OTHER_TARGETS)
+OTHER_TOKENS = 16384  # of a calibration text
 # Bytes of text that are scored: the larger a model, the fewer, for two cores.
 OTHER_BYTES = {"gemma270m": 30000, "qwen05b": 20000, "qwen15b": 10000}
 OTHER_COLUMNS = [("known", lambda r: r["known"]), *SIZE, *SCORES, ("of the original", lambda r: f"{r['original_perplexity']:.2f}"),
@@ -176,11 +179,23 @@ def tokenizer_bpw(lab, options):
     return row["bpw"] - row["bpw_weights"]
 
 
+def other_levels(lab, options):
+    """What is known of another model -> (options of compress, bits asked for)."""
+    found = {"each tensor alone": (["--importance", "none"], OTHER_TARGETS), "the weights": ([], OTHER_TARGETS)}
+    texts = {}
+    if options.calibration:
+        found["llama-imatrix"] = (["--importance", inputs_alone(lab, options)], OTHER_TARGETS)
+        texts[f"{OTHER_TOKENS:,} tokens of text: closed loop"] = "text", ["--text", options.calibration, "--tokens", OTHER_TOKENS]
+    if options.self_tokens:
+        texts[f"{options.self_tokens:,} tokens of its own: closed loop"] = "self", ["--self", "--tokens", options.self_tokens]
+    for known, (kind, source) in texts.items():
+        files = collected(lab, options, f"{options.model_name}.{kind}", [str(argument) for argument in source], ["imatrix", "hessian"])
+        found[known] = (["--importance", files["imatrix"], "--hessian", files["hessian"]], CLOSED_LOOP_TARGETS)
+    return {known: level for known, level in found.items() if re.search(options.known, known)}
+
+
 def other_model(lab, options):
     """Rows of another model than SmolLM2: by its name in measure.MODELS."""
-    known = {"each tensor alone": ["--importance", "none"], "the weights": []}
-    if options.calibration:
-        known["llama-imatrix"] = ["--importance", inputs_alone(lab, options)]
     tokenizer = tokenizer_bpw(lab, options)
 
     def score(target, arguments):
@@ -189,7 +204,7 @@ def other_model(lab, options):
 
     calls = [functools.partial(lab.row, {"table": "quality", "model": options.model_name, "known": name, "target": target},
                                functools.partial(score, target, arguments))
-             for name, arguments in known.items() for target in OTHER_TARGETS]
+             for name, (arguments, targets) in other_levels(lab, options).items() for target in targets]
     return measure.in_parallel(options.jobs, calls)
 
 

@@ -228,6 +228,8 @@ def parse():
     parser.add_argument("--model", default="smollm2", help=f"an F16 GGUF, or one of {', '.join(measure.MODELS)} (fetched if it is not there)")
     parser.add_argument("--text", type=pathlib.Path, default=tools / "text/eval.txt")
     parser.add_argument("--calibration", type=pathlib.Path, help="text or .jsonl to collect moments from, another than --text")
+    parser.add_argument("--self-tokens", type=int, default=0, help="of --model NAME: rows calibrated on so many tokens that it writes itself")
+    parser.add_argument("--known", default="", metavar="REGEX", help="of --model NAME: only these rows, which are printed and not written")
     parser.add_argument("--task-folder", type=pathlib.Path, help="of the table tasks: piqa.jsonl, winogrande.jsonl, arc_easy.jsonl, arc_challenge.jsonl")
     parser.add_argument("--sample", type=pathlib.Path, default=tools / "sample.safetensors")
     parser.add_argument("--crops", type=pathlib.Path, default=tools / "crops.safetensors")
@@ -250,6 +252,8 @@ def main():
     options = parse()
     if not options.is_reference:
         rows = quality_table.other_model(measure.Lab(measure.find_program(), options.results, options.threads), options)
+        if options.known:
+            return print(measure.table(rows, quality_table.OTHER_COLUMNS))
         return report(options.document, f"quality --model {options.model_name}", rows, quality_table.OTHER_COLUMNS)
     make_sample(options.sample, options)
     if options.pack:
