@@ -3,6 +3,7 @@
 """Draws the charts of docs/charts as SVG from the tables of docs/*.md, so that both always agree. Standard library only.
 
 usage: draw_chart.py quality OUT.svg docs/benchmarks.md docs/peers.md   KL divergence (log) against bits per weight, a line per method
+       draw_chart.py quality OUT.svg docs/other-models.md --model NAME  the same of another model
        draw_chart.py speed OUT.svg docs/benchmarks.md [--bpw 2.3]       encoding speed (log) against the gap at about one rate, a point per codec
 """
 import argparse
@@ -10,7 +11,8 @@ import dataclasses
 import html
 import math
 import pathlib
-import re
+
+from equal_quality import leading_number, marked_table
 
 WIDTH, HEIGHT = 900, 560
 LEFT, RIGHT, TOP, BOTTOM = 80, 250, 50, 60
@@ -89,19 +91,6 @@ def draw(title, x_axis, y_axis, lines):
     return "\n".join([head, *parts, "</svg>"]) + "\n"
 
 
-def marked_table(content, name):
-    """Rows of the table between the marks of `name`, each a dictionary by column title; none where it is absent."""
-    found = re.search(f"<!-- begin {name} -->(.*?)<!-- end {name} -->", content, re.S)
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in (found.group(1) if found else "").splitlines() if line.startswith("|")]
-    return [dict(zip(lines[0], cells)) for cells in lines[2:]]
-
-
-def leading_number(cell):
-    """The first number of a cell such as "0.189 ± 0.003"; None where a row failed."""
-    found = re.match(r"-?[\d.]+", cell)
-    return float(found.group()) if found else None
-
-
 def method(row):
     """The line of the chart that a row of the tables `quality` and `peers` belongs to."""
     if "known" in row:
@@ -109,16 +98,20 @@ def method(row):
     return row["method"] if row["embedding"] == "its own" else f"{row['method']}, embedding {row['embedding']}"
 
 
-def quality(contents, _):
+def quality(contents, options):
+    tables, title = ("quality", "peers"), "SmolLM2-135M, 29 chunks of wiki.test"
+    if options.model:
+        tables, title = (f"quality --model {options.model}", f"peers --model {options.model}"), f"{options.model}, wiki.test"
     lines = {}
-    for row in (row for content in contents for name in ("quality", "peers") for row in marked_table(content, name)):
+    for row in (row for content in contents for name in tables for row in marked_table(content, name)):
         lines.setdefault(method(row), []).append((leading_number(row["bpw weights"]), leading_number(row["KL"])))
     points = [point for line in lines.values() for point in line]
-    return draw("Damage against size: SmolLM2-135M, 29 chunks of wiki.test", fitted("bits per weight, everything counted", [p[0] for p in points]),
+    return draw(f"Damage against size: {title}", fitted("bits per weight, everything counted", [p[0] for p in points]),
                 fitted("KL divergence from the original, nats per token", [p[1] for p in points], log=True), lines)
 
 
-def speed(contents, bpw):
+def speed(contents, options):
+    bpw = options.bpw
     nearest = {}
     for row in (row for content in contents for row in marked_table(content, "gaussian")):
         away = abs((leading_number(row["bpw"]) or 0) - bpw)
@@ -139,10 +132,11 @@ def main():
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("documents", type=pathlib.Path, nargs="+")
     parser.add_argument("--bpw", type=float, default=2.3)
+    parser.add_argument("--model", help="of the chart quality: another model than the reference model")
     options = parser.parse_args()
     contents = [path.read_text(encoding="utf-8") for path in options.documents]
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(CHARTS[options.chart](contents, options.bpw), encoding="utf-8")
+    options.out.write_text(CHARTS[options.chart](contents, options), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -63,15 +63,6 @@ def test_committed_results_are_small_and_sound() -> None:
         assert found["pictures"] == [] and "/work" not in json.dumps(found), path
 
 
-def test_a_build_in_the_middle_changes_no_row(tmp_path: pathlib.Path) -> None:
-    program = tmp_path / "program"
-    program.write_text("#!/bin/sh\necho first\n")
-    program.chmod(0o755)
-    lab = measure.Lab(str(program), tmp_path / "rows")
-    program.write_text("#!/bin/sh\necho second\n")
-    assert measure.run([lab.program])[0] == "first\n"
-
-
 def row(codec: str, bits: float, **more: Any) -> dict[str, Any]:
     return {"model": "m", "codec": codec, "asked_bpw": bits, **more}
 
