@@ -60,9 +60,16 @@ def members(place: pathlib.Path) -> dict[str, list[str]]:
     return found
 
 
-def plain_moments(source: pathlib.Path, tokens: torch.Tensor, batch: int) -> dict[str, tuple[torch.Tensor, ...]]:
-    """Weight -> inputs and gradients by outputs of every token, from hooks of modules and one backward pass for all."""
+def plain_moments(
+    source: pathlib.Path, tokens: torch.Tensor, batch: int
+) -> tuple[dict[str, tuple[torch.Tensor, ...]], torch.Tensor]:
+    """Weight -> inputs and gradients by outputs of every token, from hooks of modules and one backward pass for all.
+
+    And how uncertain each token is after random ones.
+    """
     whole = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, attn_implementation="eager").eval()
+    with torch.no_grad():
+        likely = whole(input_ids=random_sequences(320, 8, 64, 1)).logits.flatten(0, 1).softmax(-1)
     seen: dict[str, list[Any]] = {}
 
     def hook(name: str) -> Any:
@@ -79,7 +86,8 @@ def plain_moments(source: pathlib.Path, tokens: torch.Tensor, batch: int) -> dic
     pieces = logits.detach().split(batch * tokens.shape[1])
     labels = [drawn(p.softmax(-1), torch.rand(len(p), 1, generator=seeded(1, at))) for at, p in enumerate(pieces)]
     torch.nn.functional.cross_entropy(logits, torch.cat(labels)[:, 0], reduction="sum").backward()
-    return {name: (x, output.grad.flatten(0, 1)) for name, (x, output) in seen.items()}
+    found = {name: (x, output.grad.flatten(0, 1)) for name, (x, output) in seen.items()}
+    return found, (likely * (1 - likely)).sum(0)
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -88,14 +96,13 @@ def test_moments_are_those_of_a_plain_computation(
 ) -> None:
     monkeypatch.setattr(_gradients, "_LOGIT_BYTES", batch * 4 * 32 * 320)
     sums, products = collected(folder, tmp_path)
-    expected = plain_moments(folder, random_sequences(320, 8, 32, 1), batch)
+    expected, uncertain = plain_moments(folder, random_sequences(320, 8, 32, 1), batch)
     assert {name.removesuffix(".in_sum2") for name in sums if name.endswith(".in_sum2")} == expected.keys()
     for name, (x, g) in expected.items():
         near(sums[name + ".in_sum2"][0], x.square().sum(0))
         assert sums[name + ".counts"].item() == 256
-        if name != "lm_head.weight":
-            near(sums[name + ".out_sum2"][0], g.square().sum(0))
-    assert "lm_head.weight.out_sum2" not in sums
+        rows = g.square().sum(0)
+        near(sums[name + ".out_sum2"][0], rows if name != "lm_head.weight" else uncertain * rows.sum() / uncertain.sum())
     groups = members(tmp_path)
     assert sorted(name for group in groups.values() for name in group) == sorted(expected)
     for group, names in groups.items():
@@ -257,8 +264,7 @@ def test_every_matrix_of_a_family_is_known(family: str, tmp_path: pathlib.Path) 
     assert coded and coded <= in_groups
     for name in coded:
         assert sums[name + ".in_sum2"].shape == (1, weights[name].shape[1])
-        if not any(part in name for part in ("lm_head", "embed_out")):
-            assert sums[name + ".out_sum2"].shape == (1, weights[name].shape[0]) and sums[name + ".out_sum2"].max() > 0
+        assert sums[name + ".out_sum2"].shape == (1, weights[name].shape[0]) and sums[name + ".out_sum2"].max() > 0
     for product in products.values():
         assert np.array_equal(product, product.T) and np.linalg.eigvalsh(product.astype(np.float64)).min() > -1e-4
 

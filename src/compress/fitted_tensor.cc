@@ -78,8 +78,9 @@ Result<std::vector<float>> row_factors(const FittedTensor& tensor, const KnownMa
   if (tensor.plan->token_rank > 0)
     factors = token_rank_factors(tensor.shape.rows, {.exponent = tensor.plan->token_rank});
   if (!known.outputs.empty()) {
-    LLMC_ASSIGN_OR_RETURN(const std::vector<float> steps,
-                          known.factor ? factor_steps(known.outputs) : output_row_steps(known.outputs));
+    LLMC_ASSIGN_OR_RETURN(
+        const std::vector<float> steps,
+        known.factor ? factor_steps(known.outputs) : output_row_steps(known.outputs, tensor.damping));
     for (size_t i = 0; i < factors.size(); ++i) factors[i] *= steps[i];
   }
   return factors;
@@ -91,20 +92,24 @@ double mean_of_products(std::span<const float> moments, std::span<const float> s
   return sum / static_cast<double>(moments.size());
 }
 
-// E[g_i^2] of the outputs of a head, whose gradients are p - 1 for the token that is drawn and p for all others: over all
-// rows they add up to 1 - sum of p^2. Which rows that is does not matter here, and 1 is near enough.
-std::vector<float> head_outputs(uint64_t tokens) {
-  return std::vector<float>(tokens, 1 / static_cast<float>(tokens));
+// What an error costs by the rows' scales: E[g_i^2] of each. Of a head all rows together, as if none were finer than others by its
+// factor: the gradients by its outputs are p - 1 for the token that is drawn and p for all others, whose squares add up to
+// 1 - sum of p^2, and 1 is near enough (docs/decisions/062-heads-by-damage.md, 064).
+double row_damage(const KnownMatrix& known, const MatrixScales& scales, std::span<const float> factors,
+                  bool vocabulary) {
+  std::vector<float> steps = decode_all(scales.row_code, scales.row_codes);
+  if (!vocabulary) return mean_of_products(known.outputs, steps);
+  for (size_t i = 0; i < factors.size(); ++i) steps[i] /= factors[i];
+  const float each = 1 / static_cast<float>(steps.size());
+  return mean_of_products(std::vector<float>(steps.size(), each), steps);
 }
 
-void add_damage(const KnownMatrix& known, const MatrixScales& scales, bool vocabulary, FittedTensor& tensor) {
-  const std::vector<float> outputs =
-      vocabulary && known.outputs.empty() ? head_outputs(tensor.shape.rows) : known.outputs;
+void add_damage(const KnownMatrix& known, const MatrixScales& scales, std::span<const float> factors,
+                bool vocabulary, FittedTensor& tensor) {
+  const bool outputs = vocabulary || !known.outputs.empty();
   // The other side of a factor is that of the product, whose errors count alike.
-  if (known.factor ? known.inputs.empty() == outputs.empty() : known.inputs.empty() || outputs.empty())
-    return;
-  const double rows =
-      outputs.empty() ? 1 : mean_of_products(outputs, decode_all(scales.row_code, scales.row_codes));
+  if (known.factor ? known.inputs.empty() != outputs : known.inputs.empty() || !outputs) return;
+  const double rows = outputs ? row_damage(known, scales, factors, vocabulary) : 1;
   const double cols = known.inputs.empty()
                           ? 1
                           : mean_of_products(known.inputs, decode_all(scales.col_code, scales.col_codes));
@@ -135,7 +140,7 @@ Result<MatrixScales> fit_matrix(const TensorSource& source, FittedTensor& tensor
   if (!known.columns.steps.empty() && !known.factor)
     tensor.column_order = known.columns.classes.empty() ? ColumnOrder::kColScale : ColumnOrder::kColClass;
   tensor.order.push_back(coding_order(tensor.column_order, scales.col_codes));
-  add_damage(known, scales, is_vocabulary(info.local_name()), tensor);
+  add_damage(known, scales, factors, is_vocabulary(info.local_name()), tensor);
   return scales;
 }
 

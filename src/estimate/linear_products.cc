@@ -37,8 +37,8 @@ void negate(MatrixView<float> block) {
 
 // Stored rows are outputs of the product. Sizes of blocks do not depend on the number of threads: sums over rows are
 // made of the sums of blocks.
-Status LinearProducts::along_rows(const Linear& linear, const Vectors& from, const Asked& asked,
-                                  Vectors* to) {
+Status LinearProducts::along_rows(const Linear& linear, MatrixView<const float> from, const Asked& asked,
+                                  MatrixView<float> to) {
   constexpr size_t kBlocks = 32;
   const MatrixShape shape = stored_shape(linear);
   TensorRowReader reader(source_, linear.tensor, shape, linear.matrix);
@@ -56,8 +56,7 @@ Status LinearProducts::along_rows(const Linear& linear, const Vectors& from, con
       for (size_t c = 0; c < sums.size(); ++c) sums[c] += weight * row[c] * row[c];
     }
     negate(block.view());
-    subtract_product(to->view().block(first, 0, rows, kEstimateTokens), {block.view().data, shape.cols, 1},
-                     from.view());
+    subtract_product(to.block(first, 0, rows, from.cols), {block.view().data, shape.cols, 1}, from);
     return Status::ok();
   }));
   for (size_t b = 0; b < energy.view().rows && asked.energy != nullptr; ++b) {
@@ -68,8 +67,8 @@ Status LinearProducts::along_rows(const Linear& linear, const Vectors& from, con
 }
 
 // Stored columns are outputs of the product: rows are added block after block.
-Status LinearProducts::across_rows(const Linear& linear, const Vectors& from, const Asked& asked,
-                                   Vectors* to) {
+Status LinearProducts::across_rows(const Linear& linear, MatrixView<const float> from, const Asked& asked,
+                                   MatrixView<float> to) {
   constexpr size_t kParts = 16;
   const MatrixShape shape = stored_shape(linear);
   TensorRowReader reader(source_, linear.tensor, shape, linear.matrix);
@@ -93,9 +92,8 @@ Status LinearProducts::across_rows(const Linear& linear, const Vectors& from, co
     }));
     static_cast<void>(for_all(threads_, ceil_div(shape.cols, part), [&](size_t p) {
       const size_t begin = p * part, count = std::min<size_t>(part, shape.cols - begin);
-      subtract_product(to->view().block(begin, 0, count, kEstimateTokens),
-                       {block.view().data + begin, 1, shape.cols},
-                       from.view().block(first, 0, rows, kEstimateTokens));
+      subtract_product(to.block(begin, 0, count, from.cols), {block.view().data + begin, 1, shape.cols},
+                       from.block(first, 0, rows, from.cols));
       return Status::ok();
     }));
   }
@@ -121,17 +119,24 @@ Result<Vectors> LinearProducts::forward(const Linear& linear, const Vectors& inp
   Vectors out(linear.outputs);
   if (energy != nullptr) energy->assign(linear.inputs, 0);
   const Asked asked{weights, energy};
-  LLMC_RETURN_IF_ERROR(linear.transposed ? across_rows(linear, inputs, asked, &out)
-                                         : along_rows(linear, inputs, asked, &out));
+  LLMC_RETURN_IF_ERROR(linear.transposed ? across_rows(linear, inputs.view(), asked, out.view())
+                                         : along_rows(linear, inputs.view(), asked, out.view()));
   LLMC_RETURN_IF_ERROR(add_bias(linear, &out));
   weights_read_ += linear.outputs * linear.inputs;
   return out;
 }
 
+Status LinearProducts::forward(const Linear& linear, MatrixView<const float> inputs,
+                               MatrixView<float> outputs) {
+  weights_read_ += linear.outputs * linear.inputs;
+  return linear.transposed ? across_rows(linear, inputs, {}, outputs)
+                           : along_rows(linear, inputs, {}, outputs);
+}
+
 Result<Vectors> LinearProducts::backward(const Linear& linear, const Vectors& gradients) {
   Vectors out(linear.inputs);
-  LLMC_RETURN_IF_ERROR(linear.transposed ? along_rows(linear, gradients, {}, &out)
-                                         : across_rows(linear, gradients, {}, &out));
+  LLMC_RETURN_IF_ERROR(linear.transposed ? along_rows(linear, gradients.view(), {}, out.view())
+                                         : across_rows(linear, gradients.view(), {}, out.view()));
   return out;
 }
 

@@ -14,6 +14,8 @@ class LinearProducts {
 
   // weight * inputs + bias
   Result<Vectors> forward(const Linear& linear, const Vectors& inputs);
+  // The same for any number of inputs, added to `outputs`; a linear layer without a bias.
+  Status forward(const Linear& linear, MatrixView<const float> inputs, MatrixView<float> outputs);
   // The same, and per input the sum of the squares of its weights, each times its output's `weights`: what the layer
   // does to the energy of white noise on its way back.
   Result<Vectors> forward(const Linear& linear, const Vectors& inputs, std::span<const float> weights,
@@ -25,8 +27,10 @@ class LinearProducts {
 
  private:
   struct Asked;
-  Status along_rows(const Linear& linear, const Vectors& from, const Asked& asked, Vectors* to);
-  Status across_rows(const Linear& linear, const Vectors& from, const Asked& asked, Vectors* to);
+  Status along_rows(const Linear& linear, MatrixView<const float> from, const Asked& asked,
+                    MatrixView<float> to);
+  Status across_rows(const Linear& linear, MatrixView<const float> from, const Asked& asked,
+                     MatrixView<float> to);
   Status add_bias(const Linear& linear, Vectors* sum) const;
 
   const TensorSource& source_;

@@ -62,6 +62,7 @@ void take_numbers(const ModelSettings& settings, ModelGraph* graph) {
       graph->architecture.embedding_by_width ? std::sqrt(static_cast<double>(graph->width)) : 1;
   graph->embedding_factor = or_default(settings.embedding_factor, by_width);
   graph->residual_factor = or_default(settings.residual_factor, 1);
+  graph->logit_factor = or_default(settings.logit_factor, 1);
 }
 
 void take_architecture(const ModelSettings& settings, NamedTensors& names, ModelGraph* graph,

@@ -94,7 +94,7 @@ struct ModelGraph {
   uint64_t heads = 0, kv_heads = 0, head_width = 0;
   uint64_t rotated = 0;  // elements of a head that are turned
   double rotation_base = 10000, local_base = 10000, epsilon = 1e-5, score_factor = 0, embedding_factor = 1,
-         residual_factor = 1;
+         residual_factor = 1, logit_factor = 1;
   Rotation rotation = Rotation::kNone;
   uint64_t local_layers = 0;         // of so many layers all but one rotate by the local base
   std::vector<bool> layer_is_local;  // or each by itself

@@ -14,6 +14,11 @@
 namespace llmcodec {
 namespace {
 
+// Granite's outputs are divided by what Cohere's are multiplied by.
+double logit_factor(std::string_view type, double said) {
+  return said > 0 && type.starts_with("granite") ? 1 / said : said;
+}
+
 ModelSettings settings_of(const GgufHeader& header) {
   ModelSettings found;
   found.gguf = true;
@@ -38,6 +43,7 @@ ModelSettings settings_of(const GgufHeader& header) {
   found.score_factor = number("attention.scale");
   found.embedding_factor = number("embedding_scale");
   found.residual_factor = number("residual_scale");
+  found.logit_factor = logit_factor(found.type, number("logit_scale"));
   const auto parallel = header.find_flag(found.type + ".use_parallel_residual");
   found.in_turn = parallel && !*parallel;
   return found;
@@ -118,6 +124,7 @@ ModelSettings settings_of(const nlohmann::json& config, const Architecture* row)
   found.score_factor = width > 0 ? 1 / std::sqrt(width) : number_of(config, {"attention_multiplier"});
   found.embedding_factor = number_of(config, {"embedding_multiplier"});
   found.residual_factor = number_of(config, {"residual_multiplier"});
+  found.logit_factor = logit_factor(found.type, number_of(config, {"logit_scale", "logits_scaling"}));
   const auto parallel = flag_of(config, "use_parallel_residual");
   const auto falcon = flag_of(config, "parallel_attn");
   found.in_turn = (parallel && !*parallel) || (falcon && !*falcon);

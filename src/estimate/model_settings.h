@@ -17,7 +17,7 @@ struct ModelSettings {
   // 0: not said
   int64_t heads = 0, kv_heads = 0, head_width = 0, rotated = 0;
   double rotated_share = 0, rotation_base = 0, epsilon = 0, score_factor = 0, embedding_factor = 0,
-         residual_factor = 0;
+         residual_factor = 0, logit_factor = 0;
   double local_base = 0;             // of rotation, in local layers
   int64_t local_layers = 0;          // of so many layers all but one are local
   std::vector<bool> layer_is_local;  // or each layer by itself; empty where it is not said

@@ -6,6 +6,7 @@
 
 #include "base/ordered_run.h"
 #include "estimate/attention_vectors.h"
+#include "estimate/head_outputs.h"
 #include "estimate/hidden_gradients.h"
 #include "estimate/linear_products.h"
 #include "estimate/model_graph.h"
@@ -131,9 +132,7 @@ class NoisePass {
     if ((!graph_.head && !graph_.pooler) || !graph_.final_norm) return Status::ok();
     LLMC_ASSIGN_OR_RETURN(const Vectors last, output());
     if (graph_.pooler) record_.add(*graph_.pooler, moments_of(last, all_), {});
-    if (graph_.head)
-      record_.add({*graph_.head, 0, graph_.width, graph_.tokens, false, {}}, moments_of(last, all_), {});
-    return Status::ok();
+    return graph_.head ? record_head(last) : Status::ok();
   }
 
   // What the stack hands on.
@@ -209,6 +208,14 @@ class NoisePass {
     }
     add(normalized(change, *after.norm, graph_.width), factor, &hidden_);
     return change;
+  }
+
+  Status record_head(const Vectors& last) {
+    const Linear head{*graph_.head, 0, graph_.width, graph_.tokens, false, {}};
+    LLMC_ASSIGN_OR_RETURN(const std::vector<double> outputs,
+                          head_outputs(products_, head, last, graph_.logit_factor, threads_));
+    record_.add(head, moments_of(last, all_), outputs);
+    return Status::ok();
   }
 
   // Both parts read the same hidden vectors, or the second reads what the first has changed.

@@ -12,7 +12,8 @@
 // the model: gradients by the hidden vector are taken as noise of the size 1 / RMS(hidden vector), element by element as
 // large as the gains of the norms to come (estimate/hidden_gradients.h), and passed back through the one block that the
 // matrix is in, its attention and the norm after it among them. One value for all rows of a matrix, except for queries
-// and keys and what is added to the hidden vector (docs/decisions/026-output-estimate.md, 054, 057).
+// and keys and what is added to the hidden vector (docs/decisions/026-output-estimate.md, 054, 057). Rows of a head matter as their
+// tokens are likely after the random ones, in a unit of their own (estimate/head_outputs.h).
 //
 // It costs about as much as a forward pass of kEstimateTokens tokens: one pass over the weights, one matrix
 // product per matrix, two for that after attention. The same bits on any CPU and any number of threads: no libm, no fused operations, sums

@@ -208,9 +208,9 @@ Result<std::vector<float>> importance_column_steps(std::span<const float> moment
   return steps;
 }
 
-Result<std::vector<float>> output_row_steps(std::span<const float> moments) {
+Result<std::vector<float>> output_row_steps(std::span<const float> moments, double damping) {
   LLMC_ASSIGN_OR_RETURN(std::vector<float> steps,
-                        importance_column_steps(moments, {.exponent = 0.5, .damping = 0.01}));
+                        importance_column_steps(moments, {.exponent = 0.5, .damping = damping}));
   double octaves = 0;
   for (float step : steps) octaves += portable_log2(step);
   const double mean = portable_exp2(octaves / static_cast<double>(steps.size()));

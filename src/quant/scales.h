@@ -142,9 +142,9 @@ struct ImportanceOptions {
 Result<std::vector<float>> importance_column_steps(std::span<const float> moments,
                                                    const ImportanceOptions& options);
 
-// row_factors for fit_scales: (d_i + 1 % of the mean)^(-1/4) for output moments d_i = E[g_i^2] >= 0, over
+// row_factors for fit_scales: (d_i + damping * mean(d))^(-1/4) for output moments d_i = E[g_i^2] >= 0, over
 // their geometric mean; outputs that the model's answer depends on get finer steps. InvalidArgument as above.
-Result<std::vector<float>> output_row_steps(std::span<const float> moments);
+Result<std::vector<float>> output_row_steps(std::span<const float> moments, double damping);
 
 // Orders of columns that a decoder recomputes from the col codes; order[k] = matrix column at position k.
 //   column_order  by rising code, ties by rising column: columns of similar size side by side

@@ -156,6 +156,15 @@ TEST(Resolve, heads_wait_for_the_damage_where_outputs_are_measured) {
   EXPECT_EQ(resolved(asked, {&vvc, true}, measured)->step_octaves, -0.5);
 }
 
+TEST(Resolve, what_is_known_of_a_head_s_rows_stands_beside_their_ranks) {
+  const CodecInfo vvc = codec_info("vvc");
+  TensorFacts facts{.codec = &vvc, .inputs_known = true};
+  EXPECT_EQ(resolved(coded("output.weight"), facts)->row_exponent, 0.5);
+  facts.outputs_known = true;
+  EXPECT_EQ(resolved(coded("output.weight"), facts)->row_exponent, 0.25);
+  EXPECT_EQ(resolved(coded("output.weight"), facts)->token_rank, 0.75);
+}
+
 TEST(Resolve, heads_of_large_vocabularies_are_coarser) {
   const CodecInfo vvc = codec_info("vvc");
   const auto octaves = [&](uint64_t tokens, bool closed_loop) {

@@ -203,14 +203,14 @@ TEST(Scales, importance_steps_follow_the_exponent) {
 }
 
 TEST(Scales, output_steps_go_with_the_fourth_root_and_keep_the_geometric_mean) {
-  const auto steps = output_row_steps(std::vector<float>{1, 16, 256, 0});
+  const auto steps = output_row_steps(std::vector<float>{1, 16, 256, 0}, 0.01);
   ASSERT_TRUE(steps.is_ok());
   EXPECT_NEAR((*steps)[1] / (*steps)[2], 2, 0.02);  // 1 % of the mean is added
   EXPECT_GT((*steps)[0], (*steps)[1]);
   EXPECT_TRUE(std::isfinite((*steps)[3]));
   EXPECT_NEAR((*steps)[0] * (*steps)[1] * (*steps)[2] * (*steps)[3], 1, 1e-5);
-  EXPECT_FALSE(output_row_steps(std::vector<float>{0, 0}).is_ok());
-  EXPECT_FALSE(output_row_steps(std::vector<float>{1, NAN}).is_ok());
+  EXPECT_FALSE(output_row_steps(std::vector<float>{0, 0}, 0.01).is_ok());
+  EXPECT_FALSE(output_row_steps(std::vector<float>{1, NAN}, 0.01).is_ok());
 }
 
 TEST(Scales, bad_moments_are_errors) {

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ._multiplications import Matrices, Matrix, Multiplications
-from ._sequences import drawn, seeded
+from ._sequences import drawn, random_sequences, seeded
 
 # Of the sequences that go through the model together: logits, F32, and tokens, whose activations of all layers are kept.
 _LOGIT_BYTES, _TOKENS = 256 << 20, 2048
@@ -68,8 +68,7 @@ class GradientPass:
         self._model, self._matrices, self._layers, self._seed, self._full = model, matrices, layers, seed, full
         self.sums = sums
         head = model.get_output_embeddings()
-        found = None if head is None else matrices.find(head.weight, False)
-        self._head = found and found.parameter
+        self._head: Matrix | None = None if head is None else matrices.find(head.weight, False)
         self._tokens = 0  # in the batch
         self._last: tuple[Any, int] | None = None  # inputs of the product before, and their group
 
@@ -83,6 +82,26 @@ class GradientPass:
                 done(index + 1)
         finally:
             hook.remove()
+
+        self._add_rows_of_head()
+
+    @torch.no_grad()
+    def _add_rows_of_head(self) -> None:
+        """Sums of g^2 by row of the head, whose rows are tokens.
+
+        The gradient by a logit is p - 1 for the token that is drawn and p for all others, p (1 - p) in the mean of squares over
+        the draws. A text makes its own language's tokens likely and all others not, so rows get that mean after random tokens
+        (docs/decisions/064-rows-of-heads.md); all of them together get what was drawn in the text.
+        """
+        if self._head is None or self._head not in self.sums.energies:
+            return
+        variance: Any = 0
+        for batch in random_sequences(self._model.get_input_embeddings().weight.shape[0], 8, 64, self._seed).split(1):
+            logits = self._model(input_ids=batch.to(self._model.device), use_cache=False).logits
+            likely = logits.flatten(0, 1).float().softmax(-1)
+            variance = variance + (likely - likely.square()).sum(0).double().cpu()
+        drawn_in_all = sum(float(energy.double().sum()) for energy in self.sums.energies[self._head])
+        self.sums.outputs[self._head] = variance * (drawn_in_all / float(variance.sum()))
 
     def _add(self, batch: Any, index: int) -> None:
         self._tokens, self._last = batch.numel(), None
@@ -114,7 +133,7 @@ class GradientPass:
     def _observe_back(self, matrix: Matrix, call: int, x: Any, gradient: Any) -> None:
         squares = gradient.reshape(-1, gradient.shape[-1]).float().square()
         energy = squares.sum(-1)
-        if matrix.parameter != self._head:  # whose rows are tokens (docs/decisions/024-output-moments.md)
+        if matrix != self._head:
             _add(self.sums.outputs, matrix, squares.sum(0).double().cpu())
         if len(self.sums.energies[matrix][call]):
             self.sums.energies[matrix][call] = energy.cpu()
