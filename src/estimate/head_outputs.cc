@@ -22,16 +22,15 @@ OwnedMatrix<float> some_tokens(const Vectors& inputs) {
   constexpr size_t kStep = kEstimateTokens / kTokens;
   OwnedMatrix<float> some(inputs.rows(), kTokens, kTokens + 16);
   for (size_t r = 0; r < inputs.rows(); ++r) {
-    for (size_t n = 0; n < kTokens; ++n)
-      some.view().at(r, n) = inputs.view().at(r, n * kStep + n % kStep);
+    for (size_t n = 0; n < kTokens; ++n) some.view().at(r, n) = inputs.view().at(r, n * kStep + n % kStep);
   }
   return some;
 }
 
 // 2^x for x <= 0, right to 2e-6; next to nothing below -120, and where x is no number.
 LLMC_INLINE float power_of_two(float x) {
-  constexpr float kTerms[] = {1.3215487e-6F,  1.5252734e-5F,  1.5403530e-4F,  1.3333558e-3F,
-                              9.6181291e-3F,  5.5504109e-2F,  2.4022651e-1F,  6.9314718e-1F};  // ln(2)^n / n!
+  constexpr float kTerms[] = {1.3215487e-6F, 1.5252734e-5F, 1.5403530e-4F, 1.3333558e-3F,
+                              9.6181291e-3F, 5.5504109e-2F, 2.4022651e-1F, 6.9314718e-1F};  // ln(2)^n / n!
   const float inside = x > -120 ? x : -120;
   const auto whole = static_cast<int32_t>(inside);
   const float part = inside - static_cast<float>(whole);
@@ -91,9 +90,8 @@ Result<std::vector<double>> head_outputs(LinearProducts& products, const Linear&
   for (const Logits& part : highest) raise(part, &most);
 
   std::vector<Sums> sums(kParts, Sums{});
-  LLMC_RETURN_IF_ERROR(for_parts(threads, all.rows, [&](size_t part, size_t r) {
-    add_powers(all.row(r), octaves, most, &sums[part]);
-  }));
+  LLMC_RETURN_IF_ERROR(for_parts(
+      threads, all.rows, [&](size_t part, size_t r) { add_powers(all.row(r), octaves, most, &sums[part]); }));
   Logits shares;
   for (size_t n = 0; n < kTokens; ++n) {
     double sum = 0;
