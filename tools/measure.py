@@ -55,10 +55,10 @@ class Lab:
     def __init__(self, program, folder, threads=0, keep_files=False):
         self.folder, self.threads, self.keep_files = pathlib.Path(folder), threads, keep_files
         (self.folder / "rows").mkdir(parents=True, exist_ok=True)
-        self.program = self.own_copy(program) if program else ""
+        self.program = self.own_copy(program) if ROOT / "build" in pathlib.Path(program).parents else program
 
     def own_copy(self, program):
-        """A copy of the program in the folder: hours of rows are one program's, whatever is built meanwhile."""
+        """A copy in the folder of what a build may replace: hours of rows are one program's, whatever is built meanwhile."""
         copy = self.folder / "llmcodec"
         shutil.copy2(program, copy.with_suffix(".new"))
         os.replace(copy.with_suffix(".new"), copy)

@@ -180,18 +180,20 @@ def tokenizer_bpw(lab, options):
 
 
 def other_levels(lab, options):
-    """What is known of another model -> (options of compress, bits asked for)."""
-    found = {"each tensor alone": (["--importance", "none"], OTHER_TARGETS), "the weights": ([], OTHER_TARGETS)}
-    texts = {}
-    if options.calibration:
-        found["llama-imatrix"] = (["--importance", inputs_alone(lab, options)], OTHER_TARGETS)
-        texts[f"{OTHER_TOKENS:,} tokens of text: closed loop"] = "text", ["--text", options.calibration, "--tokens", OTHER_TOKENS]
-    if options.self_tokens:
-        texts[f"{options.self_tokens:,} tokens of its own: closed loop"] = "self", ["--self", "--tokens", options.self_tokens]
-    for known, (kind, source) in texts.items():
+    """What is known of another model -> (options of compress, bits asked for). Files are made for what is asked for alone."""
+    def closed_loop(kind, source):
         files = collected(lab, options, f"{options.model_name}.{kind}", [str(argument) for argument in source], ["imatrix", "hessian"])
-        found[known] = (["--importance", files["imatrix"], "--hessian", files["hessian"]], CLOSED_LOOP_TARGETS)
-    return {known: level for known, level in found.items() if re.search(options.known, known)}
+        return ["--importance", files["imatrix"], "--hessian", files["hessian"]]
+
+    levels = {"each tensor alone": (lambda: ["--importance", "none"], OTHER_TARGETS), "the weights": (list, OTHER_TARGETS)}
+    if options.calibration:
+        text = ["--text", options.calibration, "--tokens", OTHER_TOKENS]
+        levels["llama-imatrix"] = (lambda: ["--importance", inputs_alone(lab, options)], OTHER_TARGETS)
+        levels[f"{OTHER_TOKENS:,} tokens of text: closed loop"] = (lambda: closed_loop("text", text), CLOSED_LOOP_TARGETS)
+    if options.self_tokens:
+        own = ["--self", "--tokens", options.self_tokens]
+        levels[f"{options.self_tokens:,} tokens of its own: closed loop"] = (lambda: closed_loop("self", own), CLOSED_LOOP_TARGETS)
+    return {known: (arguments(), targets) for known, (arguments, targets) in levels.items() if re.search(options.known, known)}
 
 
 def other_model(lab, options):

@@ -43,8 +43,10 @@ def test_charts_say_what_the_tables_say(chart: str, documents: list[str], tmp_pa
     assert drawn.read_text() == (ROOT / f"docs/charts/{chart}.svg").read_text()
 
 
-def test_a_build_in_the_middle_changes_no_row(tmp_path: pathlib.Path) -> None:
-    program = tmp_path / "program"
+def test_a_build_in_the_middle_changes_no_row(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "ROOT", tmp_path)
+    program = tmp_path / "build/program"
+    program.parent.mkdir()
     program.write_text("#!/bin/sh\necho first\n")
     program.chmod(0o755)
     lab = measure.Lab(str(program), tmp_path / "rows")
