@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -158,6 +159,16 @@ def model_path(model):
     if not path.exists():
         subprocess.run([str(ROOT / "tools/get_model.sh"), model, str(path.parent)], check=True)
     return path
+
+
+def write_marked(document, name, content):
+    """Replaces what stands between the marks of `name` in a document; at its end where there are none yet."""
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    text = document.read_text(encoding="utf-8")
+    if begin not in text:
+        text = text.rstrip() + f"\n\n{begin}\n{end}\n"
+    made = f"{begin}\n{content}\n{end}"
+    document.write_text(re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _: made, text, flags=re.S), encoding="utf-8")
 
 
 def table(rows, columns):

@@ -45,7 +45,6 @@ STILL = (*ENCODERS[:4], "libvvenc:preset=slower", *ENCODERS[4:])
 QUICK = ("vvc:layout=spectral", "libvvenc:preset=faster", "libx265:preset=medium")
 TEXT_BYTES = 20000
 BENCH_RATES = "1.5,2,2.3,3,4"
-MARK = "<!-- {} {} -->"
 
 
 def split_layout(codec):
@@ -155,12 +154,7 @@ def source_line(rows, name):
 
 def report(document, name, rows, columns):
     """Replaces what stands between this table's marks."""
-    text = document.read_text(encoding="utf-8")
-    begin, end = MARK.format("begin", name), MARK.format("end", name)
-    if begin not in text:
-        text = text.rstrip() + f"\n\n{begin}\n{end}\n"
-    content = f"{begin}\n{source_line(rows, name)}\n\n{measure.table(rows, columns)}\n{end}"
-    document.write_text(re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _: content, text, flags=re.S), encoding="utf-8")
+    measure.write_marked(document, name, f"{source_line(rows, name)}\n\n{measure.table(rows, columns)}")
 
 
 def libraries_of(program):

@@ -29,7 +29,6 @@ import quality_table
 from peers import affine, gptq, hqq, llama_quants, nf4, reference_model, rtn, score, sinq
 
 REFERENCE = "smollm2"
-MARK = "<!-- {} {} -->"
 EMBEDDING_GROUP = 64
 LLAMA_TYPES = ("Q4_K_M", "Q3_K_M", "IQ4_XS", "IQ3_S", "IQ3_XXS", "Q2_K", "IQ2_M", "IQ2_XXS")
 # The other models' F16 files have the values of files with 4-bit grids, which such grids find again.
@@ -180,9 +179,7 @@ def report(document, rows, options):
     content = (f"`{command}`, {'; '.join(machines)}, "
                f"{' to '.join(sorted({dates[0], dates[-1]}))}.\n\n{measure.table(rows, columns)}\n\n"
                f"What llama.cpp's files hold, by weights:\n\n{types_lines(rows)}")
-    begin, end = MARK.format("begin", name), MARK.format("end", name)
-    pattern = re.escape(begin) + ".*?" + re.escape(end)
-    document.write_text(re.sub(pattern, lambda _: f"{begin}\n{content}\n{end}", text, flags=re.S), encoding="utf-8")
+    measure.write_marked(document, name, content)
 
 
 def parse():

@@ -52,3 +52,11 @@ def test_a_build_in_the_middle_changes_no_row(tmp_path: pathlib.Path, monkeypatc
     lab = measure.Lab(str(program), tmp_path / "rows")
     program.write_text("#!/bin/sh\necho second\n")
     assert measure.run([lab.program])[0] == "first\n"
+
+
+def test_a_table_without_marks_goes_to_the_end_and_is_replaced_there(tmp_path: pathlib.Path) -> None:
+    document = tmp_path / "d.md"
+    document.write_text("# Title\n")
+    measure.write_marked(document, "peers --model m", "first")
+    measure.write_marked(document, "peers --model m", "second")
+    assert document.read_text() == "# Title\n\n<!-- begin peers --model m -->\nsecond\n<!-- end peers --model m -->\n"

@@ -110,6 +110,12 @@ Status LinearProducts::add_bias(const Linear& linear, Vectors* sum) const {
   return Status::ok();
 }
 
+Status LinearProducts::multiply(const Linear& linear, MatrixView<const float> from, const Asked& asked,
+                                MatrixView<float> to) {
+  weights_read_ += linear.outputs * linear.inputs;
+  return linear.transposed ? across_rows(linear, from, asked, to) : along_rows(linear, from, asked, to);
+}
+
 Result<Vectors> LinearProducts::forward(const Linear& linear, const Vectors& inputs) {
   return forward(linear, inputs, {}, nullptr);
 }
@@ -119,18 +125,14 @@ Result<Vectors> LinearProducts::forward(const Linear& linear, const Vectors& inp
   Vectors out(linear.outputs);
   if (energy != nullptr) energy->assign(linear.inputs, 0);
   const Asked asked{weights, energy};
-  LLMC_RETURN_IF_ERROR(linear.transposed ? across_rows(linear, inputs.view(), asked, out.view())
-                                         : along_rows(linear, inputs.view(), asked, out.view()));
+  LLMC_RETURN_IF_ERROR(multiply(linear, inputs.view(), asked, out.view()));
   LLMC_RETURN_IF_ERROR(add_bias(linear, &out));
-  weights_read_ += linear.outputs * linear.inputs;
   return out;
 }
 
 Status LinearProducts::forward(const Linear& linear, MatrixView<const float> inputs,
                                MatrixView<float> outputs) {
-  weights_read_ += linear.outputs * linear.inputs;
-  return linear.transposed ? across_rows(linear, inputs, {}, outputs)
-                           : along_rows(linear, inputs, {}, outputs);
+  return multiply(linear, inputs, {}, outputs);
 }
 
 Result<Vectors> LinearProducts::backward(const Linear& linear, const Vectors& gradients) {

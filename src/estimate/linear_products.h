@@ -27,6 +27,8 @@ class LinearProducts {
 
  private:
   struct Asked;
+  Status multiply(const Linear& linear, MatrixView<const float> from, const Asked& asked,
+                  MatrixView<float> to);
   Status along_rows(const Linear& linear, MatrixView<const float> from, const Asked& asked,
                     MatrixView<float> to);
   Status across_rows(const Linear& linear, MatrixView<const float> from, const Asked& asked,
